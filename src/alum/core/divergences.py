@@ -1,0 +1,69 @@
+"""How far apart two predictions are: per item, in nats (squared error: in squared label units).
+
+Every divergence takes two tensors of logits ``[..., classes]`` and returns ``[...]`` in fp32, whatever precision the
+logits have: half-precision softmax loses the small differences that an adversary starts from.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Divergence = Callable[..., Tensor]
+
+
+def symmetric_kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Jeffreys divergence KL(p‖q) + KL(q‖p) = Σ (p - q)(log p - log q), the D of ALUM (section 3.2).
+
+    >>> symmetric_kl(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0]]))
+    tensor([0.])
+    """
+    log_p, log_q = _log_probs(logits_p, mask), _log_probs(logits_q, mask)
+    return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1)
+
+
+def kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
+    """KL(p‖q) = Σ p (log p - log q)."""
+    log_p, log_q = _log_probs(logits_p, mask), _log_probs(logits_q, mask)
+    return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def js(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Jensen-Shannon divergence, the mean KL of p and q to their mixture; at most log 2."""
+    log_p, log_q = _log_probs(logits_p, mask), _log_probs(logits_q, mask)
+    log_mixture = torch.logaddexp(log_p, log_q) - torch.log(torch.tensor(2.0))
+    return 0.5 * (log_p.exp() * (log_p - log_mixture) + log_q.exp() * (log_q - log_mixture)).sum(-1)
+
+
+def bernoulli_symmetric_kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Symmetric KL of independent yes/no outputs (multi-label classification), summed over the labels."""
+
+    def two_way(logits: Tensor) -> Tensor:
+        return torch.stack((logits, torch.zeros_like(logits)), dim=-1)
+
+    return symmetric_kl(two_way(logits_p), two_way(logits_q), None if mask is None else mask.unsqueeze(-1)).sum(-1)
+
+
+def squared_error(predictions_p: Tensor, predictions_q: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Σ (p - q)² over the last dimension, the D of ALUM for regression."""
+    difference = _kept(predictions_p, mask) - _kept(predictions_q, mask)
+    return difference.square().sum(-1)
+
+
+def labelled(labels: Tensor, ignore_index: int = -100) -> Tensor:
+    """The mask ``[...]`` of the positions that carry a label, for token outputs."""
+    return labels != ignore_index
+
+
+def _log_probs(logits: Tensor, mask: Tensor | None) -> Tensor:
+    return F.log_softmax(_kept(logits, mask), dim=-1)
+
+
+def _kept(logits: Tensor, mask: Tensor | None) -> Tensor:
+    # Masked before the softmax, not after: an infinite logit at an ignored position would make its zero gradient NaN.
+    logits = logits.float()
+    return logits if mask is None else logits.masked_fill(~mask.unsqueeze(-1), 0.0)
+
+
+DIVERGENCES: dict[str, Divergence] = {"symmetric_kl": symmetric_kl, "kl": kl, "js": js}

@@ -1,0 +1,172 @@
+"""The table of methods: what each adversary ascends, how, and where it comes from."""
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from alum.core.errors import InputError
+from alum.core.projections import Norm, Scope
+
+Layer = Literal["word", "embeddings"] | int
+
+
+@dataclass(frozen=True)
+class Method:
+    """One adversarial training method: the settings of the perturbation, its weight, its source.
+
+    ``epsilon`` is the radius of the ball and never a division guard. With ``epsilon_unit="relative"`` it and
+    ``init_std`` count in units of `embedding_scale`.
+    """
+
+    name: str
+    source: str
+    differences: str = ""
+    alpha: float = 1.0
+    term: Literal["divergence", "task_loss"] = "divergence"
+    """What is added to the task loss: the divergence at δ, or the task loss at δ."""
+    ascent: Literal["divergence", "task_loss"] = "divergence"
+    """What δ ascends."""
+    gradient: Literal["own_pass", "task_backward"] = "own_pass"
+    """Each ascent step's gradient from a pass of its own, or the one that the task loss's backward yields anyway."""
+    num_steps: int = 1
+    step_size: float = 1.0
+    """As a fraction of the radius; with step rule ``"raw"`` the plain factor on the gradient."""
+    step_rule: Literal["normalized", "sign", "raw"] = "normalized"
+    norm: Norm = "l2"
+    scope: Scope = "token"
+    projection: Literal["ball", "rescale"] = "ball"
+    epsilon: float = 0.03
+    epsilon_unit: Literal["relative", "absolute"] = "relative"
+    init_std: float = 0.0
+    dropout: Literal["shared", "independent", "off"] = "shared"
+    layer: Layer = "word"
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if get_origin(field.type) is Literal and getattr(self, field.name) not in get_args(field.type):
+                choices = ", ".join(map(repr, get_args(field.type)))
+                raise InputError(f"{field.name} must be one of {choices}, not {getattr(self, field.name)!r}.")
+        if not (isinstance(self.layer, int) or self.layer in ("word", "embeddings")):
+            raise InputError(f"layer must be 'word', 'embeddings' or the number of a block, not {self.layer!r}.")
+        if not self.epsilon > 0 or self.epsilon == float("inf"):
+            raise InputError(
+                f"epsilon is the radius of the ball and must be above 0, not {self.epsilon}. "
+                "To train without a perturbation choose the method 'standard' or alpha 0."
+            )
+        for name in ("alpha", "num_steps", "step_size", "init_std"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} must be 0 or more and finite, not {getattr(self, name)}.")
+        if self.gradient == "task_backward" and (self.ascent, self.num_steps) != ("task_loss", 1):
+            raise InputError(
+                f"method {self.name!r} takes its gradient from the task loss's own backward pass, which gives exactly "
+                f"one ascent step on the task loss, not {self.num_steps} on the {self.ascent}. "
+                "For more steps choose 'alum' or 'pgd'."
+            )
+        if self.gradient == "task_backward" and self.step_rule == "raw":
+            raise InputError(
+                f"method {self.name!r} cannot take raw steps: the gradient of the task loss carries the scale of the "
+                "batch size and the loss scaler. Choose the step rule 'normalized' or 'sign'."
+            )
+
+    @property
+    def cost_in_standard_steps(self) -> float:
+        """FLOPs of a step over those of standard training, where a backward pass costs two forward passes.
+
+        Clean pass 1 + its backward 2; each ascent pass 1 + 1 (activations only); adversarial pass 1 + 2.
+        """
+        if self.alpha == 0:
+            return 1.0
+        ascent_passes = self.num_steps if self.gradient == "own_pass" else 0
+        return (3 + 2 * ascent_passes + 3) / 3
+
+
+METHODS: dict[str, Method] = {
+    row.name: row
+    for row in (
+        Method("standard", source="maximum likelihood, no adversary", alpha=0.0, num_steps=0),
+        Method(
+            "alum",
+            source="Liu et al. 2020, arXiv:2004.08994, Algorithm 1",
+            differences="normalised step of the length of the radius, relative L2 ball per token, shared dropout masks",
+            init_std=1e-4,
+        ),
+        Method(
+            "alum_one_pass",
+            source="this project; the objective of arXiv:2004.08994 with the direction of Miyato et al. 2017",
+            differences="δ ascends the task loss with the gradient of its own backward pass; clean side constant in D",
+            ascent="task_loss",
+            gradient="task_backward",
+        ),
+        Method(
+            "alum_paper",
+            source="Liu et al. 2020, arXiv:2004.08994, Algorithm 1 with the constants of section 4.1",
+            differences="none known; the paper does not say how dropout is treated, so masks are independent",
+            step_rule="raw",
+            step_size=1e-3,
+            norm="linf",
+            epsilon=1e-5,
+            epsilon_unit="absolute",
+            init_std=1e-5,
+            dropout="independent",
+        ),
+        Method(
+            "alum_released",
+            source="the released code of ALUM and SMART (MT-DNN), with its default settings",
+            differences="injected by a hook, not as inputs_embeds",
+            step_rule="raw",
+            step_size=1e-5,
+            norm="linf",
+            projection="rescale",
+            epsilon=1.0,
+            epsilon_unit="absolute",
+            init_std=1e-5,
+            dropout="independent",
+        ),
+        Method(
+            "r3f",
+            source="Aghajanyan et al. 2020, arXiv:2008.03156",
+            differences="noise stretched to the radius, a control of the adversary's length; theirs has a std of 1e-5",
+            num_steps=0,
+            projection="rescale",
+            init_std=1.0,
+        ),
+        Method(
+            "r_drop",
+            source="Liang et al. 2021, arXiv:2106.14448",
+            differences="symmetric KL is the sum of the two directions, theirs the mean: alpha 1 here is 2 there",
+            num_steps=0,
+            dropout="independent",
+        ),
+        Method(
+            "fgm",
+            source="Miyato et al. 2017, arXiv:1605.07725",
+            differences="radius relative to the norm of the sequence's embeddings, which are not normalised",
+            term="task_loss",
+            ascent="task_loss",
+            gradient="task_backward",
+            scope="sequence",
+        ),
+        Method(
+            "pgd",
+            source="Madry et al. 2018, arXiv:1706.06083, on embeddings",
+            differences="clean task loss kept beside the adversarial one; starts at δ = 0; normalised L2 steps",
+            term="task_loss",
+            ascent="task_loss",
+            num_steps=3,
+            step_size=0.5,
+        ),
+    )
+}
+
+
+def method_named(name: str, **overrides: Any) -> Method:
+    """The row of `METHODS` called ``name``, with the settings in ``overrides`` that are not None put in.
+
+    Raises `InputError` for an unknown name or a setting out of its range.
+    """
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"unknown method {name!r}: expected one of {', '.join(METHODS)}.{hint}")
+    return dataclasses.replace(METHODS[name], **{k: v for k, v in overrides.items() if v is not None})

@@ -1,0 +1,160 @@
+"""The training objective of ALUM: min_θ E[ ℓ(f(x; θ), y) + α · max_‖δ‖≤ε D(f(x + δ; θ), f(x; θ)) ].
+
+The model, its inputs and labels are behind one small interface, so the functions here work for any module and loop.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from alum.core.methods import Method
+from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
+
+
+class Batch(Protocol):
+    """A model on one batch, as functions of the perturbation: f(x + δ; θ) with x and θ fixed."""
+
+    mask: Tensor
+    """``[batch, length]``: True where the embeddings may be perturbed."""
+    scale: Tensor | float
+    """What the mean over this batch's items counts for in the step's loss; 1 without gradient accumulation."""
+
+    def clean(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The task loss ℓ (scalar, scaled), the outputs ``[items, ...]`` and the embeddings x, whose ``.grad`` is
+        filled by the loss's backward pass."""
+
+    def outputs(self, delta: Tensor) -> Tensor:
+        """f(x + δ), ``[items, ...]``."""
+
+    def task_loss(self, delta: Tensor) -> Tensor:
+        """ℓ(f(x + δ), y), a scaled scalar."""
+
+    def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
+        """D between two outputs, ``[items]``."""
+
+    def forget_graph(self) -> None:
+        """The clean pass's graph is freed: keep nothing that belongs to it."""
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Is it an adversary? Scalar tensors, measured on one batch.
+
+    ``adversarial_gain`` is the divergence at δ over the mean divergence at random perturbations whose tokens are as
+    long as δ's: near 1, δ is noise. ``perturbation_norm`` is the mean L2 norm of a perturbed token vector,
+    ``perturbation_ratio`` that over the mean norm of the embeddings.
+    """
+
+    adversarial_gain: Tensor
+    divergence: Tensor
+    noise_divergence: Tensor
+    perturbation_norm: Tensor
+    perturbation_ratio: Tensor
+
+
+@dataclass(frozen=True)
+class AlumResult:
+    """What a step computed. All but ``loss`` are detached.
+
+    ``loss`` has the value of the whole objective. Its backward pass gives what is still missing from the gradients:
+    all of it, or after a one-pass step, whose task loss has been back-propagated already, the adversarial part.
+    """
+
+    loss: Tensor
+    task_loss: Tensor
+    adversarial_loss: Tensor
+    alpha: float
+    skipped: Tensor
+    delta: Tensor | None = None
+    diagnostics: Diagnostics | None = None
+
+
+def alum_loss(
+    batch: Batch,
+    method: Method,
+    generator: torch.Generator | None = None,
+    backward: Callable[[Tensor], None] = torch.Tensor.backward,
+    num_gain_draws: int = 0,
+) -> AlumResult:
+    """ℓ + α·D of one batch, with the diagnostics if ``num_gain_draws`` random perturbations are to be compared.
+
+    ``backward`` back-propagates the task loss where ``method`` takes its gradient from there (one-pass ALUM). Two
+    graphs are then never alive at once, and the clean side of D is a constant.
+    """
+    task_loss, clean_outputs, embeddings = batch.clean()
+    if method.alpha == 0:
+        zero = torch.zeros_like(task_loss.detach())
+        return AlumResult(task_loss, task_loss.detach(), zero, 0.0, skipped=zero)
+
+    constant_outputs = clean_outputs.detach()
+    first_gradient = None
+    if method.gradient == "task_backward":
+        with torch.autocast(embeddings.device.type, enabled=False):
+            backward(task_loss)
+        first_gradient, embeddings.grad = embeddings.grad, None
+        task_loss, clean_outputs = task_loss.detach(), constant_outputs
+        batch.forget_graph()
+
+    def ascended(delta: Tensor) -> Tensor:
+        if method.ascent == "task_loss":
+            return batch.task_loss(delta)
+        return batch.divergence(batch.outputs(delta), constant_outputs).sum()
+
+    found = worst_case_perturbation(ascended, embeddings.detach(), batch.mask, method, first_gradient, generator)
+    if method.term == "task_loss":
+        adversarial_loss = batch.task_loss(found.delta)
+    else:
+        adversarial_outputs = batch.outputs(found.delta)
+        divergence = batch.divergence(adversarial_outputs, clean_outputs)
+        adversarial_loss = batch.scale * divergence.sum() / max(divergence.numel(), 1)
+
+    finite = found.finite & adversarial_loss.detach().isfinite()
+    adversarial_loss = _kept_if(finite, adversarial_loss)
+    diagnostics = None
+    if num_gain_draws:
+        diagnostics = _diagnose(batch, found, embeddings.detach(), constant_outputs, num_gain_draws, generator)
+    return AlumResult(
+        loss=task_loss + method.alpha * adversarial_loss,
+        task_loss=task_loss.detach(),
+        adversarial_loss=adversarial_loss.detach(),
+        alpha=method.alpha,
+        skipped=(~finite).to(torch.float32),
+        delta=found.delta,
+        diagnostics=diagnostics,
+    )
+
+
+def _kept_if(finite: Tensor, loss: Tensor) -> Tensor:
+    """The loss, or a zero that sends zero gradients, chosen without waiting for the device."""
+    if loss.requires_grad:
+        loss.register_hook(lambda gradient: torch.where(finite, gradient, 0.0))
+    return torch.where(finite, loss, 0.0)
+
+
+@torch.no_grad()
+def _diagnose(
+    batch: Batch,
+    found: Perturbation,
+    embeddings: Tensor,
+    clean_outputs: Tensor,
+    num_draws: int,
+    generator: torch.Generator | None,
+) -> Diagnostics:
+    def mean_divergence(delta: Tensor) -> Tensor:
+        return batch.divergence(batch.outputs(delta), clean_outputs).mean()
+
+    divergence = mean_divergence(found.delta)
+    # A generator of its own, so that measuring does not change what training draws next.
+    generator = torch.Generator(found.delta.device).manual_seed(generator.initial_seed() + 1 if generator else 0)
+    noise = [mean_divergence(random_perturbation_like(found.delta, generator)) for _ in range(num_draws)]
+    noise_divergence = torch.stack(noise).mean()
+    count = batch.mask.sum().clamp_min(1)
+    norm = found.delta.norm(dim=-1).sum() / count
+    embedding_norm = (embeddings.float().norm(dim=-1) * batch.mask).sum() / count
+    # Weight casts that autocast cached without gradients here must not be used by a pass that needs them.
+    torch.clear_autocast_cache()
+    gain = torch.where(divergence == noise_divergence, 1.0, divergence / noise_divergence)  # 0/0: no better than noise
+    return Diagnostics(gain, divergence, noise_divergence, norm, norm / embedding_norm)

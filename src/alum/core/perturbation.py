@@ -1,0 +1,95 @@
+"""The inner maximisation of ALUM: lines 4 to 9 of Algorithm 1 (arXiv:2004.08994)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from alum.core.methods import Method
+from alum.core.projections import embedding_scale, project_onto_ball, rescale_to_sphere, unit_direction
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """A perturbation ``delta`` ``[batch, length, hidden]`` in fp32, zero outside the mask.
+
+    ``finite`` is False, and ``delta`` zero, where a gradient on the way was infinite or not a number. It is a tensor,
+    read only when it is logged: reading it at once would make the device wait.
+    """
+
+    delta: Tensor
+    finite: Tensor
+
+
+def worst_case_perturbation(
+    objective: Callable[[Tensor], Tensor],
+    embeddings: Tensor,
+    mask: Tensor,
+    method: Method,
+    first_gradient: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Perturbation:
+    """The δ in the ball that maximises ``objective(δ)``, as far as ``method.num_steps`` ascent steps take it.
+
+    ``embeddings`` are ``[batch, length, hidden]``, ``mask`` ``[batch, length]`` is True where δ may be non-zero, and
+    ``objective`` is a scalar: the sum over examples, so that an example's δ does not depend on its batch.
+    ``first_gradient`` is ∇_δ objective at δ = 0 where the caller has it already (one-pass ALUM).
+    """
+    mask = mask.bool().unsqueeze(-1)
+    unit = embedding_scale(embeddings, mask.squeeze(-1), method.norm, method.scope)
+    if method.epsilon_unit == "absolute":
+        unit = torch.ones_like(unit)
+    radius = method.epsilon * unit
+
+    delta = torch.zeros_like(embeddings, dtype=torch.float32)
+    if method.init_std > 0:
+        delta = method.init_std * unit * _standard_normal(delta, generator) * mask  # δ ~ N(0, σ²I)
+    finite = torch.tensor(True, device=delta.device)
+    for step in range(method.num_steps):  # for m = 1 … K
+        if step == 0 and first_gradient is not None:
+            gradient = first_gradient
+        else:
+            gradient = _gradient(objective, delta)  # g_adv ← ∇_δ D(f(x + δ), f(x))
+        gradient = gradient.float() * mask
+        finite = finite & gradient.isfinite().all()
+        gradient = torch.where(finite, gradient, 0.0)
+        delta = _project(delta + _step(gradient, radius, method), radius, method) * mask  # δ ← Π(δ + η g_adv)
+    if method.num_steps == 0 and method.init_std > 0:
+        delta = _project(delta, radius, method) * mask
+    return Perturbation(torch.where(finite, delta, 0.0), finite)
+
+
+def random_perturbation_like(delta: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """A random direction for every token, each as long as that token's ``delta`` in L2."""
+    direction = unit_direction(_standard_normal(delta, generator), "l2", "token")
+    return direction * torch.linalg.vector_norm(delta, dim=-1, keepdim=True)
+
+
+def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.randn(like.shape, generator=generator, device=like.device)
+
+
+def _gradient(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
+    delta = delta.detach().requires_grad_()
+    with torch.enable_grad():
+        value = objective(delta)
+    # Autocast chose the precision of each operation in the forward pass; the backward pass must not choose again.
+    with torch.autocast(delta.device.type, enabled=False):
+        (gradient,) = torch.autograd.grad(value, delta)
+    return gradient
+
+
+def _step(gradient: Tensor, radius: Tensor, method: Method) -> Tensor:
+    match method.step_rule:
+        case "raw":
+            return method.step_size * gradient
+        case "sign":
+            return method.step_size * radius * gradient.sign()
+        case "normalized":
+            return method.step_size * radius * unit_direction(gradient, method.norm, method.scope)
+
+
+def _project(delta: Tensor, radius: Tensor, method: Method) -> Tensor:
+    rule = project_onto_ball if method.projection == "ball" else rescale_to_sphere
+    return rule(delta, radius, method.norm, method.scope)

@@ -1,0 +1,95 @@
+"""Where the parts of a Hugging Face model are that a perturbation needs: embeddings, blocks, base model."""
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from alum.core.errors import InputError
+from alum.core.methods import Layer
+
+
+def pretrained_model(model: nn.Module) -> nn.Module:
+    """The ``transformers`` model inside wrappers: DDP and `torch.compile` (``module``, ``_orig_mod``), peft."""
+    while True:
+        if hasattr(model, "get_base_model"):
+            model = model.get_base_model()
+        elif isinstance(getattr(model, "module", None), nn.Module):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod
+        else:
+            return model
+
+
+def base_transformer(model: nn.Module) -> nn.Module:
+    """The model without its head, whose output is the last hidden state of every position."""
+    model = pretrained_model(model)
+    return model.base_model if isinstance(model, PreTrainedModel) else model
+
+
+def word_embeddings(model: nn.Module) -> nn.Module:
+    """The module that maps ``input_ids`` to vectors in the forward pass; the encoder's in an encoder-decoder.
+
+    Encoder-decoder models tie the weights of three embedding modules, and the model's own ``get_input_embeddings()``
+    is the one that never runs.
+    """
+    stack = _input_stack(model)
+    try:
+        embeddings = stack.get_input_embeddings() if isinstance(stack, PreTrainedModel) else None
+    except NotImplementedError:
+        embeddings = None
+    if embeddings is None:
+        raise InputError(
+            f"{type(model).__name__} has no input embeddings to perturb: expected a transformers text model whose "
+            "get_input_embeddings() returns a module. For another torch module give the module to perturb itself."
+        )
+    return embeddings
+
+
+def embeddings_module(model: nn.Module) -> nn.Module | None:
+    """The module that joins word, position and type embeddings; None where an architecture has none (GPT-2, T5)."""
+    module = getattr(_input_stack(model), "embeddings", None)
+    return module if isinstance(module, nn.Module) else None
+
+
+def block(model: nn.Module, index: int) -> tuple[nn.Module, list[nn.Module]]:
+    """Transformer block number ``index``, counted from 0, and the blocks below it.
+
+    Raises `InputError` where the architecture has no such block or, like ALBERT, uses one module for all of them.
+    """
+    stack = _input_stack(model)
+    config = getattr(stack, "config", None)
+    name = type(pretrained_model(model)).__name__
+    if hasattr(config, "num_hidden_groups"):
+        raise InputError(
+            f"{name} uses one block over and over, so 'the input of block {index}' is not a place in it. "
+            "Choose the layer 'word' or 'embeddings'."
+        )
+    depth = getattr(config, "num_hidden_layers", None)
+    stacks = [m for m in stack.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
+    if not stacks:
+        raise InputError(f"no list of transformer blocks found in {name}. Choose the layer 'word' or 'embeddings'.")
+    blocks = list(stacks[0])
+    if not 0 <= index < len(blocks):
+        raise InputError(f"{name} has blocks 0 to {len(blocks) - 1}: there is no layer {index}.")
+    if getattr(blocks[index], "gradient_checkpointing", False):
+        raise InputError(
+            "gradient checkpointing runs each block again in the backward pass, without the perturbation at a block's "
+            "input. Choose the layer 'word' or 'embeddings', or turn gradient checkpointing off."
+        )
+    return blocks[index], blocks[:index]
+
+
+def parse_layer(text: str | int) -> Layer:
+    """``"word"``, ``"embeddings"`` or a block's number, from a flag."""
+    if isinstance(text, int) or text in ("word", "embeddings"):
+        return text  # type: ignore[return-value]
+    if text.isdigit():
+        return int(text)
+    raise InputError(f"layer must be 'word', 'embeddings' or the number of a block (0, 1, …), not {text!r}.")
+
+
+def _input_stack(model: nn.Module) -> nn.Module:
+    model = pretrained_model(model)
+    if not isinstance(model, PreTrainedModel):
+        return model
+    return model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model.base_model

@@ -1,0 +1,42 @@
+"""The kinds of task, and the one that a model's head is made for."""
+
+from torch import nn
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
+
+from alum.core.errors import InputError
+from alum.tasks.kind import TaskKind
+from alum.tasks.language_modeling import CAUSAL_LM, MASKED_LM
+from alum.tasks.regression import REGRESSION
+from alum.tasks.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
+
+KINDS = {
+    kind.name: kind
+    for kind in (SEQUENCE_CLASSIFICATION, MULTI_LABEL_CLASSIFICATION, REGRESSION, MASKED_LM, CAUSAL_LM)
+}
+
+
+def kind_of(model: nn.Module) -> TaskKind:
+    """The kind of task that a ``transformers`` model's head is made for.
+
+    Raises `InputError` for a head that no kind fits.
+    """
+    name, config = type(model).__name__, getattr(model, "config", None)
+    if name in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.values():
+        if config.problem_type == "multi_label_classification":
+            return MULTI_LABEL_CLASSIFICATION
+        if config.problem_type == "regression" or (config.problem_type is None and config.num_labels == 1):
+            return REGRESSION
+        return SEQUENCE_CLASSIFICATION
+    encoder_decoder = getattr(config, "is_encoder_decoder", False)
+    if name in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values() and not encoder_decoder:
+        return MASKED_LM
+    if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() and not encoder_decoder:
+        return CAUSAL_LM
+    raise InputError(
+        f"no kind of task fits {name}: expected a model for one of {', '.join(KINDS)}. "
+        "For another head give the trainer a TaskKind of your own: AlumTrainer(..., kind=...)."
+    )

@@ -1,0 +1,1 @@
+"""ALUM inside the Hugging Face Trainer."""

@@ -1,0 +1,95 @@
+"""`AlumConfig`: TrainingArguments and the settings of the adversary, all with the prefix ``adv_``."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from transformers import TrainingArguments
+
+from alum.core.curriculum import Curriculum
+from alum.core.errors import InputError
+from alum.core.methods import Method, method_named
+from alum.models.architecture import parse_layer
+
+_OWN = "default: the method's own"
+
+
+def _override(text: str) -> str | None:
+    return field(default=None, metadata={"help": f"{text} ({_OWN})."})  # type: ignore[no-any-return]
+
+
+@dataclass
+class AlumConfig(TrainingArguments):
+    """`transformers.TrainingArguments` with the adversary's settings; what is not set is the method's own."""
+
+    adv_method: str = field(
+        default="alum_one_pass",
+        metadata={
+            "help": "Training method: standard, alum, alum_one_pass, alum_paper, alum_released, r3f, r_drop, fgm, pgd."
+        },
+    )
+    adv_alpha: float | None = field(default=None, metadata={"help": f"Weight of the adversarial term ({_OWN})."})
+    adv_epsilon: float | None = field(default=None, metadata={"help": f"Radius of the perturbation's ball ({_OWN})."})
+    adv_epsilon_unit: Literal["relative", "absolute"] | None = _override(
+        "Unit of the radius: relative to the size of the embeddings, or absolute"
+    )
+    adv_norm: Literal["l2", "linf"] | None = _override("Norm of the ball")
+    adv_scope: Literal["token", "sequence"] | None = _override("One ball per token or per sequence")
+    adv_num_steps: int | None = field(default=None, metadata={"help": f"Ascent steps K ({_OWN})."})
+    adv_step_size: float | None = field(
+        default=None, metadata={"help": f"Length of an ascent step as a fraction of the radius ({_OWN})."}
+    )
+    adv_step_rule: Literal["normalized", "sign", "raw"] | None = _override("What a step makes of the gradient")
+    adv_projection: Literal["ball", "rescale"] | None = _override("Projection on the ball, or the released rescaling")
+    adv_init_std: float | None = field(
+        default=None, metadata={"help": f"Standard deviation of the first perturbation, in epsilon's unit ({_OWN})."}
+    )
+    adv_dropout: Literal["shared", "independent", "off"] | None = _override("Dropout masks of the adversarial passes")
+    adv_layer: str | None = _override("What is perturbed: word, embeddings, or the number of a block")
+    adv_special_tokens: Literal["perturb", "keep"] = field(
+        default="perturb", metadata={"help": "Whether [CLS], [SEP] and the like are perturbed."}
+    )
+    adv_start_fraction: float = field(
+        default=0.0, metadata={"help": "Share of training that is standard before the adversary enters."}
+    )
+    adv_alpha_ramp_fraction: float = field(
+        default=0.0, metadata={"help": "Share of training over which alpha then grows from 0."}
+    )
+    adv_epsilon_ramp_fraction: float = field(
+        default=0.0, metadata={"help": "Share of training over which the radius then grows from 0."}
+    )
+    adv_gain_draws: int = field(
+        default=2,
+        metadata={"help": "Random perturbations to compare the adversary with at logging steps; 0 measures nothing."},
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.method()
+        self.curriculum()
+        if self.adv_gain_draws < 0:
+            raise InputError(f"adv_gain_draws must be 0 or more, not {self.adv_gain_draws}.")
+
+    def method(self) -> Method:
+        """The row of the table of methods with these settings put in; raises `InputError` for what does not fit."""
+        return method_named(
+            self.adv_method,
+            alpha=self.adv_alpha,
+            epsilon=self.adv_epsilon,
+            epsilon_unit=self.adv_epsilon_unit,
+            norm=self.adv_norm,
+            scope=self.adv_scope,
+            num_steps=self.adv_num_steps,
+            step_size=self.adv_step_size,
+            step_rule=self.adv_step_rule,
+            projection=self.adv_projection,
+            init_std=self.adv_init_std,
+            dropout=self.adv_dropout,
+            layer=None if self.adv_layer is None else parse_layer(self.adv_layer),
+        )
+
+    def curriculum(self) -> Curriculum:
+        return Curriculum(
+            start_fraction=self.adv_start_fraction,
+            alpha_ramp_fraction=self.adv_alpha_ramp_fraction,
+            epsilon_ramp_fraction=self.adv_epsilon_ramp_fraction,
+        )

@@ -1,0 +1,95 @@
+"""What an adversarial run logs, gathered on the device between two logging steps, and the one warning it gives."""
+
+import logging
+import math
+from collections import deque
+
+import torch
+from torch import Tensor
+
+from alum.core.methods import Method
+from alum.core.objective import AlumResult, Diagnostics
+
+logger = logging.getLogger(__name__)
+
+NOISE_GAIN = 1.5  # a random direction scatters around 1; the weakest true adversary that we measured has over 50
+SILENT_CONTRIBUTION = 1e-6  # share of the task loss below which fp32 sums lose the adversarial term
+PATIENCE = 3  # logging steps in a row before the warning
+
+
+class RunningLog:
+    """Sums of the losses since the last log, and the diagnostics measured at it."""
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self._task_loss: Tensor | None = None
+        self._adversarial_loss: Tensor | None = None
+        self._skipped: Tensor | None = None
+        self._diagnostics: Diagnostics | None = None
+        self._now: Method = method
+        self._recent: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
+        self._warned = False
+
+    def add(self, result: AlumResult, now: Method, weight: float) -> None:
+        """One micro-batch; ``weight`` is what its losses count for in the step. Nothing is read from the device."""
+        self._now = now
+        self._task_loss = _plus(self._task_loss, result.task_loss * weight)
+        self._adversarial_loss = _plus(self._adversarial_loss, result.adversarial_loss * weight)
+        self._skipped = _plus(self._skipped, result.skipped)
+        if result.diagnostics is not None:
+            self._diagnostics = result.diagnostics
+
+    def flush(self, num_steps: int) -> dict[str, float]:
+        """The means over the last ``num_steps`` optimiser steps, for the log; warns once if the adversary is idle."""
+        if self._task_loss is None or self._adversarial_loss is None or self._skipped is None:
+            return {}
+        sums = torch.stack((self._task_loss, self._adversarial_loss, self._skipped)).tolist()
+        logs = {
+            "task_loss": sums[0] / num_steps,
+            "adversarial_loss": sums[1] / num_steps,
+            "adv_alpha": self._now.alpha,
+            "adv_epsilon": self._now.epsilon,
+            "adversarial_skipped": sums[2],
+        }
+        if self._diagnostics is not None:
+            d = self._diagnostics
+            names = ("adversarial_gain", "perturbation_norm", "perturbation_ratio")
+            values = torch.stack((d.adversarial_gain, d.perturbation_norm, d.perturbation_ratio)).tolist()
+            logs.update(zip(names, values, strict=True))
+        if self._now.alpha > 0:
+            self._watch(logs)
+        self._task_loss = self._adversarial_loss = self._diagnostics = None
+        return logs
+
+    def _watch(self, logs: dict[str, float]) -> None:
+        contribution = self._now.alpha * logs["adversarial_loss"] / max(abs(logs["task_loss"]), 1e-30)
+        self._recent.append((contribution, logs.get("adversarial_gain", math.inf)))
+        if self._warned or len(self._recent) < PATIENCE:
+            return
+        contribution = max(pair[0] for pair in self._recent)
+        gain = sum(pair[1] for pair in self._recent) / PATIENCE
+        silent = contribution < SILENT_CONTRIBUTION
+        # Control methods take no ascent step: their noise is meant to be noise.
+        noise = self._method.num_steps > 0 and gain < NOISE_GAIN
+        if not (silent or noise):
+            return
+        self._warned = True
+        what = (
+            f"it adds {contribution:.1e} of the task loss, which is nothing"
+            if silent
+            else f"its gain is {gain:.2f}: it moves the outputs no more than random noise of the same length"
+        )
+        logger.warning(
+            "The adversarial term does nothing: %s (method %s, epsilon %g %s, step rule %s). "
+            "Use adv_method 'alum' or 'alum_one_pass', which take normalised steps in a relative ball, or set "
+            "adv_epsilon to about 0.03 with adv_epsilon_unit 'relative' and adv_step_rule 'normalized'.",
+            what,
+            self._method.name,
+            self._now.epsilon,
+            self._now.epsilon_unit,
+            self._now.step_rule,
+        )
+
+
+def _plus(total: Tensor | None, value: Tensor) -> Tensor:
+    return value.float() if total is None else total + value.float()

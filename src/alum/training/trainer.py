@@ -1,0 +1,245 @@
+"""`AlumTrainer`, and the same behaviour as a mix-in for any other subclass of the Hugging Face Trainer."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from accelerate.utils import DistributedType
+from torch import Tensor, nn
+from transformers import Trainer
+from transformers.trainer_utils import IntervalStrategy
+
+from alum.core.errors import InputError
+from alum.core.methods import Method
+from alum.core.objective import AlumResult, alum_loss
+from alum.models.architecture import pretrained_model
+from alum.models.hooked_batch import HookedBatch, padding_mask
+from alum.models.injection import Injection
+from alum.models.predicted_positions import head_sees_only
+from alum.tasks.kind import TaskKind
+from alum.tasks.kinds import kind_of
+from alum.training.config import AlumConfig
+from alum.training.running_log import RunningLog
+
+Inputs = dict[str, Any]
+_LABELS = ("labels", "label", "label_ids", "start_positions", "end_positions", "shift_labels", "num_items_in_batch")
+
+
+class AlumMixin:
+    """Makes a Trainer subclass train with ALUM: ``class MyAlumTrainer(AlumMixin, MyTrainer)``.
+
+    Only the loss of a training step changes; evaluation, checkpoints, schedules, clipping and accumulation are the
+    Trainer's. ``args`` must be an `AlumConfig`. ``kind`` says which outputs the adversary moves; by default it follows
+    from the model's head.
+    """
+
+    args: AlumConfig
+    model: nn.Module
+
+    def __init__(self, *args: Any, kind: TaskKind | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.args, AlumConfig):
+            raise InputError(f"{type(self).__name__} needs args of type AlumConfig, not {type(self.args).__name__}.")
+        self.method = self.args.method()
+        self.adv_curriculum = self.args.curriculum()
+        self.kind = self._kind(kind)
+        if self.method.alpha > 0:
+            Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused before training
+            if self.args.n_gpu > 1:
+                raise InputError("DataParallel is not supported: start one process per GPU with torchrun or accelerate.")
+        self._running_log = RunningLog(self.method)
+        self._noise = torch.Generator(self.args.device)
+        self._noise_step = -1
+        # Items are counted for every model with labels; whether the model itself takes the count is another matter.
+        self._model_takes_num_items = self.model_accepts_loss_kwargs
+        if self.compute_loss_func is None:
+            self.model_accepts_loss_kwargs = True
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The Trainer's loss, in training plus the adversarial term. One-pass methods back-propagate the task loss
+        here already; the loss that is returned has the full value and the gradients that are still missing."""
+        if return_outputs or not model.training:
+            loss, outputs = self._task_loss(model, inputs, num_items_in_batch, weight=None)
+            return (loss, outputs) if return_outputs else loss
+        method = self.adv_curriculum.at(self.state.global_step / max(self.state.max_steps, 1), self.method)
+        weight = self._micro_batch_weight(inputs, num_items_in_batch)
+        if method.alpha == 0:
+            loss, _ = self._task_loss(model, inputs, num_items_in_batch, weight)
+            if self.method.alpha > 0:
+                zero = torch.zeros_like(loss.detach())
+                self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), method, num_items_in_batch)
+            return loss
+        result = alum_loss(
+            self._batch(model, inputs, num_items_in_batch, weight, method),
+            method,
+            generator=self._noise_of_this_step(),
+            backward=lambda loss: self._backward(loss, num_items_in_batch),
+            num_gain_draws=self.args.adv_gain_draws if self._logs_this_step() else 0,
+        )
+        self._log_result(result, method, num_items_in_batch)
+        return result.loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs and "learning_rate" in logs:
+            logs.update(self._running_log.flush(max(self.state.global_step - self._logged_step, 1)))
+            self._logged_step = self.state.global_step
+        super().log(logs, start_time)  # type: ignore[misc]
+
+    _logged_step = 0
+
+    # -- the batch as the objective sees it -------------------------------------------------------------------------
+
+    def _batch(
+        self, model: nn.Module, inputs: Inputs, num_items: Any, weight: Tensor | None, method: Method
+    ) -> HookedBatch:
+        assert self.kind is not None
+        kind = self.kind
+        one_pass = method.gradient == "task_backward"
+        unlabelled = {key: value for key, value in inputs.items() if key not in _LABELS}
+        rows = self._predicted_rows(inputs)
+
+        def wrapped() -> nn.Module:
+            # The pass whose backward ends the step goes through the DDP wrapper, which then reduces all gradients.
+            # In joint methods that is the clean pass; ascent and measurement never touch the wrapper.
+            return model if one_pass and torch.is_grad_enabled() else self.model
+
+        def run() -> Any:
+            with self._head(rows):
+                return wrapped()(**unlabelled)
+
+        def run_with_loss() -> tuple[Tensor, Any]:
+            return self._task_loss(wrapped(), inputs, num_items, weight)
+
+        def run_clean() -> tuple[Tensor, Any]:
+            with self.accelerator.no_sync(model) if one_pass else contextlib.nullcontext():
+                return self._task_loss(model, inputs, num_items, weight)
+
+        return HookedBatch(
+            model=self.model,
+            injection=Injection(self.model, method.layer),
+            mask=self._perturbable(inputs),
+            run=run,
+            run_with_loss=run_with_loss,
+            run_clean=run_clean,
+            compared=lambda outputs: kind.compared(outputs, inputs),
+            distance=kind.distance,
+            dropout=method.dropout,
+            scale=1.0 if weight is None else weight,
+        )
+
+    def _perturbable(self, inputs: Inputs) -> Tensor:
+        mask = padding_mask(inputs, getattr(self.model.config, "pad_token_id", None))
+        if self.args.adv_special_tokens == "perturb":
+            return mask
+        tokenizer = self.processing_class
+        if tokenizer is None:
+            raise InputError("adv_special_tokens 'keep' needs the tokenizer: give the trainer a processing_class.")
+        kept = [i for i in tokenizer.all_special_ids if i != tokenizer.mask_token_id]
+        return mask & ~torch.isin(inputs["input_ids"], torch.tensor(kept, device=mask.device))
+
+    # -- the task loss ----------------------------------------------------------------------------------------------
+
+    def _task_loss(
+        self, model: nn.Module, inputs: Inputs, num_items: Any, weight: Tensor | None
+    ) -> tuple[Tensor, Any]:
+        """The Trainer's own loss, of predicted positions only, times the micro-batch's weight.
+
+        Differs from the Trainer where several micro-batches share a step: it leaves the division by
+        ``num_items_in_batch`` to the model, and models whose loss is a plain mean (BERT's) do not divide.
+        """
+        inputs = dict(inputs)
+        rows = self._predicted_rows(inputs)
+        if rows is not None:
+            assert self.kind is not None and self.kind.predicted_rows is not None
+            labels = self.kind.predicted_rows(inputs["labels"])[1].unsqueeze(0)
+            inputs["labels"] = labels
+            if self.kind.name == "causal_lm":
+                inputs["shift_labels"] = labels
+        if weight is not None or not (self._model_takes_num_items or self.compute_loss_func):
+            num_items = None
+        with self._head(rows):
+            loss, outputs = super().compute_loss(  # type: ignore[misc]
+                model, inputs, return_outputs=True, num_items_in_batch=num_items
+            )
+        return (loss if weight is None else loss * weight), outputs
+
+    def _micro_batch_weight(self, inputs: Inputs, num_items: Any) -> Tensor | None:
+        """This micro-batch's items over all of the step's; None where the Trainer's own scaling is right."""
+        alone = self.current_gradient_accumulation_steps == 1 and self.args.world_size == 1
+        if num_items is None or alone or self.compute_loss_func is not None:
+            return None
+        labels = inputs["labels"][..., 1:] if self._loss_shifts_labels else inputs["labels"]
+        weight = labels.ne(-100).sum() / num_items
+        # DDP averages gradients over the processes, and the count is over all of them.
+        return weight * self.args.world_size if self.args.average_tokens_across_devices else weight
+
+    def _predicted_rows(self, inputs: Inputs) -> Tensor | None:
+        if self.kind is None or self.kind.predicted_rows is None or "labels" not in inputs:
+            return None
+        own_loss = self.compute_loss_func is not None or self.label_smoother is not None
+        if own_loss or (not self.model.training and self.compute_metrics is not None):
+            return None  # these want logits at every position
+        return self.kind.predicted_rows(inputs["labels"])[0]
+
+    def _head(self, rows: Tensor | None) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if rows is None else head_sees_only(self.model, rows)
+
+    def _backward(self, loss: Tensor, num_items: Any) -> None:
+        loss = loss * self._loss_share(num_items)
+        kwargs = {"scale_wrt_gas": False} if self.accelerator.distributed_type == DistributedType.DEEPSPEED else {}
+        self.accelerator.backward(loss, **kwargs)
+
+    def _loss_share(self, num_items: Any) -> float:
+        """What training_step will still multiply the loss with: 1 where it is scaled by the number of items already."""
+        if self.loss_is_scaled_for_ga is not None:
+            scaled = self.loss_is_scaled_for_ga
+        else:
+            scaled = num_items is not None or self.compute_loss_func is not None
+        return 1.0 if scaled else 1.0 / self.current_gradient_accumulation_steps
+
+    # -- noise and logs ---------------------------------------------------------------------------------------------
+
+    def _noise_of_this_step(self) -> torch.Generator:
+        """Seeded by the step alone: a resumed run draws what an undisturbed one would, and dropout is left alone."""
+        if self._noise_step != self.state.global_step:
+            self._noise_step = self.state.global_step
+            seed = self.args.seed * 1_000_003 + self.args.process_index
+            self._noise.manual_seed(seed * 10_000_019 + self.state.global_step)
+        return self._noise
+
+    def _logs_this_step(self) -> bool:
+        step = self.state.global_step + 1
+        if not self.accelerator.sync_gradients or self.args.logging_strategy == IntervalStrategy.NO:
+            return False
+        if self.args.logging_strategy == IntervalStrategy.EPOCH:
+            steps_per_epoch = max(self.state.max_steps // max(self.state.num_train_epochs, 1), 1)
+            return step % steps_per_epoch == 0
+        return step % self.state.logging_steps == 0 or (step == 1 and self.args.logging_first_step)
+
+    def _log_result(self, result: AlumResult, method: Method, num_items: Any) -> None:
+        self._running_log.add(result, method, self._loss_share(num_items))
+
+    def _kind(self, kind: TaskKind | None) -> TaskKind | None:
+        if kind is not None:
+            return kind
+        try:
+            return kind_of(pretrained_model(self.model))
+        except InputError:
+            if self.method.alpha > 0:
+                raise
+            return None
+
+
+class AlumTrainer(AlumMixin, Trainer):  # type: ignore[misc]
+    """`transformers.Trainer` with ALUM: give it an `AlumConfig` and use it as any Trainer.
+
+    >>> trainer = AlumTrainer(model=model, args=AlumConfig(adv_method="alum"), train_dataset=data)  # doctest: +SKIP
+    >>> trainer.train()  # doctest: +SKIP
+    """
