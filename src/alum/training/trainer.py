@@ -55,6 +55,9 @@ class AlumMixin:
         self._model_takes_num_items = self.model_accepts_loss_kwargs
         if self.compute_loss_func is None:
             self.model_accepts_loss_kwargs = True
+        if self.kind is not None and self.kind.name == "causal_lm":
+            # The Trainer asks model.loss_type, which some causal models (GPT-2) leave empty.
+            self._loss_shifts_labels = True
 
     def compute_loss(
         self,
