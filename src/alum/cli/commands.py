@@ -1,0 +1,77 @@
+"""Each command: its settings, its stage, its table."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from alum.cli.main import COMMANDS
+from alum.cli.parser import CommandParser
+from alum.core.errors import InputError
+from alum.reports.tables import metric_text, metrics_rows, show_table
+from alum.stages.arguments import (
+    DemoArguments,
+    EvaluateArguments,
+    FinetuneArguments,
+    FinetuneConfig,
+    PretrainArguments,
+    PretrainConfig,
+)
+from alum.stages.demo import demo
+from alum.stages.evaluate import evaluate
+from alum.stages.finetune import finetune
+from alum.stages.pretrain import pretrain
+from alum.stages.run_folder import environment
+
+
+def run(command: str, argv: Sequence[str]) -> None:
+    """Runs ``alum command argv``; raises `InputError` for an unknown command."""
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}.{hint}")
+    {"pretrain": _pretrain, "finetune": _finetune, "evaluate": _evaluate, "demo": _demo, "env": _env}[command](argv)
+
+
+def _parsed(command: str, argv: Sequence[str], *types: type) -> tuple[Any, ...]:
+    return CommandParser(command, types, COMMANDS[command]).parse(argv)
+
+
+def _pretrain(argv: Sequence[str]) -> None:
+    arguments, config = _parsed("pretrain", argv, PretrainArguments, PretrainConfig)
+    result = asdict(pretrain(arguments, config))
+    show_table("Pre-training", ("", "value"), [[name, _plain(name, value)] for name, value in result.items()])
+
+
+def _finetune(argv: Sequence[str]) -> None:
+    arguments, config = _parsed("finetune", argv, FinetuneArguments, FinetuneConfig)
+    result = finetune(arguments, config)
+    rows = [[f"validation {name}", metric_text(name, value)] for name, value in result.metrics.items()]
+    rows += [["training rows", str(result.num_train_rows)], ["unlabelled rows left out", str(result.num_unlabelled_rows)]]
+    rows += [["steps", str(result.num_steps)], ["training seconds", f"{result.train_seconds:.1f}"]]
+    show_table(f"{result.task}, {result.method}", ("", "value"), rows)
+    print(f"Model, tokenizer and records are in {result.output_dir}.")
+
+
+def _evaluate(argv: Sequence[str]) -> None:
+    (arguments,) = _parsed("evaluate", argv, EvaluateArguments)
+    result = evaluate(arguments)
+    title = f"{result.model} on {result.task}, {result.num_rows} rows"
+    show_table(title, ("suite", "metric", "value"), metrics_rows(result.metrics))
+
+
+def _demo(argv: Sequence[str]) -> None:
+    (arguments,) = _parsed("demo", argv, DemoArguments)
+    demo(arguments)
+
+
+def _env(argv: Sequence[str]) -> None:
+    _parsed("env", argv)
+    for name, value in environment().items():
+        print(f"{name:<14} {value}")
+
+
+def _plain(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}" if name.endswith("seconds") else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,87 @@
+"""``alum COMMAND``: reads the command, runs it, and turns errors into one line and an exit code.
+
+0: done. 1: the work failed. 2: what was given cannot be used. 130: stopped by Ctrl-C.
+"""
+
+import logging
+import os
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Sequence
+
+COMMANDS = {
+    "pretrain": "train a masked language model on text, from scratch or from a checkpoint",
+    "finetune": "fine-tune a checkpoint on a task",
+    "evaluate": "measure a fine-tuned model, clean, with typing errors and under attack",
+    "demo": "run all stages on the documentation of the installed packages",
+    "env": "print versions and hardware",
+}
+
+_HELP = "\n".join(
+    [
+        "usage: alum COMMAND [--config FILE.yaml] [--FLAG VALUE ...]",
+        "",
+        "Adversarial training for language models (ALUM, arXiv:2004.08994).",
+        "",
+        *(f"  {name:<10} {what}" for name, what in COMMANDS.items()),
+        "",
+        "alum COMMAND --help lists the flags of a command.",
+    ]
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_HELP)
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        from alum import __version__
+
+        print(f"alum {__version__}")
+        return 0
+    # Imported only now: torch and transformers take seconds, and `alum --help` should not.
+    _quieten()
+    from alum.cli import commands
+    from alum.core.errors import InputError
+    from alum.stages.training_run import Interrupted
+
+    try:
+        commands.run(argv[0], argv[1:])
+    except InputError as error:
+        return _say(f"alum: error: {error}", 2)
+    except Interrupted as stopped:
+        return _say(f"alum: {stopped}", 130)
+    except KeyboardInterrupt:
+        return _say("alum: stopped.", 130)
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        return _say(f"alum: failed: {_one_line(error)} (details in {_traceback_file()})", 1)
+    return 0
+
+
+def _quieten() -> None:
+    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    warnings.filterwarnings("ignore", message=".*pin_memory.*")
+
+
+def _say(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+def _traceback_file() -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="alum-", suffix=".log", delete=False) as file:
+        traceback.print_exc(file=file)
+    return file.name

@@ -1,0 +1,99 @@
+"""English text that is on every machine: the docstrings of installed packages, read with `ast`, never imported."""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from alum.core.errors import InputError
+
+# What alum depends on, directly or through torch (sympy, networkx) and datasets (pandas).
+PACKAGES = ("torch", "transformers", "numpy", "scipy", "sklearn", "pandas", "sympy", "networkx")
+_ALIASES = {"np", "pd", "nx", "sp", "hf", "pytorch", "huggingface", "scikit", "hugging", "face"}
+MASKED_NAME = "name"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A paragraph of documentation; ``file`` is relative to the installed packages."""
+
+    text: str
+    package: str
+    file: str
+
+
+def passages_of(package: str, max_passages: int, seed: int = 0) -> list[Passage]:
+    """Up to ``max_passages`` distinct paragraphs of prose from a package's docstrings, in an order fixed by ``seed``.
+
+    Raises `InputError` if the package is not installed.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"the package {package} is not installed: install alum with its dependencies.")
+    root = Path(next(iter(spec.submodule_search_locations)))
+    files = [path for path in root.rglob("*.py") if not {"tests", "testing", "_vendor"} & set(path.parts)]
+    files.sort(key=lambda path: _digest(f"{seed}:{path.relative_to(root)}"))
+    found: dict[str, Passage] = {}
+    for path in files:
+        for text in _paragraphs(path):
+            found.setdefault(text, Passage(text, package, f"{package}/{path.relative_to(root).as_posix()}"))
+        if len(found) >= max_passages:
+            break
+    return list(found.values())[:max_passages]
+
+
+def split_of(passage: Passage) -> str:
+    """``train``, ``validation`` or ``test`` (8 : 1 : 1), the same for all passages of a file."""
+    return ("validation", "test", *["train"] * 8)[int(_digest(passage.file), 16) % 10]
+
+
+def without_names(passage: Passage, module_names: set[str]) -> str:
+    """The text with the names of packages and modules replaced, so that telling the package needs its content."""
+
+    def masked(match: re.Match[str]) -> str:
+        parts = {part.lower() for part in re.split(r"[._]", match.group())}
+        return MASKED_NAME if parts & module_names else match.group()
+
+    return re.sub(r"[A-Za-z][\w.]*\w|[A-Za-z]", masked, passage.text)
+
+
+def module_names(passages: list[Passage]) -> set[str]:
+    """The names of all packages, and of the modules that the passages are from, in lower case."""
+    names = {part for package in PACKAGES for part in (package, *_ALIASES)}
+    for passage in passages:
+        for part in passage.file.removesuffix(".py").split("/"):
+            names |= {piece.lower() for piece in part.split("_") if len(piece) > 2} | {part.lower()}
+    return names - {"the", "and", "for", "from", "with", "not", "all", "any"}
+
+
+def _paragraphs(path: Path) -> Iterator[str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes in other people's strings
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node)
+            for block in re.split(r"\n\s*\n", inspect.cleandoc(docstring) if docstring else ""):
+                text = " ".join(block.split())
+                if _is_prose(text):
+                    yield text
+
+
+def _is_prose(text: str) -> bool:
+    words = text.split()
+    if not 12 <= len(words) <= 120 or ">>>" in text or not text[0].isalpha() or "opyright" in text:
+        return False
+    plain = sum(word.strip(".,;:()'\"`").isalpha() for word in words)
+    return plain >= 0.8 * len(words) and text.rstrip()[-1] in ".:"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,76 @@
+"""Tables of examples from local files, with errors that name the file and the row."""
+
+import json
+import os
+from pathlib import Path
+
+from datasets import Dataset, DatasetDict, disable_progress_bars, enable_progress_bars
+from datasets.exceptions import DatasetGenerationError
+
+from alum.core.errors import InputError
+from alum.data.files import existing_file, read_text
+
+FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+
+
+def load_table(path: str | os.PathLike[str]) -> Dataset:
+    """The rows of a JSON lines, CSV or Parquet file.
+
+    Raises `InputError` for a missing, empty or malformed file, with the row where there is one.
+    """
+    path = existing_file(path)
+    if path.suffix not in FORMATS:
+        raise InputError(f"{path}: expected a file that ends in {', '.join(FORMATS)}, not {path.suffix or 'nothing'!r}.")
+    if FORMATS[path.suffix] != "parquet":
+        read_text(path)
+    disable_progress_bars()
+    try:
+        table = Dataset.from_json(str(path)) if FORMATS[path.suffix] == "json" else _from_columns(path)
+    except (DatasetGenerationError, ValueError, TypeError, OSError) as error:
+        raise InputError(_malformed(path, error)) from None
+    finally:
+        enable_progress_bars()
+    if len(table) == 0:
+        raise InputError(f"{path} has no rows.")
+    return table
+
+
+def load_folder(folder: str | os.PathLike[str]) -> DatasetDict:
+    """The splits of a folder: each file is one, named as the file without its ending (``validation.jsonl``)."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"no folder at {folder} (from {Path.cwd()}): check the name.")
+    files = sorted(p for p in folder.iterdir() if p.suffix in FORMATS and p.suffix != ".json")
+    if not files:
+        raise InputError(f"{folder} holds no file that ends in .jsonl, .csv or .parquet, such as train.jsonl.")
+    return DatasetDict({file.stem: load_table(file) for file in files})
+
+
+def require_columns(table: Dataset, columns: list[str], where: str) -> None:
+    """Raises `InputError`, with the columns that there are, if one of ``columns`` is missing."""
+    missing = [column for column in columns if column not in table.column_names]
+    if missing:
+        raise InputError(
+            f"{where} has no column {', '.join(map(repr, missing))}: its columns are {', '.join(table.column_names)}."
+        )
+
+
+def _from_columns(path: Path) -> Dataset:
+    return Dataset.from_csv(str(path)) if path.suffix == ".csv" else Dataset.from_parquet(str(path))
+
+
+def _malformed(path: Path, error: Exception) -> str:
+    if FORMATS[path.suffix] == "json":
+        columns: set[str] | None = None
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as bad:
+                return f"{path}, line {number}: not JSON ({bad.msg} at character {bad.pos}). Expected one object a line."
+            if not isinstance(row, dict):
+                return f"{path}, line {number}: expected a JSON object, not {type(row).__name__}."
+            columns = columns or set(row)
+    cause = error.__cause__ or error
+    return f"{path} cannot be read as {FORMATS[path.suffix]}: {str(cause).splitlines()[0] if str(cause) else cause!r}"

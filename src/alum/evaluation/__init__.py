@@ -1,0 +1,1 @@
+"""Measuring trained models: on clean text, on changed text, under attack."""

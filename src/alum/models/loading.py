@@ -1,0 +1,51 @@
+"""Checkpoints and tokenizers from the hub or a local folder, with errors that a user can act on."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from alum.core.errors import InputError
+
+
+def load_tokenizer(name_or_path: str, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model id or folder; raises `InputError` where there is none."""
+    _check_folder(name_or_path)
+    try:
+        return AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"no tokenizer can be loaded from {name_or_path}: {_first_line(error)}") from None
+
+
+def load_model(
+    auto_class: Any, name_or_path: str, trust_remote_code: bool = False, **config: Any
+) -> PreTrainedModel:
+    """The model of an id or folder with the head of ``auto_class``, from safetensors only.
+
+    Pickled weights can run code when they are loaded, so they are refused. Raises `InputError` where nothing can be
+    loaded.
+    """
+    _check_folder(name_or_path)
+    try:
+        model = auto_class.from_pretrained(
+            name_or_path, trust_remote_code=trust_remote_code, use_safetensors=True, **config
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"no model can be loaded from {name_or_path}: {_first_line(error)}") from None
+    assert isinstance(model, PreTrainedModel)
+    return model
+
+
+def _check_folder(name_or_path: str) -> None:
+    path = Path(name_or_path)
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise InputError(
+            f"{path} holds no model: expected a folder with config.json, model.safetensors and a tokenizer, "
+            "as save_pretrained writes it."
+        )
+    if path.is_absolute() and not path.exists():
+        raise InputError(f"no folder at {path}: expected a model's folder or the id of a model on the hub.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]

@@ -1,0 +1,1 @@
+"""Records to tables that people read."""

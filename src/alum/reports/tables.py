@@ -1,0 +1,32 @@
+"""Tables for the terminal, from records."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
+    """Prints a table; the first column is text, the others are numbers to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for index, name in enumerate(header):
+        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index > 0)
+    for row in rows:
+        table.add_row(*row)
+    (console or Console()).print(table)
+
+
+def metric_text(name: str, value: float) -> str:
+    """A metric as people read it: rates in percent, losses and gains as they are.
+
+    >>> metric_text("accuracy", 0.8625), metric_text("loss", 0.5)
+    ('86.2 %', '0.500')
+    """
+    if name.startswith(("accuracy", "f1", "exact_match")):
+        return f"{100 * value:.1f} %"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def metrics_rows(metrics: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    """Rows of (suite, metric, value) from metrics by suite."""
+    return [[suite, name, metric_text(name, value)] for suite, values in metrics.items() for name, value in values.items()]

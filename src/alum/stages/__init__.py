@@ -1,0 +1,1 @@
+"""The stages of ALUM as functions: build the parts, run, save the records."""

@@ -1,0 +1,148 @@
+"""The settings of each stage, named as in the example scripts of transformers where those have a name."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import TrainingArguments
+
+from alum.models.architectures import ARCHITECTURES
+from alum.training.config import AlumConfig
+
+_FIELDS = {f.name: f for f in dataclasses.fields(TrainingArguments)} | {
+    f.name: f for f in dataclasses.fields(AlumConfig)
+}
+
+
+def _instead(name: str, default: Any) -> Any:
+    """The field of `AlumConfig` called ``name`` with its help and another default."""
+    return field(default=default, metadata=dict(_FIELDS[name].metadata))
+
+
+@dataclass
+class StageConfig(AlumConfig):
+    """What both training stages set differently from TrainingArguments."""
+
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Start anew in a folder that holds a run; the old one is moved aside."}
+    )
+    count_flops_every: int = field(
+        default=0, metadata={"help": "Count the FLOPs of every n-th step for the records; 0 counts none."}
+    )
+    report_to: None | str | list[str] = _instead("report_to", "none")
+    logging_steps: float = _instead("logging_steps", 50)
+    warmup_steps: float = _instead("warmup_steps", 0.1)
+    save_total_limit: int | None = _instead("save_total_limit", 2)
+    max_grad_norm: float = _instead("max_grad_norm", 1.0)
+
+
+@dataclass
+class PretrainConfig(StageConfig):
+    """Pre-training: masked-language-model defaults of Devlin et al. 2019 (learning rate, weight decay)."""
+
+    learning_rate: float = _instead("learning_rate", 1e-4)
+    weight_decay: float = _instead("weight_decay", 0.01)
+    per_device_train_batch_size: int = _instead("per_device_train_batch_size", 32)
+    per_device_eval_batch_size: int = _instead("per_device_eval_batch_size", 32)
+    num_train_epochs: float = _instead("num_train_epochs", 1.0)
+
+
+@dataclass
+class FinetuneConfig(StageConfig):
+    """Fine-tuning: arXiv:2004.08994, section 4.1, has learning rates of 5e-6 to 3e-5, warm-up 0.1 and clipping at 1."""
+
+    learning_rate: float = _instead("learning_rate", 3e-5)
+    per_device_train_batch_size: int = _instead("per_device_train_batch_size", 16)
+    per_device_eval_batch_size: int = _instead("per_device_eval_batch_size", 64)
+    train_sampling_strategy: str = _instead("train_sampling_strategy", "group_by_length")
+
+
+@dataclass
+class PretrainArguments:
+    """Text, and a model to train on it: from scratch (``architecture``) or continued (``model_name_or_path``)."""
+
+    train_file: list[str] = field(
+        default_factory=list, metadata={"help": "UTF-8 text files; blank lines separate documents."}
+    )
+    validation_file: str | None = field(
+        default=None, metadata={"help": "Text to validate on; by default every 20th training document is held back."}
+    )
+    model_name_or_path: str | None = field(
+        default=None, metadata={"help": "Checkpoint to continue from; without it a model is trained from scratch."}
+    )
+    tokenizer_name: str | None = field(
+        default=None, metadata={"help": "Tokenizer; default: the checkpoint's, or one trained on the text."}
+    )
+    architecture: str = field(
+        default="bert-tiny", metadata={"help": f"Model to train from scratch: {', '.join(ARCHITECTURES)}."}
+    )
+    vocab_size: int = field(default=8192, metadata={"help": "Size of the vocabulary that is trained on the text."})
+    max_seq_length: int = field(default=128, metadata={"help": "Length of the packed sequences in tokens."})
+    mlm_probability: float = field(default=0.15, metadata={"help": "Share of the tokens that are predicted."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training sequences."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation sequences."})
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+
+@dataclass
+class FinetuneArguments:
+    """A model and a task: a named one, or local files with their columns."""
+
+    model_name_or_path: str = field(metadata={"help": "Checkpoint to fine-tune: a folder or a model id."})
+    task: str | None = field(default=None, metadata={"help": "Named task: cola, sst2, mrpc, stsb, rte, snli."})
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder with train.jsonl (.csv, .parquet) and validation.jsonl."}
+    )
+    train_file: str | None = field(default=None, metadata={"help": "Training rows: JSON lines, CSV or Parquet."})
+    validation_file: str | None = field(default=None, metadata={"help": "Validation rows."})
+    text_columns: str | None = field(
+        default=None, metadata={"help": "Column of the text, or two with a comma for pairs; default: the task's."}
+    )
+    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: the task's."})
+    max_seq_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; default: the task's."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training rows."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation rows."})
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+
+@dataclass
+class EvaluateArguments:
+    """A fine-tuned model and rows to test it on, clean and attacked."""
+
+    model_name_or_path: str = field(metadata={"help": "Fine-tuned checkpoint: a folder or a model id."})
+    output_dir: str | None = field(default=None, metadata={"help": "Folder for results.json; none writes nothing."})
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Write to a folder that holds something; the old one is moved aside."}
+    )
+    task: str | None = field(default=None, metadata={"help": "Named task: cola, sst2, mrpc, stsb, rte, snli."})
+    suite: str = field(
+        default="clean,typing,pgd",
+        metadata={"help": "What to evaluate, with commas: clean, typing (errors), pgd (on the embeddings), gain."},
+    )
+    data_dir: str | None = field(default=None, metadata={"help": "Folder with validation.jsonl (.csv, .parquet)."})
+    validation_file: str | None = field(default=None, metadata={"help": "Rows to evaluate on."})
+    text_columns: str | None = field(
+        default=None, metadata={"help": "Column of the text, or two with a comma for pairs; default: the task's."}
+    )
+    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: the task's."})
+    max_seq_length: int = field(default=128, metadata={"help": "Longest input in tokens."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many rows."})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows in a batch."})
+    typing_error_rate: float = field(default=0.05, metadata={"help": "Share of the letters that are mistyped."})
+    epsilon: float = field(default=0.03, metadata={"help": "Radius of the attack, relative to the embeddings."})
+    num_steps: int = field(default=10, metadata={"help": "Steps of the attack."})
+    seed: int = field(default=0, metadata={"help": "Seed of the typing errors and the attack."})
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+
+@dataclass
+class DemoArguments:
+    """The main job: all three stages on the documentation of the installed packages."""
+
+    output_dir: str = field(default="demo-run", metadata={"help": "Folder for models, records and tables."})
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Start anew in a folder that holds a run; the old one is moved aside."}
+    )
+    fast: bool = field(default=False, metadata={"help": "A smaller run, in at most 90 seconds."})
+    adv_method: str = field(default="alum_one_pass", metadata={"help": "The method to hold against standard."})
+    seed: int = field(default=0, metadata={"help": "Random seed."})

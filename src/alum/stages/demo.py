@@ -1,0 +1,235 @@
+"""The main job: pre-train, continue, fine-tune and attack, on text that every machine has.
+
+The text is the documentation of the packages that alum depends on; the task is to tell which package a passage
+documents, with the names of packages and modules masked out.
+"""
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from alum.core.methods import method_named
+from alum.data.docstrings import PACKAGES, Passage, module_names, passages_of, split_of, without_names
+from alum.reports.tables import metric_text, show_table
+from alum.stages.arguments import (
+    DemoArguments,
+    EvaluateArguments,
+    FinetuneArguments,
+    FinetuneConfig,
+    PretrainArguments,
+    PretrainConfig,
+)
+from alum.stages.evaluate import GAIN_EPSILON, EvaluateResult, evaluate
+from alum.stages.finetune import FinetuneResult, finetune
+from alum.stages.pretrain import PretrainResult, pretrain
+from alum.stages.run_folder import environment, open_run_folder, write_json
+
+HELD_BACK_PACKAGE = "pandas"  # its text is kept for continual pre-training
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything: sized for 6 minutes, and 90 seconds, on two cores of 15 GFLOP/s each."""
+
+    passages_per_package: int
+    pretrain_steps: int
+    continual_steps: int
+    finetune_rows_per_package: int
+    finetune_epochs: int
+    eval_rows: int
+    vocab_size: int = 8192
+    max_seq_length: int = 64
+
+
+FULL = Scale(2500, 240, 40, 300, 3, 400)
+FAST = Scale(600, 40, 10, 100, 3, 150)
+
+
+def demo(arguments: DemoArguments) -> dict[str, Any]:
+    """Runs all stages and shows tables; everything is kept in ``output_dir``, the figures in ``results.json``."""
+    method_named(arguments.adv_method)
+    folder, _ = open_run_folder(arguments.output_dir, arguments.overwrite_output_dir)
+    scale, console, start = FAST if arguments.fast else FULL, Console(), time.perf_counter()
+    console.print(f"[bold]1/4[/] Reading the documentation of {', '.join(PACKAGES)}")
+    _write_data(folder, scale, arguments.seed, console)
+
+    console.print(
+        f"[bold]2/4[/] Pre-training from scratch: {scale.pretrain_steps} steps, the adversary enters half way; "
+        f"then continuing on {HELD_BACK_PACKAGE}"
+    )
+    scratch, continual = _pretrain_twice(folder, scale, arguments)
+
+    arms = ("standard", arguments.adv_method)
+    console.print(f"[bold]3/4[/] Fine-tuning twice: {arms[0]} and {arms[1]}")
+    tuned = {arm: _finetune(folder, scale, arguments, arm) for arm in arms}
+
+    console.print("[bold]4/4[/] Evaluating both: clean, with typing errors, under attack")
+    measured = {arm: _evaluate(folder, scale, arguments, arm) for arm in arms}
+    seconds = time.perf_counter() - start
+    results = {
+        "pretrain": scratch,
+        "continual": continual,
+        "finetune": tuned,
+        "evaluate": measured,
+        "total_seconds": seconds,
+        "environment": environment(),
+    }
+    write_json(folder / "results.json", json.loads(json.dumps(results, default=vars)))
+    _show(console, scratch, continual, tuned, measured)
+    console.print(f"{seconds:.0f} seconds in all. Models, records and tables are in {folder}.")
+    return results
+
+
+def _write_data(folder: Path, scale: Scale, seed: int, console: Console) -> None:
+    passages: list[Passage] = []
+    for package in track(PACKAGES, "Reading", console=console, transient=True):
+        passages += passages_of(package, scale.passages_per_package, seed)
+    names = module_names(passages)
+    data = folder / "data"
+    data.mkdir()
+    for name, held_back in (("general", False), ("held_back", True)):
+        for split in ("train", "validation"):
+            texts = [
+                p.text
+                for p in passages
+                if (p.package == HELD_BACK_PACKAGE) == held_back and (split_of(p) == "validation") == (split != "train")
+                # Nothing that a test passage says is ever trained on.
+                and split_of(p) != "test"
+            ]
+            (data / f"{name}_{split}.txt").write_text("\n\n".join(texts), encoding="utf-8")
+    wanted = {
+        "train": scale.finetune_rows_per_package,
+        "validation": scale.eval_rows // len(PACKAGES),
+        "test": scale.eval_rows // len(PACKAGES),
+    }
+    (data / "packages").mkdir()
+    for split, per_package in wanted.items():
+        taken: Counter[str] = Counter()
+        with (data / "packages" / f"{split}.jsonl").open("w", encoding="utf-8") as file:
+            for passage in passages:
+                if split_of(passage) == split and taken[passage.package] < per_package:
+                    taken[passage.package] += 1
+                    row = {"text": without_names(passage, names), "package": passage.package}
+                    file.write(json.dumps(row) + "\n")
+    characters = sum(len(p.text) for p in passages)
+    console.print(f"    {len(passages)} passages, {characters / 1e6:.1f} million characters")
+
+
+def _pretrain_twice(folder: Path, scale: Scale, arguments: DemoArguments) -> tuple[PretrainResult, PretrainResult]:
+    def run(name: str, text: str, steps: int, **settings: Any) -> PretrainResult:
+        model = settings.pop("model_name_or_path", None)
+        data = folder / "data"
+        return pretrain(
+            PretrainArguments(
+                train_file=[str(data / f"{text}_train.txt")],
+                validation_file=str(data / f"{text}_validation.txt"),
+                model_name_or_path=model,
+                vocab_size=scale.vocab_size,
+                max_seq_length=scale.max_seq_length,
+                max_eval_samples=256,
+            ),
+            PretrainConfig(
+                output_dir=str(folder / name),
+                max_steps=steps,
+                save_strategy="no",
+                logging_steps=max(steps // 4, 1),
+                learning_rate=1e-3,
+                adv_method=arguments.adv_method,
+                seed=arguments.seed,
+                count_flops_every=40,
+                **settings,
+            ),
+        )
+
+    scratch = run("pretrained", "general", scale.pretrain_steps, adv_start_fraction=0.5)
+    continual = run(
+        "continued", "held_back", scale.continual_steps, model_name_or_path=str(folder / "pretrained")
+    )
+    return scratch, continual
+
+
+def _finetune(folder: Path, scale: Scale, arguments: DemoArguments, method: str) -> FinetuneResult:
+    return finetune(
+        FinetuneArguments(
+            model_name_or_path=str(folder / "continued"),
+            data_dir=str(folder / "data" / "packages"),
+            text_columns="text",
+            label_column="package",
+            max_seq_length=scale.max_seq_length,
+        ),
+        FinetuneConfig(
+            output_dir=str(folder / f"finetuned_{method}"),
+            adv_method=method,
+            num_train_epochs=scale.finetune_epochs,
+            learning_rate=1e-3,
+            per_device_train_batch_size=32,
+            save_strategy="no",
+            logging_steps=25,
+            seed=arguments.seed,
+            count_flops_every=40,
+        ),
+    )
+
+
+def _evaluate(folder: Path, scale: Scale, arguments: DemoArguments, method: str) -> EvaluateResult:
+    return evaluate(
+        EvaluateArguments(
+            model_name_or_path=str(folder / f"finetuned_{method}"),
+            output_dir=str(folder / f"evaluated_{method}"),
+            validation_file=str(folder / "data" / "packages" / "test.jsonl"),
+            text_columns="text",
+            label_column="package",
+            suite="clean,typing,pgd,gain",
+            max_seq_length=scale.max_seq_length,
+            num_steps=5,
+            seed=arguments.seed,
+        )
+    )
+
+
+def _show(
+    console: Console,
+    scratch: PretrainResult,
+    continual: PretrainResult,
+    tuned: dict[str, FinetuneResult],
+    measured: dict[str, EvaluateResult],
+) -> None:
+    show_table(
+        "Masked-language-model loss on held-back text (nats per predicted token)",
+        ("stage", "before", "after", "seconds", "TFLOP"),
+        [
+            [name, f"{r.validation_loss_before:.3f}", f"{r.validation_loss:.3f}", *_cost(r)]
+            for name, r in (("from scratch", scratch), (f"continued on {HELD_BACK_PACKAGE}", continual))
+        ],
+        console,
+    )
+    show_table(
+        "Which package does a passage document? Accuracy on test passages, and the cost of fine-tuning",
+        ("method", "clean", "typing errors", "PGD attack", "seconds", "TFLOP"),
+        [
+            [
+                arm,
+                *(metric_text("accuracy", measured[arm].metrics[s]["accuracy"]) for s in ("clean", "typing", "pgd")),
+                *_cost(tuned[arm]),
+            ]
+            for arm in tuned
+        ],
+        console,
+    )
+    gains = {arm: measured[arm].metrics["gain"] for arm in tuned}
+    show_table(
+        f"Adversarial gain at relative epsilon {GAIN_EPSILON}: times the divergence of random noise of the same length",
+        ("perturbation", *(f"on the {arm} model" for arm in gains)),
+        [[name, *(f"{gains[arm][name]:.3g}" for arm in gains)] for name in gains["standard"]],
+        console,
+    )
+
+
+def _cost(result: PretrainResult | FinetuneResult) -> tuple[str, str]:
+    return f"{result.train_seconds:.0f}", f"{(result.train_flops or 0) / 1e12:.2f}"
