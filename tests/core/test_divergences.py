@@ -1,0 +1,117 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import jensenshannon
+from scipy.special import softmax
+from scipy.stats import entropy
+
+from alum.core.divergences import DIVERGENCES, bernoulli_symmetric_kl, js, kl, labelled, squared_error, symmetric_kl
+
+SHAPES = [(5,), (3, 5), (2, 3, 5)]
+ALL = [symmetric_kl, kl, js, bernoulli_symmetric_kl, squared_error]
+
+
+def pair(shape=(4, 5), scale=2.0):
+    generator = torch.Generator().manual_seed(0)
+    return scale * torch.randn(2, *shape, generator=generator)
+
+
+def scipy_kl(logits_p, logits_q):
+    return entropy(softmax(logits_p.double().numpy(), -1), softmax(logits_q.double().numpy(), -1), axis=-1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_kl_is_scipys_relative_entropy(shape):
+    p, q = pair(shape)
+    np.testing.assert_allclose(kl(p, q), scipy_kl(p, q), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_symmetric_kl_is_the_sum_of_both_directions(shape):
+    p, q = pair(shape)
+    np.testing.assert_allclose(symmetric_kl(p, q), scipy_kl(p, q) + scipy_kl(q, p), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_js_is_the_square_of_scipys_distance(shape):
+    p, q = pair(shape)
+    distance = jensenshannon(softmax(p.double().numpy(), -1), softmax(q.double().numpy(), -1), axis=-1)
+    np.testing.assert_allclose(js(p, q), distance**2, rtol=1e-5)
+
+
+def test_js_reaches_log_2_between_certain_opposites_and_never_exceeds_it():
+    p, q = pair(scale=100.0)
+    assert (js(p, q) <= math.log(2) + 1e-6).all()
+    assert js(torch.tensor([500.0, 0.0]), torch.tensor([0.0, 500.0])).item() == pytest.approx(math.log(2))
+
+
+def test_bernoulli_is_the_sum_of_two_class_divergences():
+    p, q = pair((3, 4))
+    two_class = sum(
+        symmetric_kl(torch.stack((p[:, i], 0 * p[:, i]), -1), torch.stack((q[:, i], 0 * q[:, i]), -1)) for i in range(4)
+    )
+    torch.testing.assert_close(bernoulli_symmetric_kl(p, q), two_class)
+
+
+def test_bernoulli_of_one_label_by_hand():
+    # Odds 3:1 against 1:1: (3/4 - 1/2)·log 3.
+    divergence = bernoulli_symmetric_kl(torch.tensor([math.log(3.0)]), torch.tensor([0.0]))
+    assert divergence.item() == pytest.approx(0.25 * math.log(3))
+
+
+def test_squared_error_by_hand():
+    assert squared_error(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -1.0]])).tolist() == [4.0 + 9.0]
+
+
+@pytest.mark.parametrize("divergence", ALL)
+def test_zero_between_equals_and_positive_between_others(divergence):
+    p, q = pair()
+    torch.testing.assert_close(divergence(p, p), torch.zeros(4))
+    assert (divergence(p, q) > 0).all()
+
+
+@pytest.mark.parametrize("divergence", ALL)
+def test_the_gradient_is_that_of_finite_differences(divergence):
+    # No gradcheck: the divergences work in fp32 whatever comes in, so the differences are taken in large steps.
+    p, q = pair((1, 4), scale=1.0)
+    p.requires_grad_()
+    (gradient,) = torch.autograd.grad(divergence(p, q).sum(), p)
+    step = 1e-2
+    for i, unit in enumerate(torch.eye(4)):
+        with torch.no_grad():
+            difference = (divergence(p + step * unit, q) - divergence(p - step * unit, q)) / (2 * step)
+        assert gradient[0, i].item() == pytest.approx(difference.item(), abs=2e-4)
+
+
+@pytest.mark.parametrize("divergence", ALL)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_masked_counts_nothing_and_spoils_nothing(divergence, value):
+    p, q = pair((2, 3, 4))
+    expected = divergence(p, q)
+    p[:, 1] = value
+    p.requires_grad_()
+    mask = torch.tensor([[True, False, True]]).expand(2, 3)
+    masked = divergence(p, q, mask)
+    assert (masked[:, 1] == 0).all()
+    torch.testing.assert_close(masked[mask], expected[mask])
+    (gradient,) = torch.autograd.grad(masked.sum(), p)
+    assert gradient.isfinite().all()
+    assert (gradient[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("divergence", ALL)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_logits_are_compared_in_fp32(divergence, dtype):
+    p, q = pair().to(dtype)
+    assert divergence(p, q).dtype == torch.float32
+    torch.testing.assert_close(divergence(p, q), divergence(p.float(), q.float()), rtol=0, atol=0)
+
+
+def test_labelled_positions():
+    assert labelled(torch.tensor([[5, -100], [-100, 0]])).tolist() == [[True, False], [False, True]]
+
+
+def test_the_table_names_the_divergences_between_distributions():
+    assert DIVERGENCES == {"symmetric_kl": symmetric_kl, "kl": kl, "js": js}
