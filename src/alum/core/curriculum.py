@@ -31,12 +31,10 @@ class Curriculum:
         >>> Curriculum(start_fraction=0.5, alpha_ramp_fraction=0.2).at(0.6, METHODS["alum"]).alpha
         0.5
         """
-        if progress < self.start_fraction:
-            return dataclasses.replace(method, alpha=0.0)
         alpha = method.alpha * self._ramp(progress, self.alpha_ramp_fraction)
-        # A ball must have a radius: at the very start of its ramp the adversary is still off instead.
         epsilon_share = self._ramp(progress, self.epsilon_ramp_fraction)
-        if epsilon_share == 0:
+        # A ball must have a radius: at the very start of its ramp the adversary is still off instead.
+        if progress < self.start_fraction or epsilon_share == 0:
             return dataclasses.replace(method, alpha=0.0)
         return dataclasses.replace(method, alpha=alpha, epsilon=method.epsilon * epsilon_share)
 

@@ -38,11 +38,8 @@ def js(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor
 
 def bernoulli_symmetric_kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
     """Symmetric KL of independent yes/no outputs (multi-label classification), summed over the labels."""
-
-    def two_way(logits: Tensor) -> Tensor:
-        return torch.stack((logits, torch.zeros_like(logits)), dim=-1)
-
-    return symmetric_kl(two_way(logits_p), two_way(logits_q), None if mask is None else mask.unsqueeze(-1)).sum(-1)
+    two_way_p, two_way_q = (F.pad(logits.unsqueeze(-1), (0, 1)) for logits in (logits_p, logits_q))
+    return symmetric_kl(two_way_p, two_way_q, None if mask is None else mask.unsqueeze(-1)).sum(-1)
 
 
 def squared_error(predictions_p: Tensor, predictions_q: Tensor, mask: Tensor | None = None) -> Tensor:

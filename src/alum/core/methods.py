@@ -75,89 +75,41 @@ class Method:
 
         Clean pass 1 + its backward 2; each ascent pass 1 + 1 (activations only); adversarial pass 1 + 2.
         """
-        if self.alpha == 0:
-            return 1.0
         ascent_passes = self.num_steps if self.gradient == "own_pass" else 0
-        return (3 + 2 * ascent_passes + 3) / 3
+        return 1.0 if self.alpha == 0 else (3 + 2 * ascent_passes + 3) / 3
 
 
-METHODS: dict[str, Method] = {
-    row.name: row
-    for row in (
-        Method("standard", source="maximum likelihood, no adversary", alpha=0.0, num_steps=0),
-        Method(
-            "alum",
-            source="Liu et al. 2020, arXiv:2004.08994, Algorithm 1",
-            differences="normalised step of the length of the radius, relative L2 ball per token, shared dropout masks",
-            init_std=1e-4,
-        ),
-        Method(
-            "alum_one_pass",
-            source="this project; the objective of arXiv:2004.08994 with the direction of Miyato et al. 2017",
-            differences="δ ascends the task loss with the gradient of its own backward pass; clean side constant in D",
-            ascent="task_loss",
-            gradient="task_backward",
-        ),
-        Method(
-            "alum_paper",
-            source="Liu et al. 2020, arXiv:2004.08994, Algorithm 1 with the constants of section 4.1",
-            differences="none known; the paper does not say how dropout is treated, so masks are independent",
-            step_rule="raw",
-            step_size=1e-3,
-            norm="linf",
-            epsilon=1e-5,
-            epsilon_unit="absolute",
-            init_std=1e-5,
-            dropout="independent",
-        ),
-        Method(
-            "alum_released",
-            source="the released code of ALUM and SMART (MT-DNN), with its default settings",
-            differences="injected by a hook, not as inputs_embeds",
-            step_rule="raw",
-            step_size=1e-5,
-            norm="linf",
-            projection="rescale",
-            epsilon=1.0,
-            epsilon_unit="absolute",
-            init_std=1e-5,
-            dropout="independent",
-        ),
-        Method(
-            "r3f",
-            source="Aghajanyan et al. 2020, arXiv:2008.03156",
-            differences="noise stretched to the radius, a control of the adversary's length; theirs has a std of 1e-5",
-            num_steps=0,
-            projection="rescale",
-            init_std=1.0,
-        ),
-        Method(
-            "r_drop",
-            source="Liang et al. 2021, arXiv:2106.14448",
-            differences="symmetric KL is the sum of the two directions, theirs the mean: alpha 1 here is 2 there",
-            num_steps=0,
-            dropout="independent",
-        ),
-        Method(
-            "fgm",
-            source="Miyato et al. 2017, arXiv:1605.07725",
-            differences="radius relative to the norm of the sequence's embeddings, which are not normalised",
-            term="task_loss",
-            ascent="task_loss",
-            gradient="task_backward",
-            scope="sequence",
-        ),
-        Method(
-            "pgd",
-            source="Madry et al. 2018, arXiv:1706.06083, on embeddings",
-            differences="clean task loss kept beside the adversarial one; starts at δ = 0; normalised L2 steps",
-            term="task_loss",
-            ascent="task_loss",
-            num_steps=3,
-            step_size=0.5,
-        ),
-    )
-}
+# fmt: off
+METHODS: dict[str, Method] = {row.name: row for row in (
+    Method("standard", "maximum likelihood, no adversary", alpha=0.0, num_steps=0),
+    Method("alum", "Liu et al. 2020, arXiv:2004.08994, Algorithm 1",
+           "normalised step of the length of the radius, relative L2 ball per token, shared dropout masks",
+           init_std=1e-4),
+    Method("alum_one_pass", "this project; the objective of arXiv:2004.08994 with the direction of Miyato et al. 2017",
+           "δ ascends the task loss with the gradient of its own backward pass; clean side constant in D",
+           ascent="task_loss", gradient="task_backward"),
+    Method("alum_paper", "Liu et al. 2020, arXiv:2004.08994, Algorithm 1 with the constants of section 4.1",
+           "none known; the paper does not say how dropout is treated, so masks are independent",
+           step_rule="raw", step_size=1e-3, norm="linf",
+           epsilon=1e-5, epsilon_unit="absolute", init_std=1e-5, dropout="independent"),
+    Method("alum_released", "the released code of ALUM and SMART (MT-DNN), with its default settings",
+           "injected by a hook, not as inputs_embeds",
+           step_rule="raw", step_size=1e-5, norm="linf", projection="rescale",
+           epsilon=1.0, epsilon_unit="absolute", init_std=1e-5, dropout="independent"),
+    Method("r3f", "Aghajanyan et al. 2020, arXiv:2008.03156",
+           "noise stretched to the radius, a control of the adversary's length; theirs has a std of 1e-5",
+           num_steps=0, projection="rescale", init_std=1.0),
+    Method("r_drop", "Liang et al. 2021, arXiv:2106.14448",
+           "symmetric KL is the sum of the two directions, theirs the mean: alpha 1 here is 2 there",
+           num_steps=0, dropout="independent"),
+    Method("fgm", "Miyato et al. 2017, arXiv:1605.07725",
+           "radius relative to the norm of the sequence's embeddings, which are not normalised",
+           term="task_loss", ascent="task_loss", gradient="task_backward", scope="sequence"),
+    Method("pgd", "Madry et al. 2018, arXiv:1706.06083, on embeddings",
+           "clean task loss kept beside the adversarial one; starts at δ = 0; normalised L2 steps",
+           term="task_loss", ascent="task_loss", num_steps=3, step_size=0.5),
+)}
+# fmt: on
 
 
 def method_named(name: str, **overrides: Any) -> Method:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from alum.core.methods import Method
 from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
@@ -75,8 +75,8 @@ class AlumResult:
 def alum_loss(
     batch: Batch,
     method: Method,
-    generator: torch.Generator | None = None,
-    backward: Callable[[Tensor], None] = torch.Tensor.backward,
+    generator: Generator | None = None,
+    backward: Callable[[Tensor], None] = Tensor.backward,
     num_gain_draws: int = 0,
 ) -> AlumResult:
     """ℓ + α·D of one batch, with the diagnostics if ``num_gain_draws`` random perturbations are to be compared.
@@ -107,12 +107,12 @@ def alum_loss(
     if method.term == "task_loss":
         adversarial_loss = batch.task_loss(found.delta)
     else:
-        adversarial_outputs = batch.outputs(found.delta)
-        divergence = batch.divergence(adversarial_outputs, clean_outputs)
+        divergence = batch.divergence(batch.outputs(found.delta), clean_outputs)
         adversarial_loss = batch.scale * divergence.sum() / max(divergence.numel(), 1)
 
     finite = found.finite & adversarial_loss.detach().isfinite()
-    adversarial_loss = _kept_if(finite, adversarial_loss)
+    if not finite:  # the one place that waits for the device
+        adversarial_loss = _nothing(batch, found.delta)
     diagnostics = None
     if num_gain_draws:
         diagnostics = _diagnose(batch, found, embeddings.detach(), constant_outputs, num_gain_draws, generator)
@@ -127,28 +127,24 @@ def alum_loss(
     )
 
 
-def _kept_if(finite: Tensor, loss: Tensor) -> Tensor:
-    """The loss, or a zero that sends zero gradients, chosen without waiting for the device."""
-    if loss.requires_grad:
-        loss.register_hook(lambda gradient: torch.where(finite, gradient, 0.0))
-    return torch.where(finite, loss, 0.0)
+def _nothing(batch: Batch, delta: Tensor) -> Tensor:
+    """Zero, with zero gradients: processes that wait for each other's gradients still get them.
+
+    Multiplying the term by zero would not do: 0 · NaN is NaN, in the backward pass of every layer that saved one.
+    """
+    return (batch.outputs(torch.zeros_like(delta)).float() * 0.0).nan_to_num().sum()
 
 
 @torch.no_grad()
 def _diagnose(
-    batch: Batch,
-    found: Perturbation,
-    embeddings: Tensor,
-    clean_outputs: Tensor,
-    num_draws: int,
-    generator: torch.Generator | None,
+    batch: Batch, found: Perturbation, embeddings: Tensor, clean: Tensor, num_draws: int, generator: Generator | None
 ) -> Diagnostics:
     def mean_divergence(delta: Tensor) -> Tensor:
-        return batch.divergence(batch.outputs(delta), clean_outputs).mean()
+        return batch.divergence(batch.outputs(delta), clean).mean()
 
     divergence = mean_divergence(found.delta)
     # A generator of its own, so that measuring does not change what training draws next.
-    generator = torch.Generator(found.delta.device).manual_seed(generator.initial_seed() + 1 if generator else 0)
+    generator = Generator(found.delta.device).manual_seed(generator.initial_seed() + 1 if generator else 0)
     noise = [mean_divergence(random_perturbation_like(found.delta, generator)) for _ in range(num_draws)]
     noise_divergence = torch.stack(noise).mean()
     count = batch.mask.sum().clamp_min(1)

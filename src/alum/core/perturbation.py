@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from alum.core.methods import Method
-from alum.core.projections import embedding_scale, project_onto_ball, rescale_to_sphere, unit_direction
+from alum.core.projections import embedding_scale, norm_of, project_onto_ball, rescale_to_sphere, unit_direction
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,9 @@ def worst_case_perturbation(
         delta = method.init_std * unit * _standard_normal(delta, generator) * mask  # δ ~ N(0, σ²I)
     finite = torch.tensor(True, device=delta.device)
     for step in range(method.num_steps):  # for m = 1 … K
-        if step == 0 and first_gradient is not None:
-            gradient = first_gradient
-        else:
-            gradient = _gradient(objective, delta)  # g_adv ← ∇_δ D(f(x + δ), f(x))
-        gradient = gradient.float() * mask
+        given = first_gradient if step == 0 else None
+        gradient = _gradient(objective, delta) if given is None else given  # g_adv ← ∇_δ D(f(x + δ), f(x))
+        gradient = torch.where(mask, gradient.float(), 0.0)
         finite = finite & gradient.isfinite().all()
         gradient = torch.where(finite, gradient, 0.0)
         delta = _project(delta + _step(gradient, radius, method), radius, method) * mask  # δ ← Π(δ + η g_adv)
@@ -62,8 +60,7 @@ def worst_case_perturbation(
 
 def random_perturbation_like(delta: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """A random direction for every token, each as long as that token's ``delta`` in L2."""
-    direction = unit_direction(_standard_normal(delta, generator), "l2", "token")
-    return direction * torch.linalg.vector_norm(delta, dim=-1, keepdim=True)
+    return unit_direction(_standard_normal(delta, generator), "l2", "token") * norm_of(delta, "l2", "token")
 
 
 def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -81,13 +78,11 @@ def _gradient(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
 
 
 def _step(gradient: Tensor, radius: Tensor, method: Method) -> Tensor:
-    match method.step_rule:
-        case "raw":
-            return method.step_size * gradient
-        case "sign":
-            return method.step_size * radius * gradient.sign()
-        case "normalized":
-            return method.step_size * radius * unit_direction(gradient, method.norm, method.scope)
+    if method.step_rule == "raw":
+        return method.step_size * gradient
+    normalized = method.step_rule == "normalized"
+    direction = unit_direction(gradient, method.norm, method.scope) if normalized else gradient.sign()
+    return method.step_size * radius * direction
 
 
 def _project(delta: Tensor, radius: Tensor, method: Method) -> Tensor:

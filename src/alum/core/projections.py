@@ -18,8 +18,8 @@ RELEASED_GUARD = 1e-6  # what the released code adds to the norm that it divides
 def norm_of(delta: Tensor, norm: Norm, scope: Scope) -> Tensor:
     """The norm of each perturbed vector: ``[batch, length, 1]`` for tokens, ``[batch, 1, 1]`` for sequences."""
     dims = (-1,) if scope == "token" else (-2, -1)
-    order = 2 if norm == "l2" else torch.inf
-    return torch.linalg.vector_norm(delta, ord=order, dim=dims, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(delta, ord=2 if norm == "l2" else torch.inf, dim=dims, keepdim=True)
+    return length
 
 
 def project_onto_ball(delta: Tensor, radius: Tensor | float, norm: Norm, scope: Scope) -> Tensor:
