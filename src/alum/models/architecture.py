@@ -10,14 +10,13 @@ from alum.core.methods import Layer
 def pretrained_model(model: nn.Module) -> nn.Module:
     """The ``transformers`` model inside wrappers: DDP and `torch.compile` (``module``, ``_orig_mod``), peft."""
     while True:
-        if hasattr(model, "get_base_model"):
-            model = model.get_base_model()
-        elif isinstance(getattr(model, "module", None), nn.Module):
-            model = model.module
-        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
-            model = model._orig_mod
-        else:
+        if callable(unwrap := getattr(model, "get_base_model", None)):
+            model = unwrap()
+            continue
+        inner = [m for name in ("module", "_orig_mod") if isinstance(m := getattr(model, name, None), nn.Module)]
+        if not inner:
             return model
+        model = inner[0]
 
 
 def base_transformer(model: nn.Module) -> nn.Module:

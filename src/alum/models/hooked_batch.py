@@ -35,7 +35,7 @@ class HookedBatch:
     _state: list[Tensor] = field(default_factory=list, repr=False)
 
     def clean(self) -> tuple[Tensor, Tensor, Tensor]:
-        # Nothing above the perturbed place has drawn yet when a pass reaches it: from there on the masks are to be equal.
+        # Nothing above the perturbed place has drawn yet when a pass reaches it: from there the masks are to be equal.
         def remember() -> None:
             self._state = random_state(self.mask.device)
 
@@ -75,8 +75,8 @@ class HookedBatch:
 def padding_mask(inputs: dict[str, Any], pad_token_id: int | None = None) -> Tensor:
     """``[batch, length]``, True at tokens that are not padding: the attention mask, else ``input_ids`` that are not
     ``pad_token_id``."""
-    attention_mask = inputs.get("attention_mask")
+    attention_mask: Tensor | None = inputs.get("attention_mask")
     if attention_mask is not None and attention_mask.dim() == 2:
         return attention_mask.bool()
-    ids = inputs["input_ids"]
+    ids: Tensor = inputs["input_ids"]
     return torch.ones_like(ids, dtype=torch.bool) if pad_token_id is None else ids != pad_token_id

@@ -1,5 +1,7 @@
 """The kinds of task, and the one that a model's head is made for."""
 
+from typing import Any
+
 from torch import nn
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -14,8 +16,7 @@ from alum.tasks.regression import REGRESSION
 from alum.tasks.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
 
 KINDS = {
-    kind.name: kind
-    for kind in (SEQUENCE_CLASSIFICATION, MULTI_LABEL_CLASSIFICATION, REGRESSION, MASKED_LM, CAUSAL_LM)
+    kind.name: kind for kind in (SEQUENCE_CLASSIFICATION, MULTI_LABEL_CLASSIFICATION, REGRESSION, MASKED_LM, CAUSAL_LM)
 }
 
 
@@ -24,7 +25,8 @@ def kind_of(model: nn.Module) -> TaskKind:
 
     Raises `InputError` for a head that no kind fits.
     """
-    name, config = type(model).__name__, getattr(model, "config", None)
+    name = type(model).__name__
+    config: Any = getattr(model, "config", None)
     if name in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.values():
         if config.problem_type == "multi_label_classification":
             return MULTI_LABEL_CLASSIFICATION

@@ -1,7 +1,7 @@
 """`AlumConfig`: TrainingArguments and the settings of the adversary, all with the prefix ``adv_``."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from transformers import TrainingArguments
 
@@ -10,11 +10,9 @@ from alum.core.errors import InputError
 from alum.core.methods import Method, method_named
 from alum.models.architecture import parse_layer
 
-_OWN = "default: the method's own"
 
-
-def _override(text: str) -> str | None:
-    return field(default=None, metadata={"help": f"{text} ({_OWN})."})  # type: ignore[no-any-return]
+def _override(text: str) -> Any:
+    return field(default=None, metadata={"help": f"{text} (default: the method's own)."})
 
 
 @dataclass
@@ -27,22 +25,18 @@ class AlumConfig(TrainingArguments):
             "help": "Training method: standard, alum, alum_one_pass, alum_paper, alum_released, r3f, r_drop, fgm, pgd."
         },
     )
-    adv_alpha: float | None = field(default=None, metadata={"help": f"Weight of the adversarial term ({_OWN})."})
-    adv_epsilon: float | None = field(default=None, metadata={"help": f"Radius of the perturbation's ball ({_OWN})."})
+    adv_alpha: float | None = _override("Weight of the adversarial term")
+    adv_epsilon: float | None = _override("Radius of the perturbation's ball")
     adv_epsilon_unit: Literal["relative", "absolute"] | None = _override(
         "Unit of the radius: relative to the size of the embeddings, or absolute"
     )
     adv_norm: Literal["l2", "linf"] | None = _override("Norm of the ball")
     adv_scope: Literal["token", "sequence"] | None = _override("One ball per token or per sequence")
-    adv_num_steps: int | None = field(default=None, metadata={"help": f"Ascent steps K ({_OWN})."})
-    adv_step_size: float | None = field(
-        default=None, metadata={"help": f"Length of an ascent step as a fraction of the radius ({_OWN})."}
-    )
+    adv_num_steps: int | None = _override("Ascent steps K")
+    adv_step_size: float | None = _override("Length of an ascent step as a fraction of the radius")
     adv_step_rule: Literal["normalized", "sign", "raw"] | None = _override("What a step makes of the gradient")
     adv_projection: Literal["ball", "rescale"] | None = _override("Projection on the ball, or the released rescaling")
-    adv_init_std: float | None = field(
-        default=None, metadata={"help": f"Standard deviation of the first perturbation, in epsilon's unit ({_OWN})."}
-    )
+    adv_init_std: float | None = _override("Standard deviation of the first perturbation, in epsilon's unit")
     adv_dropout: Literal["shared", "independent", "off"] | None = _override("Dropout masks of the adversarial passes")
     adv_layer: str | None = _override("What is perturbed: word, embeddings, or the number of a block")
     adv_special_tokens: Literal["perturb", "keep"] = field(
@@ -63,7 +57,7 @@ class AlumConfig(TrainingArguments):
     )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
         self.method()
         self.curriculum()
         if self.adv_gain_draws < 0:

@@ -1,13 +1,12 @@
 """`AlumTrainer`, and the same behaviour as a mix-in for any other subclass of the Hugging Face Trainer."""
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import DistributedType
 from torch import Tensor, nn
-from transformers import Trainer
+from transformers import PreTrainedTokenizerBase, Trainer
 from transformers.trainer_utils import IntervalStrategy
 
 from alum.core.errors import InputError
@@ -22,11 +21,16 @@ from alum.tasks.kinds import kind_of
 from alum.training.config import AlumConfig
 from alum.training.running_log import RunningLog
 
+if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
+    _Trainer = Trainer
+else:
+    _Trainer = object
+
 Inputs = dict[str, Any]
 _LABELS = ("labels", "label", "label_ids", "start_positions", "end_positions", "shift_labels", "num_items_in_batch")
 
 
-class AlumMixin:
+class AlumMixin(_Trainer):
     """Makes a Trainer subclass train with ALUM: ``class MyAlumTrainer(AlumMixin, MyTrainer)``.
 
     Only the loss of a training step changes; evaluation, checkpoints, schedules, clipping and accumulation are the
@@ -47,7 +51,7 @@ class AlumMixin:
         if self.method.alpha > 0:
             Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused before training
             if self.args.n_gpu > 1:
-                raise InputError("DataParallel is not supported: start one process per GPU with torchrun or accelerate.")
+                raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
         self._running_log = RunningLog(self.method)
         self._noise = torch.Generator(self.args.device)
         self._noise_step = -1
@@ -93,7 +97,7 @@ class AlumMixin:
         if "loss" in logs and "learning_rate" in logs:
             logs.update(self._running_log.flush(max(self.state.global_step - self._logged_step, 1)))
             self._logged_step = self.state.global_step
-        super().log(logs, start_time)  # type: ignore[misc]
+        super().log(logs, start_time)
 
     _logged_step = 0
 
@@ -142,16 +146,14 @@ class AlumMixin:
         if self.args.adv_special_tokens == "perturb":
             return mask
         tokenizer = self.processing_class
-        if tokenizer is None:
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise InputError("adv_special_tokens 'keep' needs the tokenizer: give the trainer a processing_class.")
         kept = [i for i in tokenizer.all_special_ids if i != tokenizer.mask_token_id]
         return mask & ~torch.isin(inputs["input_ids"], torch.tensor(kept, device=mask.device))
 
     # -- the task loss ----------------------------------------------------------------------------------------------
 
-    def _task_loss(
-        self, model: nn.Module, inputs: Inputs, num_items: Any, weight: Tensor | None
-    ) -> tuple[Tensor, Any]:
+    def _task_loss(self, model: nn.Module, inputs: Inputs, num_items: Any, weight: Tensor | None) -> tuple[Tensor, Any]:
         """The Trainer's own loss, of predicted positions only, times the micro-batch's weight.
 
         Differs from the Trainer where several micro-batches share a step: it leaves the division by
@@ -160,7 +162,8 @@ class AlumMixin:
         inputs = dict(inputs)
         rows = self._predicted_rows(inputs)
         if rows is not None:
-            assert self.kind is not None and self.kind.predicted_rows is not None
+            assert self.kind is not None
+            assert self.kind.predicted_rows is not None
             labels = self.kind.predicted_rows(inputs["labels"])[1].unsqueeze(0)
             inputs["labels"] = labels
             if self.kind.name == "causal_lm":
@@ -168,9 +171,7 @@ class AlumMixin:
         if weight is not None or not (self._model_takes_num_items or self.compute_loss_func):
             num_items = None
         with self._head(rows):
-            loss, outputs = super().compute_loss(  # type: ignore[misc]
-                model, inputs, return_outputs=True, num_items_in_batch=num_items
-            )
+            loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items)
         return (loss if weight is None else loss * weight), outputs
 
     def _micro_batch_weight(self, inputs: Inputs, num_items: Any) -> Tensor | None:
@@ -179,7 +180,7 @@ class AlumMixin:
         if num_items is None or alone or self.compute_loss_func is not None:
             return None
         labels = inputs["labels"][..., 1:] if self._loss_shifts_labels else inputs["labels"]
-        weight = labels.ne(-100).sum() / num_items
+        weight: Tensor = labels.ne(-100).sum() / num_items
         # DDP averages gradients over the processes, and the count is over all of them.
         return weight * self.args.world_size if self.args.average_tokens_across_devices else weight
 
@@ -240,7 +241,7 @@ class AlumMixin:
             return None
 
 
-class AlumTrainer(AlumMixin, Trainer):  # type: ignore[misc]
+class AlumTrainer(AlumMixin, Trainer):
     """`transformers.Trainer` with ALUM: give it an `AlumConfig` and use it as any Trainer.
 
     >>> trainer = AlumTrainer(model=model, args=AlumConfig(adv_method="alum"), train_dataset=data)  # doctest: +SKIP
