@@ -112,10 +112,12 @@ class AlumMixin(_Trainer):
         unlabelled = {key: value for key, value in inputs.items() if key not in _LABELS}
         rows = self._predicted_rows(inputs)
 
+        # The pass whose backward ends the step goes through the DDP wrapper, which then reduces all gradients, and no
+        # other pass does after it. In joint methods it is the clean pass; ascent and measurement avoid the wrapper.
+        through_wrapper = iter([model] if one_pass else [])
+
         def wrapped() -> nn.Module:
-            # The pass whose backward ends the step goes through the DDP wrapper, which then reduces all gradients.
-            # In joint methods that is the clean pass; ascent and measurement never touch the wrapper.
-            return model if one_pass and torch.is_grad_enabled() else self.model
+            return next(through_wrapper, self.model) if torch.is_grad_enabled() else self.model
 
         def run() -> Any:
             with self._head(rows):

@@ -1,0 +1,236 @@
+"""The objective on a small network, against the formula written out and differentiated by autograd."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from alum.core.divergences import symmetric_kl
+from alum.core.methods import METHODS, method_named
+from alum.core.objective import alum_loss
+
+X = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
+Y = torch.tensor([0, 2, 1])
+MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]).bool()
+SCALE = 0.5
+TRAINED = [name for name in METHODS if name != "standard"]
+JOINT = [name for name in TRAINED if METHODS[name].gradient == "own_pass"]
+ONE_PASS = [name for name in TRAINED if METHODS[name].gradient == "task_backward"]
+
+
+class SmallBatch:
+    """A network on embeddings X, whose divergence can be spoilt."""
+
+    mask, scale = MASK, SCALE
+
+    def __init__(self, spoil_divergence=1.0, spoil_gradient=1.0):
+        torch.manual_seed(0)
+        self.network = nn.Sequential(nn.Flatten(), nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 3))
+        self.spoil_divergence, self.spoil_gradient = spoil_divergence, spoil_gradient
+
+    def clean(self):
+        x = X.clone().requires_grad_()
+        logits = self.network(x)
+        return SCALE * F.cross_entropy(logits, Y), logits, x
+
+    def outputs(self, delta):
+        if delta.requires_grad:
+            delta.register_hook(lambda gradient: gradient * self.spoil_gradient)
+        return self.network(X + delta)
+
+    def task_loss(self, delta):
+        return SCALE * F.cross_entropy(self.outputs(delta), Y) * self.spoil_divergence
+
+    def divergence(self, adversarial, clean):
+        return symmetric_kl(adversarial, clean) * self.spoil_divergence
+
+    def forget_graph(self):
+        pass
+
+    def gradients(self):
+        return [parameter.grad for parameter in self.network.parameters()]
+
+
+def method(name, **settings):
+    return dataclasses.replace(METHODS[name], epsilon=0.3, epsilon_unit="absolute", alpha=2.0, **settings)
+
+
+def step(batch, method, **arguments):
+    result = alum_loss(batch, method, generator=torch.Generator().manual_seed(0), **arguments)
+    result.loss.backward()
+    return result
+
+
+def symmetric_kl_written_out(p, q):
+    p, q = p.softmax(-1), q.softmax(-1)
+    return (p * (p / q).log() + q * (q / p).log()).sum(-1)
+
+
+def written_out(name, delta):
+    """ℓ + α·D, or ℓ + α·ℓ(x + δ), at a given δ, and the two terms; one-pass methods hold the clean side constant."""
+    batch = SmallBatch()
+    task_loss, clean, _ = batch.clean()
+    if name in ONE_PASS:
+        clean = clean.detach()
+    if METHODS[name].term == "task_loss":
+        adversarial_loss = SCALE * F.cross_entropy(batch.network(X + delta), Y)
+    else:
+        adversarial_loss = SCALE * symmetric_kl_written_out(batch.network(X + delta), clean).mean()
+    loss = task_loss + 2.0 * adversarial_loss
+    loss.backward()
+    return loss, task_loss, adversarial_loss, batch.gradients()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_value_and_gradients_are_those_of_the_written_out_objective(name):
+    batch = SmallBatch()
+    result = step(batch, method(name))
+    loss, task_loss, adversarial_loss, gradients = written_out(name, result.delta)
+    torch.testing.assert_close(
+        (result.loss, result.task_loss, result.adversarial_loss), (loss, task_loss, adversarial_loss)
+    )
+    torch.testing.assert_close(batch.gradients(), gradients)
+    assert (result.alpha, result.skipped.item(), result.diagnostics) == (2.0, 0.0, None)
+
+
+def test_alpha_0_is_the_task_loss_alone():
+    batch, plain = SmallBatch(), SmallBatch()
+    result = step(batch, METHODS["standard"])
+    plain.clean()[0].backward()
+    torch.testing.assert_close(batch.gradients(), plain.gradients(), rtol=0, atol=0)
+    assert (result.adversarial_loss.item(), result.delta) == (0.0, None)
+
+
+@pytest.mark.parametrize("name", ONE_PASS)
+def test_one_pass_ascends_the_gradient_of_the_task_loss(name):
+    batch = SmallBatch()
+    result = step(batch, method(name))
+    loss, _, x = SmallBatch().clean()
+    loss.backward()
+    gradient = x.grad * MASK.unsqueeze(-1)
+    dims = (-1,) if METHODS[name].scope == "token" else (1, 2)
+    length = gradient.norm(dim=dims, keepdim=True).clamp_min(1e-30)
+    torch.testing.assert_close(result.delta, 0.3 * gradient / length)
+
+
+@pytest.mark.parametrize("name", ONE_PASS)
+def test_the_scale_of_the_task_backward_does_not_matter(name):
+    scaled = alum_loss(SmallBatch(), method(name), backward=lambda loss: (loss * 2.0**16).backward())
+    plain = alum_loss(SmallBatch(), method(name))
+    torch.testing.assert_close(scaled.delta, plain.delta)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_pieces_of_the_result_carry_no_graph(name):
+    result = step(SmallBatch(), method(name), num_gain_draws=2)
+    pieces = [result.task_loss, result.adversarial_loss, result.skipped, result.delta]
+    pieces += dataclasses.asdict(result.diagnostics).values()
+    assert not any(piece.requires_grad for piece in pieces)
+
+
+# -- what is not finite ------------------------------------------------------------------------------------------------
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("spoil", [{"spoil_divergence": NAN}, {"spoil_divergence": torch.inf}], ids=["nan", "inf"])
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_divergence_that_is_not_finite_leaves_the_task_alone(name, spoil):
+    batch, plain = SmallBatch(**spoil), SmallBatch()
+    result = step(batch, method(name))
+    plain.clean()[0].backward()
+    torch.testing.assert_close(batch.gradients(), plain.gradients())
+    assert (result.skipped.item(), result.adversarial_loss.item()) == (1.0, 0.0)
+    assert (result.delta.shape, result.loss.shape) == (X.shape, ())
+    torch.testing.assert_close(result.loss.detach(), result.task_loss)
+
+
+@pytest.mark.parametrize("name", [name for name in JOINT if METHODS[name].num_steps > 0])
+def test_an_ascent_gradient_that_is_not_finite_leaves_the_task_alone(name):
+    batch, plain = SmallBatch(spoil_gradient=NAN), SmallBatch()
+    result = step(batch, method(name))
+    plain.clean()[0].backward()
+    torch.testing.assert_close(batch.gradients(), plain.gradients())
+    assert result.skipped.item() == 1.0
+    assert (result.delta == 0).all()
+
+
+def test_a_network_that_overflows_only_where_it_is_perturbed_leaves_the_task_alone():
+    # Here the NaN sits in the saved activations, where a gradient of zero does not undo it.
+    class Overflowing(SmallBatch):
+        def outputs(self, delta):
+            return self.network(X + delta + torch.where(delta.norm() > 0, torch.inf, 0.0))
+
+    for name in TRAINED:
+        batch, plain = Overflowing(), SmallBatch()
+        result = step(batch, method(name))
+        plain.clean()[0].backward()
+        if name != "r_drop":  # whose δ is zero
+            assert result.skipped.item() == 1.0
+            torch.testing.assert_close(batch.gradients(), plain.gradients())
+
+
+# -- diagnostics -------------------------------------------------------------------------------------------------------
+
+
+def test_the_gain_is_the_divergence_at_delta_over_that_at_noise_as_long():
+    batch = SmallBatch()
+    result = step(batch, method("alum"), num_gain_draws=3)
+    with torch.no_grad():
+        clean = batch.network(X)
+        at_delta = symmetric_kl_written_out(batch.network(X + result.delta), clean).mean()
+        noise = []
+        for seed in range(500):
+            random = torch.randn(X.shape, generator=torch.Generator().manual_seed(seed))
+            random *= result.delta.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
+            noise.append(symmetric_kl_written_out(batch.network(X + random), clean).mean())
+    torch.testing.assert_close(result.diagnostics.divergence, at_delta)
+    expected = at_delta / torch.stack(noise).mean()
+    many = step(SmallBatch(), method("alum"), num_gain_draws=500).diagnostics
+    torch.testing.assert_close(many.adversarial_gain, expected, rtol=0.1, atol=0)
+    torch.testing.assert_close(many.adversarial_gain, many.divergence / many.noise_divergence)
+    assert expected > 1.5
+
+
+def test_the_length_of_the_perturbation_by_hand():
+    diagnostics = step(SmallBatch(), method("alum_one_pass"), num_gain_draws=1).diagnostics
+    # Every token that may be perturbed is, by the radius.
+    assert diagnostics.perturbation_norm.item() == pytest.approx(0.3)
+    assert diagnostics.perturbation_ratio.item() == pytest.approx(0.3 / X[MASK].norm(dim=-1).mean().item())
+
+
+def test_noise_gains_about_nothing():
+    measured = [
+        alum_loss(SmallBatch(), method("r3f"), torch.Generator().manual_seed(10 * i), num_gain_draws=1).diagnostics
+        for i in range(200)
+    ]
+    ratio = sum(d.divergence for d in measured) / sum(d.noise_divergence for d in measured)
+    assert ratio.item() == pytest.approx(1.0, abs=0.2)
+
+
+def test_zero_over_zero_is_no_better_than_noise():
+    diagnostics = step(SmallBatch(), method("r_drop"), num_gain_draws=1).diagnostics
+    assert diagnostics.adversarial_gain.item() == 1.0
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_measuring_does_not_change_what_training_draws(name):
+    drawn = []
+    for num_gain_draws in (0, 3):
+        torch.manual_seed(5)
+        generator = torch.Generator().manual_seed(0)
+        batch = SmallBatch()
+        torch.manual_seed(5)
+        alum_loss(batch, method(name), generator, num_gain_draws=num_gain_draws).loss.backward()
+        drawn.append((torch.rand(3), torch.rand(3, generator=generator), *batch.gradients()))
+    torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=0)
+
+
+def test_the_default_radius_is_relative():
+    relative = alum_loss(SmallBatch(), method_named("alum_one_pass"))
+    mean_norm = torch.stack([x[mask].norm(dim=-1).mean() for x, mask in zip(X, MASK, strict=True)])
+    torch.testing.assert_close(
+        relative.delta.norm(dim=-1), METHODS["alum_one_pass"].epsilon * mean_norm.unsqueeze(-1) * MASK
+    )
