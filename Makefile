@@ -1,0 +1,52 @@
+# Every target first installs what it needs into .venv; nothing else on the machine is touched.
+# Needs make and Python 3.11 or newer. PyPI's torch for Linux comes with CUDA libraries (gigabytes). For the CPU alone:
+#     make install TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= $(shell for python in python3.11 python3; do $$python --version >/dev/null 2>&1 && echo $$python && break; done)
+TORCH_INDEX ?=
+EXTRAS ?= dev,peft,plots
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo demo-fast test test-slow check format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv with alum (editable), its extras and the tools
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(INSTALLED) ## pre-train, fine-tune and attack small models on the CPU, into demo-run
+	$(BIN)/alum demo --output_dir demo-run --overwrite_output_dir
+
+demo-fast: $(INSTALLED) ## the same with less of everything, into demo-run-fast
+	$(BIN)/alum demo --fast --output_dir demo-run-fast --overwrite_output_dir
+
+test: $(INSTALLED) ## all tests but the slow ones
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(INSTALLED) ## the slow tests alone
+	$(BIN)/pytest -m slow
+
+check: $(INSTALLED) ## what must pass: format, lint, strict types, import contract, all tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest
+
+format: $(INSTALLED) ## rewrite the code in the format that check asks for
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean: ## remove .venv, caches, builds and what the demo wrote
+	rm -rf .venv build dist demo-run* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,9 @@
+"""Set before any test module imports a library: no network, and few threads, since the models here are tiny."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import torch
+
+torch.set_num_threads(min(4, os.cpu_count() or 1))
