@@ -8,14 +8,16 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from alum.core.errors import InputError
 
 # What alum depends on, directly or through torch (sympy, networkx) and datasets (pandas).
 PACKAGES = ("torch", "transformers", "numpy", "scipy", "sklearn", "pandas", "sympy", "networkx")
-_ALIASES = {"np", "pd", "nx", "sp", "hf", "pytorch", "huggingface", "scikit", "hugging", "face"}
+PACKAGE_NAMES = {*PACKAGES, "np", "pd", "nx", "hf", "pytorch", "huggingface", "scikit", "learn", "hugging", "face"}
 MASKED_NAME = "name"
+MOST_OF_A_FILE = 30  # passages, so that no long module dominates its package
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def passages_of(package: str, max_passages: int, seed: int = 0) -> list[Passage]
     files.sort(key=lambda path: _digest(f"{seed}:{path.relative_to(root)}"))
     found: dict[str, Passage] = {}
     for path in files:
-        for text in _paragraphs(path):
+        for text in islice(_paragraphs(path), MOST_OF_A_FILE):
             found.setdefault(text, Passage(text, package, f"{package}/{path.relative_to(root).as_posix()}"))
         if len(found) >= max_passages:
             break
@@ -56,19 +58,19 @@ def without_names(passage: Passage, module_names: set[str]) -> str:
     """The text with the names of packages and modules replaced, so that telling the package needs its content."""
 
     def masked(match: re.Match[str]) -> str:
-        parts = {part.lower() for part in re.split(r"[._]", match.group())}
-        return MASKED_NAME if parts & module_names else match.group()
+        word = match.group().lower()
+        # "function" in a sentence is a word; "scipy.special" and "test_utils" are names.
+        looks_like_code = "." in word or "_" in word
+        parts = set(word.split("."))
+        return MASKED_NAME if parts & (module_names if looks_like_code else PACKAGE_NAMES) else match.group()
 
     return re.sub(r"[A-Za-z][\w.]*\w|[A-Za-z]", masked, passage.text)
 
 
 def module_names(passages: list[Passage]) -> set[str]:
     """The names of all packages, and of the modules that the passages are from, in lower case."""
-    names = {part for package in PACKAGES for part in (package, *_ALIASES)}
-    for passage in passages:
-        for part in passage.file.removesuffix(".py").split("/"):
-            names |= {piece.lower() for piece in part.split("_") if len(piece) > 2} | {part.lower()}
-    return names - {"the", "and", "for", "from", "with", "not", "all", "any"}
+    files = {part for passage in passages for part in passage.file.lower().removesuffix(".py").split("/")}
+    return PACKAGE_NAMES | {name for name in files if len(name) > 2}
 
 
 def _paragraphs(path: Path) -> Iterator[str]:
@@ -89,7 +91,9 @@ def _paragraphs(path: Path) -> Iterator[str]:
 
 def _is_prose(text: str) -> bool:
     words = text.split()
-    if not 12 <= len(words) <= 120 or ">>>" in text or not text[0].isalpha() or "opyright" in text:
+    if not 12 <= len(words) <= 120 or ">>>" in text or "opyright" in text:
+        return False
+    if not text[0].isalpha() or words[0].endswith(":"):  # a list item, a section such as "Args:"
         return False
     plain = sum(word.strip(".,;:()'\"`").isalpha() for word in words)
     return plain >= 0.8 * len(words) and text.rstrip()[-1] in ".:"

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from alum.core.errors import InputError
 
@@ -17,21 +18,24 @@ def load_tokenizer(name_or_path: str, trust_remote_code: bool = False) -> PreTra
         raise InputError(f"no tokenizer can be loaded from {name_or_path}: {_first_line(error)}") from None
 
 
-def load_model(
-    auto_class: Any, name_or_path: str, trust_remote_code: bool = False, **config: Any
-) -> PreTrainedModel:
+def load_model(auto_class: Any, name_or_path: str, trust_remote_code: bool = False, **config: Any) -> PreTrainedModel:
     """The model of an id or folder with the head of ``auto_class``, from safetensors only.
 
     Pickled weights can run code when they are loaded, so they are refused. Raises `InputError` where nothing can be
     loaded.
     """
     _check_folder(name_or_path)
+    # Its report of new and unused weights is long, and a new head is what fine-tuning asks for.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
     try:
         model = auto_class.from_pretrained(
             name_or_path, trust_remote_code=trust_remote_code, use_safetensors=True, **config
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"no model can be loaded from {name_or_path}: {_first_line(error)}") from None
+    finally:
+        logging.set_verbosity(verbosity)
     assert isinstance(model, PreTrainedModel)
     return model
 

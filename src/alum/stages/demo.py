@@ -31,6 +31,7 @@ from alum.stages.pretrain import PretrainResult, pretrain
 from alum.stages.run_folder import environment, open_run_folder, write_json
 
 HELD_BACK_PACKAGE = "pandas"  # its text is kept for continual pre-training
+TOLD_APART = ("networkx", "pandas", "sympy", "torch")  # the labels of the task
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Scale:
     max_seq_length: int = 64
 
 
-FULL = Scale(2500, 240, 40, 300, 3, 400)
-FAST = Scale(600, 40, 10, 100, 3, 150)
+FULL = Scale(2500, 240, 40, 900, 2, 400)
+FAST = Scale(800, 40, 10, 300, 2, 160)
 
 
 def demo(arguments: DemoArguments) -> dict[str, Any]:
@@ -105,15 +106,17 @@ def _write_data(folder: Path, scale: Scale, seed: int, console: Console) -> None
             (data / f"{name}_{split}.txt").write_text("\n\n".join(texts), encoding="utf-8")
     wanted = {
         "train": scale.finetune_rows_per_package,
-        "validation": scale.eval_rows // len(PACKAGES),
-        "test": scale.eval_rows // len(PACKAGES),
+        "validation": scale.eval_rows // len(TOLD_APART),
+        "test": scale.eval_rows // len(TOLD_APART),
     }
     (data / "packages").mkdir()
     for split, per_package in wanted.items():
         taken: Counter[str] = Counter()
         with (data / "packages" / f"{split}.jsonl").open("w", encoding="utf-8") as file:
             for passage in passages:
-                if split_of(passage) == split and taken[passage.package] < per_package:
+                if passage.package not in TOLD_APART or split_of(passage) != split:
+                    continue
+                if taken[passage.package] < per_package:
                     taken[passage.package] += 1
                     row = {"text": without_names(passage, names), "package": passage.package}
                     file.write(json.dumps(row) + "\n")
@@ -210,7 +213,7 @@ def _show(
         console,
     )
     show_table(
-        "Which package does a passage document? Accuracy on test passages, and the cost of fine-tuning",
+        f"Which of {len(TOLD_APART)} packages does a passage document? Accuracy, and the cost of fine-tuning",
         ("method", "clean", "typing errors", "PGD attack", "seconds", "TFLOP"),
         [
             [

@@ -60,7 +60,10 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
             metrics[name] = classifier.metrics(clean)
         elif name == "typing":
             columns, rate, seed = data.columns.text, arguments.typing_error_rate, arguments.seed
-            noisy = rows.map(lambda row: {c: with_typing_errors(row[c], rate, seed) for c in columns})
+            noisy = rows
+            for column in columns:
+                mistyped = [with_typing_errors(text, rate, seed) for text in rows[column]]
+                noisy = noisy.remove_columns(column).add_column(column, mistyped)
             metrics[name] = classifier.metrics(encoded(noisy))
         elif name == "pgd":
             attack = EmbeddingPGD(epsilon=arguments.epsilon, num_steps=arguments.num_steps, seed=arguments.seed)
