@@ -32,13 +32,15 @@ class HookedBatch:
     dropout: Literal["shared", "independent", "off"] = "shared"
     scale: Tensor | float = 1.0
     run_clean: Callable[[], tuple[Tensor, Any]] | None = None
-    _state: list[Tensor] = field(default_factory=list, repr=False)
+    _state_at_start: list[Tensor] = field(default_factory=list, repr=False)
+    _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
 
     def clean(self) -> tuple[Tensor, Tensor, Tensor]:
-        # Nothing above the perturbed place has drawn yet when a pass reaches it: from there the masks are to be equal.
+        # What draws before a pass reaches the perturbed place may not run again: the masks have to be equal from there.
         def remember() -> None:
-            self._state = random_state(self.mask.device)
+            self._state_at_place = random_state(self.mask.device)
 
+        self._state_at_start = random_state(self.mask.device)
         with self.injection.recording(on_reaching=remember) as recorded:
             loss, raw = (self.run_clean or self.run_with_loss)()
         return loss, self.compared(raw), recorded()
@@ -61,11 +63,12 @@ class HookedBatch:
     def _adversarial(self, delta: Tensor) -> Iterator[None]:
         def replay() -> None:
             if self.dropout == "shared":
-                set_random_state(self.mask.device, self._state)
+                set_random_state(self.mask.device, self._state_at_place)
 
         with ExitStack() as stack:
             if self.dropout == "shared":
                 stack.enter_context(keeping_random_state(self.mask.device))
+                set_random_state(self.mask.device, self._state_at_start)
             elif self.dropout == "off":
                 stack.enter_context(without_dropout(self.model))
             stack.enter_context(self.injection.adding(delta, on_reaching=replay))

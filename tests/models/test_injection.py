@@ -1,0 +1,168 @@
+import pytest
+import torch
+from tiny_models import ARCHITECTURES, classifier, token_batch
+from torch import nn
+
+from alum.core.errors import InputError
+from alum.models.architecture import block
+from alum.models.injection import Injection
+
+LAYERS = ["word", "embeddings", 1]
+PLACES = [(name, layer) for name in ARCHITECTURES for layer in LAYERS if not (name == "albert" and layer == 1)]
+
+
+def recorded(model, injection, batch):
+    """The clean logits and the vectors at the place."""
+    with injection.recording() as vectors:
+        logits = model(**batch).logits
+    return logits, vectors()
+
+
+def perturbed(model, injection, batch, delta):
+    with injection.adding(delta):
+        return model(**batch).logits
+
+
+@pytest.mark.parametrize("padding", ["left", "right"])
+@pytest.mark.parametrize(("architecture", "layer"), PLACES)
+def test_a_zero_delta_leaves_the_logits_and_another_moves_them(architecture, layer, padding):
+    model, batch = classifier(architecture), token_batch(padding=padding)
+    injection = Injection(model, layer)
+    with torch.no_grad():
+        untouched = model(**batch).logits
+        clean, vectors = recorded(model, injection, batch)
+        torch.testing.assert_close(clean, untouched, rtol=0, atol=0)
+        assert vectors.shape[:2] == batch["input_ids"].shape
+
+        delta = torch.zeros(vectors.shape)
+        torch.testing.assert_close(perturbed(model, injection, batch, delta), clean, rtol=0, atol=1e-6)
+        # Not the same for every coordinate: a LayerNorm would take that out again.
+        delta += batch["attention_mask"].unsqueeze(-1) * torch.linspace(-0.5, 0.5, delta.shape[-1])
+        moved = (perturbed(model, injection, batch, delta) - clean).abs()
+    assert (moved.amax(-1) > 1e-3).all()
+
+
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name not in ("t5", "bart")])
+def test_delta_on_the_word_embeddings_is_a_change_of_their_weights(architecture):
+    model, batch = classifier(architecture), token_batch(lengths=(6,))
+    token = batch["input_ids"][0, 2]
+    with torch.no_grad():
+        _, vectors = recorded(model, Injection(model), batch)
+        change = torch.linspace(-1, 1, vectors.shape[-1])
+        delta = (batch["input_ids"] == token).unsqueeze(-1) * change
+        logits = perturbed(model, Injection(model), batch, delta)
+        model.get_input_embeddings().weight[token] += change
+        torch.testing.assert_close(model(**batch).logits, logits)
+
+
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "albert"])
+def test_blocks_below_the_perturbed_one_do_not_run_again(architecture):
+    model, batch = classifier(architecture), token_batch()
+    injection = Injection(model, 1)
+    with torch.no_grad():
+        _, vectors = recorded(model, injection, batch)
+        ran = []
+        here, below = block(model, 1)
+        for module in (below[0], *below[0].children(), here, *here.children()):
+            forward = module.forward
+            module.forward = lambda *a, module=module, forward=forward, **k: ran.append(module) or forward(*a, **k)
+        perturbed(model, injection, batch, torch.zeros(vectors.shape))
+    assert here in ran
+    assert not {below[0], *below[0].children()} & set(ran)
+
+
+def test_blocks_below_run_as_ever_afterwards():
+    model, batch = classifier(), token_batch()
+    injection = Injection(model, 1)
+    with torch.no_grad():
+        clean, vectors = recorded(model, injection, batch)
+        perturbed(model, injection, batch, torch.ones(vectors.shape))
+        torch.testing.assert_close(model(**batch).logits, clean, rtol=0, atol=0)
+        other = token_batch(seed=1)
+        torch.testing.assert_close(model(**other).logits, classifier()(**other).logits, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_gradient_of_x_is_that_of_delta(layer):
+    model, batch = classifier(), token_batch()
+    injection = Injection(model, layer)
+    logits, vectors = recorded(model, injection, batch)
+    logits.square().sum().backward()
+    delta = torch.zeros(vectors.shape, requires_grad=True)
+    (gradient,) = torch.autograd.grad(perturbed(model, injection, batch, delta).square().sum(), delta)
+    torch.testing.assert_close(vectors.grad, gradient)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_frozen_embeddings_still_give_the_gradient_of_x(layer):
+    model, batch = classifier(), token_batch()
+    free = recorded(model, Injection(model, layer), batch)
+    free[0].sum().backward()
+    frozen_model = classifier()
+    frozen_model.bert.embeddings.requires_grad_(False)
+    frozen = recorded(frozen_model, Injection(frozen_model, layer), batch)
+    frozen[0].sum().backward()
+    torch.testing.assert_close(frozen[1].grad, free[1].grad)
+
+
+def test_the_sum_is_taken_in_fp32():
+    model, batch = classifier().bfloat16(), token_batch()
+    injection, seen = Injection(model), []
+    delta = 0.1 * torch.randn(2, 9, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        _, vectors = recorded(model, injection, batch)
+        with injection.adding(delta):
+            model.get_input_embeddings().register_forward_hook(lambda module, inputs, output: seen.append(output))
+            model(**batch)
+    torch.testing.assert_close(seen[0], (vectors.float() + delta).bfloat16(), rtol=0, atol=0)
+    assert (seen[0] != vectors + delta.bfloat16()).any()
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+class Reused(nn.Module):
+    """Runs its embedding as often as it is told."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times, self.embedding = times, nn.Embedding(8, 4)
+
+    def forward(self, ids):
+        return sum(self.embedding(ids) for _ in range(self.times)) if self.times else torch.zeros(1, 2, 4)
+
+
+@pytest.mark.parametrize(("times", "message"), [(0, "never"), (2, "more than once")])
+def test_a_module_that_does_not_run_exactly_once_is_refused(times, message):
+    model, ids = Reused(times), torch.tensor([[1, 2]])
+    injection = Injection(model, model.embedding)
+    with pytest.raises(InputError, match=message), injection.recording():
+        model(ids)
+    with pytest.raises(InputError, match=message), injection.adding(torch.zeros(1, 2, 4)):
+        model(ids)
+
+
+def test_any_module_of_a_plain_model_can_be_perturbed():
+    model, ids = Reused(1), torch.tensor([[1, 2]])
+    with Injection(model, model.embedding).adding(torch.ones(1, 2, 4)):
+        moved = model(ids)
+    torch.testing.assert_close(moved, model(ids) + 1)
+
+
+def test_a_perturbation_of_another_shape_is_refused():
+    model, batch = classifier(), token_batch()
+    with pytest.raises(InputError, match=r"\[1, 2, 32\].*\[2, 9, 32\]"):
+        perturbed(model, Injection(model), batch, torch.zeros(1, 2, 32))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_nothing_is_left_in_the_model_by_a_pass_that_fails(layer):
+    model, batch = classifier(), token_batch()
+    injection = Injection(model, layer)
+    clean, vectors = recorded(model, injection, batch)
+    with pytest.raises(RuntimeError, match="stop"), injection.adding(torch.ones(vectors.shape)):
+        raise RuntimeError("stop")
+    with pytest.raises(RuntimeError, match="stop"), injection.recording():
+        raise RuntimeError("stop")
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    torch.testing.assert_close(model(**batch).logits, clean, rtol=0, atol=0)
