@@ -47,7 +47,10 @@ def _finetune(argv: Sequence[str]) -> None:
     arguments, config = _parsed("finetune", argv, FinetuneArguments, FinetuneConfig)
     result = finetune(arguments, config)
     rows = [[f"validation {name}", metric_text(name, value)] for name, value in result.metrics.items()]
-    rows += [["training rows", str(result.num_train_rows)], ["unlabelled rows left out", str(result.num_unlabelled_rows)]]
+    rows += [
+        ["training rows", str(result.num_train_rows)],
+        ["unlabelled rows left out", str(result.num_unlabelled_rows)],
+    ]
     rows += [["steps", str(result.num_steps)], ["training seconds", f"{result.train_seconds:.1f}"]]
     show_table(f"{result.task}, {result.method}", ("", "value"), rows)
     print(f"Model, tokenizer and records are in {result.output_dir}.")

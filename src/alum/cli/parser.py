@@ -16,7 +16,7 @@ from alum.data.files import read_text
 class CommandParser(HfArgumentParser):
     """`HfArgumentParser` for one command: ``--config file.yaml``, and unknown names refused with the nearest known."""
 
-    def __init__(self, command: str, dataclass_types: Sequence[type], description: str) -> None:
+    def __init__(self, command: str, dataclass_types: Sequence[Any], description: str) -> None:
         super().__init__(
             dataclass_types,
             prog=f"alum {command}",
@@ -83,4 +83,3 @@ def _take_config(argv: Sequence[str]) -> tuple[list[str], str | None]:
 
 def _flag_value(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict) else str(value)
-

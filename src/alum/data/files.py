@@ -17,7 +17,7 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a UTF-8 file; raises `InputError`, naming the offset, for an empty, binary or otherwise encoded one."""
+    """The text of a UTF-8 file; raises `InputError` for an empty, binary or otherwise encoded one, with the offset."""
     path = existing_file(path)
     data = path.read_bytes()
     if (offset := data.find(b"\0")) >= 0:

@@ -20,7 +20,9 @@ def load_table(path: str | os.PathLike[str]) -> Dataset:
     """
     path = existing_file(path)
     if path.suffix not in FORMATS:
-        raise InputError(f"{path}: expected a file that ends in {', '.join(FORMATS)}, not {path.suffix or 'nothing'!r}.")
+        raise InputError(
+            f"{path}: expected a file that ends in {', '.join(FORMATS)}, not {path.suffix or 'nothing'!r}."
+        )
     if FORMATS[path.suffix] != "parquet":
         read_text(path)
     disable_progress_bars()
@@ -68,7 +70,9 @@ def _malformed(path: Path, error: Exception) -> str:
             try:
                 row = json.loads(line)
             except json.JSONDecodeError as bad:
-                return f"{path}, line {number}: not JSON ({bad.msg} at character {bad.pos}). Expected one object a line."
+                return (
+                    f"{path}, line {number}: not JSON ({bad.msg} at character {bad.pos}). Expected one object a line."
+                )
             if not isinstance(row, dict):
                 return f"{path}, line {number}: expected a JSON object, not {type(row).__name__}."
             columns = columns or set(row)

@@ -1,8 +1,9 @@
-"""Predictions of a sentence or pair classifier: clean, under a perturbation of the embeddings, and the gain of methods."""
+"""A sentence or pair classifier on clean and on attacked embeddings, and the gain of methods on it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,9 @@ class Classifier:
             return (logits.float().squeeze(-1) - labels).square()
         return F.cross_entropy(logits.float(), labels, reduction="none")
 
+    def _loss_against(self, labels: Tensor) -> Callable[[Any], Tensor]:
+        return lambda outputs: self.losses(outputs.logits, labels)
+
     def logits(self, examples: Dataset, attack: EmbeddingPGD | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Logits ``[examples, classes]`` and labels ``[examples]``, on clean or attacked embeddings."""
         found, gold = [], []
@@ -53,7 +57,7 @@ class Classifier:
             else:
                 mask = padding_mask(inputs, self.model.config.pad_token_id)
                 with _frozen(self.model):
-                    outputs = attack(self.model, inputs, mask, lambda o, y=labels: self.losses(o.logits, y))
+                    outputs = attack(self.model, inputs, mask, self._loss_against(labels))
             found.append(outputs.logits.float().cpu().numpy())
             gold.append(labels.cpu().numpy())
         return np.concatenate(found), np.concatenate(gold)

@@ -1,6 +1,6 @@
 """The objective's view of a model on one batch: passes with δ added by a hook and with chosen dropout masks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -75,7 +75,7 @@ class HookedBatch:
             yield
 
 
-def padding_mask(inputs: dict[str, Any], pad_token_id: int | None = None) -> Tensor:
+def padding_mask(inputs: Mapping[str, Any], pad_token_id: int | None = None) -> Tensor:
     """``[batch, length]``, True at tokens that are not padding: the attention mask, else ``input_ids`` that are not
     ``pad_token_id``."""
     attention_mask: Tensor | None = inputs.get("attention_mask")

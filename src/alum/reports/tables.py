@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.table import Table
 
 
-def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
+def show_table(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], console: Console | None = None
+) -> None:
     """Prints a table; the first column is text, the others are numbers to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for index, name in enumerate(header):
@@ -29,4 +31,6 @@ def metric_text(name: str, value: float) -> str:
 
 def metrics_rows(metrics: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
     """Rows of (suite, metric, value) from metrics by suite."""
-    return [[suite, name, metric_text(name, value)] for suite, values in metrics.items() for name, value in values.items()]
+    return [
+        [suite, name, metric_text(name, value)] for suite, values in metrics.items() for name, value in values.items()
+    ]

@@ -29,7 +29,7 @@ class StageConfig(AlumConfig):
     count_flops_every: int = field(
         default=0, metadata={"help": "Count the FLOPs of every n-th step for the records; 0 counts none."}
     )
-    report_to: None | str | list[str] = _instead("report_to", "none")
+    report_to: str | list[str] | None = _instead("report_to", "none")
     logging_steps: float = _instead("logging_steps", 50)
     warmup_steps: float = _instead("warmup_steps", 0.1)
     save_total_limit: int | None = _instead("save_total_limit", 2)

@@ -99,7 +99,8 @@ def _write_data(folder: Path, scale: Scale, seed: int, console: Console) -> None
             texts = [
                 p.text
                 for p in passages
-                if (p.package == HELD_BACK_PACKAGE) == held_back and (split_of(p) == "validation") == (split != "train")
+                if (p.package == HELD_BACK_PACKAGE) == held_back
+                and (split_of(p) == "validation") == (split != "train")
                 # Nothing that a test passage says is ever trained on.
                 and split_of(p) != "test"
             ]
@@ -151,9 +152,7 @@ def _pretrain_twice(folder: Path, scale: Scale, arguments: DemoArguments) -> tup
         )
 
     scratch = run("pretrained", "general", scale.pretrain_steps, adv_start_fraction=0.5)
-    continual = run(
-        "continued", "held_back", scale.continual_steps, model_name_or_path=str(folder / "pretrained")
-    )
+    continual = run("continued", "held_back", scale.continual_steps, model_name_or_path=str(folder / "pretrained"))
     return scratch, continual
 
 

@@ -62,9 +62,7 @@ def finetune(arguments: FinetuneArguments, config: FinetuneConfig) -> FinetuneRe
     for split, limit in (("train", arguments.max_train_samples), ("validation", arguments.max_eval_samples)):
         rows = _first(data.splits[split], limit)
         sets[split] = encode(rows, data.columns, data.kind, tokenizer, length, f"{data.where} ({split})")
-    folder, checkpoint = open_run_folder(
-        config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint
-    )
+    folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     set_seed(config.seed)
     model = load_model(
         data.kind.auto_class, arguments.model_name_or_path, arguments.trust_remote_code, **head_settings(data)
@@ -176,8 +174,9 @@ def _splits(arguments: FinetuneArguments | EvaluateArguments, needs: tuple[str, 
 
 
 def _metrics(kind: TaskKind, prediction: EvalPrediction) -> dict[str, float]:
-    logits = prediction.predictions
-    return kind.metrics(logits[0] if isinstance(logits, tuple) else logits, prediction.label_ids)
+    logits, labels = prediction.predictions, prediction.label_ids
+    first = logits[0] if isinstance(logits, tuple) else logits
+    return kind.metrics(first, labels[0] if isinstance(labels, tuple) else labels)
 
 
 def _metric_names(measured: dict[str, float]) -> list[str]:

@@ -47,9 +47,7 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     if not 0 < arguments.mlm_probability < 1:
         raise InputError(f"mlm_probability must lie between 0 and 1, not {arguments.mlm_probability}.")
     train_documents, validation_documents = _documents(arguments)
-    folder, checkpoint = open_run_folder(
-        config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint
-    )
+    folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     set_seed(config.seed)
     tokenizer, model = _tokenizer_and_model(arguments, train_documents)
     length, where = arguments.max_seq_length, ", ".join(arguments.train_file)
@@ -127,4 +125,3 @@ def _tokenizer_and_model(
 
 def _first(rows: Dataset, count: int | None) -> Dataset:
     return rows if count is None else rows.select(range(min(count, len(rows))))
-

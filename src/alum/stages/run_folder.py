@@ -19,13 +19,17 @@ from alum.core.errors import InputError
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "scikit-learn")
 
 
-def open_run_folder(output_dir: str, overwrite: bool = False, resume_from: str | None = None) -> tuple[Path, str | None]:
+def open_run_folder(
+    output_dir: str | None, overwrite: bool = False, resume_from: str | None = None
+) -> tuple[Path, str | None]:
     """The folder, made if need be, and the checkpoint to resume from.
 
     ``resume_from`` is a checkpoint's folder, or ``"true"`` for the last one in ``output_dir``. A folder that holds
     anything is refused with `InputError`, unless the run is resumed or ``overwrite`` is set; then the old folder is
     moved aside, not deleted.
     """
+    if not output_dir:
+        raise InputError("no folder for the run: give --output_dir.")
     folder = Path(output_dir)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output_dir {folder} is a file: name a folder.")

@@ -12,6 +12,9 @@ from alum.core.errors import InputError
 
 Inputs = Mapping[str, Any]
 
+# Inputs that a model needs for its loss alone; a pass without them computes only outputs.
+LABEL_INPUTS = frozenset({"labels", "label", "label_ids", "start_positions", "end_positions", "shift_labels"})
+
 
 @dataclass(frozen=True)
 class TaskKind:

@@ -16,7 +16,7 @@ from alum.models.architecture import pretrained_model
 from alum.models.hooked_batch import HookedBatch, padding_mask
 from alum.models.injection import Injection
 from alum.models.predicted_positions import head_sees_only
-from alum.tasks.kind import TaskKind
+from alum.tasks.kind import LABEL_INPUTS, TaskKind
 from alum.tasks.kinds import kind_of
 from alum.training.config import AlumConfig
 from alum.training.running_log import RunningLog
@@ -27,7 +27,6 @@ else:
     _Trainer = object
 
 Inputs = dict[str, Any]
-_LABELS = ("labels", "label", "label_ids", "start_positions", "end_positions", "shift_labels", "num_items_in_batch")
 
 
 class AlumMixin(_Trainer):
@@ -109,7 +108,7 @@ class AlumMixin(_Trainer):
         assert self.kind is not None
         kind = self.kind
         one_pass = method.gradient == "task_backward"
-        unlabelled = {key: value for key, value in inputs.items() if key not in _LABELS}
+        unlabelled = {key: value for key, value in inputs.items() if key not in LABEL_INPUTS}
         rows = self._predicted_rows(inputs)
 
         # The pass whose backward ends the step goes through the DDP wrapper, which then reduces all gradients, and no

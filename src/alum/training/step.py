@@ -1,0 +1,61 @@
+"""ALUM in a training loop of your own: one call instead of the forward and backward pass."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from alum.core.methods import method_named
+from alum.core.objective import AlumResult, alum_loss
+from alum.models.hooked_batch import HookedBatch, padding_mask
+from alum.models.injection import Injection
+from alum.tasks.kind import LABEL_INPUTS, TaskKind
+from alum.tasks.kinds import kind_of
+
+
+class AlumStep:
+    """Forward and backward passes of a ``transformers`` model with a task head, on batches that have labels.
+
+    ``settings`` change the method's row of the table (``epsilon=0.05``, ``layer="embeddings"``, …). ``backward`` is how
+    a loss is back-propagated, for loops that scale it (``accelerator.backward``). For other modules build a
+    `HookedBatch` and call `alum_loss`.
+
+    >>> step = AlumStep(model, "alum_one_pass")  # doctest: +SKIP
+    >>> result = step(batch)  # instead of model(**batch).loss.backward()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        method: str = "alum_one_pass",
+        kind: TaskKind | None = None,
+        backward: Callable[[Tensor], None] = Tensor.backward,
+        **settings: Any,
+    ) -> None:
+        self.model = model
+        self.method = method_named(method, **settings)
+        self.kind = kind or kind_of(model)
+        self._backward = backward
+        Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
+
+    def __call__(self, inputs: Mapping[str, Any], num_gain_draws: int = 0) -> AlumResult:
+        """Fills the gradients of ℓ + α·D; with ``num_gain_draws`` random perturbations the gain is measured too."""
+        unlabelled = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
+
+        def with_loss() -> tuple[Tensor, Any]:
+            outputs = self.model(**inputs)
+            return outputs.loss, outputs
+
+        batch = HookedBatch(
+            model=self.model,
+            injection=Injection(self.model, self.method.layer),
+            mask=padding_mask(inputs, getattr(self.model.config, "pad_token_id", None)),
+            run=lambda: self.model(**unlabelled),
+            run_with_loss=with_loss,
+            compared=lambda outputs: self.kind.compared(outputs, inputs),
+            distance=self.kind.distance,
+            dropout=self.method.dropout,
+        )
+        result = alum_loss(batch, self.method, backward=self._backward, num_gain_draws=num_gain_draws)
+        self._backward(result.loss)
+        return result
