@@ -6,6 +6,7 @@ from pathlib import Path
 
 from datasets import Dataset, DatasetDict, disable_progress_bars, enable_progress_bars
 from datasets.exceptions import DatasetGenerationError
+from datasets.utils import logging
 
 from alum.core.errors import InputError
 from alum.data.files import existing_file, read_text
@@ -26,11 +27,14 @@ def load_table(path: str | os.PathLike[str]) -> Dataset:
     if FORMATS[path.suffix] != "parquet":
         read_text(path)
     disable_progress_bars()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)  # what it says of a malformed file is said below, with the line
     try:
         table = Dataset.from_json(str(path)) if FORMATS[path.suffix] == "json" else _from_columns(path)
     except (DatasetGenerationError, ValueError, TypeError, OSError) as error:
         raise InputError(_malformed(path, error)) from None
     finally:
+        logging.set_verbosity(verbosity)
         enable_progress_bars()
     if len(table) == 0:
         raise InputError(f"{path} has no rows.")

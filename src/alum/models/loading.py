@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from alum.core.errors import InputError
+
+# RoBERTa counts positions from pad_token_id + 1 on, and so do the models made after it.
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
 
 
 def load_tokenizer(name_or_path: str, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
@@ -38,6 +41,26 @@ def load_model(auto_class: Any, name_or_path: str, trust_remote_code: bool = Fal
         logging.set_verbosity(verbosity)
     assert isinstance(model, PreTrainedModel)
     return model
+
+
+def input_length_tokens(name_or_path: str, asked: int | None, default: int, trust_remote_code: bool = False) -> int:
+    """The longest input for a model: what was asked for, else ``default`` or the model's positions if those are fewer.
+
+    Raises `InputError` where more is asked for than the model has.
+    """
+    _check_folder(name_or_path)
+    try:
+        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"no model can be loaded from {name_or_path}: {_first_line(error)}") from None
+    positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    if positions is not None and getattr(config, "model_type", "") in _OFFSET_POSITIONS:
+        positions -= config.pad_token_id + 1
+    if positions is None:
+        return asked or default
+    if asked is not None and asked > positions:
+        raise InputError(f"max_seq_length {asked} is more than the {positions} positions of {name_or_path}.")
+    return asked or min(default, positions)
 
 
 def _check_folder(name_or_path: str) -> None:

@@ -29,7 +29,8 @@ class StageConfig(AlumConfig):
     count_flops_every: int = field(
         default=0, metadata={"help": "Count the FLOPs of every n-th step for the records; 0 counts none."}
     )
-    report_to: str | list[str] | None = _instead("report_to", "none")
+    # HfArgumentParser reads a union of three only with None first.
+    report_to: None | str | list[str] = _instead("report_to", "none")  # noqa: RUF036
     logging_steps: float = _instead("logging_steps", 50)
     warmup_steps: float = _instead("warmup_steps", 0.1)
     save_total_limit: int | None = _instead("save_total_limit", 2)
@@ -125,7 +126,7 @@ class EvaluateArguments:
         default=None, metadata={"help": "Column of the text, or two with a comma for pairs; default: the task's."}
     )
     label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: the task's."})
-    max_seq_length: int = field(default=128, metadata={"help": "Longest input in tokens."})
+    max_seq_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; default: the task's."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many rows."})
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows in a batch."})
     typing_error_rate: float = field(default=0.05, metadata={"help": "Share of the letters that are mistyped."})

@@ -10,7 +10,7 @@ from alum.attacks.typing_noise import with_typing_errors
 from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.evaluation.classification import Classifier
-from alum.models.loading import load_model, load_tokenizer
+from alum.models.loading import input_length_tokens, load_model, load_tokenizer
 from alum.stages.arguments import EvaluateArguments
 from alum.stages.finetune import TaskData, load_task_data
 from alum.stages.run_folder import open_run_folder, write_json, write_settings
@@ -47,8 +47,10 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
     _check_labels(model, data)
     classifier = Classifier(model, tokenizer, data.kind, arguments.per_device_eval_batch_size)
 
+    length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)
+
     def encoded(table: Dataset) -> Dataset:
-        return encode(table, data.columns, data.kind, tokenizer, arguments.max_seq_length, data.where)
+        return encode(table, data.columns, data.kind, tokenizer, length, data.where)
 
     clean = encoded(rows)
     folder = None

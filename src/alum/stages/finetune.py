@@ -8,7 +8,7 @@ from transformers import DataCollatorWithPadding, EvalPrediction, set_seed
 
 from alum.core.errors import InputError
 from alum.data.tables import load_folder, load_table, require_columns
-from alum.models.loading import load_model, load_tokenizer
+from alum.models.loading import input_length_tokens, load_model, load_tokenizer
 from alum.stages.arguments import EvaluateArguments, FinetuneArguments, FinetuneConfig
 from alum.stages.run_folder import open_run_folder, write_json, write_settings
 from alum.stages.training_run import train
@@ -48,6 +48,7 @@ class TaskData:
     splits: DatasetDict
     where: str
     num_unlabelled_rows: int
+    max_length_tokens: int
 
 
 def finetune(arguments: FinetuneArguments, config: FinetuneConfig) -> FinetuneResult:
@@ -57,7 +58,7 @@ def finetune(arguments: FinetuneArguments, config: FinetuneConfig) -> FinetuneRe
     """
     data = load_task_data(arguments, needs=("train", "validation"))
     tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
-    length = arguments.max_seq_length or DEFAULT_LENGTH_TOKENS
+    length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)
     sets = {}
     for split, limit in (("train", arguments.max_train_samples), ("validation", arguments.max_eval_samples)):
         rows = _first(data.splits[split], limit)
@@ -67,7 +68,6 @@ def finetune(arguments: FinetuneArguments, config: FinetuneConfig) -> FinetuneRe
     model = load_model(
         data.kind.auto_class, arguments.model_name_or_path, arguments.trust_remote_code, **head_settings(data)
     )
-    write_settings(folder, "finetune", arguments=arguments, config=config)
     trainer = AlumTrainer(
         model=model,
         args=config,
@@ -78,6 +78,7 @@ def finetune(arguments: FinetuneArguments, config: FinetuneConfig) -> FinetuneRe
         compute_metrics=lambda p: _metrics(data.kind, p),
         kind=data.kind,
     )
+    write_settings(folder, "finetune", arguments=arguments, config=config)
     cost = train(trainer, config, folder, checkpoint)
     measured = trainer.evaluate()
     trainer.save_model(str(folder))
@@ -130,6 +131,7 @@ def load_task_data(arguments: FinetuneArguments | EvaluateArguments, needs: tupl
         splits=splits,
         where=where,
         num_unlabelled_rows=dropped,
+        max_length_tokens=task.max_length_tokens if task else DEFAULT_LENGTH_TOKENS,
     )
 
 

@@ -55,7 +55,6 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     where = arguments.validation_file or f"the part of {where} held back for validation"
     held_back = _first(pack(validation_documents, tokenizer, length, where), arguments.max_eval_samples)
     masked = fixed_masks(held_back, tokenizer, arguments.mlm_probability)
-    write_settings(folder, "pretrain", arguments=arguments, config=config)
 
     mask = training_collator(tokenizer, arguments.mlm_probability)
     trainer = AlumTrainer(
@@ -68,6 +67,7 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
         data_collator=lambda rows: default_data_collator(rows) if "labels" in rows[0] else mask(rows),
         kind=MASKED_LM,
     )
+    write_settings(folder, "pretrain", arguments=arguments, config=config)
     before = trainer.evaluate()["eval_loss"]
     cost = train(trainer, config, folder, checkpoint)
     after = trainer.evaluate()["eval_loss"]
