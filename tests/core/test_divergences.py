@@ -114,4 +114,4 @@ def test_labelled_positions():
 
 
 def test_the_table_names_the_divergences_between_distributions():
-    assert DIVERGENCES == {"symmetric_kl": symmetric_kl, "kl": kl, "js": js}
+    assert {"symmetric_kl": symmetric_kl, "kl": kl, "js": js} == DIVERGENCES

@@ -151,9 +151,7 @@ def test_an_examples_delta_does_not_depend_on_its_batch(scope):
             everywhere = torch.zeros_like(X)
             return curved(torch.cat((everywhere[:row], delta, everywhere[row + 1 :])))
 
-        found = worst_case_perturbation(
-            alone, X[[row]], MASK[[row]], method(scope=scope, epsilon_unit="relative")
-        )
+        found = worst_case_perturbation(alone, X[[row]], MASK[[row]], method(scope=scope, epsilon_unit="relative"))
         torch.testing.assert_close(found.delta, together.delta[[row]])
 
 

@@ -20,9 +20,7 @@ def numpy_norm(delta, norm, scope):
 
 @pytest.mark.parametrize(("norm", "scope"), CASES)
 def test_norms_are_numpys(norm, scope):
-    np.testing.assert_allclose(
-        norm_of(perturbation(), norm, scope), numpy_norm(perturbation(), norm, scope), rtol=1e-6
-    )
+    np.testing.assert_allclose(norm_of(perturbation(), norm, scope), numpy_norm(perturbation(), norm, scope), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("norm", "scope"), CASES)

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, classifier, language_model
 from torch import nn
 
 from alum.core.errors import InputError
@@ -12,6 +11,7 @@ from alum.models.architecture import (
     pretrained_model,
     word_embeddings,
 )
+from tiny_models import ARCHITECTURES, classifier, language_model
 
 
 class Wrapper(nn.Module):

@@ -1,9 +1,10 @@
-import pytest
+import contextlib
+
 import torch
-from tiny_models import classifier
 from torch import nn
 
 from alum.models.dropout import keeping_random_state, random_state, set_random_state, without_dropout
+from tiny_models import classifier
 
 CPU = torch.device("cpu")
 
@@ -19,9 +20,9 @@ def test_what_is_drawn_inside_changes_nothing_outside():
     torch.manual_seed(0)
     expected = torch.rand(5)
     torch.manual_seed(0)
-    with pytest.raises(RuntimeError, match="stop"), keeping_random_state(CPU):
+    with contextlib.suppress(RuntimeError), keeping_random_state(CPU):
         torch.rand(100)
-        raise RuntimeError("stop")
+        raise RuntimeError
     torch.testing.assert_close(torch.rand(5), expected, rtol=0, atol=0)
 
 
@@ -29,9 +30,9 @@ def test_each_module_gets_its_own_mode_back():
     model = classifier().train()
     model.bert.encoder.eval()
     modes = [module.training for module in model.modules()]
-    with pytest.raises(RuntimeError, match="stop"), without_dropout(model):
+    with contextlib.suppress(RuntimeError), without_dropout(model):
         assert not any(module.training for module in model.modules())
-        raise RuntimeError("stop")
+        raise RuntimeError
     assert [module.training for module in model.modules()] == modes
 
 

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, PAD, classifier, token_batch
 from torch import nn
 
 from alum.core.divergences import symmetric_kl
@@ -8,9 +7,12 @@ from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
 from alum.models.hooked_batch import HookedBatch, padding_mask
 from alum.models.injection import Injection
+from tiny_models import ARCHITECTURES, PAD, classifier, token_batch
 
 LABELS = torch.tensor([0, 1])
-PLACES = [(name, layer) for name in ARCHITECTURES for layer in ("word", "embeddings", 1) if (name, layer) != ("albert", 1)]
+PLACES = [
+    (name, layer) for name in ARCHITECTURES for layer in ("word", "embeddings", 1) if (name, layer) != ("albert", 1)
+]
 
 
 def hooked(model, layer="word", dropout="shared", batch=None):

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, classifier, token_batch
 from torch import nn
 
 from alum.core.errors import InputError
 from alum.models.architecture import block
 from alum.models.injection import Injection
+from tiny_models import ARCHITECTURES, classifier, token_batch
 
 LAYERS = ["word", "embeddings", 1]
 PLACES = [(name, layer) for name in ARCHITECTURES for layer in LAYERS if not (name == "albert" and layer == 1)]

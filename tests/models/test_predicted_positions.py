@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tiny_models import LANGUAGE_MODELS, language_model, token_batch
 from torch import nn
 
 from alum.models.predicted_positions import head_sees_only
+from tiny_models import LANGUAGE_MODELS, language_model, token_batch
 
 ROWS = torch.tensor([1, 4, 9, 13])
 

@@ -1,10 +1,10 @@
 import pytest
-from tiny_models import ARCHITECTURES, CAUSAL, LANGUAGE_MODELS, classifier, config_of, language_model
 from torch import nn
 from transformers import AutoModel, BartForConditionalGeneration, T5ForConditionalGeneration
 
 from alum.core.errors import InputError
 from alum.tasks.kinds import KINDS, kind_of
+from tiny_models import ARCHITECTURES, CAUSAL, LANGUAGE_MODELS, classifier, config_of, language_model
 
 
 def test_the_table_goes_by_name():

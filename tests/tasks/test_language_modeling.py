@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_models import CAUSAL, LANGUAGE_MODELS, language_model, token_batch
 
 from alum.models.predicted_positions import head_sees_only
 from alum.tasks.language_modeling import CAUSAL_LM, MASKED_LM
+from tiny_models import CAUSAL, LANGUAGE_MODELS, language_model, token_batch
 
 IGNORED = -100
 LABELS = torch.tensor([[IGNORED, 7, IGNORED, 8], [5, IGNORED, IGNORED, IGNORED]])

@@ -115,7 +115,9 @@ def alum_loss(
         adversarial_loss = _nothing(batch, found.delta)
     diagnostics = None
     if num_gain_draws:
-        diagnostics = _diagnose(batch, found, embeddings.detach(), constant_outputs, num_gain_draws, generator)
+        # Nor does measuring change which dropout masks training draws next.
+        with torch.random.fork_rng([embeddings.device] if embeddings.is_cuda else []):
+            diagnostics = _diagnose(batch, found, embeddings.detach(), constant_outputs, num_gain_draws, generator)
     return AlumResult(
         loss=task_loss + method.alpha * adversarial_loss,
         task_loss=task_loss.detach(),

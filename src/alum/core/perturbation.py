@@ -14,8 +14,8 @@ from alum.core.projections import embedding_scale, norm_of, project_onto_ball, r
 class Perturbation:
     """A perturbation ``delta`` ``[batch, length, hidden]`` in fp32, zero outside the mask.
 
-    ``finite`` is False, and ``delta`` zero, where a gradient on the way was infinite or not a number. It is a tensor,
-    read only when it is logged: reading it at once would make the device wait.
+    ``finite`` is False, and ``delta`` zero, where a gradient on the way was infinite or not a number. It is a tensor:
+    reading it would make the device wait.
     """
 
     delta: Tensor

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections import deque
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -28,22 +29,30 @@ class RunningLog:
         self._diagnostics: Diagnostics | None = None
         self._now: Method = method
         self._recent: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
+        self._first_step: int | None = None
         self._warned = False
 
-    def add(self, result: AlumResult, now: Method, weight: float) -> None:
-        """One micro-batch; ``weight`` is what its losses count for in the step. Nothing is read from the device."""
+    def add(self, result: AlumResult, now: Method, weight: float, step: int) -> None:
+        """One micro-batch of ``step``; ``weight`` is what its losses count for. Nothing is read from the device."""
         self._now = now
+        self._first_step = step if self._first_step is None else self._first_step
         self._task_loss = _plus(self._task_loss, result.task_loss * weight)
         self._adversarial_loss = _plus(self._adversarial_loss, result.adversarial_loss * weight)
         self._skipped = _plus(self._skipped, result.skipped)
         if result.diagnostics is not None:
             self._diagnostics = result.diagnostics
 
-    def flush(self, num_steps: int) -> dict[str, float]:
-        """The means over the last ``num_steps`` optimiser steps, for the log; warns once if the adversary is idle."""
+    def flush(self, step: int, gather: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """The means over the steps since the last log and before ``step``; warns once if the adversary is idle.
+
+        ``gather`` puts the rows ``[1, n]`` of all processes together.
+        """
         if self._task_loss is None or self._adversarial_loss is None or self._skipped is None:
             return {}
-        sums = torch.stack((self._task_loss, self._adversarial_loss, self._skipped)).tolist()
+        assert self._first_step is not None
+        num_steps = step - self._first_step
+        rows = gather(torch.stack((self._task_loss, self._adversarial_loss, self._skipped)).unsqueeze(0))
+        sums = (*rows[:, :2].mean(0).tolist(), rows[:, 2].sum().item())
         logs = {
             "task_loss": sums[0] / num_steps,
             "adversarial_loss": sums[1] / num_steps,
@@ -58,7 +67,7 @@ class RunningLog:
             logs.update(zip(names, values, strict=True))
         if self._now.alpha > 0:
             self._watch(logs)
-        self._task_loss = self._adversarial_loss = self._diagnostics = None
+        self._task_loss = self._adversarial_loss = self._diagnostics = self._first_step = None
         return logs
 
     def _watch(self, logs: dict[str, float]) -> None:

@@ -27,6 +27,7 @@ else:
     _Trainer = object
 
 Inputs = dict[str, Any]
+_WHOLE = ("word", "embeddings", 0)  # layers below which no block is left out of an adversarial pass
 
 
 class AlumMixin(_Trainer):
@@ -49,6 +50,12 @@ class AlumMixin(_Trainer):
         self.kind = self._kind(kind)
         if self.method.alpha > 0:
             Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused before training
+            if self.args.world_size > 1 and self.method.gradient == "task_backward" and self.method.layer not in _WHOLE:
+                raise InputError(
+                    f"in several processes {self.method.name!r} cannot perturb block {self.method.layer}: the pass "
+                    "after which gradients are averaged would leave out the blocks below. Choose the layer 'word' or "
+                    "'embeddings', or the method 'alum'."
+                )
             if self.args.n_gpu > 1:
                 raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
         self._running_log = RunningLog(self.method)
@@ -72,18 +79,18 @@ class AlumMixin(_Trainer):
         """The Trainer's loss, in training plus the adversarial term. One-pass methods back-propagate the task loss
         here already; the loss that is returned has the full value and the gradients that are still missing."""
         if return_outputs or not model.training:
-            loss, outputs = self._task_loss(model, inputs, num_items_in_batch, weight=None)
+            loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share=None)
             return (loss, outputs) if return_outputs else loss
         method = self.adv_curriculum.at(self.state.global_step / max(self.state.max_steps, 1), self.method)
-        weight = self._micro_batch_weight(inputs, num_items_in_batch)
+        share = self._micro_batch_share(inputs, num_items_in_batch)
         if method.alpha == 0:
-            loss, _ = self._task_loss(model, inputs, num_items_in_batch, weight)
+            loss, _ = self._task_loss(model, inputs, num_items_in_batch, share)
             if self.method.alpha > 0:
                 zero = torch.zeros_like(loss.detach())
                 self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), method, num_items_in_batch)
             return loss
         result = alum_loss(
-            self._batch(model, inputs, num_items_in_batch, weight, method),
+            self._batch(model, inputs, num_items_in_batch, share, method),
             method,
             generator=self._noise_of_this_step(),
             backward=lambda loss: self._backward(loss, num_items_in_batch),
@@ -94,16 +101,25 @@ class AlumMixin(_Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and "learning_rate" in logs:
-            logs.update(self._running_log.flush(max(self.state.global_step - self._logged_step, 1)))
-            self._logged_step = self.state.global_step
+            logs.update(self._running_log.flush(self.state.global_step, self.accelerator.gather))
         super().log(logs, start_time)
 
-    _logged_step = 0
+    def prediction_step(
+        self, model: nn.Module, inputs: Inputs, prediction_loss_only: bool, *args: Any, **kwargs: Any
+    ) -> Any:
+        """The Trainer's: predictions and metrics get the logits of every position."""
+        self._wants_all_logits = not prediction_loss_only
+        try:
+            return super().prediction_step(model, inputs, prediction_loss_only, *args, **kwargs)
+        finally:
+            self._wants_all_logits = False
+
+    _wants_all_logits = False
 
     # -- the batch as the objective sees it -------------------------------------------------------------------------
 
     def _batch(
-        self, model: nn.Module, inputs: Inputs, num_items: Any, weight: Tensor | None, method: Method
+        self, model: nn.Module, inputs: Inputs, num_items: Any, share: Tensor | float | None, method: Method
     ) -> HookedBatch:
         assert self.kind is not None
         kind = self.kind
@@ -123,11 +139,11 @@ class AlumMixin(_Trainer):
                 return wrapped()(**unlabelled)
 
         def run_with_loss() -> tuple[Tensor, Any]:
-            return self._task_loss(wrapped(), inputs, num_items, weight)
+            return self._task_loss(wrapped(), inputs, num_items, share)
 
         def run_clean() -> tuple[Tensor, Any]:
             with self.accelerator.no_sync(model) if one_pass else contextlib.nullcontext():
-                return self._task_loss(model, inputs, num_items, weight)
+                return self._task_loss(model, inputs, num_items, share)
 
         return HookedBatch(
             model=self.model,
@@ -139,7 +155,7 @@ class AlumMixin(_Trainer):
             compared=lambda outputs: kind.compared(outputs, inputs),
             distance=kind.distance,
             dropout=method.dropout,
-            scale=1.0 if weight is None else weight,
+            scale=1.0 if share is None else share,
         )
 
     def _perturbable(self, inputs: Inputs) -> Tensor:
@@ -154,8 +170,10 @@ class AlumMixin(_Trainer):
 
     # -- the task loss ----------------------------------------------------------------------------------------------
 
-    def _task_loss(self, model: nn.Module, inputs: Inputs, num_items: Any, weight: Tensor | None) -> tuple[Tensor, Any]:
-        """The Trainer's own loss, of predicted positions only, times the micro-batch's weight.
+    def _task_loss(
+        self, model: nn.Module, inputs: Inputs, num_items: Any, share: Tensor | float | None
+    ) -> tuple[Tensor, Any]:
+        """The Trainer's own loss, of predicted positions only, times the micro-batch's share of the step.
 
         Differs from the Trainer where several micro-batches share a step: it leaves the division by
         ``num_items_in_batch`` to the model, and models whose loss is a plain mean (BERT's) do not divide.
@@ -169,28 +187,31 @@ class AlumMixin(_Trainer):
             inputs["labels"] = labels
             if self.kind.name == "causal_lm":
                 inputs["shift_labels"] = labels
-        if weight is not None or not (self._model_takes_num_items or self.compute_loss_func):
+        if self.compute_loss_func is not None:
+            share = None  # it divides by num_items_in_batch itself
+        elif share is not None or not self._model_takes_num_items:
             num_items = None
         with self._head(rows):
             loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items)
-        return (loss if weight is None else loss * weight), outputs
+        return (loss if share is None else loss * share), outputs
 
-    def _micro_batch_weight(self, inputs: Inputs, num_items: Any) -> Tensor | None:
-        """This micro-batch's items over all of the step's; None where the Trainer's own scaling is right."""
-        alone = self.current_gradient_accumulation_steps == 1 and self.args.world_size == 1
-        if num_items is None or alone or self.compute_loss_func is not None:
+    def _micro_batch_share(self, inputs: Inputs, num_items: Any) -> Tensor | float | None:
+        """This micro-batch's items over all of the step's; None where a plain mean is right."""
+        if num_items is None:  # then the Trainer divides by the number of micro-batches, except a loss of one's own
+            return None if self.compute_loss_func is None else 1.0 / self.current_gradient_accumulation_steps
+        if self.current_gradient_accumulation_steps == 1 and self.args.world_size == 1:
             return None
         labels = inputs["labels"][..., 1:] if self._loss_shifts_labels else inputs["labels"]
-        weight: Tensor = labels.ne(-100).sum() / num_items
+        share: Tensor = labels.ne(-100).sum() / num_items
         # DDP averages gradients over the processes, and the count is over all of them.
-        return weight * self.args.world_size if self.args.average_tokens_across_devices else weight
+        return share * self.args.world_size if self.args.average_tokens_across_devices else share
 
     def _predicted_rows(self, inputs: Inputs) -> Tensor | None:
         if self.kind is None or self.kind.predicted_rows is None or "labels" not in inputs:
             return None
         own_loss = self.compute_loss_func is not None or self.label_smoother is not None
-        if own_loss or (not self.model.training and self.compute_metrics is not None):
-            return None  # these want logits at every position
+        if own_loss or self._wants_all_logits:
+            return None
         return self.kind.predicted_rows(inputs["labels"])[0]
 
     def _head(self, rows: Tensor | None) -> contextlib.AbstractContextManager[None]:
@@ -216,7 +237,7 @@ class AlumMixin(_Trainer):
         if self._noise_step != self.state.global_step:
             self._noise_step = self.state.global_step
             seed = self.args.seed * 1_000_003 + self.args.process_index
-            self._noise.manual_seed(seed * 10_000_019 + self.state.global_step)
+            self._noise.manual_seed((seed * 10_000_019 + self.state.global_step) % 2**63)
         return self._noise
 
     def _logs_this_step(self) -> bool:
@@ -229,7 +250,7 @@ class AlumMixin(_Trainer):
         return step % self.state.logging_steps == 0 or (step == 1 and self.args.logging_first_step)
 
     def _log_result(self, result: AlumResult, method: Method, num_items: Any) -> None:
-        self._running_log.add(result, method, self._loss_share(num_items))
+        self._running_log.add(result, method, self._loss_share(num_items), self.state.global_step)
 
     def _kind(self, kind: TaskKind | None) -> TaskKind | None:
         if kind is not None:

@@ -1,0 +1,363 @@
+"""`AlumTrainer` against the plain Trainer, against itself in other arrangements, and against autograd."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import Trainer, TrainerCallback
+
+from alum.core.divergences import symmetric_kl
+from alum.core.errors import InputError
+from alum.core.methods import METHODS
+from alum.training.trainer import AlumMixin, AlumTrainer
+from tiny_models import CAUSAL, classifier, language_model
+from tiny_runs import (
+    config,
+    labelled_sentences,
+    logged,
+    masked_sentences,
+    plain_config,
+    scored_sentences,
+    trained,
+    weights,
+)
+
+TRAINED = [name for name in METHODS if name != "standard"]
+EXACT = {"rtol": 0, "atol": 0}
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+# -- without an adversary it is the Trainer ----------------------------------------------------------------------------
+
+WITHOUT = [{"adv_method": "standard"}, {"adv_method": "alum", "adv_alpha": 0.0}, {"adv_start_fraction": 1.0}]
+
+
+@pytest.mark.parametrize("settings", WITHOUT, ids=["standard", "alpha 0", "not yet"])
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "llama"])
+def test_classification_without_an_adversary_is_the_trainers_bit_for_bit(tmp_path, architecture, settings):
+    ours = trained(classifier(architecture), config(tmp_path, **settings), labelled_sentences())
+    plain = trained(classifier(architecture), plain_config(tmp_path), labelled_sentences(), Trainer)
+    assert logged(ours, "loss") == logged(plain, "loss")
+    torch.testing.assert_close(weights(ours), weights(plain), **EXACT)
+
+
+@pytest.mark.parametrize("settings", WITHOUT, ids=["standard", "alpha 0", "not yet"])
+def test_regression_without_an_adversary_is_the_trainers_bit_for_bit(tmp_path, settings):
+    ours = trained(classifier(num_labels=1), config(tmp_path, **settings), scored_sentences())
+    plain = trained(classifier(num_labels=1), plain_config(tmp_path), scored_sentences(), Trainer)
+    assert logged(ours, "loss") == logged(plain, "loss")
+    torch.testing.assert_close(weights(ours), weights(plain), **EXACT)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "modernbert", "gpt2", "llama"])
+def test_language_modelling_without_an_adversary_is_the_trainers(tmp_path, architecture):
+    ours = trained(language_model(architecture), config(tmp_path, adv_method="standard"), masked_sentences())
+    plain = trained(language_model(architecture), plain_config(tmp_path), masked_sentences(), Trainer)
+    assert logged(ours, "loss") == pytest.approx(logged(plain, "loss"), rel=1e-5)
+    torch.testing.assert_close(weights(ours), weights(plain), **CLOSE)
+
+
+# -- gradient accumulation ---------------------------------------------------------------------------------------------
+
+FOUR_TIMES_TWO = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+
+
+def accumulated_and_at_once(tmp_path, model, rows, trainer_class=AlumTrainer, settings=(), **options):
+    return [
+        weights(trained(model(), config(tmp_path, **dict(settings), **batches), rows, trainer_class, **options))
+        for batches in (FOUR_TIMES_TWO, {})
+    ]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_accumulating_four_small_batches_is_one_large_one(tmp_path, name):
+    small, large = accumulated_and_at_once(
+        tmp_path, lambda: classifier(dropout=0.0), labelled_sentences(), settings={"adv_method": name}
+    )
+    torch.testing.assert_close(small, large, **CLOSE)
+
+
+DECODERS = [(name, decoder) for name in ("standard", "alum", "alum_one_pass", "fgm") for decoder in ("gpt2", "llama")]
+
+
+@pytest.mark.parametrize(("name", "architecture"), [(name, "bert") for name in METHODS] + DECODERS)
+def test_accumulating_batches_with_unequal_numbers_of_predicted_tokens(tmp_path, name, architecture):
+    small, large = accumulated_and_at_once(
+        tmp_path, lambda: language_model(architecture, dropout=0.0), masked_sentences(), settings={"adv_method": name}
+    )
+    torch.testing.assert_close(small, large, **CLOSE)
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "fgm"])
+def test_accumulating_regression(tmp_path, name):
+    small, large = accumulated_and_at_once(
+        tmp_path, lambda: classifier(dropout=0.0, num_labels=1), scored_sentences(), settings={"adv_method": name}
+    )
+    torch.testing.assert_close(small, large, **CLOSE)
+
+
+@pytest.mark.parametrize("name", ["standard", "alum", "alum_one_pass", "fgm"])
+@pytest.mark.parametrize("model", [classifier, language_model])
+def test_accumulating_with_label_smoothing(tmp_path, name, model):
+    rows = labelled_sentences() if model is classifier else masked_sentences()
+    settings = {"adv_method": name, "label_smoothing_factor": 0.1}
+    small, large = accumulated_and_at_once(tmp_path, lambda: model(dropout=0.0), rows, settings=settings)
+    torch.testing.assert_close(small, large, **CLOSE)
+
+
+def mean_over_the_step(outputs, labels, num_items_in_batch=None):
+    return F.cross_entropy(outputs.logits, labels, reduction="sum") / num_items_in_batch
+
+
+@pytest.mark.parametrize("name", ["standard", "alum", "alum_one_pass", "fgm"])
+def test_accumulating_a_loss_of_ones_own(tmp_path, name):
+    settings = {"adv_method": name}
+    small, large = accumulated_and_at_once(
+        tmp_path,
+        lambda: classifier(dropout=0.0),
+        labelled_sentences(),
+        settings=settings,
+        compute_loss_func=mean_over_the_step,
+    )
+    models_own = trained(classifier(dropout=0.0), config(tmp_path, **settings), labelled_sentences())
+    torch.testing.assert_close(large, weights(models_own), **CLOSE)
+    torch.testing.assert_close(small, large, **CLOSE)
+
+
+# -- the gradient of the whole objective -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+def test_the_gradient_is_clipped_and_logged_as_a_whole(tmp_path, name):
+    settings = {"adv_method": name, "adv_alpha": 3.0, "adv_gain_draws": 0, "max_steps": 1, "max_grad_norm": 0.1}
+    deltas = []
+
+    class Remembering(AlumTrainer):
+        def _log_result(self, result, *rest):
+            deltas.append(result.delta)
+            super()._log_result(result, *rest)
+
+    rows = labelled_sentences(8)
+    trainer = trained(classifier(dropout=0.0), config(tmp_path, **settings), rows, Remembering)
+
+    model = classifier(dropout=0.0)
+    order = next(iter(trainer.get_train_dataloader()))["input_ids"].tolist()
+    batch = {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
+    arranged = [order.index(ids) for ids in batch["input_ids"].tolist()]
+    clean = model(**batch)
+    hook = model.bert.embeddings.word_embeddings.register_forward_hook(lambda m, i, out: out + deltas[0][arranged])
+    adversarial = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+    hook.remove()
+    constant = clean.logits.detach() if name == "alum_one_pass" else clean.logits
+    (clean.loss + 3.0 * symmetric_kl(adversarial.logits, constant).mean()).backward()
+    norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
+    assert logged(trainer, "grad_norm") == [pytest.approx(norm.item(), rel=1e-4)]
+
+    moved = torch.stack([(w - dict(model.named_parameters())[n]).norm() for n, w in weights(trainer).items()]).norm()
+    assert moved.item() == pytest.approx(0.05 * 0.1, rel=1e-3)  # learning rate times the clipped norm
+
+
+# -- other arrangements of the same training ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["standard", "alum", "alum_one_pass"])
+def test_gradient_checkpointing_changes_nothing(tmp_path, name):
+    runs = [
+        trained(classifier(), config(tmp_path, adv_method=name, gradient_checkpointing=on), labelled_sentences())
+        for on in (False, True)
+    ]
+    assert logged(runs[0], "loss") == pytest.approx(logged(runs[1], "loss"), rel=1e-5)
+    torch.testing.assert_close(weights(runs[0]), weights(runs[1]), **CLOSE)
+
+
+def test_gradient_checkpointing_and_a_block_do_not_go_together(tmp_path):
+    settings = config(tmp_path, adv_method="alum", adv_layer="1", gradient_checkpointing=True)
+    with pytest.raises(InputError, match="gradient checkpointing"):
+        trained(classifier(), settings, labelled_sentences())
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+@pytest.mark.parametrize("model", [classifier, language_model])
+def test_bf16_autocast_finds_an_adversary(tmp_path, name, model):
+    rows = labelled_sentences() if model is classifier else masked_sentences()
+    trainer = trained(model(), config(tmp_path, adv_method=name, bf16=True, max_steps=2), rows)
+    assert torch.tensor(logged(trainer, "loss")).isfinite().all()
+    assert min(logged(trainer, "adversarial_gain")) > 1
+    assert logged(trainer, "adversarial_skipped") == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["alum_one_pass", "alum", "r3f"])
+def test_a_resumed_run_ends_where_an_undisturbed_one_does(tmp_path, name):
+    settings = {"adv_method": name, "max_steps": 6, "save_strategy": "steps", "save_steps": 3, "optim": "adamw_torch"}
+    whole = trained(classifier(), config(tmp_path / "whole", **settings), labelled_sentences())
+    resumed = AlumTrainer(
+        model=classifier(seed=1), args=config(tmp_path / "again", **settings), train_dataset=labelled_sentences()
+    )
+    resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-3"))
+    torch.testing.assert_close(weights(resumed), weights(whole), **EXACT)
+    for name in ("loss", "task_loss", "adversarial_loss", "adversarial_gain"):
+        assert logged(resumed, name)[-3:] == logged(whole, name)[-3:]
+
+
+def test_logs_after_resuming_are_means_over_the_steps_since(tmp_path):
+    settings = {"max_steps": 6, "save_strategy": "steps", "save_steps": 3, "logging_steps": 6}
+    trained(classifier(), config(tmp_path, **settings), labelled_sentences())
+    resumed = AlumTrainer(model=classifier(), args=config(tmp_path, **settings), train_dataset=labelled_sentences())
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
+    (loss,), (task,), (adversarial,) = (logged(resumed, name) for name in ("loss", "task_loss", "adversarial_loss"))
+    assert loss == pytest.approx(task + adversarial, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", [*TRAINED])
+def test_measuring_changes_nothing(tmp_path, name):
+    measured, unmeasured = (
+        trained(classifier(), config(tmp_path, adv_method=name, adv_gain_draws=draws), labelled_sentences())
+        for draws in (3, 0)
+    )
+    torch.testing.assert_close(weights(measured), weights(unmeasured), **EXACT)
+    assert "adversarial_gain" in measured.state.log_history[0]
+    assert "adversarial_gain" not in unmeasured.state.log_history[0]
+
+
+@pytest.mark.parametrize("seed", [0, 2**31])
+def test_the_seed_decides(tmp_path, seed):
+    first, second, other = (
+        weights(trained(classifier(dropout=0.0), config(tmp_path, adv_method="r3f", seed=s), labelled_sentences(8)))
+        for s in (seed, seed, seed + 1)
+    )
+    torch.testing.assert_close(first, second, **EXACT)
+    assert any((first[name] != other[name]).any() for name in first)
+
+
+# -- evaluation --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_evaluation_during_training_is_the_trainers(tmp_path, architecture):
+    rows = masked_sentences()
+    settings = {"eval_strategy": "steps", "eval_steps": 2}
+    ours = trained(language_model(architecture, dropout=0.0), config(tmp_path, **settings), rows, eval_dataset=rows)
+    without = trained(language_model(architecture, dropout=0.0), config(tmp_path), rows)
+    torch.testing.assert_close(weights(ours), weights(without), **EXACT)
+
+    plain = Trainer(model=ours.model, args=plain_config(tmp_path), eval_dataset=rows)
+    assert ours.state.log_history[-2]["eval_loss"] == pytest.approx(plain.evaluate()["eval_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("metrics", [None, lambda prediction: {"rows": len(prediction.predictions)}])
+def test_predictions_are_the_trainers(tmp_path, metrics):
+    model, rows = language_model(), masked_sentences(3)
+    ours = AlumTrainer(model=model, args=config(tmp_path), compute_metrics=metrics).predict(rows)
+    plain = Trainer(model=model, args=plain_config(tmp_path), compute_metrics=metrics).predict(rows)
+    torch.testing.assert_close(torch.tensor(ours.predictions), torch.tensor(plain.predictions))
+    assert ours.metrics["test_loss"] == pytest.approx(plain.metrics["test_loss"], rel=1e-5)
+
+
+# -- mixed into another Trainer ----------------------------------------------------------------------------------------
+
+
+class Shrinking(Trainer):
+    """Adds the squared norm of the classifier's weights to the loss."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        loss = loss + 10.0 * self.model.classifier.weight.square().sum()
+        return (loss, outputs) if return_outputs else loss
+
+
+class ShrinkingAlum(AlumMixin, Shrinking):
+    pass
+
+
+def test_the_mix_in_keeps_what_another_trainer_adds(tmp_path):
+    plain = trained(classifier(), plain_config(tmp_path), labelled_sentences(), Shrinking)
+    standard = trained(classifier(), config(tmp_path, adv_method="standard"), labelled_sentences(), ShrinkingAlum)
+    torch.testing.assert_close(weights(standard), weights(plain), **EXACT)
+
+    adversarial = trained(classifier(), config(tmp_path, max_steps=1), labelled_sentences(), ShrinkingAlum)
+    without = trained(classifier(), config(tmp_path, max_steps=1), labelled_sentences())
+    extra = 10.0 * classifier().classifier.weight.square().sum().item()
+    (with_extra,), (alone,) = logged(adversarial, "task_loss"), logged(without, "task_loss")
+    assert with_extra - alone == pytest.approx(extra, rel=1e-4)
+
+
+# -- logs --------------------------------------------------------------------------------------------------------------
+
+NAMES = {
+    "task_loss",
+    "adversarial_loss",
+    "adversarial_gain",
+    "adversarial_skipped",
+    "adv_alpha",
+    "adv_epsilon",
+    "perturbation_norm",
+    "perturbation_ratio",
+}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("batches", [{}, FOUR_TIMES_TWO], ids=["at once", "accumulated"])
+def test_callbacks_see_losses_that_add_up(tmp_path, name, batches):
+    seen = []
+
+    class Watching(TrainerCallback):
+        def on_log(self, args, state, control, logs, **kwargs):
+            seen.append(logs)
+
+    settings = config(tmp_path, adv_method=name, adv_alpha=2.0, logging_steps=2, **batches)
+    trained(classifier(), settings, labelled_sentences(), callbacks=[Watching()])
+    steps = [logs for logs in seen if "learning_rate" in logs]
+    assert len(steps) == 2
+    for logs in steps:
+        assert set(logs) >= NAMES
+        assert logs["loss"] == pytest.approx(logs["task_loss"] + 2.0 * logs["adversarial_loss"], rel=1e-4)
+        assert (logs["adv_alpha"], logs["adv_epsilon"]) == (2.0, METHODS[name].epsilon)
+
+
+def test_standard_training_logs_nothing_adversarial(tmp_path):
+    trainer = trained(classifier(), config(tmp_path, adv_method="standard"), labelled_sentences())
+    assert not NAMES & set(trainer.state.log_history[0])
+
+
+def test_the_curriculum_is_logged(tmp_path):
+    settings = config(tmp_path, adv_alpha=8.0, adv_start_fraction=0.25, adv_alpha_ramp_fraction=0.5)
+    trainer = trained(classifier(), settings, labelled_sentences())
+    # Steps 1 to 4 begin at progress 0, 1/4, 1/2 and 3/4.
+    assert logged(trainer, "adv_alpha") == [0.0, 0.0, 4.0, 8.0]
+    assert [loss > 0 for loss in logged(trainer, "adversarial_loss")] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "pgd"])
+@pytest.mark.parametrize("architecture", ["bert", "gpt2", "modernbert"])
+def test_the_adversary_gains_on_noise(tmp_path, name, architecture):
+    model, rows = (language_model, masked_sentences()) if architecture in CAUSAL else (classifier, labelled_sentences())
+    trainer = trained(model(architecture), config(tmp_path, adv_method=name), rows)
+    assert min(logged(trainer, "adversarial_gain")) > 1.5
+    if architecture not in CAUSAL:  # there the tokens after the last prediction have no gradient
+        assert logged(trainer, "perturbation_ratio") == pytest.approx([METHODS[name].epsilon] * 4, rel=1e-2)
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+def test_other_arguments_are_refused(tmp_path):
+    with pytest.raises(InputError, match="AlumConfig, not TrainingArguments"):
+        AlumTrainer(model=classifier(), args=plain_config(tmp_path))
+
+
+def test_a_model_that_cannot_be_perturbed_is_refused_before_training(tmp_path):
+    with pytest.raises(InputError, match="one block over and over"):
+        AlumTrainer(model=classifier("albert"), args=config(tmp_path, adv_layer="1"))
+
+
+def test_a_head_of_no_kind_is_refused_with_an_adversary_only(tmp_path):
+    class Headless(nn.Module):
+        config = None
+
+    with pytest.raises(InputError, match="Headless"):
+        AlumTrainer(model=Headless(), args=config(tmp_path, adv_method="alum"))
+
+
+def test_keeping_special_tokens_needs_to_know_them(tmp_path):
+    with pytest.raises(InputError, match="processing_class"):
+        trained(classifier(), config(tmp_path, adv_special_tokens="keep"), labelled_sentences())
