@@ -1,25 +1,50 @@
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
+from alum.core.errors import InputError
+from alum.data.table import Table
+from alum.tasks.kind import Layout
 from alum.tasks.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
 
+SUPERVISION = SEQUENCE_CLASSIFICATION.supervision
+LAYOUT = Layout(text=("text",), label_names=("bad", "good"))
 
-def test_accuracy_and_macro_f1_by_hand():
-    # Predicted 0 0 1 1, truly 0 1 1 1: F1 is 2/3 for class 0 and 4/5 for class 1.
+
+def table(labels):
+    return Table.of(Dataset.from_dict({"text": ["some words"] * len(labels), "label": labels}), "rows.jsonl")
+
+
+def test_scores_by_hand():
+    # Predicted 0 0 1 1, truly 0 1 1 1: F1 is 2/3 for class 0 and 4/5 for class 1. Matthews from the four counts:
+    # (2·1 - 0·1) / √((2+0)(2+1)(1+0)(1+1)) = 2 / √12.
     logits = np.array([[2.0, 1.0], [3.0, 0.0], [-1.0, 1.0], [0.0, 0.1]])
-    metrics = SEQUENCE_CLASSIFICATION.metrics(logits, np.array([0, 1, 1, 1]))
-    assert metrics == {"accuracy": 3 / 4, "f1_macro": pytest.approx((2 / 3 + 4 / 5) / 2)}
+    rows = table([0, 1, 1, 1])
+    predictions = SUPERVISION.predict(logits, None, rows, LAYOUT)
+    assert predictions == ["bad", "bad", "good", "good"]
+    assert SUPERVISION.score(predictions, rows, LAYOUT) == pytest.approx(
+        {
+            "accuracy": 3 / 4,
+            "f1": 4 / 5,
+            "f1_macro": (2 / 3 + 4 / 5) / 2,
+            "matthews_correlation": 2 / 12**0.5,
+        }
+    )
 
 
-def test_multi_label_metrics_by_hand():
-    # Of 3 true labels 2 are found, beside 1 that is false; one of two rows is right throughout.
-    logits = np.array([[5.0, -1.0, 2.0], [-1.0, 0.5, -3.0]])
-    labels = np.array([[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-    metrics = MULTI_LABEL_CLASSIFICATION.metrics(logits, labels)
-    assert metrics == {"accuracy": 1 / 2, "f1_micro": pytest.approx(2 * 2 / (3 + 3))}
+def test_labels_are_integers_or_names():
+    assert SUPERVISION.score(["bad", "good"], table(["bad", "good"]), LAYOUT)["accuracy"] == 1
+    assert SUPERVISION.label_names(table(["x", "b", "x"]), LAYOUT) == ("b", "x")
+    assert SUPERVISION.label_names(table([0, 2, 1]), LAYOUT) == ("0", "1", "2")
+
+
+def test_a_label_outside_the_list_names_file_and_row():
+    rows = table([-1, 0, 5]).labelled("label")
+    with pytest.raises(InputError, match=r"rows\.jsonl, row 3: label 5 .* 0 \(bad\), 1 \(good\)"):
+        SUPERVISION.score(["bad", "bad"], rows, LAYOUT)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from datasets import Dataset, DatasetDict, disable_progress_bars, enable_progress_bars
 from datasets.exceptions import DatasetGenerationError
 from datasets.utils import logging
+from pyarrow import csv
 
 from alum.core.errors import InputError
 from alum.data.files import existing_file, read_text
@@ -30,8 +32,8 @@ def load_table(path: str | os.PathLike[str]) -> Dataset:
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.CRITICAL)  # what it says of a malformed file is said below, with the line
     try:
-        table = Dataset.from_json(str(path)) if FORMATS[path.suffix] == "json" else _from_columns(path)
-    except (DatasetGenerationError, ValueError, TypeError, OSError) as error:
+        table = _READERS[FORMATS[path.suffix]](path)
+    except (DatasetGenerationError, ValueError, TypeError, KeyError, OSError) as error:
         raise InputError(_malformed(path, error)) from None
     finally:
         logging.set_verbosity(verbosity)
@@ -61,14 +63,24 @@ def require_columns(table: Dataset, columns: list[str], where: str) -> None:
         )
 
 
-def _from_columns(path: Path) -> Dataset:
-    return Dataset.from_csv(str(path)) if path.suffix == ".csv" else Dataset.from_parquet(str(path))
+def _from_csv(path: Path) -> Dataset:
+    """Differs from `Dataset.from_csv`: text that reads "None" or "NA" is text, and integers beside empty cells are
+    still integers."""
+    # One thread, so that errors have the number of the line.
+    read, parse = csv.ReadOptions(use_threads=False), csv.ParseOptions(newlines_in_values=True)
+    return Dataset(csv.read_csv(path, read, parse))
+
+
+_READERS: dict[str, Callable[[Path], Dataset]] = {
+    "json": lambda path: Dataset.from_json(str(path)),
+    "csv": _from_csv,
+    "parquet": lambda path: Dataset.from_parquet(str(path)),
+}
 
 
 def _malformed(path: Path, error: Exception) -> str:
     if FORMATS[path.suffix] == "json":
-        columns: set[str] | None = None
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
             if not line.strip():
                 continue
             try:
@@ -79,6 +91,6 @@ def _malformed(path: Path, error: Exception) -> str:
                 )
             if not isinstance(row, dict):
                 return f"{path}, line {number}: expected a JSON object, not {type(row).__name__}."
-            columns = columns or set(row)
     cause = error.__cause__ or error
-    return f"{path} cannot be read as {FORMATS[path.suffix]}: {str(cause).splitlines()[0] if str(cause) else cause!r}"
+    first_line = (str(cause).strip() or repr(cause)).splitlines()[0]
+    return f"{path} cannot be read as {FORMATS[path.suffix]}: {first_line}"

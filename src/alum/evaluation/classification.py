@@ -62,9 +62,6 @@ class Classifier:
             gold.append(labels.cpu().numpy())
         return np.concatenate(found), np.concatenate(gold)
 
-    def metrics(self, examples: Dataset, attack: EmbeddingPGD | None = None) -> dict[str, float]:
-        return self.kind.metrics(*self.logits(examples, attack))
-
     def gain(self, examples: Dataset, method: Method, num_draws: int = 4, seed: int = 0) -> float:
         """The adversarial gain of a method on this model: the ratio of the divergence at its δ to that at noise.
 

@@ -55,6 +55,9 @@ class FinetuneConfig(StageConfig):
     learning_rate: float = _instead("learning_rate", 3e-5)
     per_device_train_batch_size: int = _instead("per_device_train_batch_size", 16)
     per_device_eval_batch_size: int = _instead("per_device_eval_batch_size", 64)
+    early_stopping_patience: int = field(
+        default=0, metadata={"help": "Stop after so many evaluations without a better metric; 0 never stops early."}
+    )
     train_sampling_strategy: str = _instead("train_sampling_strategy", "group_by_length")
 
 
@@ -91,15 +94,22 @@ class FinetuneArguments:
 
     model_name_or_path: str = field(metadata={"help": "Checkpoint to fine-tune: a folder or a model id."})
     task: str | None = field(default=None, metadata={"help": "Named task: cola, sst2, mrpc, stsb, rte, snli."})
+    kind: str | None = field(
+        default=None, metadata={"help": "Kind of a task of one's own: sentence_classification, pair_classification, …"}
+    )
     data_dir: str | None = field(
         default=None, metadata={"help": "Folder with train.jsonl (.csv, .parquet) and validation.jsonl."}
     )
     train_file: str | None = field(default=None, metadata={"help": "Training rows: JSON lines, CSV or Parquet."})
     validation_file: str | None = field(default=None, metadata={"help": "Validation rows."})
+    test_file: str | None = field(default=None, metadata={"help": "Rows to predict after training."})
     text_columns: str | None = field(
         default=None, metadata={"help": "Column of the text, or two with a comma for pairs; default: the task's."}
     )
     label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: the task's."})
+    choice_columns: str | None = field(
+        default=None, metadata={"help": "Multiple choice: the columns of the choices with commas, or one of lists."}
+    )
     max_seq_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; default: the task's."})
     max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training rows."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation rows."})
@@ -120,12 +130,18 @@ class EvaluateArguments:
         default="clean,typing,pgd",
         metadata={"help": "What to evaluate, with commas: clean, typing (errors), pgd (on the embeddings), gain."},
     )
+    kind: str | None = field(
+        default=None, metadata={"help": "Kind of a task of one's own: sentence_classification, pair_classification, …"}
+    )
     data_dir: str | None = field(default=None, metadata={"help": "Folder with validation.jsonl (.csv, .parquet)."})
     validation_file: str | None = field(default=None, metadata={"help": "Rows to evaluate on."})
     text_columns: str | None = field(
         default=None, metadata={"help": "Column of the text, or two with a comma for pairs; default: the task's."}
     )
     label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: the task's."})
+    choice_columns: str | None = field(
+        default=None, metadata={"help": "Multiple choice: the columns of the choices with commas, or one of lists."}
+    )
     max_seq_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; default: the task's."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many rows."})
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows in a batch."})

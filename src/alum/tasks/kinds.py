@@ -1,5 +1,6 @@
 """The kinds of task, and the one that a model's head is made for."""
 
+import difflib
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from alum.core.errors import InputError
-from alum.tasks.kind import TaskKind
+from alum.tasks.kind import Layout, TaskKind
 from alum.tasks.language_modeling import CAUSAL_LM, MASKED_LM
 from alum.tasks.regression import REGRESSION
 from alum.tasks.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
@@ -18,6 +19,26 @@ from alum.tasks.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUE
 KINDS = {
     kind.name: kind for kind in (SEQUENCE_CLASSIFICATION, MULTI_LABEL_CLASSIFICATION, REGRESSION, MASKED_LM, CAUSAL_LM)
 }
+
+
+# What users call the kinds of supervised task, with the number of text columns each takes.
+USER_KINDS: dict[str, tuple[TaskKind, int]] = {
+    "sentence_classification": (SEQUENCE_CLASSIFICATION, 1),
+    "pair_classification": (SEQUENCE_CLASSIFICATION, 2),
+    "regression": (REGRESSION, 0),
+}
+
+
+def task_kind_named(name: str, layout: Layout) -> TaskKind:
+    """The kind that ``--kind`` names; raises `InputError` for an unknown one, or a wrong number of text columns."""
+    if name not in USER_KINDS:
+        near = difflib.get_close_matches(name, USER_KINDS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"unknown kind {name!r}: expected one of {', '.join(USER_KINDS)}.{hint}")
+    kind, num_texts = USER_KINDS[name]
+    if num_texts and len(layout.text) != num_texts:
+        raise InputError(f"{name} takes {num_texts} text columns, not {len(layout.text)}: {', '.join(layout.text)}.")
+    return kind
 
 
 def kind_of(model: nn.Module) -> TaskKind:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
@@ -36,22 +35,11 @@ def _at_rows(logits: Tensor, rows: Tensor) -> Tensor:
     return flat if len(flat) == len(rows) else flat[rows]
 
 
-def _masked_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    predicted = labels != -100
-    return {"accuracy": float((logits.argmax(-1) == labels)[predicted].mean())}
-
-
-def _causal_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    return _masked_metrics(logits[:, :-1], labels[:, 1:])
-
-
 MASKED_LM = TaskKind(
     name="masked_lm",
     auto_class=AutoModelForMaskedLM,
     compared=_masked_compared,
     distance=symmetric_kl,
-    metrics=_masked_metrics,
-    main_metric="loss",
     predicted_rows=_masked_rows,
 )
 
@@ -60,7 +48,5 @@ CAUSAL_LM = TaskKind(
     auto_class=AutoModelForCausalLM,
     compared=_causal_compared,
     distance=symmetric_kl,
-    metrics=_causal_metrics,
-    main_metric="loss",
     predicted_rows=_causal_rows,
 )

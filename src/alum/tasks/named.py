@@ -1,49 +1,55 @@
-"""Named tasks: where their data is on the hub, and what its columns mean."""
+"""Named tasks: where their data is on the hub, what its columns mean, and how the literature scores them."""
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from alum.core.errors import InputError
-from alum.tasks.kind import TaskKind
+from alum.tasks.kind import Layout, TaskKind
 from alum.tasks.regression import REGRESSION
 from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
 
-ENTAILMENT = ("entailment", "not_entailment")
+GLUE = "nyu-mll/glue"
 NLI = ("entailment", "neutral", "contradiction")
 
 
 @dataclass(frozen=True)
 class NamedTask:
-    """A data set as a task; ``label_names`` are in the order of the integer labels, empty for a number."""
+    """A data set as a task. ``metrics`` are those that the literature reports, the first one the best checkpoint's.
+
+    ``splits`` maps ours (train, validation, test and further validation sets) to the data set's own names, where they
+    differ.
+    """
 
     name: str
+    kind: TaskKind
     hub_id: str
     hub_config: str | None
-    kind: TaskKind
-    text_columns: tuple[str, ...]
-    label_names: tuple[str, ...] = ()
-    label_column: str = "label"
+    layout: Layout
+    metrics: tuple[str, ...] = ("accuracy",)
     max_length_tokens: int = 128
+    splits: Mapping[str, str] = field(default_factory=dict)
+
+
+def _sentence(
+    name: str, hub: str, config: str | None, columns: str, labels: tuple[str, ...], *metrics: str
+) -> NamedTask:
+    layout = Layout(text=tuple(columns.split()), label_names=labels)
+    return NamedTask(name, SEQUENCE_CLASSIFICATION, hub, config, layout, metrics or ("accuracy",))
 
 
 TASKS: dict[str, NamedTask] = {
     task.name: task
     for task in (
-        NamedTask(
-            "cola", "nyu-mll/glue", "cola", SEQUENCE_CLASSIFICATION, ("sentence",), ("unacceptable", "acceptable")
-        ),
-        NamedTask("sst2", "nyu-mll/glue", "sst2", SEQUENCE_CLASSIFICATION, ("sentence",), ("negative", "positive")),
-        NamedTask(
-            "mrpc",
-            "nyu-mll/glue",
-            "mrpc",
-            SEQUENCE_CLASSIFICATION,
-            ("sentence1", "sentence2"),
-            ("not_equivalent", "equivalent"),
-        ),
-        NamedTask("stsb", "nyu-mll/glue", "stsb", REGRESSION, ("sentence1", "sentence2")),
-        NamedTask("rte", "nyu-mll/glue", "rte", SEQUENCE_CLASSIFICATION, ("sentence1", "sentence2"), ENTAILMENT),
-        NamedTask("snli", "stanfordnlp/snli", None, SEQUENCE_CLASSIFICATION, ("premise", "hypothesis"), NLI),
+        _sentence("cola", GLUE, "cola", "sentence", ("unacceptable", "acceptable"), "matthews_correlation"),
+        _sentence("sst2", GLUE, "sst2", "sentence", ("negative", "positive")),
+        _sentence("mrpc", GLUE, "mrpc", "sentence1 sentence2", ("not_equivalent", "equivalent"), "accuracy", "f1"),
+        NamedTask("stsb", REGRESSION, GLUE, "stsb", Layout(text=("sentence1", "sentence2")), ("pearson", "spearman")),
+        _sentence("qqp", GLUE, "qqp", "question1 question2", ("not_duplicate", "duplicate"), "accuracy", "f1"),
+        _sentence("qnli", GLUE, "qnli", "question sentence", ("entailment", "not_entailment")),
+        _sentence("rte", GLUE, "rte", "sentence1 sentence2", ("entailment", "not_entailment")),
+        _sentence("wnli", GLUE, "wnli", "sentence1 sentence2", ("not_entailment", "entailment")),
+        _sentence("snli", "stanfordnlp/snli", None, "premise hypothesis", NLI),
     )
 }
 

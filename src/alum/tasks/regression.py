@@ -1,29 +1,67 @@
 """A number for a sentence or a pair, such as the similarity of STS-B."""
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from datasets import Dataset
 from scipy.stats import pearsonr, spearmanr
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import squared_error
-from alum.tasks.kind import Inputs, TaskKind, logits_of
+from alum.data.table import Table
+from alum.tasks.kind import Inputs, Layout, Outputs, TaskKind, first_output, logits_of
+from alum.tasks.sequence_classification import encode_texts
+
+
+class RegressionSupervision:
+    main_metric = "pearson"
+
+    def label_names(self, table: Table, layout: Layout) -> tuple[str, ...]:
+        return ()
+
+    def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
+        return {"num_labels": 1, "problem_type": "regression"}
+
+    def encode(
+        self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
+    ) -> Dataset:
+        features = encode_texts(table, layout, tokenizer, max_length_tokens)
+        if layout.label in table.rows.column_names:
+            features["labels"] = _numbers(table, layout)
+        return Dataset.from_dict(features)
+
+    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+        return DataCollatorWithPadding(tokenizer)
+
+    def gathered(self, logits: Any, labels: Any) -> Any:
+        return logits
+
+    def predict(self, outputs: Outputs, features: Dataset, table: Table, layout: Layout) -> list[Any]:
+        return [float(value) for value in first_output(outputs).reshape(len(features), -1)[:, 0]]
+
+    def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
+        found, gold = np.array(predictions), np.array(_numbers(table, layout))
+        scores = {"mse": float(np.mean((found - gold) ** 2)), "pearson": 0.0, "spearman": 0.0}
+        if len(gold) > 1 and np.ptp(found) > 0 and np.ptp(gold) > 0:  # else no correlation is defined
+            scores["pearson"] = float(pearsonr(found, gold).statistic)
+            scores["spearman"] = float(spearmanr(found, gold).statistic)
+        return scores
+
+
+def _numbers(table: Table, layout: Layout) -> list[float]:
+    numbers: list[float] = []
+    for index, value in enumerate(table.column(layout.label)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise table.error(index, f"label {value!r} in column {layout.label!r} is no number")
+        numbers.append(float(value))
+    return numbers
 
 
 def _compared(outputs: Any, inputs: Inputs) -> Tensor:
     return logits_of(outputs)
-
-
-def _metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    predictions, labels = logits.reshape(len(logits), -1)[:, 0], labels.reshape(len(labels), -1)[:, 0]
-    metrics = {"mse": float(np.mean((predictions - labels) ** 2))}
-    if len(labels) > 1 and np.ptp(predictions) > 0 and np.ptp(labels) > 0:
-        metrics["pearson"] = float(pearsonr(predictions, labels).statistic)
-        metrics["spearman"] = float(spearmanr(predictions, labels).statistic)
-    else:  # no correlation is defined: one row, or all the same
-        metrics["pearson"] = metrics["spearman"] = 0.0
-    return metrics
 
 
 REGRESSION = TaskKind(
@@ -31,6 +69,5 @@ REGRESSION = TaskKind(
     auto_class=AutoModelForSequenceClassification,
     compared=_compared,
     distance=squared_error,
-    metrics=_metrics,
-    main_metric="pearson",
+    supervision=RegressionSupervision(),
 )

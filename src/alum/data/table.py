@@ -1,0 +1,67 @@
+"""A table of examples that knows where each row came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datasets import Dataset
+
+from alum.core.errors import InputError
+from alum.data.tables import require_columns
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with their numbers, counted from 1, in the file or split ``where`` they are from."""
+
+    rows: Dataset
+    where: str
+    numbers: Sequence[int]
+
+    @classmethod
+    def of(cls, rows: Dataset, where: str) -> Table:
+        return cls(rows, where, range(1, len(rows) + 1))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Raises `InputError` if a column is missing."""
+        require_columns(self.rows, list(columns), self.where)
+
+    def column(self, name: str) -> list[Any]:
+        return list(self.rows[name])
+
+    def texts(self, name: str) -> list[str]:
+        """A column whose values must be text; raises `InputError` with the row where one is not."""
+        values = self.column(name)
+        for index, value in enumerate(values):
+            if not isinstance(value, str):
+                raise self.error(index, f"column {name!r} must be text, not {value!r}")
+        return values
+
+    def error(self, index: int, message: str) -> InputError:
+        """What is wrong with the row at ``index``, named by its number."""
+        return InputError(f"{self.where}, row {self.numbers[index]}: {message}.")
+
+    def select(self, indices: Sequence[int]) -> Table:
+        return Table(self.rows.select(indices), self.where, [self.numbers[i] for i in indices])
+
+    def first(self, count: int | None) -> Table:
+        return self if count is None or count >= len(self) else self.select(range(count))
+
+    def labelled(self, column: str) -> Table:
+        """Without the rows whose label is missing, empty or -1, as in the test sets of GLUE and parts of SNLI."""
+        self.require([column])
+        kept = [i for i, label in enumerate(self.column(column)) if not _unlabelled(label)]
+        if not kept:
+            raise InputError(f"{self.where} has no labelled rows: column {column!r} is empty or -1 throughout.")
+        return self if len(kept) == len(self) else self.select(kept)
+
+
+def _unlabelled(label: Any) -> bool:
+    return label is None or label == "" or (isinstance(label, int | str) and str(label) == str(UNLABELLED))

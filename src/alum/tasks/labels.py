@@ -1,0 +1,50 @@
+"""Label columns: names, integers or strings, checked row by row."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from datasets import ClassLabel
+
+from alum.data.table import Table
+from alum.tasks.kind import Layout
+
+
+def names_in(table: Table, column: str) -> tuple[str, ...]:
+    """The label names of a column: those of its features, else the values themselves in order.
+
+    Integers 0 … n-1 are named by their numbers.
+    """
+    table.require([column])
+    feature = table.rows.features[column]
+    if isinstance(feature, ClassLabel):
+        return tuple(feature.names)
+    values = set(table.column(column))
+    if all(isinstance(value, int) for value in values):
+        return tuple(str(value) for value in range(max(values, default=-1) + 1))
+    return tuple(sorted(map(str, values)))
+
+
+def label_ids(table: Table, layout: Layout) -> list[int]:
+    """The integer labels of a column that holds integers or names; raises `InputError`, with the row, for others."""
+    return [
+        label_id(value, layout.label_names, table, i, layout.label)
+        for i, value in enumerate(table.column(layout.label))
+    ]
+
+
+def label_id(value: Any, names: Sequence[str], table: Table, index: int, column: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
+        return value
+    if isinstance(value, str) and value in names:
+        return names.index(value)
+    listed = ", ".join(f"{i} ({name})" if str(i) != name else name for i, name in enumerate(names))
+    raise table.error(index, f"label {value!r} in column {column!r} is none of {listed}")
+
+
+def classes(label_names: tuple[str, ...]) -> dict[str, Any]:
+    """The part of a model's configuration that names its classes."""
+    return {
+        "num_labels": len(label_names),
+        "id2label": dict(enumerate(label_names)),
+        "label2id": {name: i for i, name in enumerate(label_names)},
+    }
