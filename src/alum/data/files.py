@@ -1,6 +1,7 @@
 """Text files, read whole and checked before anything is built on them."""
 
 import os
+import re
 from pathlib import Path
 
 from alum.core.errors import InputError
@@ -37,5 +38,5 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 def documents_in(path: str | os.PathLike[str]) -> list[str]:
     """The documents of a text file, one for each block of lines between blank lines."""
-    blocks = read_text(path).replace("\r\n", "\n").split("\n\n")
+    blocks = re.split(r"\n\s*\n", read_text(path).replace("\r\n", "\n"))
     return [block.strip() for block in blocks if block.strip()]

@@ -14,12 +14,14 @@ def pack(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, length_to
     No sequence is padded; what does not fill a last sequence is left out. Raises `InputError`, naming ``where`` the
     text is from, if there is not enough for one.
     """
+    body = length_tokens - 2
+    if body < 1:
+        raise InputError(f"max_seq_length must be 3 or more, room for [CLS], a token and [SEP], not {length_tokens}.")
     begin, end = _boundaries(tokenizer)
     stream: list[int] = []
     for ids in tokenizer(list(documents), add_special_tokens=False, verbose=False)["input_ids"]:
         stream.extend(ids)
         stream.append(end)
-    body = length_tokens - 2
     count = len(stream) // body
     if count == 0:
         raise InputError(
