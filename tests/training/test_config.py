@@ -1,0 +1,78 @@
+import dataclasses
+
+import pytest
+from transformers import HfArgumentParser, TrainingArguments
+
+from alum.core.errors import InputError
+from alum.core.methods import METHODS
+from alum.training.config import AlumConfig
+
+
+def config(**settings):
+    return AlumConfig(use_cpu=True, **settings)
+
+
+def test_it_is_training_arguments_with_a_prefix():
+    own = {field.name for field in dataclasses.fields(AlumConfig)}
+    trainers = {field.name for field in dataclasses.fields(TrainingArguments)}
+    assert own >= trainers
+    assert all(name.startswith("adv_") for name in own - trainers)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_not_set_is_the_methods_own(name):
+    assert config(adv_method=name).method() == METHODS[name]
+
+
+def test_settings_override_the_method():
+    method = config(adv_method="alum", adv_alpha=10.0, adv_norm="linf", adv_layer="3", adv_num_steps=2).method()
+    assert method == dataclasses.replace(METHODS["alum"], alpha=10.0, norm="linf", layer=3, num_steps=2)
+
+
+def test_every_setting_of_the_method_can_be_set():
+    values = {
+        "alpha": 0.5,
+        "epsilon": 0.5,
+        "epsilon_unit": "absolute",
+        "norm": "linf",
+        "scope": "sequence",
+        "num_steps": 2,
+        "step_size": 0.5,
+        "step_rule": "sign",
+        "projection": "rescale",
+        "init_std": 0.5,
+        "dropout": "off",
+        "layer": "embeddings",
+    }
+    method = config(adv_method="alum", **{f"adv_{name}": value for name, value in values.items()}).method()
+    assert {name: getattr(method, name) for name in values} == values
+
+
+def test_the_curriculum():
+    curriculum = config(adv_start_fraction=0.5, adv_alpha_ramp_fraction=0.2, adv_epsilon_ramp_fraction=0.1).curriculum()
+    assert dataclasses.astuple(curriculum) == (0.5, 0.2, 0.1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"adv_method": "alumn"},
+        {"adv_epsilon": 0.0},
+        {"adv_norm": "l1"},
+        {"adv_layer": "top"},
+        {"adv_start_fraction": 2.0},
+        {"adv_gain_draws": -1},
+        {"adv_method": "alum_one_pass", "adv_num_steps": 3},
+    ],
+)
+def test_bad_settings_are_refused_at_once(settings):
+    with pytest.raises(InputError):
+        config(**settings)
+
+
+def test_flags_of_the_command_line():
+    (parsed,) = HfArgumentParser(AlumConfig).parse_args_into_dataclasses(
+        ["--use_cpu", "true", "--adv_method", "alum", "--adv_epsilon", "0.05", "--adv_norm", "linf", "--adv_layer", "2"]
+    )
+    method = parsed.method()
+    assert (method.name, method.epsilon, method.norm, method.layer) == ("alum", 0.05, "linf", 2)

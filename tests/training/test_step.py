@@ -1,0 +1,71 @@
+import pytest
+import torch
+from torch import nn
+
+from alum.core.divergences import symmetric_kl
+from alum.core.errors import InputError
+from alum.core.methods import METHODS
+from alum.training.step import AlumStep
+from tiny_models import classifier, language_model, token_batch
+
+LABELS = torch.tensor([0, 1])
+
+
+def gradients(model):
+    return [parameter.grad for parameter in model.parameters()]
+
+
+def test_standard_training_is_an_ordinary_backward_pass():
+    model, plain = classifier(), classifier()
+    AlumStep(model, "standard")({**token_batch(), "labels": LABELS})
+    plain(**token_batch(), labels=LABELS).loss.backward()
+    torch.testing.assert_close(gradients(model), gradients(plain), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+def test_one_call_fills_the_gradients_of_the_whole_objective(name):
+    model, written_out = classifier(), classifier()
+    result = AlumStep(model, name, alpha=3.0)({**token_batch(), "labels": LABELS})
+
+    clean = written_out(**token_batch(), labels=LABELS)
+    embeddings = written_out.get_input_embeddings()
+    handle = embeddings.register_forward_hook(lambda module, inputs, output: output + result.delta)
+    adversarial = written_out(**token_batch()).logits
+    handle.remove()
+    constant = clean.logits.detach() if name == "alum_one_pass" else clean.logits
+    (clean.loss + 3.0 * symmetric_kl(adversarial, constant).mean()).backward()
+    torch.testing.assert_close(gradients(model), gradients(written_out))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_loss_falls_in_a_loop_of_ones_own(name):
+    model = language_model().train()
+    batch = {**token_batch(), "labels": token_batch()["input_ids"]}
+    step, optimizer = AlumStep(model, name), torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(5):
+        losses.append(step(batch).task_loss.item())
+        optimizer.step()
+        optimizer.zero_grad()
+    assert losses[-1] < losses[0]
+
+
+def test_the_callers_backward_is_used_for_both_passes():
+    model, scaled = classifier(), classifier()
+    batch = {**token_batch(), "labels": LABELS}
+    AlumStep(model)(batch)
+    AlumStep(scaled, backward=lambda loss: (4.0 * loss).backward())(batch)
+    torch.testing.assert_close(gradients(scaled), [4.0 * gradient for gradient in gradients(model)])
+
+
+def test_the_gain_is_measured_when_asked_for():
+    step, batch = AlumStep(classifier()), {**token_batch(), "labels": LABELS}
+    assert step(batch).diagnostics is None
+    assert step(batch, num_gain_draws=4).diagnostics.adversarial_gain > 1
+
+
+def test_a_model_that_cannot_be_perturbed_is_refused_when_the_step_is_made():
+    with pytest.raises(InputError, match="no kind of task fits Linear"):
+        AlumStep(nn.Linear(2, 2))
+    with pytest.raises(InputError, match="one block over and over"):
+        AlumStep(classifier("albert"), layer=1)

@@ -1,0 +1,124 @@
+"""Two processes on the CPU against one with batches twice as large."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+TESTS = Path(__file__).parents[1]
+METHODS = ["standard", "alum", "alum_one_pass", "fgm"]
+MODELS = ["classifier", "language_model"]
+
+SCRIPT = """
+import dataclasses, json, os, sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tiny_models import classifier, language_model
+from tiny_runs import config, labelled_sentences, logged, masked_sentences, trained, weights
+
+from alum.core import perturbation
+from alum.core.divergences import symmetric_kl
+from alum.core.errors import InputError
+from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.training.trainer import AlumTrainer
+
+
+def same_for_every_example(like, generator):
+    noise = torch.randn(like.shape[1:], generator=torch.Generator().manual_seed(0))
+    return noise.expand(like.shape)
+
+
+perturbation._standard_normal = same_for_every_example
+torch.set_num_threads(1)
+folder, rank, size = Path(sys.argv[1]), int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+shared = {"per_device_train_batch_size": 8 // size, "ddp_backend": "gloo" if size > 1 else None}
+
+
+def run(name, model, rows, **options):
+    kind = options.pop("kind", None)
+    settings = config(folder, **{**shared, **options})
+    trainer = trained(model(dropout=0.0), settings, rows, AlumTrainer, kind=kind)
+    save_file(weights(trainer), folder / f"{name}-{rank}.safetensors")
+    logs = {key: logged(trainer, key) for key in ("loss", "task_loss", "adversarial_loss", "adversarial_skipped")}
+    (folder / f"{name}-{rank}.json").write_text(json.dumps(logs))
+
+
+for method in METHODS:
+    run(f"classifier-{method}", classifier, labelled_sentences(), adv_method=method)
+    run(f"language_model-{method}", language_model, masked_sentences(), adv_method=method)
+halves = {"per_device_train_batch_size": 4 // size, "gradient_accumulation_steps": 2}
+run("accumulated", language_model, masked_sentences(), adv_method="alum_one_pass", **halves)
+
+if size > 1:
+
+    def infinite_on_one_side(p, q):
+        return symmetric_kl(p, q) * (torch.inf if rank == 1 else 1.0)
+
+    kind = dataclasses.replace(SEQUENCE_CLASSIFICATION, distance=infinite_on_one_side)
+    for method in ("alum", "alum_one_pass"):
+        run(f"skipping-{method}", classifier, labelled_sentences(), adv_method=method, kind=kind)
+    try:
+        trained(classifier(), config(folder, **shared, adv_layer="1"), labelled_sentences())
+    except InputError as error:
+        (folder / f"refused-{rank}.txt").write_text(str(error))
+"""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """The records of one process and of two."""
+    script = tmp_path_factory.mktemp("script") / "train.py"
+    script.write_text(SCRIPT.replace("in METHODS:", f"in {METHODS}:"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "OMP_NUM_THREADS": "1"}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    folders = {}
+    for size, command in ((1, [sys.executable]), (2, launcher)):
+        folders[size] = tmp_path_factory.mktemp(f"processes-{size}")
+        finished = subprocess.run(
+            [*command, str(script), str(folders[size])], env=environment, capture_output=True, text=True, timeout=280
+        )
+        assert finished.returncode == 0, finished.stderr[-4000:]
+    return folders
+
+
+def records(folder, name, rank=0):
+    return load_file(folder / f"{name}-{rank}.safetensors"), json.loads((folder / f"{name}-{rank}.json").read_text())
+
+
+RUNS = [f"{model}-{method}" for model in MODELS for method in METHODS] + ["accumulated"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+def test_two_processes_train_as_one_with_batches_twice_as_large(folders, name):
+    (alone, logs_alone), (together, logs_together) = records(folders[1], name), records(folders[2], name)
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+    for key, values in logs_alone.items():
+        assert logs_together[key] == pytest.approx(values, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+def test_the_processes_agree(folders, name):
+    torch.testing.assert_close(records(folders[2], name, 0), records(folders[2], name, 1), rtol=0, atol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
+def test_a_term_skipped_in_one_process_neither_hangs_nor_parts_them(folders, method):
+    (first, logs), (second, _) = (records(folders[2], f"skipping-{method}", rank) for rank in (0, 1))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    assert all(weight.isfinite().all() for weight in first.values())
+    assert logs["adversarial_skipped"] == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_one_pass_refuses_a_block_in_several_processes(folders):
+    assert "in several processes 'alum_one_pass' cannot perturb block 1" in (folders[2] / "refused-0.txt").read_text()
