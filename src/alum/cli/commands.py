@@ -22,6 +22,7 @@ from alum.stages.evaluate import evaluate
 from alum.stages.finetune import finetune
 from alum.stages.pretrain import pretrain
 from alum.stages.run_folder import environment
+from alum.tasks.named import TASKS
 
 
 def run(command: str, argv: Sequence[str]) -> None:
@@ -30,7 +31,9 @@ def run(command: str, argv: Sequence[str]) -> None:
         near = difflib.get_close_matches(command, COMMANDS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}.{hint}")
-    {"pretrain": _pretrain, "finetune": _finetune, "evaluate": _evaluate, "demo": _demo, "env": _env}[command](argv)
+    {"pretrain": _pretrain, "finetune": _finetune, "tasks": _tasks, "evaluate": _evaluate, "demo": _demo, "env": _env}[
+        command
+    ](argv)
 
 
 def _parsed(command: str, argv: Sequence[str], *types: type) -> tuple[Any, ...]:
@@ -66,6 +69,15 @@ def _evaluate(argv: Sequence[str]) -> None:
 def _demo(argv: Sequence[str]) -> None:
     (arguments,) = _parsed("demo", argv, DemoArguments)
     demo(arguments)
+
+
+def _tasks(argv: Sequence[str]) -> None:
+    _parsed("tasks", argv)
+    rows = [
+        [task.name, task.kind.name, "/".join(filter(None, (task.hub_id, task.hub_config))), ", ".join(task.metrics)]
+        for task in TASKS.values()
+    ]
+    show_table("Named tasks", ("task", "kind", "on the hub", "metrics"), rows)
 
 
 def _env(argv: Sequence[str]) -> None:

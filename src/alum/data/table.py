@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
 from alum.core.errors import InputError
 from alum.data.tables import require_columns
@@ -50,6 +50,13 @@ class Table:
 
     def select(self, indices: Sequence[int]) -> Table:
         return Table(self.rows.select(indices), self.where, [self.numbers[i] for i in indices])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Table]) -> Table:
+        """Several tables of the same columns as one, whose rows keep their numbers."""
+        rows = concatenate_datasets([part.rows for part in parts])
+        numbers = [number for part in parts for number in part.numbers]
+        return cls(rows, " + ".join(part.where for part in parts), numbers)
 
     def first(self, count: int | None) -> Table:
         return self if count is None or count >= len(self) else self.select(range(count))

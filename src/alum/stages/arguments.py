@@ -93,7 +93,7 @@ class FinetuneArguments:
     """A model and a task: a named one, or local files with their columns."""
 
     model_name_or_path: str = field(metadata={"help": "Checkpoint to fine-tune: a folder or a model id."})
-    task: str | None = field(default=None, metadata={"help": "Named task: cola, sst2, mrpc, stsb, rte, snli."})
+    task: str | None = field(default=None, metadata={"help": "Named task; alum tasks lists them."})
     kind: str | None = field(
         default=None, metadata={"help": "Kind of a task of one's own: sentence_classification, pair_classification, …"}
     )
@@ -125,7 +125,7 @@ class EvaluateArguments:
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "Write to a folder that holds something; the old one is moved aside."}
     )
-    task: str | None = field(default=None, metadata={"help": "Named task: cola, sst2, mrpc, stsb, rte, snli."})
+    task: str | None = field(default=None, metadata={"help": "Named task; alum tasks lists them."})
     suite: str = field(
         default="clean,typing,pgd",
         metadata={"help": "What to evaluate, with commas: clean, typing (errors), pgd (on the embeddings), gain."},

@@ -37,7 +37,8 @@ def finetune(arguments: FinetuneArguments, config: FinetuneConfig) -> FinetuneRe
 
     Raises `InputError` for data, settings or checkpoints that cannot be used, before any training.
     """
-    data = load_task_data(arguments, needs=("train", "validation"))
+    predicts_test = config.do_predict or arguments.test_file is not None
+    data = load_task_data(arguments, ("train", "validation"), wanted=("test",) if predicts_test else ())
     data = _limited(data, {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples})
     tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
     length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)

@@ -55,13 +55,14 @@ class TaskData:
         return {name: scores[name] for name in self.metrics} if self.metrics else scores
 
 
-def load_task_data(arguments: DataArguments, needs: tuple[str, ...]) -> TaskData:
-    """The data that the arguments name; ``needs`` are the splits that must be there.
+def load_task_data(arguments: DataArguments, needs: tuple[str, ...], wanted: tuple[str, ...] = ()) -> TaskData:
+    """The data that the arguments name; ``needs`` are the splits that must be there, and further ones are taken whose
+    names begin with one of ``wanted`` (``validation_mismatched``, ``test``).
 
     Raises `InputError` where a split, a column or a label is missing or does not fit.
     """
     task = task_named(arguments.task) if arguments.task else None
-    tables = _tables(arguments, needs, task)
+    tables = _tables(arguments, needs, (*needs, *wanted), task)
     layout = _layout(arguments, task)
     kind = task.kind if task else _kind(arguments, tables[needs[0]], layout)
     assert kind.supervision is not None
@@ -113,7 +114,9 @@ def _kind(arguments: DataArguments, table: Table, layout: Layout) -> TaskKind:
     return task_kind_named("pair_classification" if len(layout.text) == 2 else "sentence_classification", layout)
 
 
-def _tables(arguments: DataArguments, needs: tuple[str, ...], task: NamedTask | None) -> dict[str, Table]:
+def _tables(
+    arguments: DataArguments, needs: tuple[str, ...], wanted: tuple[str, ...], task: NamedTask | None
+) -> dict[str, Table]:
     files = {split: getattr(arguments, f"{split}_file", None) for split in (*needs, "test")}
     names = dict(task.splits) if task else {}
     if arguments.data_dir:
@@ -127,11 +130,16 @@ def _tables(arguments: DataArguments, needs: tuple[str, ...], task: NamedTask | 
         tables = {split: Table.of(rows, f"{where}, {split}") for split, rows in _from_hub(task, where).items()}
     else:
         raise InputError("no data: give --data_dir, --train_file and --validation_file, or --task.")
-    tables = {**tables, **{ours: tables[theirs] for ours, theirs in names.items() if theirs in tables}}
+    for ours, theirs in names.items():
+        if ours not in tables and all(name in tables for name in theirs.split("+")):
+            parts = [tables[name] for name in theirs.split("+")]
+            tables[ours] = parts[0] if len(parts) == 1 else Table.joined(parts)
+            if theirs.startswith(ours):  # validation_matched is validation now, and measured once
+                del tables[theirs]
     for split in needs:
         if split not in tables:
             raise InputError(f"{where} has no {split} split, only {', '.join(tables)}: give --{split}_file.")
-    return tables
+    return {split: table for split, table in tables.items() if split.startswith(wanted)}
 
 
 def _from_hub(task: NamedTask, where: str) -> Mapping[str, Dataset]:
