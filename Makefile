@@ -4,17 +4,17 @@
 
 PYTHON ?= $(shell for python in python3.11 python3; do $$python --version >/dev/null 2>&1 && echo $$python && break; done)
 TORCH_INDEX ?=
-EXTRAS ?= dev,peft,plots
+EXTRAS ?= dev,peft,plots,studies
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast test test-slow check format clean
+.PHONY: help install demo demo-fast study-tasks test test-slow check format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv with alum (editable), its extras and the tools
 
@@ -29,6 +29,9 @@ demo: $(INSTALLED) ## pre-train, fine-tune and attack small models on the CPU, i
 
 demo-fast: $(INSTALLED) ## the same with less of everything, into demo-run-fast
 	$(BIN)/alum demo --fast --output_dir demo-run-fast --overwrite_output_dir
+
+study-tasks: $(INSTALLED) ## fine-tune every task of the data folder, into docs/studies (needs ALUM_DATA)
+	$(BIN)/python studies/tasks.py
 
 test: $(INSTALLED) ## all tests but the slow ones
 	$(BIN)/pytest -m "not slow"

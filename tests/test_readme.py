@@ -1,0 +1,96 @@
+"""The README's commands and snippets run as they stand there, on little data."""
+
+import json
+import random
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from alum.cli.main import main
+from tiny_models import classifier
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+WORDS = [
+    "the",
+    "a",
+    "film",
+    "play",
+    "good",
+    "bad",
+    "dull",
+    "bright",
+    "story",
+    "actor",
+    "scene",
+    "ends",
+    "begins",
+    "never",
+    "always",
+    "quite",
+    "very",
+    "night",
+    "day",
+]
+
+
+def commands() -> list[list[str]]:
+    blocks = re.findall(r"(?:^    .*\n)+", README, flags=re.MULTILINE)
+    joined = "".join(blocks).replace("\\\n", " ")
+    return [shlex.split(line) for line in joined.splitlines() if line.strip().startswith("alum ")]
+
+
+def write_data(folder: Path) -> None:
+    rng = random.Random(0)
+
+    def sentence() -> str:
+        return " ".join(rng.choices(WORDS, k=12))
+
+    for name in ("corpus.txt", "domain.txt"):
+        (folder / name).write_text("\n\n".join(sentence() + ". " + sentence() for _ in range(400)))
+    (folder / "sst2").mkdir()
+    for split in ("train", "validation"):
+        rows = [{"sentence": sentence(), "label": i % 2} for i in range(24)]
+        (folder / "sst2" / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for name in ("mine.csv", "dev.csv"):
+        lines = [f"{sentence()},{'yes' if i % 2 else 'no'}" for i in range(16)]
+        (folder / name).write_text("\n".join(["text,label", *lines]))
+
+
+@pytest.mark.slow
+def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
+    write_data(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = commands()
+    assert [command[1] for command in found] == ["pretrain", "pretrain", "finetune", "finetune", "evaluate"]
+    for _, *words in found:
+        local = ["--data_dir", "sst2"] if "--task" in words else []
+        steps = ["--max_steps", "2", "--use_cpu"] if words[0] != "evaluate" else []
+        assert main([*words, *local, *steps]) == 0, capsys.readouterr().err
+
+
+def test_the_trainer_snippet_changes_three_lines(tmp_path):
+    snippet = next(
+        block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "Trainer(" in block
+    )
+    rows = [{"input_ids": [2, 7 + i, 3], "attention_mask": [1, 1, 1], "labels": i % 2} for i in range(8)]
+    names = {"model": classifier("bert", num_labels=2), "data": rows}
+    code = snippet.replace('output_dir="out"', f'output_dir="{tmp_path}", max_steps=2, use_cpu=True, report_to="none"')
+    exec(code.replace(", ...)", ")"), names)
+    names["trainer"].train()
+    assert names["trainer"].state.global_step == 2
+
+
+def test_the_loop_snippet_fills_the_gradients():
+    snippet = next(
+        block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "AlumStep(" in block
+    )
+    model = classifier("bert", num_labels=2)
+    before = model.classifier.weight.detach().clone()
+    batch = {"input_ids": torch.tensor([[2, 8, 3], [2, 9, 3]]), "labels": torch.tensor([0, 1])}
+    names = {"model": model, "batch": batch, "optimizer": torch.optim.SGD(model.parameters(), lr=1.0)}
+    exec(snippet, names)
+    assert names["result"].loss.isfinite()
+    assert not torch.equal(model.classifier.weight, before)
