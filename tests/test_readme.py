@@ -13,7 +13,7 @@ from alum.cli.main import main
 from tiny_models import classifier
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-WORDS = [
+WORDS = ["the", "film", "play", "good", "bad", "dull", "bright", "story", "actor", "ends", "never", "quite", "night"]
     "the",
     "a",
     "film",
