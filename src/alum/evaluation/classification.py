@@ -68,9 +68,9 @@ class Classifier:
         Both divergences are means over ``examples``; dropout is off.
         """
         adversarial, noise = [], []
-        for inputs, labels in self.batches(examples):
+        for number, (inputs, labels) in enumerate(self.batches(examples)):
             batch = self._as_batch(inputs, labels, method)
-            generator = torch.Generator(labels.device).manual_seed(seed)
+            generator = torch.Generator(labels.device).manual_seed(seed + number)
             result = alum_loss(batch, method, generator=generator, num_gain_draws=num_draws)
             self.model.zero_grad(set_to_none=True)
             if result.diagnostics is not None:
