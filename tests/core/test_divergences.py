@@ -85,6 +85,22 @@ def test_the_gradient_is_that_of_finite_differences(divergence):
         assert gradient[0, i].item() == pytest.approx(difference.item(), abs=2e-4)
 
 
+def test_both_sides_of_symmetric_kl_get_the_gradient_of_the_written_out_formula():
+    p, q = pair((2, 3, 7)).double().requires_grad_().unbind()
+    log_p, log_q = p.log_softmax(-1), q.log_softmax(-1)
+    weights = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])
+    written_out = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1)
+    expected = torch.autograd.grad((weights * written_out).sum(), (p, q), retain_graph=True)
+    gradients = torch.autograd.grad((weights * symmetric_kl(p, q)).sum(), (p, q))
+    torch.testing.assert_close(gradients, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_small_divergences_that_an_adversary_starts_from_keep_their_digits():
+    p, noise = pair((50, 10))
+    q = p + 1e-3 * noise
+    np.testing.assert_allclose(symmetric_kl(p, q), scipy_kl(p, q) + scipy_kl(q, p), rtol=5e-3)
+
+
 @pytest.mark.parametrize("divergence", ALL)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_masked_counts_nothing_and_spoils_nothing(divergence, value):

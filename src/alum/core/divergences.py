@@ -5,6 +5,7 @@ logits have: half-precision softmax loses the small differences that an adversar
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +20,31 @@ def symmetric_kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None)
     >>> symmetric_kl(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0]]))
     tensor([0.])
     """
-    log_p, log_q = _log_probs(logits_p, mask), _log_probs(logits_q, mask)
-    return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1)
+    value: Tensor = _SymmetricKL.apply(_kept(logits_p, mask), _kept(logits_q, mask))  # type: ignore[no-untyped-call]
+    return value
+
+
+class _SymmetricKL(torch.autograd.Function):
+    """Its gradient is worked out with the value, so that one tensor ``[..., classes]`` a side is kept, not four.
+
+    With a vocabulary for classes that is a large part of the memory of a step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits_p: Tensor, logits_q: Tensor) -> Tensor:
+        log_p, log_q = F.log_softmax(logits_p, dim=-1), F.log_softmax(logits_q, dim=-1)
+        p, q, log_ratio = log_p.exp(), log_q.exp(), log_p - log_q
+        kl_pq, kl_qp = (p * log_ratio).sum(-1, keepdim=True), -(q * log_ratio).sum(-1, keepdim=True)
+        # ∂D/∂logits_p = p·(log p - log q) + (p - q) - p·KL(p‖q), and the same for q with the two exchanged
+        ctx.save_for_backward(
+            p * (log_ratio - kl_pq) + (p - q) if ctx.needs_input_grad[0] else None,
+            q * (-log_ratio - kl_qp) + (q - p) if ctx.needs_input_grad[1] else None,
+        )
+        return ((p - q) * log_ratio).sum(-1)  # not kl_pq + kl_qp, whose first-order terms must cancel
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return tuple(None if saved is None else gradients[0].unsqueeze(-1) * saved for saved in ctx.saved_tensors)
 
 
 def kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
