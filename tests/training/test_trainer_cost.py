@@ -1,0 +1,114 @@
+"""What a step costs, counted through the trainer's own path: operations, and bytes saved for the backward pass."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import BertConfig, BertForMaskedLM
+
+from alum.core.methods import METHODS
+from alum.training.trainer import AlumTrainer
+from tiny_runs import config
+
+VOCAB_SIZE, BATCH, LENGTH = 30522, 4, 128
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    shape = {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 4}
+    return BertForMaskedLM(BertConfig(vocab_size=VOCAB_SIZE, **shape)).train()
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """15 % of the positions are predicted."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(1000, VOCAB_SIZE, (BATCH, LENGTH), generator=generator)
+    labels = torch.full_like(ids, -100)
+    predicted = torch.randperm(ids.numel(), generator=generator)[: round(0.15 * ids.numel())]
+    labels.view(-1)[predicted] = ids.view(-1)[predicted]
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+
+
+def step(tmp_path, model, batch, method):
+    trainer = AlumTrainer(model=model, args=config(tmp_path, adv_method=method))
+    trainer.create_optimizer_and_scheduler(num_training_steps=4)
+    trainer.state.max_steps = 4
+    trainer.current_gradient_accumulation_steps = 1
+    return lambda: trainer.training_step(model, dict(batch), (batch["labels"] != -100).sum())
+
+
+def flops_of(run):
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+@pytest.fixture(scope="module")
+def flops(tmp_path_factory, model, batch):
+    folder = tmp_path_factory.mktemp("runs")
+    return {name: flops_of(step(folder, model, batch, name)) for name in METHODS}
+
+
+@pytest.mark.slow
+def test_standard_steps_skip_the_vocabulary_where_nothing_is_predicted(flops, model, batch):
+    hugging_face = flops_of(lambda: model(**batch).loss.backward())
+    assert flops["standard"] / hugging_face <= 0.42
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "limit"), [("alum", 2.70), ("alum_one_pass", 2.02), ("r3f", 2.02), ("pgd", 4.1)])
+def test_adversarial_steps_cost_what_their_passes_do(flops, name, limit):
+    ratio = flops[name] / flops["standard"]
+    assert METHODS[name].cost_in_standard_steps * 0.98 <= ratio <= limit
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+class _Holder:
+    """Stands in a graph for a saved tensor; when the graph lets go of it, it is gone."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
+def peak_saved_bytes(run, model):
+    """The most bytes that live graphs hold at once, but for parameters; a storage counts once."""
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    holders, live, peak = {}, 0, 0
+
+    def released(storage, size):
+        nonlocal live
+        holders[storage] -= 1
+        if holders[storage] == 0:
+            live -= size
+
+    def pack(tensor):
+        nonlocal live, peak
+        holder = _Holder(tensor)
+        storage, size = tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes()
+        if storage not in parameters:
+            holders[storage] = holders.get(storage, 0) + 1
+            if holders[storage] == 1:
+                live += size
+                peak = max(peak, live)
+            weakref.finalize(holder, released, storage, size)
+        return holder
+
+    gc.collect()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda holder: holder.tensor):
+        run()
+    return peak
+
+
+@pytest.mark.slow
+def test_one_pass_keeps_one_graph_at_a_time(tmp_path, model, batch):
+    standard, one_pass, joint = (
+        peak_saved_bytes(step(tmp_path, model, batch, name), model) for name in ("standard", "alum_one_pass", "alum")
+    )
+    assert one_pass / standard <= 1.05
+    assert joint / standard > 1.5  # which holds the clean and the adversarial graph, so the count can tell
