@@ -77,9 +77,13 @@ class HookedBatch:
 
 def padding_mask(inputs: Mapping[str, Any], pad_token_id: int | None = None) -> Tensor:
     """``[batch, length]``, True at tokens that are not padding: the attention mask, else ``input_ids`` that are not
-    ``pad_token_id``."""
+    ``pad_token_id``. Multiple choice has a row for every choice, ``[batch · choices, length]``, as its models do."""
     attention_mask: Tensor | None = inputs.get("attention_mask")
     if attention_mask is not None and attention_mask.dim() == 2:
         return attention_mask.bool()
     ids: Tensor = inputs["input_ids"]
-    return torch.ones_like(ids, dtype=torch.bool) if pad_token_id is None else ids != pad_token_id
+    if attention_mask is not None and attention_mask.shape == ids.shape:
+        mask = attention_mask.bool()
+    else:
+        mask = torch.ones_like(ids, dtype=torch.bool) if pad_token_id is None else ids != pad_token_id
+    return mask.flatten(0, -2)

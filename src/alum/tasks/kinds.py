@@ -7,17 +7,30 @@ from torch import nn
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES,
+    MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
 )
 
 from alum.core.errors import InputError
 from alum.tasks.kind import Layout, TaskKind
 from alum.tasks.language_modeling import CAUSAL_LM, MASKED_LM
+from alum.tasks.multiple_choice import MULTIPLE_CHOICE
+from alum.tasks.question_answering import QUESTION_ANSWERING
 from alum.tasks.regression import REGRESSION
 from alum.tasks.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
 
 KINDS = {
-    kind.name: kind for kind in (SEQUENCE_CLASSIFICATION, MULTI_LABEL_CLASSIFICATION, REGRESSION, MASKED_LM, CAUSAL_LM)
+    kind.name: kind
+    for kind in (
+        SEQUENCE_CLASSIFICATION,
+        MULTI_LABEL_CLASSIFICATION,
+        REGRESSION,
+        MULTIPLE_CHOICE,
+        QUESTION_ANSWERING,
+        MASKED_LM,
+        CAUSAL_LM,
+    )
 }
 
 
@@ -26,6 +39,8 @@ USER_KINDS: dict[str, tuple[TaskKind, int]] = {
     "sentence_classification": (SEQUENCE_CLASSIFICATION, 1),
     "pair_classification": (SEQUENCE_CLASSIFICATION, 2),
     "regression": (REGRESSION, 0),
+    "multiple_choice": (MULTIPLE_CHOICE, 0),
+    "question_answering": (QUESTION_ANSWERING, 2),
 }
 
 
@@ -54,6 +69,10 @@ def kind_of(model: nn.Module) -> TaskKind:
         if config.problem_type == "regression" or (config.problem_type is None and config.num_labels == 1):
             return REGRESSION
         return SEQUENCE_CLASSIFICATION
+    if name in MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES.values():
+        return MULTIPLE_CHOICE
+    if name in MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES.values():
+        return QUESTION_ANSWERING
     encoder_decoder = getattr(config, "is_encoder_decoder", False)
     if name in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values() and not encoder_decoder:
         return MASKED_LM

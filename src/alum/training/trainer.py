@@ -166,7 +166,8 @@ class AlumMixin(_Trainer):
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise InputError("adv_special_tokens 'keep' needs the tokenizer: give the trainer a processing_class.")
         kept = [i for i in tokenizer.all_special_ids if i != tokenizer.mask_token_id]
-        return mask & ~torch.isin(inputs["input_ids"], torch.tensor(kept, device=mask.device))
+        special = torch.isin(inputs["input_ids"], torch.tensor(kept, device=mask.device))
+        return mask & ~special.flatten(0, -2)
 
     # -- the task loss ----------------------------------------------------------------------------------------------
 
