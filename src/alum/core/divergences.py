@@ -40,7 +40,7 @@ class _SymmetricKL(torch.autograd.Function):
             p * (log_ratio - kl_pq) + (p - q) if ctx.needs_input_grad[0] else None,
             q * (-log_ratio - kl_qp) + (q - p) if ctx.needs_input_grad[1] else None,
         )
-        return ((p - q) * log_ratio).sum(-1)  # not kl_pq + kl_qp, whose first-order terms must cancel
+        return (kl_pq + kl_qp).squeeze(-1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
