@@ -1,7 +1,9 @@
 """Fine-tuning on a task: a named one or the user's own."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from datasets import Dataset
 from transformers import EarlyStoppingCallback, EvalPrediction, set_seed
 
 from alum.core.errors import InputError
@@ -32,13 +34,17 @@ class FinetuneResult:
     train_flops: float | None
 
 
-def finetune(arguments: FinetuneArguments, config: FinetuneConfig) -> FinetuneResult:
+def finetune(
+    arguments: FinetuneArguments, config: FinetuneConfig, splits: Mapping[str, Dataset] | None = None
+) -> FinetuneResult:
     """Fine-tunes a model on a task and saves it, with its tokenizer and label names, for `transformers` to load.
+
+    ``splits`` are rows in memory (``train``, ``validation``, …), used instead of the files that the arguments name.
 
     Raises `InputError` for data, settings or checkpoints that cannot be used, before any training.
     """
     predicts_test = config.do_predict or arguments.test_file is not None
-    data = load_task_data(arguments, ("train", "validation"), wanted=("test",) if predicts_test else ())
+    data = load_task_data(arguments, ("train", "validation"), wanted=("test",) if predicts_test else (), splits=splits)
     data = _limited(data, {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples})
     tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
     length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)

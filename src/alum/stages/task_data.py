@@ -55,14 +55,21 @@ class TaskData:
         return {name: scores[name] for name in self.metrics} if self.metrics else scores
 
 
-def load_task_data(arguments: DataArguments, needs: tuple[str, ...], wanted: tuple[str, ...] = ()) -> TaskData:
-    """The data that the arguments name; ``needs`` are the splits that must be there, and further ones are taken whose
-    names begin with one of ``wanted`` (``validation_mismatched``, ``test``).
+def load_task_data(
+    arguments: DataArguments,
+    needs: tuple[str, ...],
+    wanted: tuple[str, ...] = (),
+    splits: Mapping[str, Dataset] | None = None,
+) -> TaskData:
+    """The data that the arguments name, or ``splits`` in memory.
+
+    ``needs`` are the splits that must be there; further ones are taken whose names begin with one of these or of
+    ``wanted`` (``validation_mismatched``, ``test``).
 
     Raises `InputError` where a split, a column or a label is missing or does not fit.
     """
     task = task_named(arguments.task) if arguments.task else None
-    tables = _tables(arguments, needs, (*needs, *wanted), task)
+    tables = _tables(arguments, needs, (*needs, *wanted), task, splits)
     layout = _layout(arguments, task)
     kind = task.kind if task else _kind(arguments, tables[needs[0]], layout)
     assert kind.supervision is not None
@@ -115,11 +122,18 @@ def _kind(arguments: DataArguments, table: Table, layout: Layout) -> TaskKind:
 
 
 def _tables(
-    arguments: DataArguments, needs: tuple[str, ...], wanted: tuple[str, ...], task: NamedTask | None
+    arguments: DataArguments,
+    needs: tuple[str, ...],
+    wanted: tuple[str, ...],
+    task: NamedTask | None,
+    splits: Mapping[str, Dataset] | None,
 ) -> dict[str, Table]:
     files = {split: getattr(arguments, f"{split}_file", None) for split in (*needs, "test")}
     names = dict(task.splits) if task else {}
-    if arguments.data_dir:
+    if splits is not None:
+        where = "the rows in memory"
+        tables = {split: Table.of(rows, split) for split, rows in splits.items()}
+    elif arguments.data_dir:
         where = arguments.data_dir
         tables = {split: Table.of(rows, f"{where}, {split}") for split, rows in load_folder(where).items()}
     elif any(files.values()):
