@@ -4,11 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import Trainer, TrainerCallback
+from transformers import DataCollatorWithPadding, Trainer, TrainerCallback
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.methods import METHODS
+from alum.data.tokenizer import train_wordpiece
 from alum.training.trainer import AlumMixin, AlumTrainer
 from tiny_models import CAUSAL, classifier, language_model
 from tiny_runs import (
@@ -18,6 +19,7 @@ from tiny_runs import (
     masked_sentences,
     plain_config,
     scored_sentences,
+    sentences,
     trained,
     weights,
 )
@@ -251,6 +253,21 @@ def test_predictions_are_the_trainers(tmp_path, metrics):
     plain = Trainer(model=model, args=plain_config(tmp_path), compute_metrics=metrics).predict(rows)
     torch.testing.assert_close(torch.tensor(ours.predictions), torch.tensor(plain.predictions))
     assert ours.metrics["test_loss"] == pytest.approx(plain.metrics["test_loss"], rel=1e-5)
+
+
+def test_predictions_are_in_the_order_of_the_rows_where_training_groups_by_length(tmp_path):
+    rows = [row for length in (5, 12, 8, 20) for row in sentences(6, length, seed=length)]
+    model = classifier()
+    trainer = AlumTrainer(
+        model=model,
+        args=config(tmp_path, train_sampling_strategy="group_by_length", per_device_eval_batch_size=4),
+        train_dataset=rows,
+        data_collator=DataCollatorWithPadding(train_wordpiece(["some words"], 64, 64)),
+    )
+    with torch.no_grad():
+        expected = [model(**{name: values[None] for name, values in row.items()}).logits[0] for row in rows]
+    found = torch.from_numpy(trainer.predict(rows).predictions)
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-4, atol=1e-5)
 
 
 # -- mixed into another Trainer ----------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate.utils import DistributedType
 from torch import Tensor, nn
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer
-from transformers.trainer_utils import IntervalStrategy
+from transformers.trainer_utils import IntervalStrategy, has_length
 
 from alum.core.errors import InputError
 from alum.core.methods import Method
@@ -115,6 +116,14 @@ class AlumMixin(_Trainer):
             self._wants_all_logits = False
 
     _wants_all_logits = False
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int] | None:
+        """In the data set's own order, in which predictions are matched with rows.
+
+        Differs from the Trainer, which shuffles here too where training batches are grouped by length.
+        """
+        in_one_process = self.args.world_size <= 1 and has_length(eval_dataset)
+        return SequentialSampler(eval_dataset) if in_one_process else None
 
     # -- the batch as the objective sees it -------------------------------------------------------------------------
 
