@@ -86,6 +86,11 @@ def language_model(architecture: str = "bert", dropout: float = 0.1, seed: int =
     return _built(auto_class, config_of(architecture, dropout, **settings), seed)
 
 
+def headed(auto_class: Any, architecture: str = "bert", dropout: float = 0.1, **settings: Any) -> PreTrainedModel:
+    """With the head of one of transformers' auto classes."""
+    return _built(auto_class, config_of(architecture, dropout, **settings), seed=0)
+
+
 def token_batch(
     lengths: tuple[int, ...] = (9, 6), padding: Literal["left", "right"] = "right", seed: int = 0
 ) -> dict[str, Tensor]:

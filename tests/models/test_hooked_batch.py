@@ -178,3 +178,9 @@ def test_padding_is_read_from_the_attention_mask():
 @pytest.mark.parametrize(("pad_token_id", "expected"), [(PAD, [True, True, False]), (None, [True, True, True])])
 def test_without_a_mask_padding_is_the_pad_token(pad_token_id, expected):
     assert padding_mask({"input_ids": torch.tensor([[5, 6, PAD]])}, pad_token_id).tolist() == [expected]
+
+
+@pytest.mark.parametrize("inputs", [{"attention_mask": torch.tensor([[[1, 1, 0], [1, 0, 0]]])}, {}])
+def test_multiple_choice_has_a_row_for_every_choice(inputs):
+    ids = torch.tensor([[[5, 6, PAD], [7, PAD, PAD]]])
+    assert padding_mask({"input_ids": ids, **inputs}, PAD).tolist() == [[True, True, False], [True, False, False]]
