@@ -1,19 +1,38 @@
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from scipy.stats import rankdata
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from alum.core.errors import InputError
+from alum.data.table import Table
+from alum.tasks.kind import Layout
 from alum.tasks.regression import REGRESSION
 
-PREDICTIONS = np.array([[0.1], [0.4], [0.3], [2.0]])
-LABELS = np.array([0.0, 0.5, 1.0, 1.5])
+SUPERVISION = REGRESSION.supervision
+LAYOUT = Layout(text=("text",))
+LOGITS = np.array([[0.1], [0.4], [0.3], [2.0]])
+LABELS = [0.0, 0.5, 1.0, 1.5]
 
 
-def test_metrics_are_the_textbooks():
-    metrics = REGRESSION.metrics(PREDICTIONS, LABELS)
-    flat = PREDICTIONS[:, 0]
-    assert metrics == {
+def table(labels):
+    return Table.of(Dataset.from_dict({"text": ["some words"] * len(labels), "label": labels}), "rows.jsonl")
+
+
+def scores(logits, labels):
+    rows = table(labels)
+    return SUPERVISION.score(SUPERVISION.predict(np.array(logits), rows.rows, rows, LAYOUT), rows, LAYOUT)
+
+
+def test_a_prediction_is_a_number():
+    rows = table(LABELS)
+    assert SUPERVISION.predict(LOGITS, rows.rows, rows, LAYOUT) == [0.1, 0.4, 0.3, 2.0]
+
+
+def test_scores_are_the_textbooks():
+    flat = LOGITS[:, 0]
+    assert scores(LOGITS, LABELS) == {
         "mse": pytest.approx((0.01 + 0.01 + 0.49 + 0.25) / 4),
         "pearson": pytest.approx(np.corrcoef(flat, LABELS)[0, 1]),
         "spearman": pytest.approx(np.corrcoef(rankdata(flat), rankdata(LABELS))[0, 1]),
@@ -29,7 +48,13 @@ def test_metrics_are_the_textbooks():
     ],
 )
 def test_where_no_correlation_is_defined_it_is_zero(predictions, labels):
-    assert REGRESSION.metrics(np.array(predictions), np.array(labels)) == {"mse": 1.0, "pearson": 0.0, "spearman": 0.0}
+    assert scores(predictions, labels) == {"mse": 1.0, "pearson": 0.0, "spearman": 0.0}
+
+
+@pytest.mark.parametrize(("labels", "row"), [([1.0, float("nan")], 2), (["much", "little"], 1)])
+def test_a_label_that_is_no_number_names_file_and_row(labels, row):
+    with pytest.raises(InputError, match=rf"rows\.jsonl, row {row}: label .* in column 'label' is no number"):
+        SUPERVISION.score([0.0, 0.0], table(labels), LAYOUT)
 
 
 def test_the_distance_is_squared_error_per_example():

@@ -10,6 +10,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES,
     MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
 )
 
 from alum.core.errors import InputError
@@ -19,6 +20,7 @@ from alum.tasks.multiple_choice import MULTIPLE_CHOICE
 from alum.tasks.question_answering import QUESTION_ANSWERING
 from alum.tasks.regression import REGRESSION
 from alum.tasks.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
+from alum.tasks.token_classification import TOKEN_CLASSIFICATION
 
 KINDS = {
     kind.name: kind
@@ -28,6 +30,7 @@ KINDS = {
         REGRESSION,
         MULTIPLE_CHOICE,
         QUESTION_ANSWERING,
+        TOKEN_CLASSIFICATION,
         MASKED_LM,
         CAUSAL_LM,
     )
@@ -41,6 +44,8 @@ USER_KINDS: dict[str, tuple[TaskKind, int]] = {
     "regression": (REGRESSION, 0),
     "multiple_choice": (MULTIPLE_CHOICE, 0),
     "question_answering": (QUESTION_ANSWERING, 2),
+    "token_classification": (TOKEN_CLASSIFICATION, 1),
+    "causal_lm": (CAUSAL_LM, 0),
 }
 
 
@@ -73,6 +78,8 @@ def kind_of(model: nn.Module) -> TaskKind:
         return MULTIPLE_CHOICE
     if name in MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES.values():
         return QUESTION_ANSWERING
+    if name in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES.values():
+        return TOKEN_CLASSIFICATION
     encoder_decoder = getattr(config, "is_encoder_decoder", False)
     if name in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values() and not encoder_decoder:
         return MASKED_LM

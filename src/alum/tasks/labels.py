@@ -12,13 +12,17 @@ from alum.tasks.kind import Layout
 def names_in(table: Table, column: str) -> tuple[str, ...]:
     """The label names of a column: those of its features, else the values themselves in order.
 
-    Integers 0 … n-1 are named by their numbers.
+    Integers 0 … n-1 are named by their numbers, truth values "false" and "true".
     """
     table.require([column])
-    feature = table.rows.features[column]
+    return names_of(table.rows.features[column], set(table.column(column)))
+
+
+def names_of(feature: Any, values: set[Any]) -> tuple[str, ...]:
     if isinstance(feature, ClassLabel):
         return tuple(feature.names)
-    values = set(table.column(column))
+    if all(isinstance(value, bool) for value in values):
+        return ("false", "true")
     if all(isinstance(value, int) for value in values):
         return tuple(str(value) for value in range(max(values, default=-1) + 1))
     return tuple(sorted(map(str, values)))
@@ -33,8 +37,8 @@ def label_ids(table: Table, layout: Layout) -> list[int]:
 
 
 def label_id(value: Any, names: Sequence[str], table: Table, index: int, column: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
-        return value
+    if isinstance(value, int) and 0 <= value < len(names):
+        return int(value)  # of a truth value too
     if isinstance(value, str) and value in names:
         return names.index(value)
     listed = ", ".join(f"{i} ({name})" if str(i) != name else name for i, name in enumerate(names))

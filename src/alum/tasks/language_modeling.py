@@ -6,6 +6,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from alum.core.divergences import labelled, symmetric_kl
+from alum.tasks.instruction_tuning import CompletionSupervision
 from alum.tasks.kind import Inputs, TaskKind, logits_of
 
 
@@ -48,5 +49,6 @@ CAUSAL_LM = TaskKind(
     auto_class=AutoModelForCausalLM,
     compared=_causal_compared,
     distance=symmetric_kl,
+    supervision=CompletionSupervision(),
     predicted_rows=_causal_rows,
 )
