@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alum.core.methods import METHODS
+from alum.core.methods import METHODS, Method
 from alum.core.perturbation import worst_case_perturbation
 from alum.models.injection import Injection
 
@@ -25,6 +25,9 @@ class EmbeddingPGD:
     step_size: float = 0.25
     num_restarts: int = 1
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._method(init_std=0.0)  # raises InputError for settings out of their range
 
     def __call__(
         self,
@@ -49,18 +52,21 @@ class EmbeddingPGD:
 
         generator = torch.Generator(embeddings.device).manual_seed(self.seed)
         for restart in range(self.num_restarts):
-            method = dataclasses.replace(
-                METHODS["pgd"],
-                epsilon=self.epsilon,
-                num_steps=self.num_steps,
-                step_size=self.step_size,
-                init_std=0.0 if restart == 0 else self.epsilon / embeddings.shape[-1] ** 0.5,
-            )
+            method = self._method(init_std=0.0 if restart == 0 else self.epsilon / embeddings.shape[-1] ** 0.5)
             delta = worst_case_perturbation(objective, embeddings, mask, method, generator=generator).delta
             with torch.no_grad(), injection.adding(delta):
                 found = model(**inputs)
             worst, worst_loss = _worse(worst, worst_loss, found, loss(found))
         return worst
+
+    def _method(self, init_std: float) -> Method:
+        return dataclasses.replace(
+            METHODS["pgd"],
+            epsilon=self.epsilon,
+            num_steps=self.num_steps,
+            step_size=self.step_size,
+            init_std=init_std,
+        )
 
 
 def _worse(first: Any, first_loss: Tensor, second: Any, second_loss: Tensor) -> tuple[Any, Tensor]:

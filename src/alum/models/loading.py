@@ -1,5 +1,6 @@
 """Checkpoints and tokenizers from the hub or a local folder, with errors that a user can act on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +23,46 @@ def load_tokenizer(name_or_path: str, trust_remote_code: bool = False) -> PreTra
 
 
 def load_model(auto_class: Any, name_or_path: str, trust_remote_code: bool = False, **config: Any) -> PreTrainedModel:
-    """The model of an id or folder with the head of ``auto_class``, from safetensors only.
+    """The model of an id or folder with the head of ``auto_class``, a new one if need be, from safetensors only.
 
     Pickled weights can run code when they are loaded, so they are refused. Raises `InputError` where nothing can be
     loaded.
     """
+    return _load(auto_class, name_or_path, trust_remote_code, config)[0]
+
+
+def load_trained_model(auto_class: Any, name_or_path: str, trust_remote_code: bool = False) -> PreTrainedModel:
+    """As `load_model`, but raises `InputError` where the head has not been trained."""
+    model, new_weights = _load(auto_class, name_or_path, trust_remote_code, {})
+    if new_weights:
+        raise InputError(
+            f"{name_or_path} has not been fine-tuned: it lacks {', '.join(sorted(new_weights))}. "
+            "Give a model that alum finetune has made, or one of the same kind."
+        )
+    return model
+
+
+def _load(
+    auto_class: Any, name_or_path: str, trust_remote_code: bool, config: Mapping[str, Any]
+) -> tuple[PreTrainedModel, set[str]]:
     _check_folder(name_or_path)
     # Its report of new and unused weights is long, and a new head is what fine-tuning asks for.
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
-        model = auto_class.from_pretrained(
-            name_or_path, trust_remote_code=trust_remote_code, use_safetensors=True, **config
+        model, report = auto_class.from_pretrained(
+            name_or_path,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+            output_loading_info=True,
+            **config,
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"no model can be loaded from {name_or_path}: {_first_line(error)}") from None
     finally:
         logging.set_verbosity(verbosity)
     assert isinstance(model, PreTrainedModel)
-    return model
+    return model, set(report["missing_keys"])
 
 
 def input_length_tokens(name_or_path: str, asked: int | None, default: int, trust_remote_code: bool = False) -> int:
@@ -70,6 +92,8 @@ def _check_folder(name_or_path: str) -> None:
             f"{path} holds no model: expected a folder with config.json, model.safetensors and a tokenizer, "
             "as save_pretrained writes it."
         )
+    if path.is_file():
+        raise InputError(f"{path} is a file: expected a model's folder or the id of a model on the hub.")
     if path.is_absolute() and not path.exists():
         raise InputError(f"no folder at {path}: expected a model's folder or the id of a model on the hub.")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
+from alum.core.errors import InputError
 from alum.models.architectures import ARCHITECTURES
 from alum.training.config import AlumConfig
 
@@ -17,6 +18,14 @@ _FIELDS = {f.name: f for f in dataclasses.fields(TrainingArguments)} | {
 def _instead(name: str, default: Any) -> Any:
     """The field of `AlumConfig` called ``name`` with its help and another default."""
     return field(default=default, metadata=dict(_FIELDS[name].metadata))
+
+
+def _require_one_or_more(settings: Any, *names: str) -> None:
+    """Raises `InputError` where a count is given that is below 1."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be 1 or more, not {value}.")
 
 
 @dataclass
@@ -35,6 +44,14 @@ class StageConfig(AlumConfig):
     warmup_steps: float = _instead("warmup_steps", 0.1)
     save_total_limit: int | None = _instead("save_total_limit", 2)
     max_grad_norm: float = _instead("max_grad_norm", 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_one_or_more(
+            self, "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"
+        )
+        if self.count_flops_every < 0:
+            raise InputError(f"count_flops_every must be 0 or more, not {self.count_flops_every}.")
 
 
 @dataclass
@@ -87,6 +104,9 @@ class PretrainArguments:
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation sequences."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
 
+    def __post_init__(self) -> None:
+        _require_one_or_more(self, "max_train_samples", "max_eval_samples")
+
 
 @dataclass
 class FinetuneArguments:
@@ -114,6 +134,9 @@ class FinetuneArguments:
     max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training rows."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation rows."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+    def __post_init__(self) -> None:
+        _require_one_or_more(self, "max_seq_length", "max_train_samples", "max_eval_samples")
 
 
 @dataclass
@@ -150,6 +173,11 @@ class EvaluateArguments:
     num_steps: int = field(default=10, metadata={"help": "Steps of the attack."})
     seed: int = field(default=0, metadata={"help": "Seed of the typing errors and the attack."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+    def __post_init__(self) -> None:
+        _require_one_or_more(self, "max_seq_length", "max_eval_samples", "per_device_eval_batch_size", "num_steps")
+        if not 0 <= self.typing_error_rate <= 1:
+            raise InputError(f"typing_error_rate must lie in [0, 1], not {self.typing_error_rate}.")
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """Evaluating a fine-tuned model: clean, with typing errors, under attack."""
 
+import dataclasses
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from datasets import Dataset
 from transformers import PreTrainedModel
@@ -11,9 +13,9 @@ from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.data.table import Table
 from alum.evaluation.classification import Classifier
-from alum.models.loading import input_length_tokens, load_model, load_tokenizer
+from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
 from alum.stages.arguments import EvaluateArguments
-from alum.stages.run_folder import open_run_folder, write_json, write_settings
+from alum.stages.run_folder import check_run_folder, open_run_folder, write_json, write_settings
 from alum.stages.task_data import TaskData, load_task_data
 from alum.tasks.kind import Layout
 from alum.tasks.regression import REGRESSION
@@ -41,13 +43,16 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
     for name in suites:
         if name not in SUITES:
             raise InputError(f"unknown suite {name!r}: expected some of {', '.join(SUITES)}.")
+    attack = EmbeddingPGD(epsilon=arguments.epsilon, num_steps=arguments.num_steps, seed=arguments.seed)
+    if arguments.output_dir:
+        check_run_folder(arguments.output_dir, arguments.overwrite_output_dir)
     data = load_task_data(arguments, needs=("validation",))
     if data.kind not in (SEQUENCE_CLASSIFICATION, REGRESSION):
         raise InputError(f"alum evaluate measures classification and regression so far, not {data.kind.name}.")
     rows = data.splits["validation"].first(arguments.max_eval_samples)
     tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
-    model = load_model(data.kind.auto_class, arguments.model_name_or_path, arguments.trust_remote_code)
-    _check_labels(model, data)
+    model = load_trained_model(data.kind.auto_class, arguments.model_name_or_path, arguments.trust_remote_code)
+    data = _with_labels_of(model, data, arguments.task)
     classifier = Classifier(model, tokenizer, data.kind, arguments.per_device_eval_batch_size)
     length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)
     clean = data.supervision.encode(rows, data.layout, tokenizer, length)
@@ -68,7 +73,6 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
             noisy = _mistyped(rows, data.layout, arguments.typing_error_rate, arguments.seed)
             metrics[name] = scores(data.supervision.encode(noisy, data.layout, tokenizer, length))
         elif name == "pgd":
-            attack = EmbeddingPGD(epsilon=arguments.epsilon, num_steps=arguments.num_steps, seed=arguments.seed)
             metrics[name] = scores(clean, attack)
         else:
             metrics[name] = gains(classifier, clean.select(range(min(GAIN_ROWS, len(clean)))))
@@ -98,10 +102,29 @@ def _mistyped(table: Table, layout: Layout, error_rate: float, seed: int) -> Tab
     return Table(rows, table.where, table.numbers)
 
 
-def _check_labels(model: PreTrainedModel, data: TaskData) -> None:
-    expected = len(data.layout.label_names) or 1
-    if model.config.num_labels != expected:
+def _output_names(model: PreTrainedModel) -> tuple[str, ...]:
+    names: dict[Any, str] = model.config.id2label or {}
+    return tuple(names[index] for index in sorted(names))
+
+
+def _with_labels_of(model: PreTrainedModel, data: TaskData, task: str | None) -> TaskData:
+    """The data with its labels in the order of the model's outputs, which may know more labels than a file shows.
+
+    Raises `InputError` where the two do not go together.
+    """
+    names, own = data.layout.label_names, _output_names(model)
+    if data.kind is REGRESSION:
+        fits = len(own) == 1
+    elif task is not None:  # its integer labels have a meaning, which no model's order may change
+        lower, own_lower = [name.lower() for name in names], [name.lower() for name in own]
+        fits = len(own) == len(names) and (own_lower == lower or set(own_lower) != set(lower))
+    elif set(names) <= set(own) or (all(name.isdigit() for name in names) and len(names) <= len(own)):
+        return dataclasses.replace(data, layout=dataclasses.replace(data.layout, label_names=own))
+    else:
+        fits = len(own) == len(names) and own[0] == "LABEL_0"  # a model that does not name its labels
+    if not fits:
         raise InputError(
-            f"the model has {model.config.num_labels} outputs, but {data.name} has {expected} labels: "
-            "evaluate a model that was fine-tuned on this task."
+            f"the model's outputs are {', '.join(own)}, but the labels of {data.name} are "
+            f"{', '.join(names) or 'numbers'}: evaluate a model that was fine-tuned on this task."
         )
+    return data

@@ -11,7 +11,7 @@ from alum.models.loading import input_length_tokens, load_model, load_tokenizer
 from alum.reports.model_card import write_model_card
 from alum.stages.arguments import FinetuneArguments, FinetuneConfig
 from alum.stages.predictions import write_predictions
-from alum.stages.run_folder import environment, open_run_folder, write_json, write_settings
+from alum.stages.run_folder import check_run_folder, environment, open_run_folder, write_json, write_settings
 from alum.stages.task_data import TaskData, load_task_data
 from alum.stages.training_run import train
 from alum.tasks.kind import Outputs
@@ -44,6 +44,7 @@ def finetune(
     Raises `InputError` for data, settings or checkpoints that cannot be used, before any training.
     """
     predicts_test = config.do_predict or arguments.test_file is not None
+    check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     data = load_task_data(arguments, ("train", "validation"), wanted=("test",) if predicts_test else (), splits=splits)
     data = _limited(data, {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples})
     tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
@@ -51,7 +52,6 @@ def finetune(
     features = {
         split: data.supervision.encode(table, data.layout, tokenizer, length) for split, table in data.splits.items()
     }
-    folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     set_seed(config.seed)
     head = data.supervision.head(data.layout.label_names)
     model = load_model(data.kind.auto_class, arguments.model_name_or_path, arguments.trust_remote_code, **head)
@@ -76,6 +76,7 @@ def finetune(
         kind=data.kind,
         callbacks=[EarlyStoppingCallback(config.early_stopping_patience)] if config.early_stopping_patience else None,
     )
+    folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     write_settings(folder, "finetune", arguments=arguments, config=config)
     cost = train(trainer, config, folder, checkpoint)
     trainer.save_model(str(folder))

@@ -14,7 +14,7 @@ from alum.data.tokenizer import train_wordpiece
 from alum.models.architectures import config_from_scratch
 from alum.models.loading import load_model, load_tokenizer
 from alum.stages.arguments import PretrainArguments, PretrainConfig
-from alum.stages.run_folder import open_run_folder, write_json, write_settings
+from alum.stages.run_folder import check_run_folder, open_run_folder, write_json, write_settings
 from alum.stages.training_run import train
 from alum.tasks.language_modeling import MASKED_LM
 from alum.training.trainer import AlumTrainer
@@ -46,8 +46,8 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
         raise InputError("no text to train on: give one or more UTF-8 files with --train_file.")
     if not 0 < arguments.mlm_probability < 1:
         raise InputError(f"mlm_probability must lie between 0 and 1, not {arguments.mlm_probability}.")
+    check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     train_documents, validation_documents = _documents(arguments)
-    folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     set_seed(config.seed)
     tokenizer, model = _tokenizer_and_model(arguments, train_documents)
     length, where = arguments.max_seq_length, ", ".join(arguments.train_file)
@@ -67,6 +67,7 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
         data_collator=lambda rows: default_data_collator(rows) if "labels" in rows[0] else mask(rows),
         kind=MASKED_LM,
     )
+    folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     write_settings(folder, "pretrain", arguments=arguments, config=config)
     before = trainer.evaluate()["eval_loss"]
     cost = train(trainer, config, folder, checkpoint)

@@ -19,29 +19,38 @@ from alum.core.errors import InputError
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "scikit-learn")
 
 
-def open_run_folder(
+def check_run_folder(
     output_dir: str | None, overwrite: bool = False, resume_from: str | None = None
 ) -> tuple[Path, str | None]:
-    """The folder, made if need be, and the checkpoint to resume from.
+    """The folder of a run, still untouched, and the checkpoint to resume from.
 
     ``resume_from`` is a checkpoint's folder, or ``"true"`` for the last one in ``output_dir``. A folder that holds
-    anything is refused with `InputError`, unless the run is resumed or ``overwrite`` is set; then the old folder is
-    moved aside, not deleted.
+    anything is refused with `InputError`, unless the run is resumed or ``overwrite`` is set.
     """
     if not output_dir:
         raise InputError("no folder for the run: give --output_dir.")
     folder = Path(output_dir)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output_dir {folder} is a file: name a folder.")
-    checkpoint = None
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(f"output_dir {folder} cannot be made: {nearest} is no folder that can be written to.")
     if resume_from and resume_from.lower() != "false":
-        checkpoint = _checkpoint(folder, resume_from)
-    elif folder.is_dir() and any(folder.iterdir()):
-        if not overwrite:
-            raise InputError(
-                f"output_dir {folder} already holds a run or other files, and nothing was changed. Go on with it by "
-                "--resume_from_checkpoint true, start anew by --overwrite_output_dir, or name another folder."
-            )
+        return folder, _checkpoint(folder, resume_from)
+    if _holds_anything(folder) and not overwrite:
+        raise InputError(
+            f"output_dir {folder} already holds a run or other files, and nothing was changed. Go on with it by "
+            "--resume_from_checkpoint true, start anew by --overwrite_output_dir, or name another folder."
+        )
+    return folder, None
+
+
+def open_run_folder(
+    output_dir: str | None, overwrite: bool = False, resume_from: str | None = None
+) -> tuple[Path, str | None]:
+    """As `check_run_folder`, and the folder is made. With ``overwrite`` the old one is moved aside, not deleted."""
+    folder, checkpoint = check_run_folder(output_dir, overwrite, resume_from)
+    if checkpoint is None and _holds_anything(folder):
         former = _free_name(folder)
         folder.rename(former)
         print(f"The folder that was there is now {former}.")
@@ -87,6 +96,10 @@ def _checkpoint(folder: Path, resume_from: str) -> str:
     if not (Path(resume_from) / "trainer_state.json").is_file():
         raise InputError(f"{resume_from} is no checkpoint: expected a folder named checkpoint-N with its state.")
     return resume_from
+
+
+def _holds_anything(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _free_name(folder: Path) -> Path:

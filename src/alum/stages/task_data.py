@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from datasets import Dataset, load_dataset
+from datasets import ClassLabel, Dataset, Value, load_dataset
 
 from alum.core.errors import InputError
 from alum.data.table import Table
@@ -116,7 +116,13 @@ def _kind(arguments: DataArguments, table: Table, layout: Layout) -> TaskKind:
     if arguments.kind:
         return task_kind_named(arguments.kind, layout)
     table.require([layout.label])
-    if table.rows.features[layout.label].dtype.startswith("float"):
+    feature = table.rows.features[layout.label]
+    if not isinstance(feature, ClassLabel | Value):  # lists, records, or integers beside strings
+        raise InputError(
+            f"{table.where}: column {layout.label!r} must hold a name, an integer or a number in every row, and always "
+            "the same of these. For other tasks give --kind."
+        )
+    if feature.dtype.startswith("float"):
         return REGRESSION
     return task_kind_named("pair_classification" if len(layout.text) == 2 else "sentence_classification", layout)
 

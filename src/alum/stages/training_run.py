@@ -33,7 +33,10 @@ def train(trainer: AlumTrainer, config: StageConfig, folder: Path, checkpoint: s
     if flops is not None:
         trainer.add_callback(flops)
     start = time.perf_counter()
-    trainer.train(resume_from_checkpoint=checkpoint)
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    finally:
+        stop.give_back()  # where training failed
     seconds = time.perf_counter() - start
     if stop.stopped_at_step is not None and stop.stopped_at_step < trainer.state.max_steps:
         raise Interrupted(

@@ -80,11 +80,17 @@ class StopCleanly(TrainerCallback):
             control.should_training_stop = True
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        signal.signal(signal.SIGINT, self._former)
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Ctrl-C does again what it did before training."""
+        if self._former is not None:
+            signal.signal(signal.SIGINT, self._former)
+            self._former = None
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
-        signal.signal(signal.SIGINT, self._former)
+        self.give_back()
 
 
 def use_own_console(trainer: Any) -> None:
