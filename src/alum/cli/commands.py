@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from transformers.utils import logging
+
 from alum.cli.main import COMMANDS
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError
@@ -31,6 +33,7 @@ def run(command: str, argv: Sequence[str]) -> None:
         near = difflib.get_close_matches(command, COMMANDS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}.{hint}")
+    logging.disable_progress_bar()  # of loading and writing weights; training keeps its own
     {"pretrain": _pretrain, "finetune": _finetune, "tasks": _tasks, "evaluate": _evaluate, "demo": _demo, "env": _env}[
         command
     ](argv)

@@ -61,6 +61,11 @@ class Table:
     def first(self, count: int | None) -> Table:
         return self if count is None or count >= len(self) else self.select(range(count))
 
+    def without(self, column: str) -> Table:
+        """Without a column, whether it is there or not."""
+        rows = self.rows.remove_columns(column) if column in self.rows.column_names else self.rows
+        return Table(rows, self.where, self.numbers)
+
     def labelled(self, column: str) -> Table:
         """Without the rows whose label is missing, empty or -1, as in the test sets of GLUE and parts of SNLI."""
         self.require([column])

@@ -79,7 +79,7 @@ def load_task_data(
             labelled[split] = table.labelled(layout.label)
             dropped += len(table) - len(labelled[split])
         else:
-            unlabelled[split] = table
+            unlabelled[split] = table.without(layout.label)
     if not layout.label_names:
         names = kind.supervision.label_names(labelled[needs[0]], layout)
         layout = dataclasses.replace(layout, label_names=names)

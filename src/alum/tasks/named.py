@@ -1,6 +1,7 @@
 """Named tasks: where their data is on the hub, what its columns mean, and how the literature scores them."""
 
 import difflib
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -42,7 +43,7 @@ def _classification(
     labels: str,
     metrics: str = "accuracy",
     max_length_tokens: int = 128,
-    **splits: str,
+    splits: Mapping[str, str] = types.MappingProxyType({}),
 ) -> NamedTask:
     layout = Layout(text=tuple(columns.split()), label_names=tuple(labels.split()))
     return NamedTask(
@@ -57,8 +58,8 @@ def _classification(
     )
 
 
-def _glue(name: str, columns: str, labels: str, metrics: str = "accuracy", **splits: str) -> NamedTask:
-    return _classification(name, GLUE, name, columns, labels, metrics, **splits)
+def _glue(name: str, columns: str, labels: str, metrics: str = "accuracy") -> NamedTask:
+    return _classification(name, GLUE, name, columns, labels, metrics)
 
 
 def _anli(name: str, rounds: str) -> NamedTask:
@@ -72,9 +73,7 @@ def _anli(name: str, rounds: str) -> NamedTask:
         "premise hypothesis",
         " ".join(NLI),
         max_length_tokens=256,
-        train=joined("train"),
-        validation=joined("dev"),
-        test=joined("test"),
+        splits={"train": joined("train"), "validation": joined("dev"), "test": joined("test")},
     )
 
 
@@ -103,12 +102,13 @@ TASKS: dict[str, NamedTask] = {
         _glue("mrpc", "sentence1 sentence2", "not_equivalent equivalent", "f1 accuracy"),
         NamedTask("stsb", REGRESSION, GLUE, "stsb", Layout(text=("sentence1", "sentence2")), ("pearson", "spearman")),
         _glue("qqp", "question1 question2", "not_duplicate duplicate", "f1 accuracy"),
-        _glue(
+        _classification(
+            "mnli",
+            GLUE,
             "mnli",
             "premise hypothesis",
             " ".join(NLI),
-            validation="validation_matched",
-            test="test_matched",
+            splits={"validation": "validation_matched", "test": "test_matched"},
         ),
         _glue("qnli", "question sentence", "entailment not_entailment"),
         _glue("rte", "sentence1 sentence2", "entailment not_entailment"),
@@ -121,7 +121,13 @@ TASKS: dict[str, NamedTask] = {
         _anli("anli", "123"),
         _classification("sick", "RobZamp/sick", None, "sentence_A sentence_B", " ".join(NLI)),
         _classification(
-            "imdb", "stanfordnlp/imdb", None, "text", "negative positive", max_length_tokens=512, validation="test"
+            "imdb",
+            "stanfordnlp/imdb",
+            None,
+            "text",
+            "negative positive",
+            max_length_tokens=512,
+            splits={"validation": "test"},
         ),
         _question_answering("squad", "rajpurkar/squad"),
         _question_answering("squad_v2", "rajpurkar/squad_v2"),
