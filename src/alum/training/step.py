@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from alum.core.methods import method_named
 from alum.core.objective import AlumResult, alum_loss
+from alum.models.architecture import pretrained_model
 from alum.models.hooked_batch import HookedBatch, padding_mask
 from alum.models.injection import Injection
 from alum.tasks.kind import LABEL_INPUTS, TaskKind
@@ -34,7 +35,7 @@ class AlumStep:
     ) -> None:
         self.model = model
         self.method = method_named(method, **settings)
-        self.kind = kind or kind_of(model)
+        self.kind = kind or kind_of(pretrained_model(model))
         self._backward = backward
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
 
@@ -49,7 +50,7 @@ class AlumStep:
         batch = HookedBatch(
             model=self.model,
             injection=Injection(self.model, self.method.layer),
-            mask=padding_mask(inputs, getattr(self.model.config, "pad_token_id", None)),
+            mask=padding_mask(inputs, getattr(pretrained_model(self.model).config, "pad_token_id", None)),
             run=lambda: self.model(**unlabelled),
             run_with_loss=with_loss,
             compared=lambda outputs: self.kind.compared(outputs, inputs),
