@@ -15,7 +15,7 @@ _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer
 
 def load_tokenizer(name_or_path: str, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """The tokenizer of a model id or folder; raises `InputError` where there is none."""
-    _check_folder(name_or_path)
+    _check_folder(name_or_path, "config.json", "tokenizer_config.json")
     try:
         return AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
@@ -85,9 +85,9 @@ def input_length_tokens(name_or_path: str, asked: int | None, default: int, trus
     return asked or min(default, positions)
 
 
-def _check_folder(name_or_path: str) -> None:
+def _check_folder(name_or_path: str, *one_of: str) -> None:
     path = Path(name_or_path)
-    if path.is_dir() and not (path / "config.json").is_file():
+    if path.is_dir() and not any((path / name).is_file() for name in one_of or ("config.json",)):
         raise InputError(
             f"{path} holds no model: expected a folder with config.json, model.safetensors and a tokenizer, "
             "as save_pretrained writes it."

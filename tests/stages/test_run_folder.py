@@ -1,0 +1,111 @@
+import importlib.metadata
+
+import pytest
+
+from alum.core.errors import InputError
+from alum.stages.run_folder import check_run_folder, environment, open_run_folder, write_json, write_settings
+from tiny_stages import pretrain_config, record
+from tiny_texts import tree
+
+
+@pytest.fixture
+def former(tmp_path):
+    """A folder that holds a run."""
+    folder = tmp_path / "run"
+    (folder / "checkpoint-3").mkdir(parents=True)
+    (folder / "results.json").write_text("{}")
+    (folder / "checkpoint-3" / "trainer_state.json").write_text("{}")
+    return folder
+
+
+def test_a_new_folder_is_made_with_those_above_it(tmp_path):
+    folder, checkpoint = open_run_folder(str(tmp_path / "a" / "b"))
+    assert folder.is_dir()
+    assert checkpoint is None
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    assert open_run_folder(str(tmp_path))[0] == tmp_path
+
+
+def test_a_folder_that_holds_something_is_refused_and_untouched(former):
+    before = tree(former)
+    with pytest.raises(InputError, match=r"already holds a run .*--resume_from_checkpoint.*--overwrite_output_dir"):
+        open_run_folder(str(former))
+    assert tree(former) == before
+    assert [path.name for path in former.parent.iterdir()] == ["run"]
+
+
+def test_overwriting_moves_the_old_folder_aside_whole(former):
+    before = tree(former)
+    for number in (1, 2):
+        open_run_folder(str(former), overwrite=True)
+        assert tree(former) == {}
+        (former / "results.json").write_text(str(number))
+    assert tree(former.with_name("run.old-1")) == before
+    assert tree(former.with_name("run.old-2")) == {"results.json": b"1"}
+
+
+def test_checking_changes_nothing(former, tmp_path):
+    before = tree(tmp_path)
+    check_run_folder(str(former), overwrite=True)
+    check_run_folder(str(tmp_path / "new" / "run"))
+    assert tree(tmp_path) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_is_resumed_from_its_last_checkpoint(former):
+    (former / "checkpoint-20").mkdir()
+    before = tree(former)
+    folder, checkpoint = open_run_folder(str(former), resume_from="true")
+    assert checkpoint == str(former / "checkpoint-20")
+    assert tree(folder) == before
+
+
+def test_a_run_is_resumed_from_the_checkpoint_named(former, tmp_path):
+    checkpoint = str(former / "checkpoint-3")
+    assert open_run_folder(str(tmp_path / "new"), resume_from=checkpoint) == (tmp_path / "new", checkpoint)
+
+
+@pytest.mark.parametrize("resume_from", ["true", "True", "elsewhere"])
+def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path, resume_from):
+    with pytest.raises(InputError, match=r"checkpoint.*expected a folder named checkpoint-N"):
+        open_run_folder(str(tmp_path), resume_from=resume_from)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file: name a folder"):
+        check_run_folder(str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"cannot be made: .*file is no folder"):
+        check_run_folder(str(tmp_path / "file" / "run"))
+
+
+def test_no_folder_is_asked_for(tmp_path):
+    with pytest.raises(InputError, match="--output_dir"):
+        check_run_folder(None)
+
+
+# -- records -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_written_whole_or_not_at_all(tmp_path):
+    write_json(tmp_path / "results.json", {"loss": 1.0})
+    circle = []
+    circle.append(circle)
+    with pytest.raises(ValueError, match="Circular"):
+        write_json(tmp_path / "results.json", circle)
+    assert record(tmp_path / "results.json") == {"loss": 1.0}
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_secrets_are_left_out_of_the_settings(tmp_path):
+    write_settings(tmp_path, "pretrain", config=pretrain_config(tmp_path, hub_token="hf_secret"))
+    assert "hf_secret" not in (tmp_path / "run.json").read_text()
+    assert record(tmp_path / "run.json")["config"]["max_steps"] == 40
+
+
+def test_versions_are_those_installed():
+    found = environment()
+    for package in ("torch", "transformers", "datasets"):
+        assert found[package] == importlib.metadata.version(package)
