@@ -41,22 +41,22 @@ class Row:
 
 
 ROWS = (
-    Row("glue_sst2", "sst2", "accuracy", max_steps=150),
-    Row("glue_cola", "cola", "matthews_correlation", max_steps=200, max_eval_samples=1043),
-    Row("glue_mrpc", "mrpc", "f1", max_steps=120, max_seq_length=96),
-    Row("glue_stsb", "stsb", "pearson"),
-    Row("glue_qqp_sample", "qqp", "f1", max_steps=120),
-    Row("glue_rte", "rte", "accuracy", max_seq_length=96),
-    Row("glue_wnli", "wnli", "accuracy", max_steps=40),
-    Row("snli_sample", "snli", "accuracy", max_steps=150, validation_file="test.jsonl"),
-    Row("cad_nli_original", "snli", "accuracy", validation_file="../cad_nli_revised/validation.jsonl"),
-    Row("sick", "sick", "accuracy", max_steps=120),
-    Row("anli", "snli", "accuracy", train_file="../snli_sample/train.jsonl", validation_file="dev_r1.jsonl"),
-    Row("cad_imdb_original", "imdb", "accuracy", max_steps=60, max_seq_length=128),
-    Row("squad_sample", "squad", "f1", max_steps=150, max_seq_length=192, batch_size=8, max_eval_samples=150),
-    Row("codah", "codah", "accuracy", max_steps=60, max_seq_length=48, batch_size=8, max_eval_samples=200),
-    Row("copa_sample", "copa", "accuracy", max_steps=60, max_seq_length=48),
-    Row("wnut_17", "wnut_17", "f1", max_steps=150, max_eval_samples=1009, learning_rate=3e-4),
+    Row("glue_sst2", "sst2", "accuracy", max_steps=120),
+    Row("glue_cola", "cola", "matthews_correlation", max_steps=120, max_eval_samples=1043),
+    Row("glue_mrpc", "mrpc", "f1", max_steps=60),
+    Row("glue_stsb", "stsb", "pearson", max_steps=80),
+    Row("glue_qqp_sample", "qqp", "f1", max_steps=80),
+    Row("glue_rte", "rte", "accuracy", max_steps=50),
+    Row("glue_wnli", "wnli", "accuracy", max_steps=30),
+    Row("snli_sample", "snli", "accuracy", max_steps=100, validation_file="test.jsonl"),
+    Row("cad_nli_original", "snli", "accuracy", max_steps=80, validation_file="../cad_nli_revised/validation.jsonl"),
+    Row("sick", "sick", "accuracy", max_steps=80),
+    Row("anli", "snli", "accuracy", 60, train_file="../snli_sample/train.jsonl", validation_file="dev_r1.jsonl"),
+    Row("cad_imdb_original", "imdb", "accuracy", max_steps=40, max_seq_length=96),
+    Row("squad_sample", "squad", "f1", max_steps=80, max_seq_length=160, batch_size=8, max_eval_samples=120),
+    Row("codah", "codah", "accuracy", max_steps=40, max_seq_length=48, batch_size=8, max_eval_samples=200),
+    Row("copa_sample", "copa", "accuracy", max_steps=40, max_seq_length=48),
+    Row("wnut_17", "wnut_17", "f1", max_steps=120, max_eval_samples=1009, learning_rate=3e-4),
 )
 
 
