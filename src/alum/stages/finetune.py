@@ -80,6 +80,7 @@ def finetune(
     write_settings(folder, "finetune", arguments=arguments, config=config)
     cost = train(trainer, config, folder, checkpoint)
     trainer.save_model(str(folder))
+    trainer.compute_metrics = None  # it scores the validation split whatever is predicted; below each gets its own
     metrics: dict[str, float] = {}
     for split in data.splits:
         if split == "train":

@@ -12,6 +12,7 @@ from alum.data.table import Table
 from alum.data.tables import load_folder, load_table
 from alum.tasks.kind import Layout, Supervision, TaskKind
 from alum.tasks.kinds import task_kind_named
+from alum.tasks.multiple_choice import MULTIPLE_CHOICE
 from alum.tasks.named import NamedTask, task_named
 from alum.tasks.regression import REGRESSION
 
@@ -99,7 +100,8 @@ def load_task_data(
 def _layout(arguments: DataArguments, task: NamedTask | None) -> Layout:
     layout = task.layout if task else None
     if layout is None:
-        if not arguments.text_columns or not arguments.label_column:
+        needs_no_text = arguments.kind == "causal_lm"  # which may learn the whole text of the label column
+        if not arguments.label_column or not (arguments.text_columns or needs_no_text):
             raise InputError("say what the columns mean: give --task, or --text_columns and --label_column.")
         layout = Layout(text=())
     changes: dict[str, object] = {}
@@ -115,6 +117,8 @@ def _layout(arguments: DataArguments, task: NamedTask | None) -> Layout:
 def _kind(arguments: DataArguments, table: Table, layout: Layout) -> TaskKind:
     if arguments.kind:
         return task_kind_named(arguments.kind, layout)
+    if layout.choices:
+        return MULTIPLE_CHOICE
     table.require([layout.label])
     feature = table.rows.features[layout.label]
     if not isinstance(feature, ClassLabel | Value):  # lists, records, or integers beside strings
