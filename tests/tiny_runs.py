@@ -37,12 +37,12 @@ def scored_sentences(count: int = 16, seed: int = 0) -> Rows:
     return [{**row, "labels": row["input_ids"][1] / VOCAB_SIZE} for row in sentences(count, seed=seed)]
 
 
-def masked_sentences(count: int = 16, seed: int = 0) -> Rows:
-    """Between one and five words are masked, so that batches differ in their number of predicted tokens."""
+def masked_sentences(count: int = 16, seed: int = 0, first: int = 1) -> Rows:
+    """One to five tokens from the ``first`` on are masked, so that batches differ in their number of predicted ones."""
     rows = []
     for index, row in enumerate(sentences(count, seed=seed)):
         labels = torch.full_like(row["input_ids"], -100)
-        here = slice(1, 2 + index % 5)
+        here = slice(first, first + 1 + index % 5)
         labels[here] = row["input_ids"][here]
         rows.append({**row, "input_ids": row["input_ids"].masked_fill(labels != -100, MASK), "labels": labels})
     return rows

@@ -175,6 +175,12 @@ def test_delta_is_fp32_whatever_the_embeddings_are(dtype):
     assert worst_case_perturbation(linear, X.to(dtype), MASK, method()).delta.dtype == torch.float32
 
 
+def test_noise_on_padding_takes_no_share_of_the_radius():
+    r3f = dataclasses.replace(METHODS["r3f"], epsilon=EPSILON, epsilon_unit="absolute", scope="sequence")
+    found = worst_case_perturbation(linear, X, MASK, r3f, generator=generator())
+    torch.testing.assert_close(found.delta.norm(dim=(1, 2)), torch.full((3,), EPSILON))
+
+
 def test_noise_without_ascent_comes_from_the_generator_and_is_stretched_by_r3f():
     r3f = dataclasses.replace(METHODS["r3f"], epsilon=EPSILON, epsilon_unit="absolute")
     found = worst_case_perturbation(linear, X, MASK, r3f, generator=generator())
