@@ -19,13 +19,16 @@ def show_table(
     (console or Console()).print(table)
 
 
+_RATES = ("accuracy", "precision", "recall", "f1", "exact_match")
+
+
 def metric_text(name: str, value: float) -> str:
     """A metric as people read it: rates in percent, losses and gains as they are.
 
-    >>> metric_text("accuracy", 0.8625), metric_text("loss", 0.5)
+    >>> metric_text("token_accuracy", 0.8625), metric_text("loss", 0.5)
     ('86.2 %', '0.500')
     """
-    if name.startswith(("accuracy", "f1", "exact_match")):
+    if name.startswith(_RATES) or name.endswith(_RATES):  # f1_macro, token_accuracy
         return f"{100 * value:.1f} %"
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
 
