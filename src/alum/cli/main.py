@@ -44,6 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"alum {__version__}")
         return 0
+    try:
+        return _run(argv[0], argv[1:])
+    except KeyboardInterrupt:
+        return _say("alum: stopped.", 130)
+
+
+def _run(command: str, argv: Sequence[str]) -> int:
     # Imported only now: torch and transformers take seconds, and `alum --help` should not.
     _quieten()
     from alum.cli import commands
@@ -51,13 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from alum.stages.training_run import Interrupted
 
     try:
-        commands.run(argv[0], argv[1:])
+        commands.run(command, argv)
     except InputError as error:
         return _say(f"alum: error: {error}", 2)
     except Interrupted as stopped:
         return _say(f"alum: {stopped}", 130)
-    except KeyboardInterrupt:
-        return _say("alum: stopped.", 130)
     except BrokenPipeError:
         return 1
     except Exception as error:
@@ -73,7 +78,7 @@ def _quieten() -> None:
 
 
 def _say(message: str, code: int) -> int:
-    print(message, file=sys.stderr)
+    print(" ".join(message.split()), file=sys.stderr)
     return code
 
 

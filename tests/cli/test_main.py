@@ -1,0 +1,266 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import alum
+from alum.cli import commands
+from alum.cli.main import COMMANDS, main
+from tiny_models import language_model
+from tiny_stages import save_untrained
+from tiny_texts import opinions, tree, write_rows, write_text
+
+PRETRAIN = (
+    "pretrain --output_dir out --use_cpu --max_steps 2 --vocab_size 200 --max_seq_length 16 --train_file text.txt"
+)
+FINETUNE = (
+    "finetune --output_dir out --use_cpu --max_steps 2 --model_name_or_path model "
+    "--train_file rows.jsonl --validation_file rows.jsonl --text_columns text --label_column label"
+)
+EVALUATE = (
+    "evaluate --output_dir out --model_name_or_path model --validation_file rows.jsonl "
+    "--text_columns text --label_column label"
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """What the commands below are given, good and bad."""
+    folder = tmp_path_factory.mktemp("files")
+    text = write_text(folder / "text.txt").read_bytes()
+    (folder / "empty.txt").write_bytes(b"\n")
+    (folder / "binary.txt").write_bytes(text[:100] + b"\0" + text[100:])
+    (folder / "latin.txt").write_bytes(text[:100] + b"\xe9" + text[100:])
+    (folder / "short.txt").write_bytes(b"the cat")
+    (folder / "no_model").mkdir()
+    (folder / "broken.yaml").write_text("seed: [")
+    (folder / "typo.yaml").write_text("adv_epsilonn: 1")
+    rows = opinions(8)
+    write_rows(folder / "rows.jsonl", rows)
+    write_rows(folder / "far.jsonl", [{**row, "label": 7 if i == 5 else i % 2} for i, row in enumerate(rows)])
+    write_rows(folder / "ints.jsonl", [{**row, "label": i % 2} for i, row in enumerate(rows)])
+    (folder / "broken.jsonl").write_text('{"text": "a", "label": 1}\n{"text": "b"\n')
+    save_untrained(folder / "model")
+    for name, model in (
+        ("albert", language_model("albert", vocab_size=120)),
+        ("fewer_pieces", language_model("bert", vocab_size=64)),
+    ):
+        model.save_pretrained(folder / name)
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            (folder / name / file).write_bytes((folder / "model" / file).read_bytes())
+    return folder
+
+
+@pytest.fixture
+def here(files, tmp_path, monkeypatch):
+    """A folder of its own with the files in it."""
+    for path in files.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def outcome(capsys, line):
+    """Exit code and standard error."""
+    capsys.readouterr()
+    code = main(line.split())
+    return code, capsys.readouterr().err
+
+
+# The command, and words that the message must have, in this order: what was expected or came, and what to do.
+BAD = [
+    # files of text
+    (f"{PRETRAIN} --train_file missing.txt", "no file at missing.txt", "check the name"),
+    (f"{PRETRAIN} --train_file no_model", "expected a file", "no_model is a folder", "name a file"),
+    (f"{PRETRAIN} --train_file empty.txt", "empty.txt is empty", "expected text"),
+    (f"{PRETRAIN} --train_file binary.txt", "binary.txt is a binary file", "offset 100", "expected UTF-8"),
+    (f"{PRETRAIN} --train_file latin.txt", "latin.txt is not UTF-8", "0xe9 at offset 100", "iconv"),
+    (f"{PRETRAIN} --train_file short.txt --validation_file text.txt", "short.txt has", "too few", "more text"),
+    (f"{PRETRAIN} --train_file short.txt", "1 documents are too few", "--validation_file"),
+    (f"{PRETRAIN} --max_seq_length 500", "text.txt held back", "too few", "smaller max_seq_length"),
+    ("pretrain --output_dir out", "no text to train on", "--train_file"),
+    # tables
+    (f"{FINETUNE} --train_file missing.jsonl", "no file at missing.jsonl"),
+    (f"{FINETUNE} --train_file broken.jsonl", "broken.jsonl, line 2: not JSON", "one object a line"),
+    (f"{FINETUNE} --train_file text.txt", "text.txt: expected a file that ends in .jsonl", "'.txt'"),
+    (f"{FINETUNE} --text_columns sentence", "rows.jsonl", "no column 'sentence'", "text, label"),
+    (f"{FINETUNE} --label_column gold", "rows.jsonl", "no column 'gold'", "text, label"),
+    (f"{FINETUNE} --train_file ints.jsonl --validation_file far.jsonl", "far.jsonl, row 6: label 7", "none of 0, 1"),
+    ("finetune --output_dir out --model_name_or_path model --text_columns a --label_column b", "no data", "--data_dir"),
+    (FINETUNE.split(" --text")[0], "say what the columns mean", "--task, or --text_columns"),
+    (FINETUNE.replace("--validation", "--test"), "no validation split, only train", "--validation_file"),
+    # names
+    (f"{PRETRAIN} --adv_method alum_onepass", "unknown method 'alum_onepass'", "Did you mean 'alum_one_pass'?"),
+    (f"{PRETRAIN} --architecture bert-tinny", "unknown architecture", "Did you mean 'bert-tiny'?"),
+    (f"{FINETUNE} --task sst3", "unknown task 'sst3'", "Did you mean 'sst2'?"),
+    (f"{EVALUATE} --suite clean,pdg", "unknown suite 'pdg'", "clean, typing, pgd"),
+    (f"{PRETRAIN} --adv_layer middle", "'word', 'embeddings' or the number of a block", "not 'middle'"),
+    (f"{PRETRAIN} --adv_layer 7", "blocks 0 to 1", "no layer 7"),
+    (f"{PRETRAIN} --config typo.yaml", "typo.yaml: unknown key adv_epsilonn", "Did you mean adv_epsilon?"),
+    (f"{PRETRAIN} --config broken.yaml", "broken.yaml is not YAML"),
+    (f"{PRETRAIN} --adv_epsilonn 1", "unknown flag --adv_epsilonn", "Did you mean --adv_epsilon?"),
+    ("pretran", "unknown command 'pretran'", "expected one of", "Did you mean 'pretrain'?"),
+    # numbers
+    (f"{PRETRAIN} --adv_epsilon 0", "epsilon", "above 0, not 0.0", "'standard'"),
+    (f"{PRETRAIN} --adv_epsilon -1", "epsilon", "above 0, not -1.0"),
+    (f"{PRETRAIN} --adv_start_fraction 2", "start_fraction", "[0, 1], not 2"),
+    (f"{PRETRAIN} --mlm_probability 1.5", "mlm_probability", "between 0 and 1, not 1.5"),
+    (f"{PRETRAIN} --vocab_size 3", "vocab_size", "above 5", "not 3"),
+    (f"{PRETRAIN} --max_seq_length 2", "max_seq_length", "3 or more", "not 2"),
+    (f"{PRETRAIN} --max_train_samples 0", "max_train_samples", "1 or more, not 0"),
+    (f"{PRETRAIN} --per_device_train_batch_size 0", "per_device_train_batch_size", "1 or more, not 0"),
+    (f"{PRETRAIN} --seed many", "--seed", "'many'", "alum pretrain --help"),
+    (f"{FINETUNE} --max_seq_length 99", "max_seq_length 99", "16 positions"),
+    (f"{EVALUATE} --epsilon 0", "epsilon", "above 0, not 0.0"),
+    (f"{EVALUATE} --typing_error_rate 2", "typing_error_rate", "[0, 1], not 2"),
+    (f"{EVALUATE} --per_device_eval_batch_size 0", "per_device_eval_batch_size", "1 or more, not 0"),
+    # models
+    (f"{PRETRAIN} --model_name_or_path no_model", "no_model holds no model", "config.json", "save_pretrained"),
+    (f"{FINETUNE} --model_name_or_path /no/such", "no folder at /no/such", "model's folder or the id"),
+    (f"{FINETUNE} --model_name_or_path rows.jsonl", "rows.jsonl is a file", "model's folder"),
+    (f"{EVALUATE}", "model has not been fine-tuned", "alum finetune"),
+    (f"{PRETRAIN} --model_name_or_path model --max_seq_length 99", "max_seq_length 99", "16 positions"),
+    (f"{PRETRAIN} --model_name_or_path albert --adv_layer 1", "one block over and over", "'word' or 'embeddings'"),
+    (f"{PRETRAIN} --model_name_or_path fewer_pieces", "120 pieces", "only 64 embeddings", "own tokenizer"),
+    # folders
+    ("pretrain --train_file text.txt --max_seq_length 16 --output_dir text.txt", "text.txt is a file", "name a folder"),
+    (f"{PRETRAIN} --resume_from_checkpoint true", "no checkpoint", "in out", "checkpoint-N"),
+    (f"{PRETRAIN} --resume_from_checkpoint model", "model is no checkpoint", "checkpoint-N"),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), [(line, words) for line, *words in BAD], ids=[row[1] for row in BAD])
+def test_bad_input_is_one_line_and_leaves_nothing(here, capsys, line, words):
+    before = tree(here)
+    code, error = outcome(capsys, line)
+    assert code == 2
+    assert re.fullmatch(r"alum: error: [^\n]+\n", error)
+    assert re.search(".*".join(map(re.escape, words)), error), error
+    assert "Traceback" not in error
+    assert tree(here) == before
+
+
+# -- folders that hold a run -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def former(here):
+    """An earlier run in the folder that the commands write to."""
+    (here / "out" / "checkpoint-3").mkdir(parents=True)
+    (here / "out" / "model.safetensors").write_bytes(b"weights")
+    (here / "out" / "checkpoint-3" / "trainer_state.json").write_text("{}")
+    return tree(here)
+
+
+@pytest.mark.parametrize("line", [PRETRAIN, FINETUNE, EVALUATE, "demo --output_dir out"])
+def test_a_folder_that_holds_a_run_is_left_as_it_is(here, former, capsys, line):
+    code, error = outcome(capsys, line)
+    assert code == 2
+    assert re.fullmatch(r"alum: error: output_dir out already holds .*--overwrite_output_dir.*\n", error)
+    assert tree(here) == former
+
+
+@pytest.mark.parametrize("line", [f"{PRETRAIN} --adv_layer 7", f"{FINETUNE} --label_column gold", f"{EVALUATE}"])
+def test_a_run_that_cannot_start_moves_nothing_aside(here, former, capsys, line):
+    code, _ = outcome(capsys, f"{line} --overwrite_output_dir")
+    assert code == 2
+    assert tree(here) == former
+
+
+def test_overwriting_moves_the_old_run_aside_intact(here, former, capsys):
+    code, _ = outcome(capsys, f"{PRETRAIN} --overwrite_output_dir --save_strategy no")
+    assert code == 0
+    assert tree(here / "out.old-1") == {
+        name.removeprefix("out/"): content for name, content in former.items() if name.startswith("out/")
+    }
+    assert (here / "out" / "results.json").is_file()
+    assert not (here / "out" / "checkpoint-3").exists()
+
+
+# -- exit codes --------------------------------------------------------------------------------------------------------
+
+
+def test_done_is_0(here, capsys):
+    assert outcome(capsys, f"{FINETUNE} --save_strategy no --disable_tqdm true")[0] == 0
+    assert main(f"evaluate --model_name_or_path out {EVALUATE.split('model ')[1]} --suite clean".split()) == 0
+    shown = capsys.readouterr().out
+    assert "clean" in shown
+    assert "accuracy" in shown
+
+
+def test_failed_work_is_1_with_a_traceback_in_a_file(here, capsys, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("out of\nluck")
+
+    monkeypatch.setattr(commands, "pretrain", fail)
+    code, error = outcome(capsys, PRETRAIN)
+    assert code == 1
+    found = re.fullmatch(r"alum: failed: RuntimeError: out of luck \(details in (\S+)\)\n", error)
+    assert found
+    details = Path(found[1])
+    assert "Traceback" in details.read_text()
+    assert "in fail" in details.read_text()
+    details.unlink()
+
+
+def test_stopped_is_130(here, capsys, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "pretrain", stop)
+    assert outcome(capsys, PRETRAIN) == (130, "alum: stopped.\n")
+
+
+# -- help and versions -------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_every_command(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {name} " in shown for name in COMMANDS)
+
+
+def test_no_command_shows_the_help_and_is_2(capsys):
+    assert main([]) == 2
+    assert "usage: alum" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_lists_its_flags(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: alum {command}" in capsys.readouterr().out
+
+
+def test_help_needs_no_torch():
+    """It answers at once: what takes seconds to import is not imported."""
+    script = "import sys, alum.cli.main as cli; cli.main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "usage: alum" in done.stdout
+    assert not {"torch", "transformers", "datasets", "numpy"} & set(done.stderr.split())
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"alum {alum.__version__}\n"
+
+
+def test_env_prints_versions(capsys):
+    assert main(["env"]) == 0
+    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert rows["alum"] == alum.__version__
+    assert rows["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert int(rows["processors"]) == os.cpu_count()
+
+
+def test_the_settings_of_a_file_are_those_of_the_run(here):
+    (here / "run.yaml").write_text("max_steps: 1\nadv_method: alum\nseed: 7\nsave_strategy: 'no'\n")
+    flags = "--config run.yaml --output_dir out --use_cpu --vocab_size 200 --max_seq_length 16 --train_file text.txt"
+    assert main(["pretrain", *flags.split(), "--seed", "8"]) == 0
+    config = json.loads((here / "out" / "run.json").read_text())["config"]
+    assert (config["max_steps"], config["adv_method"], config["seed"]) == (1, "alum", 8)
