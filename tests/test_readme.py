@@ -44,10 +44,10 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     write_data(tmp_path)
     monkeypatch.chdir(tmp_path)
     found = commands()
-    assert [command[1] for command in found] == ["pretrain", "pretrain", "finetune", "finetune", "evaluate"]
+    assert [command[1] for command in found] == ["pretrain", "pretrain", "finetune", "tasks", "finetune", "evaluate"]
     for _, *words in found:
         local = ["--data_dir", "sst2"] if "--task" in words else []
-        steps = ["--max_steps", "2", "--use_cpu"] if words[0] != "evaluate" else []
+        steps = ["--max_steps", "2", "--use_cpu"] if words[0] in ("pretrain", "finetune") else []
         assert main([*words, *local, *steps]) == 0, capsys.readouterr().err
 
 
