@@ -5,7 +5,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from alum.data.masking import fixed_masks, training_collator
+from alum.data.masking import TrainingMasks, fixed_masks
 from alum.data.tokenizer import train_wordpiece
 
 CLS, SEP, MASK = 2, 3, 4
@@ -61,7 +61,39 @@ def test_the_share_of_predicted_words_and_of_mask_tokens(sequences, tokenizer):
     assert (ids[predicted] == MASK).mean() == near(0.8, predicted.sum())
 
 
-def test_training_masks_are_new_each_time(sequences, tokenizer):
-    collate = training_collator(tokenizer, RATE)
-    first, second = (collate([dict(row) for row in sequences])["labels"] for _ in range(2))
+# -- masks in training -------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_masked_anew_in_each_epoch(sequences, tokenizer):
+    masks, rows = TrainingMasks(tokenizer, RATE), sequences.to_list()
+    first, second = (masks(rows, epoch=epoch)["labels"] for epoch in (0, 1))
     assert (first != second).any()
+
+
+def test_batches_are_masked_each_in_its_own_way(sequences, tokenizer):
+    masks, rows = TrainingMasks(tokenizer, RATE), sequences.to_list()
+    first, second = ((masks(batch, epoch=0)["labels"] != -100) for batch in (rows[:100], rows[100:]))
+    assert (first != second).any()
+
+
+def test_the_same_batch_epoch_and_seed_give_the_same_masks_whatever_was_drawn_before(sequences, tokenizer):
+    rows = sequences.to_list()
+    first = TrainingMasks(tokenizer, RATE, seed=3)(rows, epoch=1)
+    state = torch.get_rng_state()
+    torch.rand(7)
+    masks = TrainingMasks(tokenizer, RATE, seed=3)
+    masks(rows[:5], epoch=1)
+    second = masks(rows, epoch=1)
+    assert all(torch.equal(first[name], second[name]) for name in ("input_ids", "labels"))
+    other = TrainingMasks(tokenizer, RATE, seed=4)(rows, epoch=1)
+    assert not torch.equal(first["labels"], other["labels"])
+    torch.set_rng_state(state)
+    masks(rows, epoch=1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_training_predicts_the_share_asked_for(sequences, tokenizer):
+    predicted = TrainingMasks(tokenizer, RATE)(sequences.to_list(), epoch=0)["labels"] != -100
+    count = NUM_ROWS * NUM_WORDS
+    assert predicted.sum().item() / count == pytest.approx(RATE, abs=4 * math.sqrt(RATE * (1 - RATE) / count))
+    assert not predicted[:, [0, -1]].any()

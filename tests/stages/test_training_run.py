@@ -31,9 +31,9 @@ def fail():
 
 @pytest.fixture
 def run(tmp_path):
-    def run(folder, *callbacks, checkpoint=None):
+    def run(folder, *callbacks, checkpoint=None, **settings):
         folder = tmp_path / folder
-        config = pretrain_config(folder, max_steps=6, logging_steps=1, per_device_train_batch_size=4)
+        config = pretrain_config(folder, max_steps=6, logging_steps=1, per_device_train_batch_size=4, **settings)
         trainer = AlumTrainer(
             model=language_model(), args=config, train_dataset=masked_sentences(), callbacks=list(callbacks)
         )
@@ -49,11 +49,15 @@ def test_an_interrupted_run_ends_its_step_and_says_how_to_go_on(run, tmp_path):
     assert (tmp_path / "a" / "checkpoint-3" / "trainer_state.json").is_file()
 
 
-def test_a_resumed_run_is_the_undisturbed_one(run, tmp_path):
-    cost, undisturbed, folder = run("a")
+@pytest.mark.parametrize("order", ["random", "group_by_length"])
+@pytest.mark.parametrize("step", [3, 5])
+def test_a_resumed_run_is_the_undisturbed_one(run, tmp_path, order, step):
+    """An epoch has four steps."""
+    settings = {"train_sampling_strategy": order}
+    cost, undisturbed, folder = run("a", **settings)
     with pytest.raises(Interrupted):
-        run("b", At(3, interrupt))
-    _, resumed, again = run("b", checkpoint=str(tmp_path / "b" / "checkpoint-3"))
+        run("b", At(step, interrupt), **settings)
+    _, resumed, again = run("b", checkpoint=str(tmp_path / "b" / f"checkpoint-{step}"), **settings)
     assert cost.num_steps == 6
     assert resumed == undisturbed
 

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from datasets import Dataset
 from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from alum.core.errors import InputError
 from alum.data.files import documents_in
-from alum.data.masking import default_data_collator, fixed_masks, training_collator
+from alum.data.masking import TrainingMasks, default_data_collator, fixed_masks
 from alum.data.packing import pack
 from alum.data.tokenizer import train_wordpiece
 from alum.models.architectures import config_from_scratch
@@ -56,15 +57,20 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     held_back = _first(pack(validation_documents, tokenizer, length, where), arguments.max_eval_samples)
     masked = fixed_masks(held_back, tokenizer, arguments.mlm_probability)
 
-    mask = training_collator(tokenizer, arguments.mlm_probability)
+    masks = TrainingMasks(tokenizer, arguments.mlm_probability, config.seed)
+
+    def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        if "labels" in rows[0]:  # validation rows carry their masks already
+            return dict(default_data_collator(rows))
+        return masks(rows, epoch=int(trainer.state.epoch or 0))
+
     trainer = AlumTrainer(
         model=model,
         args=config,
         train_dataset=sequences,
         eval_dataset=masked,
         processing_class=tokenizer,
-        # Validation rows carry their masks already.
-        data_collator=lambda rows: default_data_collator(rows) if "labels" in rows[0] else mask(rows),
+        data_collator=collate,
         kind=MASKED_LM,
     )
     folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)

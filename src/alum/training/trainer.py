@@ -8,6 +8,7 @@ from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
 from alum.core.errors import InputError
@@ -21,6 +22,7 @@ from alum.tasks.kind import LABEL_INPUTS, TaskKind
 from alum.tasks.kinds import kind_of
 from alum.training.config import AlumConfig
 from alum.training.running_log import RunningLog
+from alum.training.sampling import ResumableLengthGroups
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer
@@ -124,6 +126,13 @@ class AlumMixin(_Trainer):
         """
         in_one_process = self.args.world_size <= 1 and has_length(eval_dataset)
         return SequentialSampler(eval_dataset) if in_one_process else None
+
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        sampler = super()._get_train_sampler(*args, **kwargs)
+        if not isinstance(sampler, LengthGroupedSampler):
+            return sampler
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        return ResumableLengthGroups(sampler, seed, epoch=lambda: int(self.state.epoch or 0))
 
     # -- the batch as the objective sees it -------------------------------------------------------------------------
 

@@ -1,0 +1,85 @@
+"""Ctrl-C at a running command, as a user presses it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tiny_stages import log_lines
+from tiny_texts import write_text
+
+MAX_STEPS = 300
+
+
+def alum(folder, *flags):
+    """Starts ``alum pretrain`` on a text that takes it some seconds."""
+    command = "import sys; from alum.cli.main import main; sys.exit(main())"
+    settings = {
+        "train_file": folder / "text.txt",
+        "output_dir": folder / "run",
+        "max_steps": MAX_STEPS,
+        "vocab_size": 200,
+        "max_seq_length": 16,
+        "per_device_train_batch_size": 8,
+        "save_strategy": "no",
+        "logging_steps": 5,
+        "adv_start_fraction": 0.1,
+    }
+    words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
+    return subprocess.Popen(
+        [sys.executable, "-c", command, "pretrain", *words, "--use_cpu", *flags],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_steps(process, folder, count):
+    while process.poll() is None:
+        file = folder / "run" / "metrics.jsonl"
+        if file.exists() and file.read_text().count("\n") >= count:
+            return
+        try:
+            process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def losses(folder):
+    return {line["step"]: line["loss"] for line in log_lines(folder / "run" / "metrics.jsonl") if "loss" in line}
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_to_the_very_same_model(tmp_path):
+    folders = {name: tmp_path / name for name in ("undisturbed", "interrupted")}
+    for folder in folders.values():
+        folder.mkdir()
+        write_text(folder / "text.txt")
+    undisturbed = alum(folders["undisturbed"])
+    assert undisturbed.wait() == 0, undisturbed.stderr.read()
+
+    folder = folders["interrupted"]
+    process = alum(folder)
+    wait_for_steps(process, folder, 8)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert process.returncode == 130, error
+    stopped = re.search(r"^alum: stopped at step (\d+) of 300; .*--resume_from_checkpoint true\.$", error, re.MULTILINE)
+    assert stopped, error
+    assert 40 <= int(stopped[1]) < MAX_STEPS
+    assert "Traceback" not in error
+    assert (folder / "run" / f"checkpoint-{stopped[1]}").is_dir()
+    assert not (folder / "run" / "model.safetensors").exists()
+
+    resumed = alum(folder, "--resume_from_checkpoint", "true")
+    assert resumed.wait() == 0, resumed.stderr.read()
+    weights = [(folder / "run" / "model.safetensors").read_bytes() for folder in folders.values()]
+    assert weights[0] == weights[1]
+    # The first log after the checkpoint is the mean over fewer steps.
+    first = 5 * (int(stopped[1]) // 5 + 1)
+    resumed, undisturbed = ({s: v for s, v in losses(f).items() if s != first} for f in reversed(folders.values()))
+    assert resumed == undisturbed
