@@ -77,10 +77,15 @@ def _demo(argv: Sequence[str]) -> None:
 def _tasks(argv: Sequence[str]) -> None:
     _parsed("tasks", argv)
     rows = [
-        [task.name, task.kind.name, "/".join(filter(None, (task.hub_id, task.hub_config))), ", ".join(task.metrics)]
+        [
+            task.name,
+            task.kind.name.replace("_", " "),
+            "/".join(filter(None, (task.hub_id, task.hub_config))),
+            ", ".join(task.metrics),
+        ]
         for task in TASKS.values()
     ]
-    show_table("Named tasks", ("task", "kind", "on the hub", "metrics"), rows)
+    show_table("Named tasks", ("task", "kind", "on the hub", "metrics"), rows, num_text_columns=4)
 
 
 def _env(argv: Sequence[str]) -> None:

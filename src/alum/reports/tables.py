@@ -8,12 +8,19 @@ from rich.table import Table
 
 
 def show_table(
-    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], console: Console | None = None
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    console: Console | None = None,
+    num_text_columns: int = 1,
 ) -> None:
-    """Prints a table; the first column is text, the others are numbers to the right."""
+    """Prints a table: columns of text first, then numbers to the right; text that does not fit goes on below."""
     table = Table(title=escape(title), title_justify="left", title_style="bold", header_style="bold")
     for index, name in enumerate(header):
-        table.add_column(escape(name), justify="left" if index == 0 else "right", no_wrap=index > 0)
+        is_text = index < num_text_columns
+        table.add_column(
+            escape(name), justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold", min_width=5
+        )
     for row in rows:
         table.add_row(*map(escape, row))
     (console or Console()).print(table)
