@@ -79,7 +79,7 @@ def _tasks(argv: Sequence[str]) -> None:
     rows = [
         [
             task.name,
-            task.kind.name.replace("_", " "),
+            task.kind.name.removeprefix("sequence_").replace("_", " "),
             "/".join(filter(None, (task.hub_id, task.hub_config))),
             ", ".join(task.metrics),
         ]
