@@ -240,3 +240,25 @@ def test_the_default_adversary_is_stronger_than_noise_of_the_same_length(diverge
     found = worst_case_perturbation(divergence, X, EVERYWHERE, METHODS["alum"], generator=generator())
     noise = [divergence(random_perturbation_like(found.delta, generator(seed))).item() for seed in range(20)]
     assert divergence(found.delta).item() > max(noise)
+
+
+def test_a_gradient_too_small_for_half_precision_keeps_its_direction():
+    # Half precision ends at 6e-8; this objective's gradient is a thousandth of that, but its value is known in fp32.
+    weights = 1e-11 * torch.randn(X.shape, generator=torch.Generator().manual_seed(3))
+
+    class HalfPrecisionBackward(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, delta):
+            return delta.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient.half().float()
+
+    def objective(delta):
+        return (HalfPrecisionBackward.apply(delta) * weights).sum() + 1e-11
+
+    found = worst_case_perturbation(objective, X, MASK, method())
+    expected = torch.nn.functional.normalize(weights, dim=-1)
+    cosine = (torch.nn.functional.normalize(found.delta, dim=-1) * expected).sum(-1)[MASK]
+    assert cosine.min() > 0.99

@@ -85,6 +85,3 @@ def _kept(logits: Tensor, mask: Tensor | None) -> Tensor:
     # Masked before the softmax, not after: an infinite logit at an ignored position would make its zero gradient NaN.
     logits = logits.float()
     return logits if mask is None else logits.masked_fill(~mask.unsqueeze(-1), 0.0)
-
-
-DIVERGENCES: dict[str, Divergence] = {"symmetric_kl": symmetric_kl, "kl": kl, "js": js}

@@ -114,7 +114,7 @@ def alum_loss(
     if not finite:  # the one place that waits for the device
         adversarial_loss = _nothing(batch, found.delta)
     diagnostics = None
-    if num_gain_draws:
+    if num_gain_draws and clean_outputs.numel():
         # Nor does measuring change which dropout masks training draws next.
         with torch.random.fork_rng([embeddings.device] if embeddings.is_cuda else []):
             diagnostics = _diagnose(batch, found, embeddings.detach(), constant_outputs, num_gain_draws, generator)

@@ -73,8 +73,10 @@ def _gradient(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
         value = objective(delta)
     # Autocast chose the precision of each operation in the forward pass; the backward pass must not choose again.
     with torch.autocast(delta.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(value, delta)
-    return gradient
+        # D is of second order in δ and its gradient too small for fp16: a power of two brings it to the order of 1.
+        exponent = -torch.log2(value.detach().abs().clamp_min(2.0**-40)).floor().nan_to_num(0.0, 0.0, 0.0)
+        (gradient,) = torch.autograd.grad(torch.ldexp(value, exponent), delta)
+    return torch.ldexp(gradient, -exponent)
 
 
 def _step(gradient: Tensor, radius: Tensor, method: Method) -> Tensor:

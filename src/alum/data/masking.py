@@ -8,9 +8,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerBase, default_data_collator
-
-__all__ = ["TrainingMasks", "default_data_collator", "fixed_masks"]
+from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerBase
 
 
 class TrainingMasks:

@@ -42,8 +42,8 @@ class HookedBatch:
 
         self._state_at_start = random_state(self.mask.device)
         with self.injection.recording(on_reaching=remember) as recorded:
-            loss, raw = (self.run_clean or self.run_with_loss)()
-        return loss, self.compared(raw), recorded()
+            loss, self.clean_raw = (self.run_clean or self.run_with_loss)()
+        return loss, self.compared(self.clean_raw), recorded()
 
     def outputs(self, delta: Tensor) -> Tensor:
         with self._adversarial(delta):

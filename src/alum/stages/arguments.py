@@ -77,6 +77,11 @@ class FinetuneConfig(StageConfig):
     )
     train_sampling_strategy: str = _instead("train_sampling_strategy", "group_by_length")
 
+    def __post_init__(self) -> None:
+        # TrainingArguments then takes the loss where nothing was said.
+        self.asked_for_best_metric = self.metric_for_best_model is not None
+        super().__post_init__()
+
 
 @dataclass
 class PretrainArguments:
@@ -171,7 +176,7 @@ class EvaluateArguments:
     typing_error_rate: float = field(default=0.05, metadata={"help": "Share of the letters that are mistyped."})
     epsilon: float = field(default=0.03, metadata={"help": "Radius of the attack, relative to the embeddings."})
     num_steps: int = field(default=10, metadata={"help": "Steps of the attack."})
-    seed: int = field(default=0, metadata={"help": "Seed of the typing errors and the attack."})
+    seed: int = field(default=0, metadata={"help": "Seed of the typing errors."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
 
     def __post_init__(self) -> None:

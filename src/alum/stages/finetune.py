@@ -117,7 +117,6 @@ def _choose_best_by(metric: str, config: FinetuneConfig) -> None:
     """The task's own metric chooses the best checkpoint, where nothing else was asked for."""
     if config.early_stopping_patience and not config.load_best_model_at_end:
         raise InputError("early_stopping_patience needs --load_best_model_at_end true, to know what the best is.")
-    # TrainingArguments takes the loss where nothing was said.
-    if config.load_best_model_at_end and config.metric_for_best_model in (None, "loss"):
+    if config.load_best_model_at_end and not config.asked_for_best_metric:
         config.metric_for_best_model = metric
         config.greater_is_better = True

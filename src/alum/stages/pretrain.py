@@ -5,15 +5,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from datasets import Dataset
-from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import (
+    AutoModelForMaskedLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    default_data_collator,
+    set_seed,
+)
 
 from alum.core.errors import InputError
 from alum.data.files import documents_in
-from alum.data.masking import TrainingMasks, default_data_collator, fixed_masks
+from alum.data.masking import TrainingMasks, fixed_masks
 from alum.data.packing import pack
 from alum.data.tokenizer import train_wordpiece
 from alum.models.architectures import config_from_scratch
-from alum.models.loading import load_model, load_tokenizer
+from alum.models.loading import input_length_tokens, load_model, load_tokenizer
 from alum.stages.arguments import PretrainArguments, PretrainConfig
 from alum.stages.run_folder import check_run_folder, open_run_folder, write_json, write_settings
 from alum.stages.training_run import train
@@ -114,6 +120,7 @@ def _tokenizer_and_model(
     else:
         tokenizer = train_wordpiece(documents, arguments.vocab_size, length)
     if name:
+        input_length_tokens(name, length, length, arguments.trust_remote_code)  # raises where the model is shorter
         model = load_model(AutoModelForMaskedLM, name, arguments.trust_remote_code)
     else:
         scratch = config_from_scratch(arguments.architecture, len(tokenizer), length, tokenizer.pad_token_id)
@@ -122,10 +129,6 @@ def _tokenizer_and_model(
         raise InputError(
             f"the tokenizer has {len(tokenizer)} pieces, but the model only {model.config.vocab_size} embeddings: "
             "they do not belong together. Give the model's own tokenizer."
-        )
-    if length > getattr(model.config, "max_position_embeddings", length):
-        raise InputError(
-            f"max_seq_length {length} is longer than the model's {model.config.max_position_embeddings} positions."
         )
     return tokenizer, model
 

@@ -16,7 +16,10 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Wall time of the training alone; FLOPs (None if not counted) as estimated from counted steps."""
+    """Of the training alone, and from the checkpoint on in a resumed run.
+
+    ``train_flops`` is estimated from counted steps; None if none were counted.
+    """
 
     num_steps: int
     train_seconds: float
@@ -44,4 +47,4 @@ def train(trainer: AlumTrainer, config: StageConfig, folder: Path, checkpoint: s
             f"{folder / f'checkpoint-{stop.stopped_at_step}'}. Go on with --resume_from_checkpoint true."
         )
     trainer.save_state()
-    return TrainingCost(trainer.state.global_step, seconds, None if flops is None else flops.total)
+    return TrainingCost(trainer.state.global_step - stop.first_step, seconds, None if flops is None else flops.total)

@@ -66,11 +66,13 @@ class StopCleanly(TrainerCallback):
     """Ctrl-C ends training after the step at hand, with a checkpoint; a second one at once."""
 
     def __init__(self) -> None:
+        self.first_step = 0
         self.stopped_at_step: int | None = None
         self._asked = False
         self._former: Any = None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.first_step = state.global_step
         self._former = signal.signal(signal.SIGINT, self._ask)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

@@ -7,7 +7,7 @@ from transformers import TrainingArguments
 
 from alum.core.curriculum import Curriculum
 from alum.core.errors import InputError
-from alum.core.methods import Method, method_named
+from alum.core.methods import METHODS, Method, method_named
 from alum.models.architecture import parse_layer
 
 
@@ -21,9 +21,7 @@ class AlumConfig(TrainingArguments):
 
     adv_method: str = field(
         default="alum_one_pass",
-        metadata={
-            "help": "Training method: standard, alum, alum_one_pass, alum_paper, alum_released, r3f, r_drop, fgm, pgd."
-        },
+        metadata={"help": f"Training method: {', '.join(METHODS)}."},
     )
     adv_alpha: float | None = _override("Weight of the adversarial term")
     adv_epsilon: float | None = _override("Radius of the perturbation's ball")

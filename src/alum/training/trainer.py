@@ -59,6 +59,19 @@ class AlumMixin(_Trainer):
                     "after which gradients are averaged would leave out the blocks below. Choose the layer 'word' or "
                     "'embeddings', or the method 'alum'."
                 )
+            if self._re_entrant_checkpointing() and self.method.gradient == "own_pass" and self.method.num_steps:
+                raise InputError(
+                    f"re-entrant gradient checkpointing cannot give the gradient that method {self.method.name!r} "
+                    "ascends. Use gradient_checkpointing_kwargs {'use_reentrant': False}, or 'alum_one_pass'."
+                )
+            if (
+                self.method.gradient == "task_backward"
+                and self.accelerator.distributed_type == DistributedType.DEEPSPEED
+            ):
+                raise InputError(
+                    f"DeepSpeed updates the weights in its backward pass, of which method {self.method.name!r} has two "
+                    "in a step. Choose 'alum'."
+                )
             if self.args.n_gpu > 1:
                 raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
         self._running_log = RunningLog(self.method)
@@ -81,26 +94,27 @@ class AlumMixin(_Trainer):
     ) -> Any:
         """The Trainer's loss, in training plus the adversarial term. One-pass methods back-propagate the task loss
         here already; the loss that is returned has the full value and the gradients that are still missing."""
-        if return_outputs or not model.training:
+        if not model.training:
             loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share=None)
             return (loss, outputs) if return_outputs else loss
         method = self.adv_curriculum.at(self.state.global_step / max(self.state.max_steps, 1), self.method)
         share = self._micro_batch_share(inputs, num_items_in_batch)
         if method.alpha == 0:
-            loss, _ = self._task_loss(model, inputs, num_items_in_batch, share)
+            loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share)
             if self.method.alpha > 0:
                 zero = torch.zeros_like(loss.detach())
                 self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), method, num_items_in_batch)
-            return loss
+            return (loss, outputs) if return_outputs else loss
+        batch = self._batch(model, inputs, num_items_in_batch, share, method)
         result = alum_loss(
-            self._batch(model, inputs, num_items_in_batch, share, method),
+            batch,
             method,
             generator=self._noise_of_this_step(),
             backward=lambda loss: self._backward(loss, num_items_in_batch),
             num_gain_draws=self.args.adv_gain_draws if self._logs_this_step() else 0,
         )
         self._log_result(result, method, num_items_in_batch)
-        return result.loss
+        return (result.loss, batch.clean_raw) if return_outputs else result.loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and "learning_rate" in logs:
@@ -212,7 +226,10 @@ class AlumMixin(_Trainer):
             num_items = None
         with self._head(rows):
             loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items)
-        return (loss if share is None else loss * share), outputs
+        if share is not None:
+            # A micro-batch without items has no mean: NaN · 0 would still be NaN.
+            loss = torch.where(torch.as_tensor(share > 0, device=loss.device), loss * share, loss.nan_to_num() * 0.0)
+        return loss, outputs
 
     def _micro_batch_share(self, inputs: Inputs, num_items: Any) -> Tensor | float | None:
         """This micro-batch's items over all of the step's; None where a plain mean is right."""
@@ -229,17 +246,20 @@ class AlumMixin(_Trainer):
         if self.kind is None or self.kind.predicted_rows is None or "labels" not in inputs:
             return None
         own_loss = self.compute_loss_func is not None or self.label_smoother is not None
+        own_loss = own_loss or getattr(super().compute_loss, "__func__", None) is not Trainer.compute_loss
         if own_loss or self._wants_all_logits:
-            return None
+            return None  # they take logits and labels of every position
         return self.kind.predicted_rows(inputs["labels"])[0]
 
     def _head(self, rows: Tensor | None) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if rows is None else head_sees_only(self.model, rows)
 
     def _backward(self, loss: Tensor, num_items: Any) -> None:
-        loss = loss * self._loss_share(num_items)
-        kwargs = {"scale_wrt_gas": False} if self.accelerator.distributed_type == DistributedType.DEEPSPEED else {}
-        self.accelerator.backward(loss, **kwargs)
+        self.accelerator.backward(loss * self._loss_share(num_items))
+
+    def _re_entrant_checkpointing(self) -> bool:
+        kwargs = self.args.gradient_checkpointing_kwargs
+        return bool(self.args.gradient_checkpointing and isinstance(kwargs, dict) and kwargs.get("use_reentrant"))
 
     def _loss_share(self, num_items: Any) -> float:
         """What training_step will still multiply the loss with: 1 where it is scaled by the number of items already."""
