@@ -166,3 +166,23 @@ def test_nothing_is_left_in_the_model_by_a_pass_that_fails(layer):
         raise RuntimeError("stop")
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     torch.testing.assert_close(model(**batch).logits, clean, rtol=0, atol=0)
+
+
+def test_a_forward_that_was_replaced_on_a_skipped_block_is_there_again_afterwards():
+    model = classifier("bert", dropout=0.0)
+    lower = model.bert.encoder.layer[0]
+    original, calls = lower.forward, []
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return original(*args, **kwargs)
+
+    lower.forward = counted
+    injection = Injection(model, 1)
+    with injection.recording() as recorded:
+        model(**token_batch())
+    with injection.adding(torch.zeros_like(recorded())):
+        model(**token_batch())
+    assert len(calls) == 1
+    model(**token_batch())
+    assert len(calls) == 2

@@ -379,3 +379,67 @@ def test_a_head_of_no_kind_is_refused_with_an_adversary_only(tmp_path):
 def test_keeping_special_tokens_needs_to_know_them(tmp_path):
     with pytest.raises(InputError, match="processing_class"):
         trained(classifier(), config(tmp_path, adv_special_tokens="keep"), labelled_sentences())
+
+
+# -- subclasses and corner cases ---------------------------------------------------------------------------------------
+
+
+class AsksForOutputs(AlumTrainer):
+    def compute_loss(self, model, inputs, return_outputs=False, **kwargs):
+        loss, self.seen = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        return (loss, self.seen) if return_outputs else loss
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+def test_a_subclass_that_asks_for_outputs_trains_with_the_adversary(tmp_path, name):
+    asks, plain = (
+        trained(classifier(num_labels=2), config(tmp_path, adv_method=name), labelled_sentences(), trainer_class)
+        for trainer_class in (AsksForOutputs, AlumTrainer)
+    )
+    assert asks.seen["logits"].shape == (8, 2)
+    assert logged(asks, "adversarial_loss") == logged(plain, "adversarial_loss") != []
+    torch.testing.assert_close(weights(asks), weights(plain), rtol=0, atol=0)
+
+
+class ShiftsItself(Trainer):
+    """A causal loss written out: the word at t + 1 from the logits at t."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, **kwargs):
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        loss = torch.nn.functional.cross_entropy(outputs["logits"][:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        return (loss, outputs) if return_outputs else loss
+
+
+class AlumShiftsItself(AlumMixin, ShiftsItself):
+    pass
+
+
+def test_a_subclass_with_its_own_loss_gets_every_position(tmp_path):
+    rows = [{**row, "labels": row["input_ids"]} for row in sentences()]
+    losses = [
+        logged(trained(language_model("llama"), arguments(tmp_path), rows, trainer_class), "loss")
+        for trainer_class, arguments in ((ShiftsItself, plain_config), (AlumShiftsItself, standard_config))
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+def standard_config(folder):
+    return config(folder, adv_method="standard")
+
+
+@pytest.mark.parametrize("name", ["standard", "alum", "alum_one_pass"])
+def test_a_micro_batch_without_labels_counts_for_nothing(tmp_path, name):
+    rows = masked_sentences(2)
+    rows[1]["labels"] = torch.full_like(rows[1]["labels"], -100)
+    settings = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2, "max_steps": 2}
+    trainer = trained(language_model(), config(tmp_path, adv_method=name, **settings), rows)
+    for key in ("loss", "task_loss", "grad_norm"):
+        assert torch.tensor(logged(trainer, key)).isfinite().all()
+    assert all(value.isfinite().all() for value in weights(trainer).values())
+
+
+def test_re_entrant_checkpointing_is_refused_where_it_cannot_work(tmp_path):
+    settings = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": True}}
+    with pytest.raises(InputError, match="re-entrant"):
+        AlumTrainer(classifier(num_labels=2), config(tmp_path, adv_method="alum", **settings))
