@@ -53,10 +53,10 @@ ROWS = (
     Row("sick", "sick", "accuracy", max_steps=80),
     Row("anli", "snli", "accuracy", 60, train_file="../snli_sample/train.jsonl", validation_file="dev_r1.jsonl"),
     Row("cad_imdb_original", "imdb", "accuracy", max_steps=40, max_seq_length=96),
-    Row("squad_sample", "squad", "f1", max_steps=80, max_seq_length=160, batch_size=8, max_eval_samples=120),
-    Row("codah", "codah", "accuracy", max_steps=40, max_seq_length=48, batch_size=8, max_eval_samples=200),
-    Row("copa_sample", "copa", "accuracy", max_steps=40, max_seq_length=48),
-    Row("wnut_17", "wnut_17", "f1", max_steps=120, max_eval_samples=1009, learning_rate=3e-4),
+    Row("squad_sample", "squad", "f1", max_steps=60, max_seq_length=160, batch_size=8, max_eval_samples=80),
+    Row("codah", "codah", "accuracy", max_steps=30, max_seq_length=40, batch_size=8, max_eval_samples=150),
+    Row("copa_sample", "copa", "accuracy", max_steps=30, max_seq_length=40),
+    Row("wnut_17", "wnut_17", "f1", max_steps=100, max_eval_samples=1009, learning_rate=3e-4),
 )
 
 
