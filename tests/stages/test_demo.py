@@ -1,0 +1,66 @@
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tiny_stages import record
+
+CHANCE = 1 / 4  # four packages are told apart
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """What ``alum demo --fast`` prints, and its results."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = "import sys; from alum.cli.main import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "demo", "--fast"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, record(folder / "demo-run" / "results.json")
+
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def test_the_results_have_all_parts(demo):
+    _, results = demo
+    assert {"pretrain", "continual", "finetune", "evaluate", "total_seconds", "environment"} <= set(results)
+    assert set(results["finetune"]) == set(results["evaluate"]) == {"standard", "alum_one_pass"}
+    for measured in results["evaluate"].values():
+        assert set(measured["metrics"]) == {"clean", "typing", "pgd", "gain"}
+
+
+def test_both_losses_fall(demo):
+    _, results = demo
+    for stage in ("pretrain", "continual"):
+        assert results[stage]["validation_loss"] < results[stage]["validation_loss_before"]
+    # The second goes on with the model of the first, on other text.
+    assert results["continual"]["validation_loss_before"] < results["pretrain"]["validation_loss_before"] - 1
+
+
+def test_the_classifiers_have_learnt(demo):
+    _, results = demo
+    for measured in results["evaluate"].values():
+        assert measured["metrics"]["clean"]["accuracy"] > CHANCE + 0.1
+
+
+def test_the_gain_tells_adversaries_from_noise(demo):
+    _, results = demo
+    gain = results["evaluate"]["standard"]["metrics"]["gain"]
+    assert gain["alum"] >= 50
+    assert gain["alum_one_pass"] >= 50
+    assert gain["alum_released"] < 2
+
+
+def test_the_time_is_printed(demo):
+    shown, results = demo
+    printed = re.search(r"(\d+) seconds in all", shown)
+    assert printed
+    assert int(printed[1]) == round(results["total_seconds"])
