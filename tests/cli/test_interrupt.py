@@ -1,6 +1,5 @@
 """Ctrl-C at a running command, as a user presses it."""
 
-import os
 import re
 import signal
 import subprocess
@@ -34,7 +33,6 @@ def alum(folder, *flags):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 

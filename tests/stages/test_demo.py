@@ -1,4 +1,3 @@
-import os
 import re
 import subprocess
 import sys
@@ -20,7 +19,6 @@ def demo(tmp_path_factory):
         cwd=folder,
         capture_output=True,
         text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, record(folder / "demo-run" / "results.json")
