@@ -133,6 +133,7 @@ def main() -> None:
                 "gain": gain_of(runs / f"{row.folder}-alum_one_pass"),
             }
         )
+    (ROOT / "docs" / "studies").mkdir(parents=True, exist_ok=True)
     record = {"date": str(date.today()), "rows": table, "environment": environment()}
     write_json(ROOT / "docs" / "studies" / "tasks.json", record)
     (ROOT / "docs" / "studies" / "tasks.md").write_text(page(record), encoding="utf-8")
