@@ -153,7 +153,8 @@ def page(record: dict[str, Any]) -> str:
         "",
         f"`make study-tasks`, {record['date']}; {versions['processors']} processors ({versions['platform']}), "
         f"torch {versions['torch']}, transformers {versions['transformers']}, alum {versions['alum']}; "
-        f"{seconds / 60:.0f} minutes of training. Gain: of one-pass ALUM at the last logged step.",
+        f"{seconds / 60:.0f} minutes of training. Gain: of one-pass ALUM at the last logged step. "
+        "Seconds are wall time on a shared machine.",
         "",
         "| data | task | metric | steps | standard | alum_one_pass | gain | seconds, standard | seconds, one-pass |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|",
