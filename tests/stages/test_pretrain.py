@@ -107,7 +107,7 @@ def checkpoint(pretrained):
 
 
 def test_continuing_starts_where_the_checkpoint_ended(pretrained, checkpoint, text, tmp_path):
-    result = run(text, tmp_path / "run", checkpoint, max_steps=10)
+    result = run(text, tmp_path / "run", checkpoint, max_steps=30)
     assert result.validation_loss_before == pytest.approx(pretrained.validation_loss, rel=1e-5)
     assert result.validation_loss < result.validation_loss_before
 
@@ -134,9 +134,7 @@ def test_too_few_documents_to_hold_one_back(tmp_path):
 
 
 def test_sequences_longer_than_the_model(checkpoint, text, tmp_path):
-    refused(
-        r"max_seq_length 32 is longer than the model's 16 positions", text, tmp_path, **checkpoint, max_seq_length=32
-    )
+    refused(r"max_seq_length 32 .* 16 positions", text, tmp_path, **checkpoint, max_seq_length=32)
 
 
 def test_a_tokenizer_of_another_model(text, tmp_path):
