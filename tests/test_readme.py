@@ -74,3 +74,11 @@ def test_the_loop_snippet_fills_the_gradients():
     exec(snippet, names)
     assert names["result"].loss.isfinite()
     assert not torch.equal(model.classifier.weight, before)
+
+
+def test_what_it_points_to_exists():
+    root = Path(__file__).parent.parent
+    paths = re.findall(r"\]\(((?!http)[^)#]+)\)", README) + re.findall(r"`((?:src|examples|docs)/[\w./]*)`", README)
+    assert len(paths) >= 4
+    for path in paths:
+        assert (root / path).exists(), path
