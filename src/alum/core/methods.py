@@ -84,7 +84,7 @@ METHODS: dict[str, Method] = {row.name: row for row in (
     Method("standard", "maximum likelihood, no adversary", alpha=0.0, num_steps=0),
     Method("alum", "Liu et al. 2020, arXiv:2004.08994, Algorithm 1",
            "normalised step of the length of the radius, relative L2 ball per token, shared dropout masks",
-           init_std=1e-3),
+           init_std=5e-4),
     Method("alum_one_pass", "this project; the objective of arXiv:2004.08994 with the direction of Miyato et al. 2017",
            "δ ascends the task loss with the gradient of its own backward pass; clean side constant in D",
            ascent="task_loss", gradient="task_backward"),
