@@ -4,6 +4,7 @@ Every divergence takes two tensors of logits ``[..., classes]`` and returns ``[.
 logits have: half-precision softmax loses the small differences that an adversary starts from.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +57,7 @@ def kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor
 def js(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
     """Jensen-Shannon divergence, the mean KL of p and q to their mixture; at most log 2."""
     log_p, log_q = _log_probs(logits_p, mask), _log_probs(logits_q, mask)
-    log_mixture = torch.logaddexp(log_p, log_q) - torch.log(torch.tensor(2.0))
+    log_mixture = torch.logaddexp(log_p, log_q) - math.log(2)
     return 0.5 * (log_p.exp() * (log_p - log_mixture) + log_q.exp() * (log_q - log_mixture)).sum(-1)
 
 

@@ -97,6 +97,11 @@ def logits_of(outputs: Any) -> Tensor:
     return logits
 
 
+def all_logits(outputs: Any, inputs: Inputs) -> Tensor:
+    """`TaskKind.compared` where each example has one row of logits, ``[batch, classes]``."""
+    return logits_of(outputs)
+
+
 def first_output(outputs: Outputs) -> np.ndarray:
     """The logits where a model gathers more than them (encoder-decoders do)."""
     return outputs[0] if isinstance(outputs, tuple) else outputs

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from datasets import Dataset
 from sklearn.metrics import accuracy_score
-from torch import Tensor
 from transformers import AutoModelForMultipleChoice, DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.data.table import Table
-from alum.tasks.kind import Inputs, Layout, Outputs, TaskKind, first_output, logits_of
+from alum.tasks.kind import Layout, Outputs, TaskKind, all_logits, first_output
 
 _LABELS = ("labels", "label")
 
@@ -133,14 +132,10 @@ def _labels(table: Table, layout: Layout, count: int) -> list[int]:
     return labels
 
 
-def _compared(outputs: Any, inputs: Inputs) -> Tensor:
-    return logits_of(outputs)
-
-
 MULTIPLE_CHOICE = TaskKind(
     name="multiple_choice",
     auto_class=AutoModelForMultipleChoice,
-    compared=_compared,
+    compared=all_logits,
     distance=symmetric_kl,
     supervision=MultipleChoiceSupervision(),
 )

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 from scipy.stats import pearsonr, spearmanr
-from torch import Tensor
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import squared_error
 from alum.data.table import Table
-from alum.tasks.kind import Inputs, Layout, Outputs, TaskKind, first_output, logits_of
+from alum.tasks.kind import Layout, Outputs, TaskKind, all_logits, first_output
 from alum.tasks.sequence_classification import encode_texts
 
 
@@ -60,14 +59,10 @@ def _numbers(table: Table, layout: Layout) -> list[float]:
     return numbers
 
 
-def _compared(outputs: Any, inputs: Inputs) -> Tensor:
-    return logits_of(outputs)
-
-
 REGRESSION = TaskKind(
     name="regression",
     auto_class=AutoModelForSequenceClassification,
-    compared=_compared,
+    compared=all_logits,
     distance=squared_error,
     supervision=RegressionSupervision(),
 )

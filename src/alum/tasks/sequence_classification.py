@@ -5,13 +5,12 @@ from typing import Any
 
 from datasets import Dataset
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
-from torch import Tensor
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
 from alum.core.errors import InputError
 from alum.data.table import Table
-from alum.tasks.kind import Inputs, Layout, Outputs, TaskKind, first_output, logits_of
+from alum.tasks.kind import Layout, Outputs, TaskKind, all_logits, first_output
 from alum.tasks.labels import classes, label_ids, names_in
 
 
@@ -67,14 +66,10 @@ def encode_texts(
     return dict(tokenizer(*texts, truncation=True, max_length=max_length_tokens))
 
 
-def _compared(outputs: Any, inputs: Inputs) -> Tensor:
-    return logits_of(outputs)
-
-
 SEQUENCE_CLASSIFICATION = TaskKind(
     name="sequence_classification",
     auto_class=AutoModelForSequenceClassification,
-    compared=_compared,
+    compared=all_logits,
     distance=symmetric_kl,
     supervision=ClassificationSupervision(),
 )
@@ -83,6 +78,6 @@ SEQUENCE_CLASSIFICATION = TaskKind(
 MULTI_LABEL_CLASSIFICATION = TaskKind(
     name="multi_label_classification",
     auto_class=AutoModelForSequenceClassification,
-    compared=_compared,
+    compared=all_logits,
     distance=bernoulli_symmetric_kl,
 )
