@@ -4,7 +4,7 @@
 
 PYTHON ?= $(shell for python in python3.11 python3; do $$python --version >/dev/null 2>&1 && echo $$python && break; done)
 TORCH_INDEX ?=
-EXTRAS ?= dev,peft
+EXTRAS ?= dev,peft,plots
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
