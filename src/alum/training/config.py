@@ -40,8 +40,18 @@ class AlumConfig(TrainingArguments):
     adv_special_tokens: Literal["perturb", "keep"] = field(
         default="perturb", metadata={"help": "Whether [CLS], [SEP] and the like are perturbed."}
     )
-    adv_start_fraction: float = field(
-        default=0.0, metadata={"help": "Share of training that is standard before the adversary enters."}
+    adv_fraction: float = field(
+        default=1.0, metadata={"help": "Share of each batch's rows that are attacked; the others train as standard."}
+    )
+    adv_every_steps: int = field(
+        default=1, metadata={"help": "Attack at every n-th step only; the others are standard steps."}
+    )
+    adv_start_fraction: float | None = field(
+        default=None,
+        metadata={
+            "help": "Share of training that is standard before the adversary enters "
+            "(default: 0, and 0.5 when pre-training from scratch)."
+        },
     )
     adv_alpha_ramp_fraction: float = field(
         default=0.0, metadata={"help": "Share of training over which alpha then grows from 0."}
@@ -58,6 +68,10 @@ class AlumConfig(TrainingArguments):
         super().__post_init__()  # type: ignore[no-untyped-call]
         self.method()
         self.curriculum()
+        if not 0 < self.adv_fraction <= 1:
+            raise InputError(f"adv_fraction must lie in (0, 1], not {self.adv_fraction}.")
+        if self.adv_every_steps < 1:
+            raise InputError(f"adv_every_steps must be 1 or more, not {self.adv_every_steps}.")
         if self.adv_gain_draws < 0:
             raise InputError(f"adv_gain_draws must be 0 or more, not {self.adv_gain_draws}.")
 
@@ -81,7 +95,7 @@ class AlumConfig(TrainingArguments):
 
     def curriculum(self) -> Curriculum:
         return Curriculum(
-            start_fraction=self.adv_start_fraction,
+            start_fraction=self.adv_start_fraction or 0.0,
             alpha_ramp_fraction=self.adv_alpha_ramp_fraction,
             epsilon_ramp_fraction=self.adv_epsilon_ramp_fraction,
         )

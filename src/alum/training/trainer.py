@@ -1,13 +1,14 @@
 """`AlumTrainer`, and the same behaviour as a mix-in for any other subclass of the Hugging Face Trainer."""
 
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
@@ -20,6 +21,7 @@ from alum.models.injection import Injection
 from alum.models.predicted_positions import head_sees_only
 from alum.tasks.kind import LABEL_INPUTS, TaskKind
 from alum.tasks.kinds import kind_of
+from alum.training.clock import StepClock, StepTimes
 from alum.training.config import AlumConfig
 from alum.training.running_log import RunningLog
 from alum.training.sampling import ResumableLengthGroups
@@ -74,7 +76,11 @@ class AlumMixin(_Trainer):
                 )
             if self.args.n_gpu > 1:
                 raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
+            if self.args.adv_fraction < 1:
+                self._check_parts_of_batches()
         self._running_log = RunningLog(self.method)
+        self._clock = StepClock(self.args.device)
+        self.add_callback(_ClockedOptimizer(self._clock))
         self._noise = torch.Generator(self.args.device)
         self._noise_step = -1
         # Items are counted for every model with labels; whether the model itself takes the count is another matter.
@@ -97,28 +103,53 @@ class AlumMixin(_Trainer):
         if not model.training:
             loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share=None)
             return (loss, outputs) if return_outputs else loss
-        method = self.adv_curriculum.at(self.state.global_step / max(self.state.max_steps, 1), self.method)
-        share = self._micro_batch_share(inputs, num_items_in_batch)
-        if method.alpha == 0:
-            loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share)
-            if self.method.alpha > 0:
-                zero = torch.zeros_like(loss.detach())
-                self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), method, num_items_in_batch)
-            return (loss, outputs) if return_outputs else loss
-        batch = self._batch(model, inputs, num_items_in_batch, share, method)
-        result = alum_loss(
-            batch,
-            method,
-            generator=self._noise_of_this_step(),
-            backward=lambda loss: self._backward(loss, num_items_in_batch),
-            num_gain_draws=self.args.adv_gain_draws if self._logs_this_step() else 0,
-        )
+        with self._clock.part("clean"):
+            method = self._method_now()
+            share = self._micro_batch_share(inputs, num_items_in_batch)
+            if method.alpha == 0:
+                loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share)
+                if self.method.alpha > 0:
+                    zero = torch.zeros_like(loss.detach())
+                    self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), method, num_items_in_batch)
+                return (loss, outputs) if return_outputs else loss
+            attacked, spared = self._parts(inputs, share)
+            spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
+        batch = self._batch(model, attacked, num_items_in_batch, share, method)
+        with self._clock.part("adversary"):
+            result = alum_loss(
+                batch,
+                method,
+                generator=self._noise_of_this_step(),
+                backward=lambda loss: self._backward(loss, num_items_in_batch),
+                num_gain_draws=self.args.adv_gain_draws if self._logs_this_step() else 0,
+            )
+        if spared_loss is not None:
+            loss, task_loss = result.loss + spared_loss, result.task_loss + spared_loss
+            result = dataclasses.replace(result, loss=loss, task_loss=task_loss)
         self._log_result(result, method, num_items_in_batch)
         return (result.loss, batch.clean_raw) if return_outputs else result.loss
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        self._clock.start_step(measured=self._logs_step(self.state.global_step + 1))
+        with self._clock.part("data"):
+            return super().get_batch_samples(*args, **kwargs)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        with self._clock.part("backward"):  # what compute_loss does inside counts for itself
+            return super().training_step(*args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        with self._clock.part("evaluation"):
+            return super().evaluate(*args, **kwargs)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        with self._clock.part("checkpoint"):
+            super()._save_checkpoint(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and "learning_rate" in logs:
             logs.update(self._running_log.flush(self.state.global_step, self.accelerator.gather))
+            logs.update(self._time_logs(self._clock.take()))
         super().log(logs, start_time)
 
     def prediction_step(
@@ -150,11 +181,17 @@ class AlumMixin(_Trainer):
 
     # -- the batch as the objective sees it -------------------------------------------------------------------------
 
+    def _method_now(self) -> Method:
+        step = self.state.global_step
+        if (step + 1) % self.args.adv_every_steps:
+            return dataclasses.replace(self.method, alpha=0.0)
+        return self.adv_curriculum.at(step / max(self.state.max_steps, 1), self.method)
+
     def _batch(
-        self, model: nn.Module, inputs: Inputs, num_items: Any, share: Tensor | float | None, method: Method
+        self, model: nn.Module, part: "_Part", num_items: Any, share: Tensor | float | None, method: Method
     ) -> HookedBatch:
         assert self.kind is not None
-        kind = self.kind
+        kind, inputs = self.kind, part.inputs
         one_pass = method.gradient == "task_backward"
         unlabelled = {key: value for key, value in inputs.items() if key not in LABEL_INPUTS}
         rows = self._predicted_rows(inputs)
@@ -171,11 +208,12 @@ class AlumMixin(_Trainer):
                 return wrapped()(**unlabelled)
 
         def run_with_loss() -> tuple[Tensor, Any]:
-            return self._task_loss(wrapped(), inputs, num_items, share)
+            return self._task_loss(wrapped(), inputs, num_items, part.share)
 
         def run_clean() -> tuple[Tensor, Any]:
-            with self.accelerator.no_sync(model) if one_pass else contextlib.nullcontext():
-                return self._task_loss(model, inputs, num_items, share)
+            synchronized = self.accelerator.no_sync(model) if one_pass else contextlib.nullcontext()
+            with self._clock.part("clean"), synchronized:
+                return self._task_loss(model, inputs, num_items, part.share)
 
         return HookedBatch(
             model=self.model,
@@ -200,6 +238,53 @@ class AlumMixin(_Trainer):
         kept = [i for i in tokenizer.all_special_ids if i != tokenizer.mask_token_id]
         special = torch.isin(inputs["input_ids"], torch.tensor(kept, device=mask.device))
         return mask & ~special.flatten(0, -2)
+
+    # -- an adversary for a part of the batch -----------------------------------------------------------------------
+
+    def _check_parts_of_batches(self) -> None:
+        if self.compute_loss_func is not None:
+            raise InputError(
+                "adv_fraction below 1 needs the model's own loss: a compute_loss_func does not say how the losses of "
+                "two parts of a batch add up. Leave it at 1."
+            )
+        if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
+            raise InputError("DeepSpeed allows one backward pass in a step, adv_fraction below 1 takes two. Leave it.")
+
+    def _parts(self, inputs: Inputs, share: Tensor | float | None) -> tuple["_Part", "_Part | None"]:
+        """The rows that are attacked, drawn anew for each step, and the others; None where all are attacked.
+
+        Two passes over parts cost what one over the whole does, and dropout masks can be shared within a part.
+        """
+        num_rows = next(len(inputs[name]) for name in ("input_ids", *inputs) if name in inputs)
+        num_attacked = max(round(self.args.adv_fraction * num_rows), 1)
+        if num_attacked >= num_rows:
+            return _Part(inputs, share), None
+        generator = self._noise_of_this_step()
+        order = torch.randperm(num_rows, generator=generator, device=generator.device)
+        parts = []
+        for rows in (order[:num_attacked].sort().values, order[num_attacked:].sort().values):
+            of_rows = {
+                name: value[rows] if isinstance(value, Tensor) and value.shape[:1] == (num_rows,) else value
+                for name, value in inputs.items()
+            }
+            of_items = self._num_items(of_rows) / self._num_items(inputs).clamp_min(1)
+            parts.append(_Part(of_rows, of_items if share is None else share * of_items))
+        return parts[0], parts[1]
+
+    def _spared_loss(self, model: nn.Module, part: "_Part", num_items: Any) -> Tensor:
+        with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
+            loss, _ = self._task_loss(model, part.inputs, num_items, part.share)
+            self._backward(loss, num_items)
+        return loss.detach()
+
+    def _num_items(self, inputs: Inputs) -> Tensor:
+        """What the mean of the task loss is over: labels that are not left out, else rows."""
+        labels = inputs.get("labels")
+        if labels is None or labels.dim() == 0:
+            labels = next(value for value in inputs.values() if isinstance(value, Tensor))[..., 0]
+        elif self._loss_shifts_labels:
+            labels = labels[..., 1:]
+        return labels.ne(-100).sum()
 
     # -- the task loss ----------------------------------------------------------------------------------------------
 
@@ -255,7 +340,8 @@ class AlumMixin(_Trainer):
         return contextlib.nullcontext() if rows is None else head_sees_only(self.model, rows)
 
     def _backward(self, loss: Tensor, num_items: Any) -> None:
-        self.accelerator.backward(loss * self._loss_share(num_items))
+        with self._clock.part("clean"):
+            self.accelerator.backward(loss * self._loss_share(num_items))
 
     def _re_entrant_checkpointing(self) -> bool:
         kwargs = self.args.gradient_checkpointing_kwargs
@@ -280,13 +366,18 @@ class AlumMixin(_Trainer):
         return self._noise
 
     def _logs_this_step(self) -> bool:
-        step = self.state.global_step + 1
-        if not self.accelerator.sync_gradients or self.args.logging_strategy == IntervalStrategy.NO:
+        return self.accelerator.sync_gradients and self._logs_step(self.state.global_step + 1)
+
+    def _logs_step(self, step: int) -> bool:
+        if self.args.logging_strategy == IntervalStrategy.NO:
             return False
         if self.args.logging_strategy == IntervalStrategy.EPOCH:
             steps_per_epoch = max(self.state.max_steps // max(self.state.num_train_epochs, 1), 1)
             return step % steps_per_epoch == 0
         return step % self.state.logging_steps == 0 or (step == 1 and self.args.logging_first_step)
+
+    def _time_logs(self, times: StepTimes) -> dict[str, float]:
+        return {f"time_share_{part}": share for part, share in times.shares().items()}
 
     def _log_result(self, result: AlumResult, method: Method, num_items: Any) -> None:
         self._running_log.add(result, method, self._loss_share(num_items), self.state.global_step)
@@ -300,6 +391,28 @@ class AlumMixin(_Trainer):
             if self.method.alpha > 0:
                 raise
             return None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """Rows of a micro-batch, and what their mean loss counts for in the step's; None where a plain mean is right."""
+
+    inputs: Inputs
+    share: Tensor | float | None
+
+
+class _ClockedOptimizer(TrainerCallback):
+    def __init__(self, clock: StepClock) -> None:
+        self._clock = clock
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        self._clock.take()  # what went before belongs to no step
+
+    def on_pre_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        self._clock.enter("optimizer")
+
+    def on_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        self._clock.leave()
 
 
 class AlumTrainer(AlumMixin, Trainer):

@@ -1,0 +1,86 @@
+"""Where the time of training goes."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+REST = "other"
+NOT_TRAINING = ("evaluation", "checkpoint")
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds by part: of all steps as the program saw them, and of those steps in which it waited for the device."""
+
+    seen: dict[str, float]
+    measured: dict[str, float]
+
+    @property
+    def training_seconds(self) -> float:
+        """Without evaluation and checkpoints."""
+        return sum(seconds for part, seconds in self.seen.items() if part not in NOT_TRAINING)
+
+    def shares(self) -> dict[str, float]:
+        """Of each part in the measured steps."""
+        total = sum(self.measured.values())
+        return {part: seconds / total for part, seconds in self.measured.items()} if total > 0 else {}
+
+
+class StepClock:
+    """Wall time by part of a training step; parts that are nested are not counted twice.
+
+    Accelerators run behind the program that drives them. There only the steps announced as ``measured`` are, and in
+    them each part waits for the device; on the CPU every step is.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._waits = device.type not in ("cpu", "meta")
+        self._measured = not self._waits
+        self._running = [REST]
+        self._seen_seconds: defaultdict[str, float] = defaultdict(float)
+        self._measured_seconds: defaultdict[str, float] = defaultdict(float)
+        self._since = time.perf_counter()
+
+    def start_step(self, measured: bool) -> None:
+        """Says whether the coming step is measured, where not all are."""
+        if self._waits:
+            self._tick()
+            self._measured = measured
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What runs inside is time of ``name``."""
+        self.enter(name)
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def enter(self, name: str) -> None:
+        self._tick()
+        self._running.append(name)
+
+    def leave(self) -> None:
+        self._tick()
+        self._running.pop()
+
+    def take(self) -> StepTimes:
+        """The times since the last call."""
+        self._tick()
+        times = StepTimes(dict(self._seen_seconds), dict(self._measured_seconds))
+        self._seen_seconds.clear()
+        self._measured_seconds.clear()
+        return times
+
+    def _tick(self) -> None:
+        if self._waits and self._measured:
+            torch.accelerator.synchronize()
+        now = time.perf_counter()
+        self._seen_seconds[self._running[-1]] += now - self._since
+        if self._measured:
+            self._measured_seconds[self._running[-1]] += now - self._since
+        self._since = now
