@@ -21,6 +21,7 @@ from alum.models.injection import Injection
 from alum.models.predicted_positions import head_sees_only
 from alum.tasks.kind import LABEL_INPUTS, TaskKind
 from alum.tasks.kinds import kind_of
+from alum.training.checkpoints import AtomicCheckpoints
 from alum.training.clock import StepClock, StepTimes
 from alum.training.config import AlumConfig
 from alum.training.running_log import RunningLog
@@ -114,7 +115,7 @@ class AlumMixin(_Trainer):
                 return (loss, outputs) if return_outputs else loss
             attacked, spared = self._parts(inputs, share)
             spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
-        batch = self._batch(model, attacked, num_items_in_batch, share, method)
+        batch = self._batch(model, attacked, num_items_in_batch, method)
         with self._clock.part("adversary"):
             result = alum_loss(
                 batch,
@@ -187,9 +188,7 @@ class AlumMixin(_Trainer):
             return dataclasses.replace(self.method, alpha=0.0)
         return self.adv_curriculum.at(step / max(self.state.max_steps, 1), self.method)
 
-    def _batch(
-        self, model: nn.Module, part: "_Part", num_items: Any, share: Tensor | float | None, method: Method
-    ) -> HookedBatch:
+    def _batch(self, model: nn.Module, part: "_Part", num_items: Any, method: Method) -> HookedBatch:
         assert self.kind is not None
         kind, inputs = self.kind, part.inputs
         one_pass = method.gradient == "task_backward"
@@ -208,7 +207,7 @@ class AlumMixin(_Trainer):
                 return wrapped()(**unlabelled)
 
         def run_with_loss() -> tuple[Tensor, Any]:
-            return self._task_loss(wrapped(), inputs, num_items, part.share)
+            return self._task_loss(wrapped(), inputs, num_items, part.adversarial_share)
 
         def run_clean() -> tuple[Tensor, Any]:
             synchronized = self.accelerator.no_sync(model) if one_pass else contextlib.nullcontext()
@@ -225,7 +224,7 @@ class AlumMixin(_Trainer):
             compared=lambda outputs: kind.compared(outputs, inputs),
             distance=kind.distance,
             dropout=method.dropout,
-            scale=1.0 if share is None else share,
+            scale=1.0 if part.adversarial_share is None else part.adversarial_share,
         )
 
     def _perturbable(self, inputs: Inputs) -> Tensor:
@@ -258,7 +257,7 @@ class AlumMixin(_Trainer):
         num_rows = next(len(inputs[name]) for name in ("input_ids", *inputs) if name in inputs)
         num_attacked = max(round(self.args.adv_fraction * num_rows), 1)
         if num_attacked >= num_rows:
-            return _Part(inputs, share), None
+            return _Part(inputs, share, share), None
         generator = self._noise_of_this_step()
         order = torch.randperm(num_rows, generator=generator, device=generator.device)
         parts = []
@@ -268,7 +267,8 @@ class AlumMixin(_Trainer):
                 for name, value in inputs.items()
             }
             of_items = self._num_items(of_rows) / self._num_items(inputs).clamp_min(1)
-            parts.append(_Part(of_rows, of_items if share is None else share * of_items))
+            of_batch = 1.0 if share is None else share
+            parts.append(_Part(of_rows, of_batch * of_items, of_batch))
         return parts[0], parts[1]
 
     def _spared_loss(self, model: nn.Module, part: "_Part", num_items: Any) -> Tensor:
@@ -395,10 +395,14 @@ class AlumMixin(_Trainer):
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """Rows of a micro-batch, and what their mean loss counts for in the step's; None where a plain mean is right."""
+    """Rows of a micro-batch, and what the means of their losses count for in the step's.
+
+    None where a plain mean is right. The adversarial mean stands for all rows of the micro-batch.
+    """
 
     inputs: Inputs
     share: Tensor | float | None
+    adversarial_share: Tensor | float | None
 
 
 class _ClockedOptimizer(TrainerCallback):
@@ -415,7 +419,7 @@ class _ClockedOptimizer(TrainerCallback):
         self._clock.leave()
 
 
-class AlumTrainer(AlumMixin, Trainer):
+class AlumTrainer(AlumMixin, AtomicCheckpoints, Trainer):
     """`transformers.Trainer` with ALUM: give it an `AlumConfig` and use it as any Trainer.
 
     >>> trainer = AlumTrainer(model=model, args=AlumConfig(adv_method="alum"), train_dataset=data)  # doctest: +SKIP
