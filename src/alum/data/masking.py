@@ -35,7 +35,7 @@ class MaskRate:
     def __post_init__(self) -> None:
         for rate in (self.start, self.end):
             if not 0 < rate < 1:
-                raise InputError(f"a mask rate must lie between 0 and 1, not {rate}.")
+                raise InputError(f"a mask rate (mlm_probability) must lie between 0 and 1, not {rate}.")
 
     @classmethod
     def parse(cls, text: str) -> "MaskRate":
@@ -45,7 +45,9 @@ class MaskRate:
         except ValueError:
             rates = []
         if len(rates) not in (1, 2):
-            raise InputError(f"expected a mask rate as 0.15, or one that moves as 0.05:0.25, not {text!r}.")
+            raise InputError(
+                f"expected a mask rate (mlm_probability) such as 0.15, or from 0.05 to 0.25 as 0.05:0.25, not {text!r}."
+            )
         return cls(rates[0], rates[-1])
 
     def at(self, progress: float) -> float:
