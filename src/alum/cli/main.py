@@ -1,6 +1,8 @@
 """``alum COMMAND``: reads the command, runs it, and turns errors into one line and an exit code.
 
-0: done. 1: the work failed. 2: what was given cannot be used. 130: stopped by Ctrl-C.
+0: done. 1: the work failed. 2: what was given cannot be used, or the disk is full. 3: stopped since ``--max_minutes``
+are over. 130: stopped by Ctrl-C (SIGINT). 143: stopped by SIGTERM. After 3, 130 and 143 training has left a checkpoint
+that ``--resume_from_checkpoint true`` goes on from; a second signal ends the process at once, without one.
 """
 
 import logging
@@ -29,6 +31,9 @@ _HELP = "\n".join(
         *(f"  {name:<10} {what}" for name, what in COMMANDS.items()),
         "",
         "alum COMMAND --help lists the flags of a command.",
+        "",
+        "Exit codes: 0 done, 1 the work failed, 2 input that cannot be used or a full disk, 3 --max_minutes are over,",
+        "130 stopped by Ctrl-C, 143 by SIGTERM. After the last three --resume_from_checkpoint true goes on.",
     ]
 )
 
@@ -62,7 +67,7 @@ def _run(command: str, argv: Sequence[str]) -> int:
     except InputError as error:
         return _say(f"alum: error: {error}", 2)
     except Interrupted as stopped:
-        return _say(f"alum: {stopped}", 130)
+        return _say(f"alum: {stopped}", stopped.exit_code)
     except BrokenPipeError:
         return 1
     except Exception as error:

@@ -38,6 +38,13 @@ class StageConfig(AlumConfig):
     count_flops_every: int = field(
         default=0, metadata={"help": "Count the FLOPs of every n-th step for the records; 0 counts none."}
     )
+    max_minutes: float | None = field(
+        default=None,
+        metadata={"help": "Stop after so many minutes of training, with a checkpoint to go on from and exit code 3."},
+    )
+    save_minutes: float | None = field(
+        default=None, metadata={"help": "Save a checkpoint also whenever so many minutes have passed since the last."}
+    )
     # HfArgumentParser reads a union of three only with None first.
     report_to: None | str | list[str] = _instead("report_to", "none")  # noqa: RUF036
     logging_steps: float = _instead("logging_steps", 50)
@@ -52,6 +59,10 @@ class StageConfig(AlumConfig):
         )
         if self.count_flops_every < 0:
             raise InputError(f"count_flops_every must be 0 or more, not {self.count_flops_every}.")
+        for name in ("max_minutes", "save_minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} must be above 0, not {value}.")
 
 
 @dataclass

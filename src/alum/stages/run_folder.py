@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import re
@@ -11,21 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.trainer_utils import get_last_checkpoint
 
 import alum
 from alum.core.errors import InputError
+from alum.training.checkpoints import MANIFEST, STATE, checkpoints_in, damage, newest_whole_checkpoint
+from alum.training.disk_space import write_whole
+
+logger = logging.getLogger(__name__)
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "scikit-learn")
 
 
-def check_run_folder(
-    output_dir: str | None, overwrite: bool = False, resume_from: str | None = None
-) -> tuple[Path, str | None]:
-    """The folder of a run, still untouched, and the checkpoint to resume from.
+def check_run_folder(output_dir: str | None, overwrite: bool = False, resume_from: str | None = None) -> Path:
+    """The folder of a run, still untouched.
 
-    ``resume_from`` is a checkpoint's folder, or ``"true"`` for the last one in ``output_dir``. A folder that holds
-    anything is refused with `InputError`, unless the run is resumed or ``overwrite`` is set.
+    ``resume_from`` is a checkpoint's folder, or ``"true"`` for the newest whole one in ``output_dir``. A folder that
+    holds anything is refused with `InputError`, unless the run is resumed or ``overwrite`` is set.
     """
     if not output_dir:
         raise InputError("no folder for the run: give --output_dir.")
@@ -35,25 +37,34 @@ def check_run_folder(
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise InputError(f"output_dir {folder} cannot be made: {nearest} is no folder that can be written to.")
-    if resume_from and resume_from.lower() != "false":
-        return folder, _checkpoint(folder, resume_from)
-    if _holds_anything(folder) and not overwrite:
+    if _resumes(resume_from):
+        _check_resumable(folder, str(resume_from))
+    elif _holds_anything(folder) and not overwrite:
         raise InputError(
             f"output_dir {folder} already holds a run or other files, and nothing was changed. Go on with it by "
             "--resume_from_checkpoint true, start anew by --overwrite_output_dir, or name another folder."
         )
-    return folder, None
+    return folder
 
 
 def open_run_folder(
     output_dir: str | None, overwrite: bool = False, resume_from: str | None = None
 ) -> tuple[Path, str | None]:
-    """As `check_run_folder`, and the folder is made. With ``overwrite`` the old one is moved aside, not deleted."""
-    folder, checkpoint = check_run_folder(output_dir, overwrite, resume_from)
-    if checkpoint is None and _holds_anything(folder):
-        former = _free_name(folder)
-        folder.rename(former)
-        print(f"The folder that was there is now {former}.")
+    """As `check_run_folder`, and the folder is made; with it the checkpoint to go on from, None at the beginning.
+
+    With ``overwrite`` the old folder is moved aside, not deleted. Damaged checkpoints are passed over with a warning;
+    `InputError` where no other is left.
+    """
+    folder = check_run_folder(output_dir, overwrite, resume_from)
+    if _resumes(resume_from):
+        assert resume_from is not None
+        checkpoint = _newest_checkpoint(folder) if resume_from.lower() == "true" else resume_from
+    else:
+        checkpoint = None
+        if _holds_anything(folder):
+            former = _free_name(folder)
+            folder.rename(former)
+            print(f"The folder that was there is now {former}.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -62,10 +73,8 @@ def open_run_folder(
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a record whole or not at all: to a file beside it, which then takes its name."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(value, indent=2, default=_plain) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    """Writes a record whole or not at all; raises `InputError` if the disk is full."""
+    write_whole(path, (json.dumps(value, indent=2, default=_plain) + "\n").encode())
 
 
 def write_settings(folder: Path, command: str, **settings: Any) -> None:
@@ -87,15 +96,36 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _checkpoint(folder: Path, resume_from: str) -> str:
+def _resumes(resume_from: str | None) -> bool:
+    return bool(resume_from) and str(resume_from).lower() != "false"
+
+
+def _check_resumable(folder: Path, resume_from: str) -> None:
     if resume_from.lower() == "true":
-        last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-        if last is None:
+        if not checkpoints_in(folder) and not (folder / "run.json").is_file():
             raise InputError(f"no checkpoint to resume from in {folder}: expected a folder named checkpoint-N there.")
-        return str(last)
-    if not (Path(resume_from) / "trainer_state.json").is_file():
+        return
+    checkpoint = Path(resume_from)
+    if not (checkpoint / STATE).is_file():
         raise InputError(f"{resume_from} is no checkpoint: expected a folder named checkpoint-N with its state.")
-    return resume_from
+    if (checkpoint / MANIFEST).exists() and (fault := damage(checkpoint)):
+        raise InputError(
+            f"the checkpoint {resume_from} is damaged: {fault}. Name another, or take the newest whole one by "
+            "--resume_from_checkpoint true."
+        )
+
+
+def _newest_checkpoint(folder: Path) -> str | None:
+    newest = newest_whole_checkpoint(folder)
+    if newest is not None:
+        return str(newest)
+    if present := checkpoints_in(folder):
+        raise InputError(
+            f"no checkpoint in {folder} is whole: of {present[-1].name}, {damage(present[-1])}. Start anew by "
+            "--overwrite_output_dir. One that another program wrote, without a manifest, can be gone on from by name."
+        )
+    logger.warning("The run in %s has no checkpoint yet: it starts from the beginning.", folder)
+    return None
 
 
 def _holds_anything(folder: Path) -> bool:

@@ -1,13 +1,24 @@
 """What a run shows and writes while it goes: progress, readable log lines, records, and a clean stop."""
 
+import itertools
 import json
+import math
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
+from accelerate.utils import gather
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import SaveStrategy
+
+from alum.training.disk_space import explained_if_full, write_whole
+
+TIME_IS_OVER = 3  # exit code
+STEPS_BETWEEN_AGREEMENTS = 4
 
 _SHOWN = {
     "loss": "loss",
@@ -44,10 +55,16 @@ class ConsoleProgress(ProgressCallback):
 
 
 class MetricsFile(TrainerCallback):
-    """Appends each log as one JSON line to ``metrics.jsonl``."""
+    """Appends each log as one JSON line to ``metrics.jsonl``; a run that goes on first drops what it will log again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.is_world_process_zero and self._path.exists():
+            lines = self._path.read_bytes().splitlines(keepends=True)
+            kept = itertools.takewhile(lambda line: _stays(line, state.global_step), lines)
+            write_whole(self._path, b"".join(kept))
 
     def on_log(
         self,
@@ -58,41 +75,127 @@ class MetricsFile(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         if state.is_world_process_zero and logs:
-            with self._path.open("a", encoding="utf-8") as file:
+            with explained_if_full(self._path), self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
 
 
-class StopCleanly(TrainerCallback):
-    """Ctrl-C ends training after the step at hand, with a checkpoint; a second one at once."""
+def _stays(line: bytes, step: int) -> bool:
+    """Whether a line is whole, and a run that goes on from ``step`` will not log it again."""
+    if not line.endswith(b"\n"):
+        return False
+    logs = json.loads(line)
+    # After the summary of the training there are only evaluations of the finished model.
+    return bool(0 < step >= logs["step"] and "train_runtime" not in logs)
 
-    def __init__(self) -> None:
+
+class StopCleanly(TrainerCallback):
+    """SIGINT, SIGTERM or the end of ``max_minutes`` stop training after the step at hand, with a checkpoint.
+
+    A second signal does what it does elsewhere: it ends the process at once. ``exit_code`` is 128 plus the number of
+    the signal, or `TIME_IS_OVER`. Several processes stop at the same step, at which the first of them wants to.
+    """
+
+    def __init__(self, max_minutes: float | None = None) -> None:
         self.first_step = 0
         self.stopped_at_step: int | None = None
-        self._asked = False
-        self._former: Any = None
+        self.exit_code = 0
+        self._max_seconds = math.inf if max_minutes is None else 60 * max_minutes
+        self._start = 0.0
+        self._saved_step: int | None = None
+        self._signal: int | None = None
+        self._signal_time = 0.0
+        self._repeated_within_seconds = 0.0
+        self._former: dict[int, Any] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.first_step = state.global_step
-        self._former = signal.signal(signal.SIGINT, self._ask)
+        self._start = time.monotonic()
+        # Terminals and schedulers signal each process, and torchrun passes the signal that it got itself on to them.
+        self._repeated_within_seconds = 1.0 if args.world_size > 1 else 0.0
+        self._former = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self._asked:
-            self.stopped_at_step = state.global_step
-            control.should_save = True
+        code = _largest_of_all_processes(self._exit_code_wanted(), args, state)
+        if code and state.global_step < state.max_steps:
+            self.exit_code, self.stopped_at_step = code, state.global_step
             control.should_training_stop = True
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Saves what a run can go on from; the Trainer comes here wherever it stops within an epoch."""
+        if self.stopped_at_step is None:
+            return
+        if not _is_at_end_of_epoch(state):
+            control.should_log = control.should_evaluate = False
+        if args.save_strategy == SaveStrategy.BEST:
+            control.should_evaluate = False  # or the Trainer saves only if the model is the best so far
+        control.should_save = control.should_log or control.should_evaluate or self._saved_step != state.global_step
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._saved_step = state.global_step
+        if self.stopped_at_step is not None:
+            # With save_total_limit 1 the Trainer ends by loading the best checkpoint and deleting this one.
+            state.best_model_checkpoint = None
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.give_back()
 
     def give_back(self) -> None:
-        """Ctrl-C does again what it did before training."""
-        if self._former is not None:
-            signal.signal(signal.SIGINT, self._former)
-            self._former = None
+        """Signals do again what they did before training."""
+        for number, former in self._former.items():
+            signal.signal(number, former or signal.SIG_DFL)  # None: set by something other than Python
+        self._former = {}
+
+    def _exit_code_wanted(self) -> int:
+        if self._signal is not None:
+            return 128 + self._signal
+        return TIME_IS_OVER if time.monotonic() - self._start >= self._max_seconds else 0
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
-        self.give_back()
+        now = time.monotonic()
+        if self._signal is None:
+            self._signal, self._signal_time = number, now
+        elif now - self._signal_time >= self._repeated_within_seconds:
+            self.give_back()
+            signal.raise_signal(number)
+
+
+class SaveEveryMinutes(TrainerCallback):
+    """Asks for a checkpoint whenever so many minutes have passed since the last one, or since training began."""
+
+    def __init__(self, minutes: float) -> None:
+        self._seconds = 60 * minutes
+        self._last_save = 0.0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._last_save = time.monotonic()
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._last_save = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if not _is_at_end_of_epoch(state):  # a run that goes on would not make up for the evaluation that comes now
+            self._save_if_due(args, state, control)
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._save_if_due(args, state, control)
+
+    def _save_if_due(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
+        is_due = time.monotonic() - self._last_save >= self._seconds
+        if _largest_of_all_processes(int(is_due), args, state):
+            control.should_save = True
+
+
+def _is_at_end_of_epoch(state: TrainerState) -> bool:
+    return state.epoch is not None and float(state.epoch).is_integer()
+
+
+def _largest_of_all_processes(value: int, args: TrainingArguments, state: TrainerState) -> int:
+    """The same in every process; several ask each other only every few steps, since that waits for the device."""
+    if args.world_size == 1:
+        return value
+    if state.global_step % STEPS_BETWEEN_AGREEMENTS:
+        return 0
+    return int(gather(torch.tensor([value], device=args.device)).max())
 
 
 def use_own_console(trainer: Any) -> None:

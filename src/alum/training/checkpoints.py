@@ -1,0 +1,224 @@
+"""Checkpoints that are there whole or not at all, and that prove it when a run goes on from them."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+from transformers import Trainer
+from transformers.trainer_utils import rotate_checkpoints
+
+from alum.core.errors import InputError
+from alum.training.disk_space import explained_if_full, free_space, megabytes, why_unwritable
+
+if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
+    _Trainer = Trainer
+else:
+    _Trainer = object
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+STATE = "trainer_state.json"
+_DRAFTS = ".drafts"  # in the folder of the run; what lies there was never finished
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+class AtomicCheckpoints(_Trainer):
+    """Makes a Trainer subclass save so that it may be killed at any moment: ``class T(AtomicCheckpoints, Trainer)``.
+
+    A checkpoint is written to a hidden draft, gets a manifest of its files, is flushed to the disk and then renamed to
+    ``checkpoint-N``; only after that older ones are deleted. The format is the Trainer's, with one file more.
+    """
+
+    _drafts: Path | None = None  # while a checkpoint is written
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's; with ``True`` it goes on from the newest whole checkpoint and passes over damaged ones."""
+        folder = Path(self._get_output_dir(None))
+        if self.args.should_save:
+            shutil.rmtree(folder / _DRAFTS, ignore_errors=True)
+        if resume_from_checkpoint is True:
+            newest = newest_whole_checkpoint(folder)
+            if newest is None:
+                raise InputError(f"no whole checkpoint to resume from in {folder}.")
+            resume_from_checkpoint = str(newest)
+        return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        if _internal_call:  # part of a checkpoint, which says itself what was not written
+            super().save_model(output_dir, _internal_call)
+        else:
+            with explained_if_full(Path(output_dir or self._get_output_dir(None))):
+                super().save_model(output_dir, _internal_call)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        folder = Path(self._get_output_dir(trial))
+        checkpoint = folder / f"checkpoint-{self.state.global_step}"
+        draft = folder / _DRAFTS / checkpoint.name
+        self._drafts = draft.parent
+        try:
+            super()._save_checkpoint(model, trial)
+            self._record_best(folder, draft)
+            self.accelerator.wait_for_everyone()  # each process writes its own random states
+            if self.args.should_save:
+                write_manifest(draft)
+                _publish(draft, checkpoint)
+        except BaseException as error:
+            if self.args.should_save:
+                shutil.rmtree(draft.parent, ignore_errors=True)
+            if reason := why_unwritable(error):
+                raise InputError(self._unwritten(checkpoint, reason)) from None
+            raise
+        finally:
+            self._drafts = None
+        self.accelerator.wait_for_everyone()
+        if self.args.push_to_hub:
+            super()._push_from_checkpoint(str(checkpoint))
+        if self.args.should_save:
+            rotate_checkpoints(
+                str(folder), self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True
+            )
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return super()._get_output_dir(trial) if self._drafts is None else str(self._drafts)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Waits for the checkpoint's name: uploads go on while training does, and a draft moves away under them."""
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's, unless the run went on from its very last step: the Trainer would then take one more."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def _record_best(self, folder: Path, draft: Path) -> None:
+        """The best checkpoint by the name that it has or will have; the Trainer looked for it among the drafts."""
+        best = folder / f"checkpoint-{self.state.best_global_step}"
+        if best.name == draft.name or best.is_dir():
+            self.state.best_model_checkpoint = str(best)
+            if self.args.should_save:
+                self.state.save_to_json(str(draft / STATE))
+
+    def _unwritten(self, checkpoint: Path, reason: str) -> str:
+        former = checkpoints_in(checkpoint.parent)
+        if former:
+            needed, unharmed = _size(former[-1]), f"{former[-1].name} is unharmed"
+        else:
+            needed, unharmed = self._estimated_size(), "there is no earlier one"
+        return (
+            f"{checkpoint.name} could not be written: {reason}; {free_space(checkpoint.parent)}, and it takes about "
+            f"{megabytes(needed)}; {unharmed}. Free space, for instance from older checkpoints, and go on with "
+            "--resume_from_checkpoint true. --save_total_limit keeps fewer of them; --save_only_model true makes them "
+            "smaller, but a run cannot go on from them as if nothing had been."
+        )
+
+    def _estimated_size(self) -> int:
+        assert self.model is not None
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        if self.optimizer is not None and not self.args.save_only_model:
+            states = self.optimizer.state.values()
+            tensors += [value for state in states for value in state.values() if isinstance(value, Tensor)]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The folders named checkpoint-N, oldest step first."""
+    found = [path for path in folder.glob("checkpoint-*") if path.is_dir() and _NAME.fullmatch(path.name)]
+    return sorted(found, key=_step_in_name)
+
+
+def newest_whole_checkpoint(folder: Path) -> Path | None:
+    """The last checkpoint whose files are those of its manifest; each later one is named in a warning."""
+    for checkpoint in reversed(checkpoints_in(folder)):
+        fault = damage(checkpoint)
+        if fault is None:
+            return checkpoint
+        logger.warning("%s is passed over: %s.", checkpoint, fault)
+    return None
+
+
+def damage(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint: the first file that is missing, or its expected and actual size or digest."""
+    try:
+        files = json.loads((checkpoint / MANIFEST).read_bytes())["files"]
+        entries = {name: (int(entry["bytes"]), str(entry["blake2b"])) for name, entry in files.items()}
+    except FileNotFoundError:
+        return f"it has no {MANIFEST}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"its {MANIFEST} is damaged"
+    for name, (expected, _) in entries.items():  # cheap, and most damage is a file cut short
+        if not (checkpoint / name).is_file():
+            return f"{name} is missing"
+        if (actual := (checkpoint / name).stat().st_size) != expected:
+            return f"{name} has {actual} bytes, not {expected}"
+    for name, (_, digest) in entries.items():
+        if (found := _digest(checkpoint / name)) != digest:
+            return f"{name} has the digest {found}, not {digest}"
+    return None
+
+
+def write_manifest(folder: Path) -> None:
+    """Writes ``manifest.json``, the size and BLAKE2b digest of each file below ``folder``, and flushes all to disk."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    entries = {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "blake2b": _digest(path)} for path in files
+    }
+    manifest = folder / MANIFEST
+    manifest.write_text(json.dumps({"files": entries}, indent=2) + "\n", encoding="utf-8")
+    for path in (*files, manifest, *(path for path in folder.rglob("*") if path.is_dir()), folder):
+        _flush(path)
+
+
+def set_later_ones_aside(folder: Path, checkpoint: Path | None) -> None:
+    """Renames the checkpoints of steps after ``checkpoint``'s: the run that goes on from it will write others.
+
+    They are damaged, or belong to a past that the user chose to leave.
+    """
+    step = -1 if checkpoint is None else json.loads((checkpoint / STATE).read_bytes())["global_step"]
+    for later in checkpoints_in(folder):
+        if _step_in_name(later) > step:
+            aside, number = folder / f"old-{later.name}", 1
+            while aside.exists():
+                number += 1
+                aside = folder / f"old-{later.name}-{number}"
+            later.rename(aside)
+            logger.warning("%s is later than where the run goes on: it is now %s.", later, aside)
+
+
+def _publish(draft: Path, checkpoint: Path) -> None:
+    """Gives a finished draft its name, also where another checkpoint has it."""
+    if checkpoint.exists():
+        checkpoint.rename(draft.with_name(f"{checkpoint.name}.replaced"))
+    draft.rename(checkpoint)
+    _flush(checkpoint.parent)
+    shutil.rmtree(draft.parent)
+
+
+def _step_in_name(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,77 @@
+"""Writes that fail because nothing more fits on the disk, and the one line that the user gets then."""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from alum.core.errors import InputError
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Rust's libraries (safetensors, tokenizers) put the number into their text.
+_RUST = re.compile(r"\(os error (\d+)\)")
+# torch.save loses the number: its C++ writer only notices that fewer bytes arrived than it wrote.
+_TORCH = ("PytorchStreamWriter", "inline_container", "iostream error")
+
+
+def why_unwritable(error: BaseException | None) -> str | None:
+    """Why no more could be written (disk, quota or file size), from an error or what caused it; None for all others.
+
+    >>> why_unwritable(OSError(28, "No space left on device"))
+    'No space left on device'
+    >>> why_unwritable(ValueError("28"))
+    """
+    reason = None
+    while error is not None:
+        text = str(error)
+        number = error.errno if isinstance(error, OSError) else None
+        if found := _RUST.search(text):
+            number = int(found[1])
+        if number in _NO_SPACE:
+            return os.strerror(number)
+        if isinstance(error, RuntimeError) and any(mark in text for mark in _TORCH):
+            reason = "torch wrote less than it had to"
+        error = error.__cause__ or error.__context__
+    return reason
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all: beside it, and then it takes the name."""
+    draft = path.with_name(f".{path.name}.draft")
+    with explained_if_full(path):
+        try:
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+        os.replace(draft, path)
+
+
+def free_space(folder: Path) -> str:
+    """``12.3 MB are free in FOLDER``, to put into a message."""
+    return f"{megabytes(shutil.disk_usage(folder).free)} are free in {folder.absolute()}"
+
+
+def megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB"
+
+
+@contextlib.contextmanager
+def explained_if_full(path: Path) -> Iterator[None]:
+    """Raises `InputError` where ``path``, a file or folder, cannot be written for want of space."""
+    try:
+        yield
+    except Exception as error:
+        reason = why_unwritable(error)
+        if reason is None:
+            raise
+        raise InputError(
+            f"{path} could not be written: {reason}; {free_space(path.parent)}. Free space, then run it again: "
+            "a training run goes on with --resume_from_checkpoint true."
+        ) from None
