@@ -148,7 +148,7 @@ RESULT = {
     "train_seconds": 3318.0,
     "train_flops": 2.75e14,
 }
-ARGUMENTS = {"mlm_probability": "0.15", "whole_word_masking": False}
+ARGUMENTS = {"mlm_probability": "0.15", "whole_word_masking": False, "train_weights": []}
 METHOD_SETTINGS = (
     "alpha", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size", "step_rule", "projection",
     "init_std", "dropout", "layer",
@@ -280,6 +280,11 @@ def test_what_was_not_known_or_counted_is_left_out(tmp_path):
 def test_the_mask_rate_is_that_of_the_arguments(tmp_path, rate, whole_words, text):
     arguments = {"mlm_probability": rate, "whole_word_masking": whole_words}
     assert card_of(tmp_path, arguments=arguments).rows["mask rate"] == text
+
+
+def test_corpora_that_were_seen_unequally_have_their_weights(tmp_path):
+    rows = card_of(tmp_path, arguments={"train_weights": [2.0, 0.5]}).rows
+    assert rows["corpora"] == "brown.txt × 2, texts/pil_medical.txt × 0.5"
 
 
 @pytest.mark.parametrize(

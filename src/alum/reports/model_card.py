@@ -179,7 +179,10 @@ def _validation(before: Mapping[str, Mapping[str, float]], after: Mapping[str, M
 def _training(
     result: Mapping[str, Any], arguments: Mapping[str, Any], objective: _Objective
 ) -> Iterable[tuple[str, str]]:
-    yield "corpora", ", ".join(_code(_public(name)) for name in result["corpora"])
+    corpora = [_code(_public(name)) for name in result["corpora"]]
+    if weights := arguments["train_weights"]:
+        corpora = [f"{corpus} × {weight:g}" for corpus, weight in zip(corpora, weights, strict=True)]
+    yield "corpora", ", ".join(corpora)
     sequences, length = result["num_train_sequences"], result["sequence_length_tokens"]
     yield "sequences", f"{'streamed' if sequences is None else f'{sequences:,}'}, of {length:,} tokens"
     yield "objective", objective.name
