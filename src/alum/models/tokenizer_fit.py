@@ -1,0 +1,30 @@
+"""Whether a tokenizer and a model belong together."""
+
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+from alum.core.errors import InputError
+
+# They count positions from pad_token_id + 1 on, and take them from the tokens that are not padding.
+OFFSET_POSITIONS = frozenset({"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"})
+
+
+def num_embeddings_needed(tokenizer: PreTrainedTokenizerBase) -> int:
+    """One more than the highest id, which in a vocabulary with gaps is more than it has pieces."""
+    return max(tokenizer.get_vocab().values()) + 1
+
+
+def check_tokenizer_fits(tokenizer: PreTrainedTokenizerBase, model_config: PretrainedConfig) -> None:
+    """Raises `InputError` where an id of the tokenizer has no embedding, or padding would get positions of its own."""
+    config = model_config.get_text_config()
+    if num_embeddings_needed(tokenizer) > config.vocab_size:
+        vocabulary = tokenizer.get_vocab()
+        last = max(vocabulary, key=vocabulary.__getitem__)
+        raise InputError(
+            f"the tokenizer has {len(tokenizer)} pieces, but the model only {config.vocab_size} embeddings: "
+            f"there is none for {last!r}, number {vocabulary[last]}. Give the model's own tokenizer."
+        )
+    if config.model_type in OFFSET_POSITIONS and tokenizer.pad_token_id != config.pad_token_id:
+        raise InputError(
+            f"the tokenizer pads with id {tokenizer.pad_token_id}, but the model counts positions from its padding id "
+            f"{config.pad_token_id} on: they do not belong together. Give the model's own tokenizer."
+        )

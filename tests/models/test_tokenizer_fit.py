@@ -1,0 +1,57 @@
+import pytest
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
+
+from alum.core.errors import InputError
+from alum.data.tokenizer import train_byte_level_bpe, train_wordpiece
+from alum.models.architectures import ARCHITECTURES, config_from_scratch
+from alum.models.tokenizer_fit import check_tokenizer_fits, num_embeddings_needed
+from tiny_models import config_of
+
+TEXTS = ["the cat sees the dog", "the dog likes the cat"]
+
+
+def with_gap() -> PreTrainedTokenizerFast:
+    """Four pieces, of which the last is number 9."""
+    words = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1, "a": 2, "[MASK]": 9}, unk_token="[UNK]"))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]", mask_token="[MASK]", cls_token="[UNK]"
+    )
+
+
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name.endswith("tiny")])
+@pytest.mark.parametrize(
+    "tokenizer", [train_wordpiece(TEXTS, 60, 16), train_byte_level_bpe(TEXTS, 270, 16), with_gap()]
+)
+def test_a_configuration_from_scratch_fits_the_tokenizer_it_was_made_for(architecture, tokenizer):
+    check_tokenizer_fits(tokenizer, config_from_scratch(architecture, tokenizer, 16))
+
+
+def test_more_pieces_than_embeddings_are_refused():
+    tokenizer = train_wordpiece(TEXTS, 50, 16)
+    pieces = len(tokenizer)
+    check_tokenizer_fits(tokenizer, config_of("bert", vocab_size=pieces))
+    with pytest.raises(InputError, match=rf"has {pieces} pieces, but the model only {pieces - 1} embeddings"):
+        check_tokenizer_fits(tokenizer, config_of("bert", vocab_size=pieces - 1))
+
+
+def test_an_id_beyond_the_embeddings_is_refused_even_if_there_are_fewer_pieces():
+    assert num_embeddings_needed(with_gap()) == 10
+    check_tokenizer_fits(with_gap(), config_of("bert", vocab_size=10))
+    with pytest.raises(InputError, match=r"there is none for '\[MASK\]', number 9"):
+        check_tokenizer_fits(with_gap(), config_of("bert", vocab_size=9))
+
+
+@pytest.mark.parametrize("architecture", ["roberta", "mpnet"])
+def test_where_positions_count_from_padding_both_must_mean_the_same_token(architecture):
+    tokenizer = train_byte_level_bpe(TEXTS, 270, 16)
+    check_tokenizer_fits(tokenizer, config_of(architecture, vocab_size=270, pad_token_id=1))
+    with pytest.raises(InputError, match="pads with id 1, but the model counts positions from its padding id 0"):
+        check_tokenizer_fits(tokenizer, config_of(architecture, vocab_size=270, pad_token_id=0))
+    tokenizer.pad_token = None
+    with pytest.raises(InputError, match="pads with id None"):
+        check_tokenizer_fits(tokenizer, config_of(architecture, vocab_size=270, pad_token_id=1))
+
+
+def test_elsewhere_padding_is_for_the_attention_mask_alone():
+    check_tokenizer_fits(train_byte_level_bpe(TEXTS, 270, 16), config_of("bert", vocab_size=270, pad_token_id=0))
