@@ -226,8 +226,8 @@ def test_broken_lines_and_results_do_not_keep_the_rest_from_being_drawn(tmp_path
 
 
 def test_names_with_signs_of_mathematics_are_drawn_as_they_are(tmp_path):
-    records = [{"step": 1, "eval_$\\frac{_loss": 1.0}, {"step": 2, "eval_$\\frac{_loss": 0.5}]  # no valid formula
-    run = {"arguments": {"model_name_or_path": "$\\bad{"}, "config": {"adv_method": "alum"}}
+    records = [{"step": 1, "eval_$\\frac{$_loss": 1.0}, {"step": 2, "eval_$\\frac{$_loss": 0.5}]  # no valid formula
+    run = {"arguments": {"model_name_or_path": "$\\bad{$"}, "config": {"adv_method": "alum"}}
     assert write_loss_curve(write_records(tmp_path, records, run=run))
 
 
