@@ -1,10 +1,16 @@
-"""Set before any test module imports a library: no network, and one thread, since the models here are tiny."""
+"""Set before any test module imports a library: no network, a cache of their own, and one thread for tiny models."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Commands that tests start use more, and would spin, ten times as long, where another process has a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "ALUM_CACHE" not in os.environ:
+    os.environ["ALUM_CACHE"] = tempfile.mkdtemp(prefix="alum-cache-")
+    atexit.register(shutil.rmtree, os.environ["ALUM_CACHE"], ignore_errors=True)
 
 import torch
 

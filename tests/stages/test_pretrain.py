@@ -1,15 +1,16 @@
 import dataclasses
+import json
 import math
 from pathlib import Path
 
 import pytest
 import torch
 from datasets import Dataset
-from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from alum.core.errors import InputError
-from alum.data.files import documents_in
-from alum.data.masking import fixed_masks
+from alum.data.corpora import file_corpus
+from alum.data.masking import TokenMasks, fixed_masks
 from alum.data.tokenizer import train_wordpiece
 from alum.stages.pretrain import pretrain
 from tiny_stages import LENGTH_TOKENS, log_lines, pretrain_arguments, pretrain_config, record, save_untrained
@@ -18,6 +19,14 @@ from tiny_texts import write_text
 
 def run(text, folder, arguments=None, **settings):
     return pretrain(pretrain_arguments(text, **(arguments or {})), pretrain_config(folder, **settings))
+
+
+def loss(result):
+    return result.metrics["validation"]["loss"]
+
+
+def loss_before(result):
+    return result.metrics_before["validation"]["loss"]
 
 
 def weights(result):
@@ -30,23 +39,29 @@ def weights(result):
 def test_the_loss_falls(pretrained):
     # A model that knows nothing gives each of n pieces 1/n.
     tokenizer = AutoTokenizer.from_pretrained(pretrained.output_dir)
-    assert pretrained.validation_loss_before == pytest.approx(math.log(len(tokenizer)), rel=0.1)
-    assert pretrained.validation_loss < pretrained.validation_loss_before - 0.5
-    assert pretrained.validation_perplexity == pytest.approx(math.exp(pretrained.validation_loss))
+    assert loss_before(pretrained) == pytest.approx(math.log(len(tokenizer)), rel=0.1)
+    assert loss(pretrained) < loss_before(pretrained) - 0.5
+    scores, scores_before = pretrained.metrics["validation"], pretrained.metrics_before["validation"]
+    assert scores["perplexity"] == pytest.approx(math.exp(loss(pretrained)))
+    assert scores["accuracy"] > scores_before["accuracy"]
 
 
-def test_the_loss_is_that_of_the_saved_model_on_held_back_text(pretrained, text):
+def test_the_scores_are_those_of_the_saved_model_on_held_back_text(pretrained, text):
     tokenizer = AutoTokenizer.from_pretrained(pretrained.output_dir)
-    held_back = documents_in(text)[19::20]  # one in twenty
+    held_back = [" ".join(block.split()) for block in text.read_text().split("\n\n")][19::20]  # one in twenty
     stream = [token for ids in tokenizer(held_back, add_special_tokens=False)["input_ids"] for token in [*ids, 3]]
     body = LENGTH_TOKENS - 2
     rows = [[2, *stream[i : i + body], 3] for i in range(0, len(stream) - body + 1, body)]
-    masked = fixed_masks(Dataset.from_dict({"input_ids": rows}), tokenizer, 0.15)
+    masked = fixed_masks(Dataset.from_dict({"input_ids": rows}), TokenMasks(tokenizer), 0.15)
     model = AutoModelForMaskedLM.from_pretrained(pretrained.output_dir)
     with torch.no_grad():
-        loss = model(**{name: torch.tensor(masked[name][:]) for name in masked.column_names}).loss
-    assert len(rows) <= 32  # one batch, whose mean is the whole mean
-    assert pretrained.validation_loss == pytest.approx(loss.item(), rel=1e-4)
+        output = model(**{name: torch.tensor(masked[name][:]) for name in ("input_ids", "labels")})
+    labels = torch.tensor(masked["labels"][:])
+    right = (output.logits.argmax(-1) == labels)[labels != -100]
+    scores = pretrained.metrics["validation"]
+    assert scores["loss"] == pytest.approx(output.loss.item(), rel=1e-4)  # one batch, whose mean is the whole mean
+    assert scores["accuracy"] == pytest.approx(right.float().mean().item())
+    assert scores["num_tokens"] == len(right)
 
 
 def test_the_folder_loads_in_plain_transformers(pretrained):
@@ -86,11 +101,83 @@ def test_the_seed_fixes_the_weights(text, tmp_path):
 
 def test_flops_are_counted_where_asked_for(text, tmp_path):
     """An adversarial step of one-pass ALUM costs two standard ones."""
+    settings = {"max_steps": 2, "count_flops_every": 1, "adv_gain_draws": 0, "adv_start_fraction": 0.0}
     standard, one_pass = (
-        run(text, tmp_path / method, max_steps=2, adv_method=method, count_flops_every=1, adv_gain_draws=0).train_flops
+        run(text, tmp_path / method, adv_method=method, **settings).train_flops
         for method in ("standard", "alum_one_pass")
     )
     assert one_pass == pytest.approx(2 * standard, rel=0.05)
+
+
+FAMILIES = {"roberta-tiny": "fill-mask", "modernbert-tiny": "fill-mask", "gpt2-tiny": "text-generation"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_every_family_learns_and_loads_in_plain_transformers(architecture, text, tmp_path):
+    result = run(text, tmp_path / "run", {"architecture": architecture, "vocab_size": 320}, max_steps=30)
+    assert result.objective == ("causal_lm" if architecture == "gpt2-tiny" else "masked_lm")
+    assert loss(result) < loss_before(result) - 0.5
+    use = pipeline(FAMILIES[architecture], result.output_dir)
+    if FAMILIES[architecture] == "fill-mask":
+        assert len(use(f"the bright{use.tokenizer.mask_token} sees the warm dog .")) == 5
+    else:
+        assert use("the bright", max_new_tokens=4)[0]["generated_text"].startswith("the bright")
+
+
+def test_several_texts_are_mixed_and_validated_on_each(text, tmp_path):
+    dogs = tmp_path / "dogs.jsonl"
+    dogs.write_text("".join(json.dumps({"body": "dog " * 40}) + "\n" for _ in range(30)))
+    arguments = {
+        "train_file": [str(dogs)],
+        "text_column": "body",
+        "validation_file": [str(text), str(dogs)],
+    }
+    result = run(text, tmp_path / "run", arguments, max_steps=20)
+    assert set(result.metrics) == {"text", "dogs"}
+    assert result.metrics["dogs"]["loss"] < result.metrics["text"]["loss"]
+
+
+def test_weights_say_how_often_a_corpus_is_seen(text, tmp_path):
+    plain, doubled = (
+        run(text, tmp_path / name, {"train_weights": weights_}, max_steps=1).num_train_sequences
+        for name, weights_ in (("once", []), ("twice", [2.0]))
+    )
+    assert doubled == 2 * plain
+
+
+def test_a_stream_trains_as_well(text, tmp_path):
+    result = run(text, tmp_path / "run", {"streaming": True}, max_steps=30)
+    assert result.num_train_sequences is None
+    assert loss(result) < loss_before(result) - 0.5
+
+
+def test_a_second_run_takes_the_tokens_from_the_cache(text, tmp_path):
+    cache = tmp_path / "cache"
+    folders = []
+    for name in ("a", "b"):
+        run(text, tmp_path / name, {"cache_dir": str(cache)}, max_steps=1)
+        folders.append({path.name: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()})
+    assert folders[0] == folders[1]
+    assert folders[0]
+
+
+def test_whole_words_a_growing_rate_and_attention_within_documents(text, tmp_path):
+    arguments = {
+        "whole_word_masking": True,
+        "mlm_probability": "0.05:0.25",
+        "attention_within_documents": True,
+    }
+    result = run(text, tmp_path / "run", arguments, max_steps=30)
+    assert loss(result) < loss_before(result) - 0.5
+
+
+def test_a_run_leaves_a_curve_and_a_card(pretrained):
+    folder = Path(pretrained.output_dir)
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    card = (folder / "README.md").read_text()
+    assert "bert-tiny" in card
+    assert "text.txt" in card
 
 
 def test_only_so_many_sequences_are_used(text, tmp_path):
@@ -108,15 +195,40 @@ def checkpoint(pretrained):
 
 def test_continuing_starts_where_the_checkpoint_ended(pretrained, checkpoint, text, tmp_path):
     result = run(text, tmp_path / "run", checkpoint, max_steps=30)
-    assert result.validation_loss_before == pytest.approx(pretrained.validation_loss, rel=1e-5)
-    assert result.validation_loss < result.validation_loss_before
+    assert loss_before(result) == pytest.approx(loss(pretrained), rel=1e-5)
+    assert loss(result) < loss_before(result)
 
 
 def test_text_of_another_domain_is_validated_on_itself(checkpoint, text, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("\n\n".join(["dog " * 40] * 3))
-    result = run(other, tmp_path / "run", {**checkpoint, "validation_file": str(text)}, max_steps=20)
-    assert result.validation_loss > result.validation_loss_before  # nothing but dogs has been learnt
+    result = run(other, tmp_path / "run", {**checkpoint, "validation_file": [str(text)]}, max_steps=20)
+    assert loss(result) > loss_before(result)  # nothing but dogs has been learnt
+
+
+@pytest.fixture
+def headless(pretrained, tmp_path):
+    """The encoder of a checkpoint without its language-model head, as sentence encoders are saved."""
+    AutoModel.from_pretrained(pretrained.output_dir).save_pretrained(tmp_path / "headless")
+    AutoTokenizer.from_pretrained(pretrained.output_dir).save_pretrained(tmp_path / "headless")
+    return {"model_name_or_path": str(tmp_path / "headless"), "head_warmup_steps": 60}
+
+
+def test_a_missing_head_is_warmed_up_alone(headless, pretrained, text, tmp_path, caplog):
+    result = run(text, tmp_path / "run", headless, max_steps=1, learning_rate=0.0)
+    assert "has no language-model head" in caplog.text
+    assert loss(result) < loss_before(result) - 0.5
+    before, after = (AutoModelForMaskedLM.from_pretrained(f) for f in (pretrained.output_dir, result.output_dir))
+    torch.testing.assert_close(dict(after.bert.named_parameters()), dict(before.bert.named_parameters()))
+    assert after.cls.predictions.decoder.weight is after.bert.embeddings.word_embeddings.weight
+
+
+def test_after_the_head_all_weights_are_trained(headless, pretrained, text, tmp_path):
+    result = run(text, tmp_path / "run", {**headless, "head_warmup_steps": 2}, max_steps=3)
+    before, after = (AutoModelForMaskedLM.from_pretrained(f) for f in (pretrained.output_dir, result.output_dir))
+    for name, value in after.bert.named_parameters():
+        if "token_type" not in name and "position" not in name:
+            assert not torch.equal(value, before.get_parameter(f"bert.{name}")), name
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -130,7 +242,7 @@ def refused(message, text, folder, **arguments):
 
 def test_too_few_documents_to_hold_one_back(tmp_path):
     text = write_text(tmp_path / "short.txt", num_documents=19)
-    refused(r"19 documents are too few .* --validation_file", text, tmp_path)
+    refused(r"short.txt: too few documents to hold one in 20 back .* --validation_file", text, tmp_path)
 
 
 def test_sequences_longer_than_the_model(checkpoint, text, tmp_path):
@@ -139,9 +251,36 @@ def test_sequences_longer_than_the_model(checkpoint, text, tmp_path):
 
 def test_a_tokenizer_of_another_model(text, tmp_path):
     model = save_untrained(tmp_path / "model")
-    large = train_wordpiece(documents_in(text), 200, LENGTH_TOKENS)
+    large = train_wordpiece(file_corpus(text), 200, LENGTH_TOKENS)
     large.save_pretrained(tmp_path / "tokenizer")
     size = len(AutoTokenizer.from_pretrained(model))
     assert size < len(large)
     arguments = {"model_name_or_path": str(model), "tokenizer_name": str(tmp_path / "tokenizer")}
     refused(rf"{len(large)} pieces, but the model only {size} embeddings", text, tmp_path, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"train_file": []}, "--train_file, or --dataset_name"),
+        ({"dataset_name": "some/set"}, "train_file and dataset_name are two sources"),
+        ({"train_weights": [1.0, 2.0]}, "2 train_weights for 1 corpora"),
+        ({"streaming": True}, "--max_steps"),
+        ({"mlm_probability": "1.5"}, "1.5"),
+        ({"mlm_probability": "often"}, "often"),
+        ({"objective": "causal_lm"}, "bert-tiny has the objective masked_lm, not causal_lm"),
+        ({"architecture": "bert-tiniest"}, "Did you mean 'bert-tiny'"),
+        ({"max_seq_length": 2}, "max_seq_length"),
+    ],
+)
+def test_settings_that_cannot_be(arguments, message, text, tmp_path):
+    settings = {"max_steps": -1} if "streaming" in arguments else {}
+    with pytest.raises(InputError, match=message):
+        run(text, tmp_path / "run", arguments, **settings)
+    assert not list(tmp_path.glob("run/*"))
+
+
+def test_an_encoder_cannot_predict_the_next_token(checkpoint, text, tmp_path):
+    refused(
+        "can be trained with objective masked_lm, not causal_lm", text, tmp_path, **checkpoint, objective="causal_lm"
+    )

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from transformers.utils import logging
@@ -45,8 +44,17 @@ def _parsed(command: str, argv: Sequence[str], *types: type) -> tuple[Any, ...]:
 
 def _pretrain(argv: Sequence[str]) -> None:
     arguments, config = _parsed("pretrain", argv, PretrainArguments, PretrainConfig)
-    result = asdict(pretrain(arguments, config))
-    show_table("Pre-training", ("", "value"), [[name, _plain(name, value)] for name, value in result.items()])
+    result = pretrain(arguments, config)
+    rows = [
+        [name, metric, metric_text(metric, result.metrics_before[name][metric]), metric_text(metric, value)]
+        for name, scores in result.metrics.items()
+        for metric, value in scores.items()
+        if metric != "num_tokens"
+    ]
+    title = f"{result.base_model or result.architecture}, {result.method}, {result.num_steps} steps in "
+    title += f"{result.train_seconds:.0f} seconds, {result.tokens_per_second:,.0f} tokens a second"
+    show_table(title, ("text", "metric", "before", "after"), rows, num_text_columns=2)
+    print(f"Model, tokenizer and records are in {result.output_dir}.")
 
 
 def _finetune(argv: Sequence[str]) -> None:
@@ -92,9 +100,3 @@ def _env(argv: Sequence[str]) -> None:
     _parsed("env", argv)
     for name, value in environment().items():
         print(f"{name:<14} {value}")
-
-
-def _plain(name: str, value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.1f}" if name.endswith("seconds") else f"{value:.4g}"
-    return str(value)

@@ -1,16 +1,13 @@
 """Checkpoints and tokenizers from the hub or a local folder, with errors that a user can act on."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from alum.core.errors import InputError
-
-# RoBERTa counts positions from pad_token_id + 1 on, and so do the models made after it.
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
+from alum.models.tokenizer_fit import OFFSET_POSITIONS
 
 
 def load_tokenizer(name_or_path: str, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
@@ -22,18 +19,29 @@ def load_tokenizer(name_or_path: str, trust_remote_code: bool = False) -> PreTra
         raise InputError(f"no tokenizer can be loaded from {name_or_path}: {_first_line(error)}") from None
 
 
+def load_config(name_or_path: str, trust_remote_code: bool = False) -> PretrainedConfig:
+    """The configuration of an id or folder; raises `InputError` where there is none."""
+    _check_folder(name_or_path)
+    try:
+        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"no model can be loaded from {name_or_path}: {_first_line(error)}") from None
+    assert isinstance(config, PretrainedConfig)
+    return config
+
+
 def load_model(auto_class: Any, name_or_path: str, trust_remote_code: bool = False, **config: Any) -> PreTrainedModel:
     """The model of an id or folder with the head of ``auto_class``, a new one if need be, from safetensors only.
 
     Pickled weights can run code when they are loaded, so they are refused. Raises `InputError` where nothing can be
     loaded.
     """
-    return _load(auto_class, name_or_path, trust_remote_code, config)[0]
+    return load_model_and_new_weights(auto_class, name_or_path, trust_remote_code, **config)[0]
 
 
 def load_trained_model(auto_class: Any, name_or_path: str, trust_remote_code: bool = False) -> PreTrainedModel:
     """As `load_model`, but raises `InputError` where the head has not been trained."""
-    model, new_weights = _load(auto_class, name_or_path, trust_remote_code, {})
+    model, new_weights = load_model_and_new_weights(auto_class, name_or_path, trust_remote_code)
     if new_weights:
         raise InputError(
             f"{name_or_path} has not been fine-tuned: it lacks {', '.join(sorted(new_weights))}. "
@@ -42,9 +50,10 @@ def load_trained_model(auto_class: Any, name_or_path: str, trust_remote_code: bo
     return model
 
 
-def _load(
-    auto_class: Any, name_or_path: str, trust_remote_code: bool, config: Mapping[str, Any]
+def load_model_and_new_weights(
+    auto_class: Any, name_or_path: str, trust_remote_code: bool = False, **config: Any
 ) -> tuple[PreTrainedModel, set[str]]:
+    """As `load_model`, with the names of the weights that the checkpoint does not hold."""
     _check_folder(name_or_path)
     # Its report of new and unused weights is long, and a new head is what fine-tuning asks for.
     verbosity = logging.get_verbosity()
@@ -70,13 +79,9 @@ def input_length_tokens(name_or_path: str, asked: int | None, default: int, trus
 
     Raises `InputError` where more is asked for than the model has.
     """
-    _check_folder(name_or_path)
-    try:
-        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"no model can be loaded from {name_or_path}: {_first_line(error)}") from None
+    config = load_config(name_or_path, trust_remote_code)
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
-    if positions is not None and getattr(config, "model_type", "") in _OFFSET_POSITIONS:
+    if positions is not None and getattr(config, "model_type", "") in OFFSET_POSITIONS:
         positions -= config.pad_token_id + 1
     if positions is None:
         return asked or default

