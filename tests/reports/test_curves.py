@@ -4,12 +4,8 @@ import math
 import struct
 import sys
 
-import matplotlib
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
-from matplotlib.colors import to_rgb
-from matplotlib.image import imread
 
 from alum.reports.curves import (
     RunCurves,
@@ -20,6 +16,9 @@ from alum.reports.curves import (
     write_loss_curve,
     write_validation_curves,
 )
+
+matplotlib = pytest.importorskip("matplotlib")
+plt = pytest.importorskip("matplotlib.pyplot")
 
 # Half of the run without an adversary, half with one, as the trainer logs it.
 RECORDS = [
@@ -52,8 +51,8 @@ def legend_of(axes):
 
 def shares_of_width(picture, colour):
     """The share of the columns that hold pixels of the colour."""
-    pixels = imread(picture)[..., :3]
-    return (np.abs(pixels - np.array(to_rgb(colour))).max(-1) < 0.01).any(0).mean()
+    pixels = plt.imread(picture)[..., :3]
+    return (np.abs(pixels - np.array(matplotlib.colors.to_rgb(colour))).max(-1) < 0.01).any(0).mean()
 
 
 # -- records -----------------------------------------------------------------------------------------------------------
