@@ -1,10 +1,15 @@
-"""Text files, read whole and checked before anything is built on them."""
+"""Text files, checked as they are read: in pieces, by lines or whole."""
 
+import codecs
 import os
 import re
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from alum.core.errors import InputError
+
+PIECE_BYTES = 1 << 20
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:
@@ -19,21 +24,57 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
 
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a UTF-8 file; raises `InputError` for an empty, binary or otherwise encoded one, with the offset."""
+    return "".join(text_pieces(path))
+
+
+def lines_in(path: str | os.PathLike[str]) -> Iterator[str]:
+    r"""The lines of a UTF-8 file without their ends, ``\n`` or ``\r\n``; raises as `text_pieces` does."""
+    unfinished: list[str] = []
+    for piece in text_pieces(path):
+        first, *others = piece.split("\n")
+        unfinished.append(first)
+        for line in others:
+            yield "".join(unfinished).removesuffix("\r")
+            unfinished = [line]
+    yield "".join(unfinished).removesuffix("\r")
+
+
+def text_pieces(path: str | os.PathLike[str]) -> Iterator[str]:
+    """The text of a UTF-8 file without its byte order mark, a megabyte at a time.
+
+    Raises `InputError`, on getting there, where the file is binary or not UTF-8, with the offset, or holds no text.
+    """
     path = existing_file(path)
-    data = path.read_bytes()
-    if (offset := data.find(b"\0")) >= 0:
-        raise InputError(f"{path} is a binary file (a zero byte at offset {offset}): expected UTF-8 text.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path} is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start} (line {line}). "
-            "Convert it first, for example with iconv -f latin1 -t utf-8."
-        ) from None
-    if not text.strip():
+    rest, offset, line, blank = b"", 0, 1, True  # `rest` is read but not decoded, and begins at `offset`
+    for piece in chain(byte_pieces(path), [b""]):
+        data = rest + piece
+        if (zero := data.find(b"\0")) >= 0:
+            raise InputError(f"{path} is a binary file (a zero byte at offset {offset + zero}): expected UTF-8 text.")
+        try:
+            text, used = codecs.utf_8_decode(data, "strict", not piece)
+        except UnicodeDecodeError as error:
+            line += data.count(b"\n", 0, error.start)
+            raise InputError(
+                f"{path} is not UTF-8: byte 0x{data[error.start]:02x} at offset {offset + error.start} (line {line}). "
+                "Convert it first, for example with iconv -f latin1 -t utf-8."
+            ) from None
+        if offset == 0:
+            text = text.removeprefix("\ufeff")
+        rest, offset, line = data[used:], offset + used, line + data.count(b"\n", 0, used)
+        blank = blank and not text.strip()
+        yield text
+    if blank:
         raise InputError(f"{path} is empty: expected text.")
-    return text
+
+
+def byte_pieces(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, a megabyte at a time; raises `InputError` where they cannot be read."""
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def documents_in(path: str | os.PathLike[str]) -> list[str]:

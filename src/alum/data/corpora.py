@@ -1,0 +1,231 @@
+"""Corpora: documents to pre-train on, from text files, JSON lines, Parquet and the hub, read as streams."""
+
+import hashlib
+import itertools
+import json
+import os
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+from datasets import Dataset, IterableDataset, load_dataset, load_dataset_builder
+from datasets.exceptions import DatasetGenerationError
+from pyarrow import parquet
+
+from alum.core.errors import InputError
+from alum.data.files import byte_pieces, existing_file, lines_in, read_text
+
+DocumentUnit = Literal["block", "line", "file"]
+ROWS_AT_A_TIME = 1000
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents, stripped and never empty, that can be read again and again.
+
+    ``name`` is for messages. The ``fingerprint`` is a hex digest of the content and of how documents are made of it:
+    corpora with the same fingerprint have the same documents. ``read`` begins anew with each call.
+    """
+
+    name: str
+    fingerprint: str
+    read: Callable[[], Iterator[str]]
+
+    def __iter__(self) -> Iterator[str]:
+        return (stripped for document in self.read() if (stripped := document.strip()))
+
+
+@dataclass(frozen=True)
+class _Chain:
+    corpora: tuple[Corpus, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        return itertools.chain.from_iterable(self.corpora)
+
+
+def chained(corpora: Sequence[Corpus]) -> Iterable[str]:
+    """The documents of one corpus after the other, to be read again and again."""
+    return _Chain(tuple(corpora))
+
+
+def held_back(corpus: Corpus, every: int = 20) -> tuple[Corpus, Corpus]:
+    """A corpus without each ``every``-th document, and these: what to train on, and what to validate with.
+
+    Reading the second raises `InputError` where there are fewer documents than that.
+    """
+    if every < 2:
+        raise InputError(f"every must be 2 or more, so that documents are left to train on, not {every}.")
+    rest = Corpus(corpus.name, _digest(corpus.fingerprint, "rest", every), partial(_rest, corpus, every))
+    name = f"the part of {corpus.name} held back for validation"
+    return rest, Corpus(name, _digest(corpus.fingerprint, "held back", every), partial(_each, corpus, every))
+
+
+def _rest(corpus: Corpus, every: int) -> Iterator[str]:
+    return (document for number, document in enumerate(corpus, start=1) if number % every)
+
+
+def _each(corpus: Corpus, every: int) -> Iterator[str]:
+    number = 0
+    for number, document in enumerate(corpus, start=1):
+        if number % every == 0:
+            yield document
+    if number < every:
+        raise InputError(
+            f"{number} documents are too few to hold one in {every} of {corpus.name} back for validation: "
+            "separate documents by blank lines, or give --validation_file."
+        )
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def file_corpus(path: str | os.PathLike[str], unit: DocumentUnit = "block", text_column: str = "text") -> Corpus:
+    """The documents of a file: rows of ``.jsonl``, ``.json`` (an object a line) or ``.parquet``, of others text.
+
+    ``unit`` says what a document of plain text is, a block of lines between blank lines, a line or the file, and
+    ``text_column`` where the text of a row is. The file is read as a stream, however large it is.
+
+    Raises `InputError` for a missing file at once, and for what is in it when it is read.
+    """
+    path = existing_file(path)
+    if unit not in get_args(DocumentUnit):
+        raise InputError(f"a document must be one of {', '.join(get_args(DocumentUnit))}, not {unit!r}.")
+    read: Callable[[], Iterator[str]]
+    match path.suffix.lower():
+        case ".jsonl" | ".json":
+            kind, read = ("json", text_column), partial(_json_texts, path, text_column)
+        case ".parquet":
+            kind, read = ("parquet", text_column), partial(_parquet_texts, path, text_column)
+        case _:
+            kind, read = ("text", unit), partial(_TEXT[unit], path)
+    return Corpus(str(path), _digest(*kind, pieces=byte_pieces(path)), read)
+
+
+def _blocks(path: Path) -> Iterator[str]:
+    for blank, lines in itertools.groupby(lines_in(path), lambda line: not line.strip()):
+        if not blank:
+            yield "\n".join(lines)
+
+
+def _whole(path: Path) -> Iterator[str]:
+    yield read_text(path).replace("\r\n", "\n")
+
+
+_TEXT: dict[str, Callable[[Path], Iterator[str]]] = {"block": _blocks, "line": lines_in, "file": _whole}
+
+
+def _json_texts(path: Path, column: str) -> Iterator[str]:
+    for number, line in enumerate(lines_in(path), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as bad:
+            raise InputError(
+                f"{where}: not JSON ({bad.msg} at character {bad.pos}). Expected one object a line."
+            ) from None
+        if not isinstance(row, dict):
+            raise InputError(f"{where}: expected a JSON object, not {type(row).__name__}.")
+        _require_column(row, column, where)
+        yield _text(row[column], column, where)
+
+
+def _parquet_texts(path: Path, column: str) -> Iterator[str]:
+    for number, value in enumerate(_parquet_values(path, column), start=1):
+        yield _text(value, column, f"{path}, row {number}")
+
+
+def _parquet_values(path: Path, column: str) -> Iterator[Any]:
+    try:
+        with parquet.ParquetFile(path) as file:
+            _require_column(file.schema_arrow.names, column, str(path))
+            for batch in file.iter_batches(ROWS_AT_A_TIME, columns=[column]):
+                yield from batch.column(0).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read as parquet: {_first_line(error)}") from None
+
+
+# -- the hub -----------------------------------------------------------------------------------------------------------
+
+
+def hub_corpus(
+    dataset_name: str,
+    config_name: str | None = None,
+    split: str = "train",
+    text_column: str = "text",
+    streaming: bool = False,
+) -> Corpus:
+    """The texts of a data set on the hub, or of a local folder of data files: memory-mapped, or streamed.
+
+    Raises `InputError` where it cannot be loaded or has no such split or column.
+    """
+    where = "/".join(filter(None, (dataset_name, config_name)))
+    try:
+        rows = load_dataset(dataset_name, config_name, split=split, streaming=streaming)
+        version = _streamed_version(dataset_name, config_name) if streaming else rows._fingerprint
+    except Exception as error:  # the hub's client raises whatever its transport does
+        raise InputError(f"{where}, {split}, cannot be loaded ({_first_line(error)}): check the name.") from None
+    name = f"{where}, {split}"
+    if rows.column_names is not None:  # not known of every stream
+        _require_column(rows.column_names, text_column, name)
+    fingerprint = _digest("hub", dataset_name, config_name, split, version, text_column)
+    return Corpus(name, fingerprint, partial(_hub_texts, rows, text_column, name))
+
+
+def _streamed_version(dataset_name: str, config_name: str | None) -> str:
+    """What changes with the data: on the hub the commit, in a folder the times of its files."""
+    builder = load_dataset_builder(dataset_name, config_name)
+    return f"{builder.config_id}/{builder.config.version}/{builder.hash}"
+
+
+def _hub_texts(rows: Dataset | IterableDataset, column: str, name: str) -> Iterator[str]:
+    for number, value in enumerate(_hub_values(rows, column, name), start=1):
+        yield _text(value, column, f"{name}, row {number}")
+
+
+def _hub_values(rows: Dataset | IterableDataset, column: str, name: str) -> Iterator[Any]:
+    try:
+        for batch in rows.select_columns([column]).iter(ROWS_AT_A_TIME):
+            yield from batch[column]
+    except Exception as error:  # a stream raises whatever its transport and its format do
+        raise InputError(f"{name} cannot be read: {_first_line(error)}") from None
+
+
+# -- rows --------------------------------------------------------------------------------------------------------------
+
+
+def _require_column(columns: Iterable[str], column: str, where: str) -> None:
+    columns = list(columns)
+    if column not in columns:
+        raise InputError(
+            f"{where} has no column {column!r}: its columns are {', '.join(columns)}. "
+            "Name the one that holds the text with --text_column."
+        )
+
+
+def _text(value: object, column: str, where: str) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{where}: column {column!r} must be text, not {reprlib.repr(value)}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(value[error.start]):x}"
+        raise InputError(f"{where}: column {column!r} holds {half} alone, half of a character in UTF-16.") from None
+    return value
+
+
+def _digest(*parts: object, pieces: Iterable[bytes] = ()) -> str:
+    digest = hashlib.sha256(json.dumps(parts).encode())
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.__cause__ if isinstance(error, DatasetGenerationError) else error
+    return (str(cause).strip() or repr(cause)).splitlines()[0]
