@@ -60,23 +60,9 @@ class AtomicCheckpoints(_Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         folder = Path(self._get_output_dir(trial))
         checkpoint = folder / f"checkpoint-{self.state.global_step}"
-        draft = folder / _DRAFTS / checkpoint.name
-        self._drafts = draft.parent
-        try:
-            super()._save_checkpoint(model, trial)
-            self._record_best(folder, draft)
-            self.accelerator.wait_for_everyone()  # each process writes its own random states
-            if self.args.should_save:
-                write_manifest(draft)
-                _publish(draft, checkpoint)
-        except BaseException as error:
-            if self.args.should_save:
-                shutil.rmtree(draft.parent, ignore_errors=True)
-            if reason := why_unwritable(error):
-                raise InputError(self._unwritten(checkpoint, reason)) from None
-            raise
-        finally:
-            self._drafts = None
+        reason = self._write(model, trial, checkpoint)
+        if reason is not None:
+            raise InputError(self._unwritten(checkpoint, reason))
         self.accelerator.wait_for_everyone()
         if self.args.push_to_hub:
             super()._push_from_checkpoint(str(checkpoint))
@@ -84,6 +70,28 @@ class AtomicCheckpoints(_Trainer):
             rotate_checkpoints(
                 str(folder), self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True
             )
+
+    def _write(self, model: nn.Module, trial: Any, checkpoint: Path) -> str | None:
+        """Why there was no space for the checkpoint, of which then nothing is left; None if it was written."""
+        draft = checkpoint.parent / _DRAFTS / checkpoint.name
+        self._drafts = draft.parent
+        try:
+            super()._save_checkpoint(model, trial)
+            self._record_best(checkpoint.parent, draft)
+            self.accelerator.wait_for_everyone()  # each process writes its own random states
+            if self.args.should_save:
+                write_manifest(draft)
+                _publish(draft, checkpoint)
+        except BaseException as error:
+            if self.args.should_save:
+                shutil.rmtree(draft.parent, ignore_errors=True)
+            reason = why_unwritable(error)
+            if reason is None:
+                raise
+            return reason  # the error goes, and with it the open file that still takes up space
+        finally:
+            self._drafts = None
+        return None
 
     def _get_output_dir(self, trial: Any) -> str:
         return super()._get_output_dir(trial) if self._drafts is None else str(self._drafts)

@@ -33,7 +33,7 @@ def why_unwritable(error: BaseException | None) -> str | None:
         if number in _NO_SPACE:
             return os.strerror(number)
         if isinstance(error, RuntimeError) and any(mark in text for mark in _TORCH):
-            reason = "torch wrote less than it had to"
+            reason = "torch.save could not write it all"
         error = error.__cause__ or error.__context__
     return reason
 

@@ -1,0 +1,264 @@
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_callback import ExportableState
+
+from alum.core.errors import InputError
+from alum.training.checkpoints import (
+    MANIFEST,
+    AtomicCheckpoints,
+    checkpoints_in,
+    damage,
+    newest_whole_checkpoint,
+    set_later_ones_aside,
+    write_manifest,
+)
+from alum.training.trainer import AlumTrainer
+from tiny_models import classifier
+from tiny_runs import config, labelled_sentences, plain_config, trained
+from tiny_texts import tree
+
+
+class PlainTrainer(AtomicCheckpoints, Trainer):
+    """Saves atomically and is otherwise the Trainer."""
+
+
+def saving(folder, **settings):
+    return config(folder, **{"max_steps": 5, "save_strategy": "steps", "save_steps": 2, **settings})
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def weights_of(trainer):
+    return {name: value.tolist() for name, value in trainer.model.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A run's folder with the checkpoints 2, 4 and 5, and its last weights."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    trainer = trained(classifier(), saving(folder), labelled_sentences())
+    return folder, weights_of(trainer)
+
+
+@pytest.fixture
+def run(undisturbed, tmp_path):
+    """A copy of that folder, to do harm to."""
+    return Path(shutil.copytree(undisturbed[0], tmp_path / "run"))
+
+
+def go_on(folder, resume_from=True, **settings):
+    trainer = AlumTrainer(model=classifier(), args=saving(folder, **settings), train_dataset=labelled_sentences())
+    trainer.train(resume_from_checkpoint=resume_from)
+    return trainer
+
+
+# -- what a checkpoint is ----------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_has_the_trainers_files_and_the_manifest_of_all_of_them(undisturbed, tmp_path):
+    theirs = trained(classifier(), plain_config(tmp_path, save_strategy="steps"), labelled_sentences(), Trainer)
+    assert theirs.state.global_step == 4
+    files = tree(tmp_path / "checkpoint-4")
+    for checkpoint in checkpoints_in(undisturbed[0]):
+        ours = tree(checkpoint)
+        entries = json.loads(ours.pop(MANIFEST))["files"]
+        assert ours.keys() == files.keys() == entries.keys()
+        for name, content in ours.items():
+            digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+            assert entries[name] == {"bytes": len(content), "blake2b": digest}
+        assert damage(checkpoint) is None
+
+
+def test_only_checkpoints_are_left(undisturbed):
+    assert names(undisturbed[0]) == ["checkpoint-2", "checkpoint-4", "checkpoint-5"]
+
+
+def test_files_in_folders_of_the_checkpoint_count(tmp_path):
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "0.bin").write_bytes(b"0123")
+    write_manifest(tmp_path)
+    assert damage(tmp_path) is None
+    (tmp_path / "shards" / "0.bin").write_bytes(b"012")
+    assert damage(tmp_path) == "shards/0.bin has 3 bytes, not 4"
+
+
+@pytest.mark.parametrize("limit", [None, 1, 2])
+@pytest.mark.parametrize("greater_is_better", [False, True])
+def test_the_same_checkpoints_are_kept_as_by_the_trainer(tmp_path, limit, greater_is_better):
+    """The loss falls until step 3: with ``greater_is_better`` the best checkpoint is the first."""
+    settings = {
+        "save_total_limit": limit,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": greater_is_better,
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": 1,
+    }
+    runs = []
+    for trainer_class in (Trainer, PlainTrainer):
+        folder = tmp_path / trainer_class.__name__
+        options = {"eval_dataset": labelled_sentences(seed=1)}
+        trainer = trained(
+            classifier(), plain_config(folder, **settings), labelled_sentences(), trainer_class, **options
+        )
+        kept = {path.name: json.loads((path / "trainer_state.json").read_text()) for path in checkpoints_in(folder)}
+        best = {name: Path(state["best_model_checkpoint"]) for name, state in kept.items()}
+        assert all(path.parent == folder for path in best.values())
+        best["at the end"] = Path(trainer.state.best_model_checkpoint)
+        assert best["at the end"].is_dir()
+        runs.append((names(folder), {name: path.name for name, path in best.items()}, weights_of(trainer)))
+    assert runs[0] == runs[1]
+    assert runs[1][1]["at the end"] == ("checkpoint-1" if greater_is_better else "checkpoint-3")
+
+
+def test_an_upload_starts_when_the_checkpoint_has_its_name(tmp_path):
+    uploaded = []
+
+    class Uploading(Trainer):
+        def _push_from_checkpoint(self, checkpoint_folder):
+            uploaded.append((checkpoint_folder, (Path(checkpoint_folder) / MANIFEST).is_file()))
+
+    class Both(AtomicCheckpoints, Uploading):
+        pass
+
+    trainer = Both(model=classifier(), args=saving(tmp_path), train_dataset=labelled_sentences())
+    trainer.args.push_to_hub = True
+    trainer.train()
+    assert uploaded == [(str(tmp_path / f"checkpoint-{step}"), True) for step in (2, 4, 5)]
+
+
+# -- going on ----------------------------------------------------------------------------------------------------------
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def change_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def delete(path):
+    path.unlink()
+
+
+DAMAGES = [
+    (cut_short, "model.safetensors", r"model.safetensors has \d+ bytes, not \d+"),
+    (cut_short, "optimizer.pt", r"optimizer.pt has \d+ bytes, not \d+"),
+    (change_a_bit, "model.safetensors", r"model.safetensors has the digest [0-9a-f]{32}, not [0-9a-f]{32}"),
+    (delete, "rng_state.pth", "rng_state.pth is missing"),
+    (lambda path: path.write_bytes(path.read_bytes()[:100]), MANIFEST, "its manifest.json is damaged"),
+    (lambda path: path.write_text("[]"), MANIFEST, "its manifest.json is damaged"),
+    (delete, MANIFEST, "it has no manifest.json"),
+]
+
+
+@pytest.mark.parametrize(("harm", "name", "expected"), DAMAGES)
+def test_damage_is_found_and_named(run, caplog, harm, name, expected):
+    harm(run / "checkpoint-5" / name)
+    newest = newest_whole_checkpoint(run)
+    assert newest == run / "checkpoint-4"
+    (warning,) = caplog.messages
+    assert re.fullmatch(f"{run / 'checkpoint-5'} is passed over: {expected}.", warning)
+
+
+def test_the_sizes_in_a_warning_are_expected_and_actual(run):
+    path = run / "checkpoint-5" / "model.safetensors"
+    size = path.stat().st_size
+    cut_short(path)
+    assert damage(run / "checkpoint-5") == f"model.safetensors has {size - 1} bytes, not {size}"
+
+
+def test_checkpoints_are_in_the_order_of_their_steps(tmp_path):
+    for name in ("checkpoint-10", "checkpoint-9", "checkpoint-100", "checkpoint-x", "old-checkpoint-200", ".drafts"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "checkpoint-11").touch()
+    assert [path.name for path in checkpoints_in(tmp_path)] == ["checkpoint-9", "checkpoint-10", "checkpoint-100"]
+    assert newest_whole_checkpoint(tmp_path) is None
+
+
+def test_a_run_goes_on_from_the_newest_whole_checkpoint_and_replaces_the_damaged(run, undisturbed):
+    for step in (4, 5):
+        cut_short(run / f"checkpoint-{step}" / "optimizer.pt")
+    trainer = go_on(run)
+    assert trainer.state.global_step == 5
+    assert weights_of(trainer) == undisturbed[1]
+    assert names(run) == ["checkpoint-2", "checkpoint-4", "checkpoint-5"]
+    assert all(damage(checkpoint) is None for checkpoint in checkpoints_in(run))
+
+
+def test_without_a_whole_checkpoint_there_is_nothing_to_go_on_from(tmp_path):
+    with pytest.raises(InputError, match="no whole checkpoint to resume from"):
+        go_on(tmp_path)
+
+
+def test_a_finished_run_takes_no_further_step(run, undisturbed):
+    """Step 5 is in the middle of an epoch."""
+    before = tree(run)
+    trainer = go_on(run)
+    assert trainer.state.global_step == 5
+    assert weights_of(trainer) == undisturbed[1]
+    assert tree(run) == before
+
+
+def test_a_finished_run_goes_on_if_it_is_to_have_more_steps(run, tmp_path):
+    longer = trained(classifier(), saving(tmp_path / "longer", max_steps=7), labelled_sentences())
+    assert weights_of(go_on(run, max_steps=7)) == weights_of(longer)
+
+
+def test_left_over_drafts_are_removed(run):
+    (run / ".drafts" / "checkpoint-4").mkdir(parents=True)
+    (run / ".drafts" / "checkpoint-4" / "model.safetensors").write_bytes(b"half")
+    go_on(run)
+    assert names(run) == ["checkpoint-2", "checkpoint-4", "checkpoint-5"]
+
+
+@pytest.mark.parametrize(("step", "kept", "aside"), [(2, [2], [4, 5]), (4, [2, 4], [5]), (5, [2, 4, 5], [])])
+def test_later_checkpoints_are_set_aside_whole(run, caplog, step, kept, aside):
+    before = tree(run)
+    set_later_ones_aside(run, run / f"checkpoint-{step}")
+    assert names(run) == [*(f"checkpoint-{n}" for n in kept), *(f"old-checkpoint-{n}" for n in aside)]
+    assert {name.removeprefix("old-"): content for name, content in tree(run).items()} == before
+    assert len(caplog.messages) == len(aside)
+
+
+def test_what_was_set_aside_before_stays(run):
+    (run / "old-checkpoint-5").mkdir()
+    set_later_ones_aside(run, None)
+    assert names(run) == ["old-checkpoint-2", "old-checkpoint-4", "old-checkpoint-5", "old-checkpoint-5-2"]
+
+
+# -- saves that fail ---------------------------------------------------------------------------------------------------
+
+
+class CutsOffTheSave(TrainerCallback, ExportableState):
+    """Presses Ctrl-C while its state is saved, after model and optimizer, at step 5."""
+
+    step = 0
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.step = state.global_step
+
+    def state(self):
+        if self.step == 5:
+            raise KeyboardInterrupt
+        return {"args": {}, "attributes": {}}
+
+
+def test_a_save_that_is_cut_off_leaves_the_checkpoints_before_it(tmp_path, undisturbed):
+    with pytest.raises(KeyboardInterrupt):
+        trained(classifier(), saving(tmp_path), labelled_sentences(), callbacks=[CutsOffTheSave()])
+    assert names(tmp_path) == ["checkpoint-2", "checkpoint-4"]
+    assert weights_of(go_on(tmp_path)) == undisturbed[1]
