@@ -1,4 +1,3 @@
-import json
 import os
 import pickle
 import re
@@ -64,7 +63,7 @@ def test_the_blocks_of_a_real_corpus():
 
 def test_a_large_file_is_read_in_little_memory(file):
     document = "A line of a document.\nAnd another one.\n\n"
-    count = 400_000
+    count = 200_000
     file.write_text(document * count)
     corpus = file_corpus(file)
     tracemalloc.start()
@@ -250,18 +249,7 @@ def test_the_fingerprint_of_a_data_set_follows_its_content(folder, streaming):
 
     first = fingerprint()
     assert fingerprint() == first
-    assert (
-        len(
-            {
-                first,
-                fingerprint(split="validation"),
-                fingerprint(
-                    split="train[:50%]" if not streaming else "train", text_column="text" if not streaming else "id"
-                ),
-            }
-        )
-        == 3
-    )
+    assert len({first, fingerprint(split="validation"), fingerprint(text_column="id")}) == 3
     write_rows(folder / "train.jsonl", [{"id": 0, "text": "other"}])
     os.utime(folder / "train.jsonl", (1, 1))
     assert fingerprint() != first

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alum.core.errors import InputError
 
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 18
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:
@@ -40,7 +40,7 @@ def lines_in(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def text_pieces(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The text of a UTF-8 file without its byte order mark, a megabyte at a time.
+    """The text of a UTF-8 file without its byte order mark, some of it at a time.
 
     Raises `InputError`, on getting there, where the file is binary or not UTF-8, with the offset, or holds no text.
     """
@@ -68,7 +68,7 @@ def text_pieces(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def byte_pieces(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, a megabyte at a time; raises `InputError` where they cannot be read."""
+    """The bytes of a file, some at a time; raises `InputError` where they cannot be read."""
     try:
         with path.open("rb") as file:
             while piece := file.read(PIECE_BYTES):
