@@ -4,6 +4,7 @@ import pytest
 
 from alum.core.errors import InputError
 from alum.stages.run_folder import check_run_folder, environment, open_run_folder, write_json, write_settings
+from alum.training.checkpoints import write_manifest
 from tiny_stages import pretrain_config, record
 from tiny_texts import tree
 
@@ -15,7 +16,15 @@ def former(tmp_path):
     (folder / "checkpoint-3").mkdir(parents=True)
     (folder / "results.json").write_text("{}")
     (folder / "checkpoint-3" / "trainer_state.json").write_text("{}")
+    write_manifest(folder / "checkpoint-3")
     return folder
+
+
+def add_checkpoint(folder, step):
+    (folder / f"checkpoint-{step}").mkdir()
+    (folder / f"checkpoint-{step}" / "trainer_state.json").write_text(f'{{"global_step": {step}}}')
+    write_manifest(folder / f"checkpoint-{step}")
+    return folder / f"checkpoint-{step}"
 
 
 def test_a_new_folder_is_made_with_those_above_it(tmp_path):
@@ -55,16 +64,55 @@ def test_checking_changes_nothing(former, tmp_path):
 
 
 def test_a_run_is_resumed_from_its_last_checkpoint(former):
-    (former / "checkpoint-20").mkdir()
+    add_checkpoint(former, 20)
     before = tree(former)
     folder, checkpoint = open_run_folder(str(former), resume_from="true")
     assert checkpoint == str(former / "checkpoint-20")
     assert tree(folder) == before
 
 
-def test_a_run_is_resumed_from_the_checkpoint_named(former, tmp_path):
-    checkpoint = str(former / "checkpoint-3")
-    assert open_run_folder(str(tmp_path / "new"), resume_from=checkpoint) == (tmp_path / "new", checkpoint)
+@pytest.mark.parametrize("manifest", [True, False])
+def test_a_run_is_resumed_from_the_checkpoint_named(former, tmp_path, manifest):
+    """Also from one of another program, which has no manifest."""
+    checkpoint = former / "checkpoint-3"
+    if not manifest:
+        (checkpoint / "manifest.json").unlink()
+    assert open_run_folder(str(tmp_path / "new"), resume_from=str(checkpoint)) == (tmp_path / "new", str(checkpoint))
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_left_as_it_is(former, caplog):
+    (add_checkpoint(former, 20) / "trainer_state.json").write_text('{"global')
+    before = tree(former)
+    assert open_run_folder(str(former), resume_from="true") == (former, str(former / "checkpoint-3"))
+    assert tree(former) == before
+    expected = f"{former / 'checkpoint-20'} is passed over: trainer_state.json has 8 bytes, not 19."
+    assert caplog.messages == [expected]
+
+
+def test_a_damaged_checkpoint_that_is_named_is_refused_at_once(former):
+    (former / "checkpoint-3" / "trainer_state.json").write_text("[]")
+    expected = (
+        r"checkpoint-3 is damaged: trainer_state.json has the digest \w+, not \w+\. .*--resume_from_checkpoint true"
+    )
+    with pytest.raises(InputError, match=expected):
+        check_run_folder(str(former), resume_from=str(former / "checkpoint-3"))
+
+
+def test_a_run_without_a_whole_checkpoint_is_not_begun_again_unasked(former):
+    (former / "checkpoint-3" / "trainer_state.json").unlink()
+    before = tree(former)
+    with pytest.raises(InputError, match=r"of checkpoint-3, trainer_state.json is missing\. .*--overwrite_output_dir"):
+        open_run_folder(str(former), resume_from="true")
+    assert tree(former) == before
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_from_the_beginning(tmp_path, caplog):
+    write_settings(tmp_path, "pretrain")
+    before = tree(tmp_path)
+    assert check_run_folder(str(tmp_path), resume_from="true") == tmp_path
+    assert open_run_folder(str(tmp_path), resume_from="true") == (tmp_path, None)
+    assert tree(tmp_path) == before
+    assert caplog.messages == [f"The run in {tmp_path} has no checkpoint yet: it starts from the beginning."]
 
 
 @pytest.mark.parametrize("resume_from", ["true", "True", "elsewhere"])
