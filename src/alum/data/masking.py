@@ -79,7 +79,7 @@ class TokenMasks:
     def __call__(self, input_ids: Tensor, rate: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Masked ids and labels, -100 where nothing is predicted, for ids ``[batch, length]``, which stay as they are.
 
-        The generator is one of the ids' device, for which nothing has to wait.
+        The generator belongs to the device of the ids, which nothing here has to wait for.
         """
         shape, device = input_ids.shape, input_ids.device
         self._vocabulary = vocabulary = self._vocabulary.on(device)
@@ -204,9 +204,7 @@ def _in_byte_level(token: str) -> tuple[int, int]:
     beginning = classes[0] if rest == piece else _INSIDE
     if piece == b" ":
         return beginning, _ANYTHING
-    if piece in _CONTRACTIONS or classes[-1] == 0:
-        return beginning, 0
-    return beginning, classes[-1] | _INSIDE
+    return beginning, 0 if piece in _CONTRACTIONS else classes[-1] | _INSIDE
 
 
 def _character_classes(piece: bytes) -> list[int]:
