@@ -1,4 +1,4 @@
-"""Ctrl-C at a running command, as a user presses it."""
+"""Signals to a running command: Ctrl-C as a user presses it, SIGTERM as a scheduler sends it."""
 
 import re
 import signal
@@ -11,6 +11,7 @@ from tiny_stages import log_lines
 from tiny_texts import write_text
 
 MAX_STEPS = 300
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def alum(folder, *flags):
@@ -61,23 +62,30 @@ def test_an_interrupted_run_goes_on_to_the_very_same_model(tmp_path):
     assert undisturbed.wait() == 0, undisturbed.stderr.read()
 
     folder = folders["interrupted"]
-    process = alum(folder)
-    wait_for_steps(process, folder, 8)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate()
-    assert process.returncode == 130, error
-    stopped = re.search(r"^alum: stopped at step (\d+) of 300; .*--resume_from_checkpoint true\.$", error, re.MULTILINE)
-    assert stopped, error
-    assert 40 <= int(stopped[1]) < MAX_STEPS
-    assert "Traceback" not in error
-    assert (folder / "run" / f"checkpoint-{stopped[1]}").is_dir()
-    assert not (folder / "run" / "model.safetensors").exists()
+    stops = []
+    for number, code in CODES.items():
+        process = alum(folder, "--resume_from_checkpoint", "true") if stops else alum(folder)
+        wait_for_steps(process, folder, (stops[-1] // 5 if stops else 0) + 8)
+        process.send_signal(number)
+        _, error = process.communicate()
+        assert process.returncode == code, error
+        stopped = re.search(
+            r"^alum: stopped at step (\d+) of 300; .*--resume_from_checkpoint true\.$", error, re.MULTILINE
+        )
+        assert stopped, error
+        assert "Traceback" not in error
+        stops.append(int(stopped[1]))
+        assert (folder / "run" / f"checkpoint-{stops[-1]}").is_dir()
+        assert not (folder / "run" / "model.safetensors").exists()
+    assert 40 <= stops[0] < stops[1] < MAX_STEPS
 
     resumed = alum(folder, "--resume_from_checkpoint", "true")
     assert resumed.wait() == 0, resumed.stderr.read()
     weights = [(folder / "run" / "model.safetensors").read_bytes() for folder in folders.values()]
     assert weights[0] == weights[1]
-    # The first log after the checkpoint is the mean over fewer steps.
-    first = 5 * (int(stopped[1]) // 5 + 1)
-    resumed, undisturbed = ({s: v for s, v in losses(f).items() if s != first} for f in reversed(folders.values()))
+    # The first log after a checkpoint is the mean over fewer steps.
+    first = {5 * (step // 5 + 1) for step in stops}
+    resumed, undisturbed = (
+        {step: loss for step, loss in losses(f).items() if step not in first} for f in reversed(folders.values())
+    )
     assert resumed == undisturbed

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -207,6 +208,37 @@ def test_failed_work_is_1_with_a_traceback_in_a_file(here, capsys, monkeypatch):
     details.unlink()
 
 
+def test_the_end_of_the_time_is_3_and_the_run_goes_on(here, capsys):
+    code, error = outcome(capsys, f"{PRETRAIN} --max_minutes 1e-9")
+    assert code == 3
+    expected = r"^alum: stopped at step 1 of 2 after 1e-09 minutes .*checkpoint-1\. .*--resume_from_checkpoint true\.$"
+    assert re.search(expected, error, re.MULTILINE)
+    assert not (here / "out" / "results.json").exists()
+    assert outcome(capsys, f"{PRETRAIN} --max_minutes 1e-9 --resume_from_checkpoint true")[0] == 0
+    assert (here / "out" / "results.json").is_file()
+
+
+@pytest.fixture
+def limited():
+    """No file may grow beyond 1 MB, less than the weights have; that is refused as a full disk or a quota is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "what"), [("steps", "checkpoint-2 could not"), ("no", "out could not be written: File too large; ")]
+)
+def test_what_cannot_be_written_is_2_in_one_line(here, capsys, limited, strategy, what):
+    code, error = outcome(capsys, f"{PRETRAIN} --save_strategy {strategy}")
+    assert code == 2
+    line = error.splitlines()[-1]
+    assert line.startswith(f"alum: error: {what}")
+    assert re.search(r"; [\d,.]+ MB are free in /", line)
+    assert not list((here / "out").glob("*checkpoint-*"))
+
+
 def test_stopped_is_130(here, capsys, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
@@ -222,6 +254,12 @@ def test_help_lists_every_command(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"\n  {name} " in shown for name in COMMANDS)
+
+
+def test_help_explains_the_exit_codes(capsys):
+    main(["--help"])
+    codes = capsys.readouterr().out.partition("Exit codes: ")[2]
+    assert set(re.findall(r"\b\d+\b", codes)) == {"0", "1", "2", "3", "130", "143"}
 
 
 def test_no_command_shows_the_help_and_is_2(capsys):

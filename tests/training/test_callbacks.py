@@ -230,6 +230,23 @@ def test_the_console_shows_a_short_line_for_each_log(tmp_path, capsys):
     assert "adversarial " in lines[3]
 
 
+def test_an_error_has_a_line_of_its_own(tmp_path, capsys):
+    class Fails(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            raise RuntimeError
+
+    settings = config(tmp_path, disable_tqdm=False)
+    trainer = AlumTrainer(model=classifier(), args=settings, train_dataset=labelled_sentences(), callbacks=[Fails()])
+    console = use_own_console(trainer)
+    with pytest.raises(RuntimeError):
+        trainer.train()
+    assert not capsys.readouterr().err.endswith("\n")
+    console.close()
+    assert capsys.readouterr().err.endswith("\n")
+    console.close()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("silent", [False, True])
 def test_the_trainers_own_console_output_is_replaced(tmp_path, silent):
     trainer = AlumTrainer(model=classifier(), args=config(tmp_path, disable_tqdm=silent))

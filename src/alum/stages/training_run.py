@@ -36,8 +36,7 @@ def train(trainer: AlumTrainer, config: StageConfig, folder: Path, checkpoint: s
 
     From ``checkpoint`` on if there is one: later checkpoints in ``folder`` are then set aside, and later logs dropped.
     """
-    stop = StopCleanly(config.max_minutes)
-    use_own_console(trainer)
+    stop, console = StopCleanly(config.max_minutes), use_own_console(trainer)
     trainer.add_callback(MetricsFile(folder / "metrics.jsonl"))
     trainer.add_callback(stop)
     if config.save_minutes is not None:
@@ -50,8 +49,9 @@ def train(trainer: AlumTrainer, config: StageConfig, folder: Path, checkpoint: s
     start = time.perf_counter()
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
-    finally:
-        stop.give_back()  # where training failed
+    finally:  # where training failed
+        stop.give_back()
+        console.close()
     seconds = time.perf_counter() - start
     if stop.stopped_at_step is not None:
         why = f" after {config.max_minutes} minutes (max_minutes)" if stop.exit_code == TIME_IS_OVER else ""

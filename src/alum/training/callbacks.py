@@ -53,6 +53,13 @@ class ConsoleProgress(ProgressCallback):
         texts = [f"{label} {value if isinstance(value, str) else f'{value:.4g}'}" for label, value in values.items()]
         self.training_bar.write(f"step {state.global_step}/{state.max_steps}  " + "  ".join(texts))
 
+    def close(self) -> None:
+        """Ends the line of the bar where training failed, so that the error has a line of its own."""
+        for bar in (self.prediction_bar, self.training_bar):
+            if bar is not None:
+                bar.close()
+        self.prediction_bar = self.training_bar = None
+
 
 class MetricsFile(TrainerCallback):
     """Appends each log as one JSON line to ``metrics.jsonl``; a run that goes on first drops what it will log again."""
@@ -198,9 +205,11 @@ def _largest_of_all_processes(value: int, args: TrainingArguments, state: Traine
     return int(gather(torch.tensor([value], device=args.device)).max())
 
 
-def use_own_console(trainer: Any) -> None:
-    """Replaces the Trainer's console output by `ConsoleProgress`."""
+def use_own_console(trainer: Any) -> ConsoleProgress:
+    """Replaces the Trainer's console output by `ConsoleProgress`, which a silent run does not call."""
     shows_bar = trainer.pop_callback(ProgressCallback) is not None
     trainer.remove_callback(PrinterCallback)
+    console = ConsoleProgress()
     if shows_bar:
-        trainer.add_callback(ConsoleProgress())
+        trainer.add_callback(console)
+    return console
