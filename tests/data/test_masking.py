@@ -1,3 +1,4 @@
+import gc
 import math
 import os
 import random
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, load_from_disk
 from scipy.stats import binomtest, chisquare
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -344,6 +345,19 @@ def test_fixed_masks_have_the_share_asked_for_and_at_least_one_token_in_each_row
     none = (1 - rate) ** NUM_WORDS
     count = NUM_ROWS * NUM_WORDS
     assert predicted.mean() * (NUM_WORDS + 2) / NUM_WORDS == near(rate + none / NUM_WORDS, count)
+
+
+def test_rows_on_disk_get_the_same_masks_and_nothing_is_left_beside_them(sequences, tokenizer, tmp_path):
+    sequences.save_to_disk(tmp_path / "rows")
+    files = sorted(tmp_path.rglob("*"))
+    masked = fixed_masks(load_from_disk(tmp_path / "rows"), TokenMasks(tokenizer), RATE)
+    assert masked.to_list() == fixed_masks(sequences, TokenMasks(tokenizer), RATE).to_list()
+    assert sorted(tmp_path.rglob("*")) == files
+    [temporary] = [Path(file["filename"]) for file in masked.cache_files]
+    assert temporary.is_file()
+    del masked
+    gc.collect()
+    assert not temporary.parent.exists()
 
 
 def test_drawing_masks_leaves_the_global_random_states_alone(sequences, tokenizer):

@@ -1,9 +1,10 @@
 """Masks for masked language modelling: how many tokens are predicted, which, and what stands in their place."""
 
 import hashlib
+import tempfile
+import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -14,7 +15,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from alum.core.errors import InputError
@@ -96,13 +97,12 @@ class TokenMasks:
         return torch.where(predicted, changed, input_ids), input_ids.masked_fill(~predicted, NOT_PREDICTED)
 
 
-def fixed_masks(sequences: Dataset, masks: TokenMasks | PreTrainedTokenizerBase, rate: float, seed: int = 0) -> Dataset:
+def fixed_masks(sequences: Dataset, masks: TokenMasks, rate: float, seed: int = 0) -> Dataset:
     """``input_ids`` and ``labels`` with masks drawn once, so that losses of different runs and times are comparable.
 
     A row's masks follow from ``seed`` and the row itself, wherever it stands. Each has one predicted token at least.
+    The rows are in a temporary file that goes when they do.
     """
-    if isinstance(masks, PreTrainedTokenizerBase):
-        masks = TokenMasks(masks)
 
     def masked(row: Mapping[str, Any]) -> dict[str, list[int]]:
         content = hashlib.sha256(f"{seed}:{row['input_ids']}".encode()).digest()
@@ -110,9 +110,15 @@ def fixed_masks(sequences: Dataset, masks: TokenMasks | PreTrainedTokenizerBase,
         ids, labels = masks(torch.tensor([row["input_ids"]]), rate, generator)
         return {"input_ids": ids[0].tolist(), "labels": labels[0].tolist()}
 
-    return sequences.with_format(None).map(
-        masked, remove_columns=sequences.column_names, load_from_cache_file=False, desc="Masking"
+    folder = tempfile.TemporaryDirectory(prefix="alum-masks-", ignore_cleanup_errors=True)
+    rows = sequences.with_format(None).map(
+        masked,
+        remove_columns=sequences.column_names,
+        cache_file_name=f"{folder.name}/rows.arrow",
+        desc="Masking",
     )
+    weakref.finalize(rows, folder.cleanup)
+    return rows
 
 
 # -- where words start -------------------------------------------------------------------------------------------------
@@ -232,31 +238,3 @@ def _class(character: str) -> int:
     if character.isspace():
         return 0
     return {"L": _LETTER, "N": _NUMBER}.get(category(character)[0], _OTHER)
-
-
-# -- before --------------------------------------------------------------------------------------------------------
-
-
-class TrainingMasks:
-    """Dynamic masking, 80/10/10 (Devlin et al. 2019, section 3.1; Liu et al. 2019, section 4.1).
-
-    A batch's masks follow from the seed, the epoch and the batch itself. Drawn from the global random state they would
-    differ in a resumed run, which has not drawn those of the batch after the checkpoint in advance.
-    """
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, mask_rate: float, seed: int = 0) -> None:
-        self._collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=mask_rate)
-        self._seed = seed
-
-    def __call__(self, rows: list[dict[str, Any]], epoch: int) -> dict[str, Tensor]:
-        content = f"{self._seed}:{epoch}:{[row['input_ids'] for row in rows]}"
-        with _seeded(int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "big")):
-            return dict(self._collator(rows))
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Draws on the CPU follow from ``seed``; the random states outside, those of GPUs too, stay as they are."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
