@@ -41,7 +41,7 @@ def cached_rows(path: Path, make: Callable[[], Iterator[Rows]]) -> Dataset:
             _write(path, make())
         return Dataset.from_file(str(path))
     except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise InputError(
             f"the cache folder {path.parent} cannot be used ({reason}): give another with --cache_dir."
         ) from None
