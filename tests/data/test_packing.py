@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -194,8 +194,9 @@ def test_how_much_is_tokenised_at_once_plays_no_part(documents, tokenizer, monke
     assert list(Packing(tokenizer, LENGTH).rows(documents)) == rows
 
 
-def test_documents_are_read_as_rows_are_asked_for(tokenizer, monkeypatch):
-    monkeypatch.setattr(packing_module, "BATCH_DOCUMENTS", 10)
+@pytest.mark.parametrize(("name", "value"), [("BATCH_DOCUMENTS", 10), ("BATCH_CHARACTERS", 220)])
+def test_documents_are_read_as_rows_are_asked_for(tokenizer, monkeypatch, name, value):
+    monkeypatch.setattr(packing_module, name, value)
     read = []
 
     def endless():
@@ -302,11 +303,13 @@ def test_rows_are_made_anew_for_whatever_they_depend_on(tokenizer, byte_level, d
     larger = train_wordpiece(documents, 90, LENGTH)
     named = train_wordpiece(documents, 80, LENGTH)
     named.add_tokens(["cat"])
-    parted = train_wordpiece(documents, 80, LENGTH)
-    parted.sep_token = "[PAD]"
+    swapped = train_wordpiece(documents, 80, LENGTH)
+    swapped.cls_token, swapped.sep_token = "[SEP]", "[CLS]"
+    maskless = train_wordpiece(documents, 80, LENGTH)
+    maskless.mask_token = "[PAD]"
     both = train_byte_level_bpe(documents, 300, LENGTH)
     packings = [Packing(tokenizer, LENGTH), Packing(tokenizer, LENGTH + 1)]
-    packings += [Packing(other, LENGTH) for other in (larger, named, parted)]
+    packings += [Packing(other, LENGTH) for other in (larger, named, swapped, maskless)]
     packings += [Packing(both, LENGTH), Packing(both, LENGTH, "causal_lm")]
     for number, packing in enumerate(packings):
         for corpus in corpora:
@@ -446,6 +449,9 @@ def test_a_stream_has_the_rows_of_the_corpus_in_another_order_over_and_over(corp
     assert {tuple(row) for row in streamed} == {tuple(row) for row in rows}
     most, least = Counter(map(tuple, rows)), Counter(map(tuple, streamed))
     assert all(least[row] <= 4 * most[row] for row in least)
+    # In order or nearly so, hardly any row would come after one that is behind it in the corpus.
+    places = [rows.index(row) for row in streamed[: len(rows) - 20]]
+    assert sum(first > second for first, second in pairwise(places)) > len(places) / 4
     # No row comes before it has been read: the n-th to come out is among the first n + 20.
     assert all(row in rows[: index + 21] for index, row in enumerate(streamed[: len(rows) - 21]))
 

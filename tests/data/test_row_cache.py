@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from alum.core.errors import InputError
-from alum.data.row_cache import cached_rows
+from alum.data.row_cache import PIECE_BYTES, cached_rows
 
 ROWS = np.arange(40, dtype=np.int32).reshape(10, 4)
 
@@ -81,6 +81,18 @@ def test_a_damaged_file_is_noticed_and_made_anew(path, make, damage, caplog):
     assert "rows.arrow is damaged" in caplog.text
     assert make.num_calls == 2
     assert path.read_bytes() == whole
+
+
+def test_damage_anywhere_in_a_large_file_is_noticed(path):
+    rows = np.zeros((200_000, 4), np.int32)
+    cached_rows(path, lambda: iter([rows]))
+    size = path.stat().st_size
+    assert size > 2 * PIECE_BYTES
+    for offset in (1000, PIECE_BYTES + 1000, size - 1000):
+        with path.open("r+b") as file:
+            file.seek(offset)
+            file.write(b"\x01")
+        assert cached_rows(path, lambda: iter([rows])).with_format("numpy")["input_ids"][:].sum() == 0
 
 
 def test_rows_in_use_outlive_the_file_that_they_are_replaced_by(path, make):
