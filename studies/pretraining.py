@@ -20,7 +20,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from transformers.utils import logging
+
+from alum.data.corpora import chained, file_corpus
 from alum.data.files import read_text
+from alum.data.tokenizer import train_wordpiece
 from alum.reports.curves import write_validation_curves
 from alum.stages.arguments import FinetuneArguments, FinetuneConfig, PretrainArguments, PretrainConfig
 from alum.stages.finetune import finetune
@@ -39,16 +43,16 @@ class Scale:
     """How much of everything; ``FAST`` only rehearses the script."""
 
     seeds: tuple[int, ...] = (0, 1)
-    search_steps: int = 500
-    scratch_steps: int = 1000
-    continual_steps: int = 100
+    search_steps: int = 300
+    scratch_steps: int = 800
+    continual_steps: int = 60
     head_steps: int = 150
-    finetune_rows: int = 2000
-    eval_sequences: int = 300
+    finetune_rows: int = 1000
+    eval_sequences: int = 200
     timed_steps: int = 16
 
 
-FAST = Scale((0,), 6, 8, 2, 2, 48, 20, 2)
+FAST = Scale((0,), 6, 8, 2, 2, 16, 20, 2)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Stage:
     settings: Mapping[str, Any]
     batch_size: int
     finetuned_on: tuple["Task", ...]
+    num_evaluations: int = 8
     base: str | None = None
 
 
@@ -78,6 +83,8 @@ class Task:
     max_seq_length: int = 64
     learning_rate: float = 1e-4
     num_epochs: float = 1.0
+    share_of_rows: float = 1.0
+    """More rows than the scale's for models that are cheap."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ class Arm:
     method: str = "standard"
     settings: Mapping[str, Any] = field(default_factory=dict)
     step_factor: float = 1.0
+    is_evaluated: bool = True
+    """While it trains."""
 
 
 def arms_of(stage: Stage, chosen: Mapping[str, float], cost_ratio: float) -> list[Arm]:
@@ -108,7 +117,7 @@ def train_arm(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path, steps
     folder = runs / f"{stage.name}-{arm.name.replace(' ', '')}-{seed}-{steps}{_suffix(arm.settings)}"
     if (folder / "results.json").is_file():
         return _record(folder)
-    print(f"\n== {folder.name}", flush=True)
+    print(f"\n== {folder.name}, {time.strftime('%H:%M:%S')}", flush=True)
     arguments = PretrainArguments(
         train_file=list(stage.train_files),
         validation_file=list(stage.validation_files),
@@ -127,8 +136,8 @@ def train_arm(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path, steps
         per_device_train_batch_size=stage.batch_size,
         adv_method=arm.method,
         adv_start_fraction=stage.start_fraction,
-        eval_strategy="steps",
-        eval_steps=max(steps // 8, 1),
+        eval_strategy="steps" if arm.is_evaluated else "no",
+        eval_steps=max(steps // stage.num_evaluations, 1),
         logging_steps=max(steps // 16, 1),
         save_strategy="no",
         seed=seed,
@@ -152,8 +161,7 @@ def tune(task: Task, model: Path, seed: int, scale: Scale, data: Path, runs: Pat
             task=task.task,
             data_dir=str(rows),
             max_seq_length=task.max_seq_length,
-            max_train_samples=scale.finetune_rows,
-            max_eval_samples=scale.finetune_rows,
+            max_train_samples=round(task.share_of_rows * scale.finetune_rows),
         )
         config = FinetuneConfig(
             output_dir=str(folder),
@@ -206,18 +214,21 @@ def cost_ratio(stage: Stage, scale: Scale, runs: Path) -> float:
         whole = dataclasses.replace(stage, name=f"{stage.name}-timed", start_fraction=0.0)
         for turn in range(4):
             for method in seconds:
-                arm = Arm(f"{method}{turn}", method)
-                done = train_arm(whole, arm, 0, dataclasses.replace(scale, head_steps=0), runs, scale.timed_steps)
+                arm = Arm(f"{method}{turn}", method, {"adv_gain_draws": 0}, is_evaluated=False)
+                done = train_arm(whole, arm, 0, scale, runs, scale.timed_steps)
                 lines = (Path(done["output_dir"]) / "metrics.jsonl").read_text().splitlines()
-                speeds = [json.loads(line).get("tokens_per_second") for line in lines]
-                seconds[method] += [1 / speed for speed in speeds[len(speeds) // 2 :] if speed]
+                records = [json.loads(line) for line in lines]
+                speeds = [record["tokens_per_second"] for record in records if "tokens_per_second" in record]
+                seconds[method] += [1 / speed for speed in speeds[len(speeds) // 2 :]]
                 shutil.rmtree(done["output_dir"])
         write_json(record, {method: statistics.median(values) for method, values in seconds.items()})
     medians = json.loads(record.read_text())
     return float(medians["alum_one_pass"] / medians["standard"])
 
 
-def run_stage(stage: Stage, chosen: Mapping[str, float], scale: Scale, data: Path, runs: Path) -> dict[str, Any]:
+def run_stage(
+    stage: Stage, chosen: Mapping[str, float], scale: Scale, data: Path, runs: Path, docs: Path
+) -> dict[str, Any]:
     """All arms and seeds of a stage: language-model scores, then accuracies after fine-tuning."""
     ratio = cost_ratio(stage, scale, runs)
     rows, curves = [], {}
@@ -235,7 +246,7 @@ def run_stage(stage: Stage, chosen: Mapping[str, float], scale: Scale, data: Pat
         rows.append({"arm": arm.name, "steps": round(stage.steps * arm.step_factor), "seeds": seeds})
         curves[arm.name] = of_seeds
     write_validation_curves(
-        DOCS / f"pretraining-{stage.name}.png",
+        docs / f"pretraining-{stage.name}.png",
         curves,
         title=f"{stage.name}: masked-LM loss on {validation[0]}, {len(scale.seeds)} seeds",
         y_label="nats per predicted token",
@@ -254,17 +265,26 @@ def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
         held_back = blocks[HELD_BACK_EVERY - 1 :: HELD_BACK_EVERY]
         (texts / f"{name}_held_back.txt").write_text("\n\n".join(held_back), encoding="utf-8")
     wikitext = str(corpora / "wikitext2_valid.txt")
+    scratch_files = (str(texts / "brown_train.txt"), str(corpora / "state_union.txt"), str(corpora / "inaugural.txt"))
+    tokenizer = str(runs / "tokenizer")
+    if not Path(tokenizer).is_dir():
+        train_wordpiece(chained([file_corpus(file) for file in scratch_files]), 8192, 64).save_pretrained(tokenizer)
     sst2 = Task(
-        "glue_sst2", "glue_sst2/train.jsonl", {"test": "glue_sst2/test.jsonl"}, learning_rate=5e-4, num_epochs=2
+        "glue_sst2",
+        "glue_sst2/train.jsonl",
+        {"test": "glue_sst2/test.jsonl"},
+        learning_rate=5e-4,
+        num_epochs=2,
+        share_of_rows=6.0,
     )
     scratch = Stage(
         name="scratch",
-        train_files=(str(texts / "brown_train.txt"), str(corpora / "state_union.txt"), str(corpora / "inaugural.txt")),
+        train_files=scratch_files,
         validation_files=(str(texts / "brown_held_back.txt"), wikitext),
         steps=scale.scratch_steps,
         learning_rate=1e-3,
         start_fraction=0.5,
-        settings={"architecture": "bert-tiny", "vocab_size": 8192, "max_seq_length": 128},
+        settings={"architecture": "bert-tiny", "tokenizer_name": tokenizer, "max_seq_length": 64},
         batch_size=32,
         finetuned_on=(sst2,),
     )
@@ -273,7 +293,7 @@ def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
         "cad_imdb_original/train.jsonl",
         {"original": "cad_imdb_original/test.jsonl", "revised": "cad_imdb_revised/validation.jsonl"},
         task="imdb",
-        max_seq_length=128,
+        max_seq_length=96,
     )
     continual = Stage(
         name="continual",
@@ -284,7 +304,8 @@ def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
         start_fraction=0.0,
         settings={"max_seq_length": 64},
         batch_size=16,
-        finetuned_on=(dataclasses.replace(sst2, learning_rate=5e-5, num_epochs=1), imdb),
+        finetuned_on=(dataclasses.replace(sst2, learning_rate=5e-5, num_epochs=1, share_of_rows=2.0), imdb),
+        num_evaluations=4,
     )
     return scratch, continual
 
@@ -398,12 +419,14 @@ def main() -> None:
         sys.exit(f"no data at {data}: set ALUM_DATA to the folder that holds corpora and glue_sst2.")
     scale, runs = (FAST, ROOT / "runs" / "rehearse-pretrain") if rehearse else (Scale(), ROOT / "runs/study-pretrain")
     start = time.perf_counter()
-    DOCS.mkdir(parents=True, exist_ok=True)
+    logging.disable_progress_bar()  # of loading and writing weights
+    docs = runs if rehearse else DOCS
+    docs.mkdir(parents=True, exist_ok=True)
     scratch, continual = stages_of(data, runs, scale)
     searched = search(scratch, scale, runs)
     stages = [
-        run_stage(scratch, searched["chosen"], scale, data, runs),
-        run_stage(with_head(continual, scale, runs), searched["chosen"], scale, data, runs),
+        run_stage(scratch, searched["chosen"], scale, data, runs, docs),
+        run_stage(with_head(continual, scale, runs), searched["chosen"], scale, data, runs, docs),
     ]
     record = {
         "date": str(date.today()),
@@ -413,9 +436,8 @@ def main() -> None:
         "stages": stages,
         "environment": environment(),
     }
-    target = runs if rehearse else DOCS
-    write_json(target / "pretraining.json", record)
-    (target / "pretraining.md").write_text(page(record), encoding="utf-8")
+    write_json(docs / "pretraining.json", record)
+    (docs / "pretraining.md").write_text(page(record), encoding="utf-8")
     print(page(record))
 
 

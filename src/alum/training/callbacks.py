@@ -26,8 +26,10 @@ _SHOWN = {
     "adversarial_loss": "adversarial",
     "adversarial_gain": "gain",
     "learning_rate": "lr",
+    "tokens_per_second": "tokens/s",
     "eval_loss": "validation loss",
 }
+_NOT_SHOWN = ("runtime", "per_second", "model_preparation_time", "num_tokens")
 
 
 class ConsoleProgress(ProgressCallback):
@@ -45,7 +47,7 @@ class ConsoleProgress(ProgressCallback):
             return
         values = {label: logs[name] for name, label in _SHOWN.items() if name in logs}
         for name, value in logs.items():
-            if name.startswith("eval_") and name not in _SHOWN and not name.endswith(("runtime", "per_second")):
+            if name.startswith("eval_") and name not in _SHOWN and not name.endswith(_NOT_SHOWN):
                 values[f"validation {name.removeprefix('eval_')}"] = value
         if "adversarial" in values and logs.get("adv_alpha") == 0:
             values.pop("adversarial")
