@@ -1,4 +1,7 @@
 import importlib.metadata
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -132,6 +135,44 @@ def test_a_file_is_no_folder(tmp_path):
 def test_no_folder_is_asked_for(tmp_path):
     with pytest.raises(InputError, match="--output_dir"):
         check_run_folder(None)
+
+
+TWO_PROCESSES = """
+import sys, time
+from pathlib import Path
+
+import torch
+
+from alum.core.errors import InputError
+from alum.stages.run_folder import open_run_folder, write_settings
+
+torch.distributed.init_process_group("gloo")
+rank, folder = torch.distributed.get_rank(), Path(sys.argv[1])
+for overwrite in (False, True):
+    time.sleep(0.3 * rank)  # the second finds what the first has written
+    assert open_run_folder(str(folder), overwrite=overwrite) == (folder, None)
+    write_settings(folder, "pretrain")
+    torch.distributed.barrier()
+try:
+    open_run_folder(str(folder))
+except InputError as error:
+    (folder / f"refused-{rank}").write_text(str(error))
+assert open_run_folder(str(folder), resume_from="true") == (folder, None)
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_open_a_folder_once(tmp_path):
+    (tmp_path / "open.py").write_text(TWO_PROCESSES)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*launcher, str(tmp_path / "open.py"), str(tmp_path / "run")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["refused-0", "refused-1", "run.json"]
+    assert [path.name for path in (tmp_path / "run.old-1").iterdir()] == ["run.json"]
+    assert not (tmp_path / "run.old-2").exists()
 
 
 # -- records -----------------------------------------------------------------------------------------------------------

@@ -121,6 +121,15 @@ def test_the_same_checkpoints_are_kept_as_by_the_trainer(tmp_path, limit, greate
     assert runs[1][1]["at the end"] == ("checkpoint-1" if greater_is_better else "checkpoint-3")
 
 
+@pytest.mark.parametrize(("limit", "kept"), [(1, {5}), (2, {4, 5}), (3, {2, 4, 5}), (4, {2, 4, 5, 200}), (None, None)])
+def test_checkpoints_of_another_run_go_before_those_of_this_one(tmp_path, limit, kept):
+    """They are of later steps, and by the number the newest."""
+    for step in (100, 200):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    trained(classifier(), saving(tmp_path, save_total_limit=limit), labelled_sentences())
+    assert {int(path.name.split("-")[1]) for path in checkpoints_in(tmp_path)} == (kept or {2, 4, 5, 100, 200})
+
+
 def test_an_upload_starts_when_the_checkpoint_has_its_name(tmp_path):
     uploaded = []
 
@@ -257,8 +266,10 @@ class CutsOffTheSave(TrainerCallback, ExportableState):
         return {"args": {}, "attributes": {}}
 
 
-def test_a_save_that_is_cut_off_leaves_the_checkpoints_before_it(tmp_path, undisturbed):
+@pytest.mark.parametrize(("limit", "left"), [(None, ["checkpoint-2", "checkpoint-4"]), (1, ["checkpoint-4"])])
+def test_a_save_that_is_cut_off_leaves_the_checkpoints_before_it(tmp_path, undisturbed, limit, left):
+    settings = saving(tmp_path, save_total_limit=limit)
     with pytest.raises(KeyboardInterrupt):
-        trained(classifier(), saving(tmp_path), labelled_sentences(), callbacks=[CutsOffTheSave()])
-    assert names(tmp_path) == ["checkpoint-2", "checkpoint-4"]
+        trained(classifier(), settings, labelled_sentences(), callbacks=[CutsOffTheSave()])
+    assert names(tmp_path) == left
     assert weights_of(go_on(tmp_path)) == undisturbed[1]

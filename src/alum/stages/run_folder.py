@@ -53,11 +53,25 @@ def open_run_folder(
     """As `check_run_folder`, and the folder is made; with it the checkpoint to go on from, None at the beginning.
 
     With ``overwrite`` the old folder is moved aside, not deleted. Damaged checkpoints are passed over with a warning;
-    `InputError` where no other is left.
+    `InputError` where no other is left. Of several processes the first does it, and the others hear what came of it.
     """
+    opened: list[Any] = [None]
+    if _is_first_process():
+        try:
+            opened = [_open(output_dir, overwrite, resume_from)]
+        except InputError as error:
+            opened = [error]
+    if torch.distributed.is_initialized():
+        torch.distributed.broadcast_object_list(opened)
+    if isinstance(opened[0], InputError):
+        raise opened[0]
+    folder, checkpoint = opened[0]
+    return folder, checkpoint
+
+
+def _open(output_dir: str | None, overwrite: bool, resume_from: str | None) -> tuple[Path, str | None]:
     folder = check_run_folder(output_dir, overwrite, resume_from)
-    if _resumes(resume_from):
-        assert resume_from is not None
+    if resume_from and _resumes(resume_from):
         checkpoint = _newest_checkpoint(folder) if resume_from.lower() == "true" else resume_from
     else:
         checkpoint = None
@@ -73,8 +87,9 @@ def open_run_folder(
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a record whole or not at all; raises `InputError` if the disk is full."""
-    write_whole(path, (json.dumps(value, indent=2, default=_plain) + "\n").encode())
+    """Writes a record whole or not at all; raises `InputError` if the disk is full. Of several processes one does."""
+    if _is_first_process():
+        write_whole(path, (json.dumps(value, indent=2, default=_plain) + "\n").encode())
 
 
 def write_settings(folder: Path, command: str, **settings: Any) -> None:
@@ -94,6 +109,10 @@ def environment() -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+def _is_first_process() -> bool:
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def _resumes(resume_from: str | None) -> bool:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from transformers import Trainer
-from transformers.trainer_utils import rotate_checkpoints
 
 from alum.core.errors import InputError
 from alum.training.disk_space import explained_if_full, free_space, megabytes, why_unwritable
@@ -67,9 +66,7 @@ class AtomicCheckpoints(_Trainer):
         if self.args.push_to_hub:
             super()._push_from_checkpoint(str(checkpoint))
         if self.args.should_save:
-            rotate_checkpoints(
-                str(folder), self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True
-            )
+            self._rotate(checkpoint)
 
     def _write(self, model: nn.Module, trial: Any, checkpoint: Path) -> str | None:
         """Why there was no space for the checkpoint, of which then nothing is left; None if it was written."""
@@ -111,6 +108,21 @@ class AtomicCheckpoints(_Trainer):
             self.state.best_model_checkpoint = str(best)
             if self.args.should_save:
                 self.state.save_to_json(str(draft / STATE))
+
+    def _rotate(self, checkpoint: Path) -> None:
+        """Deletes the oldest beyond ``save_total_limit``, never this checkpoint or the best.
+
+        Differs from the Trainer, which goes by the time of writing: those of later steps, left from another run in the
+        same folder, go first.
+        """
+        limit = self.args.save_total_limit
+        if not limit or limit < 0:
+            return
+        present = checkpoints_in(checkpoint.parent)
+        present.sort(key=lambda path: (_step_in_name(path) <= self.state.global_step, _step_in_name(path)))
+        others = [path for path in present if path != checkpoint and str(path) != self.state.best_model_checkpoint]
+        for path in others[: max(len(present) - limit, 0)]:
+            shutil.rmtree(path, ignore_errors=True)
 
     def _unwritten(self, checkpoint: Path, reason: str) -> str:
         former = checkpoints_in(checkpoint.parent)
