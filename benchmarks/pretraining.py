@@ -1,0 +1,299 @@
+"""What a pre-training step costs: Hugging Face's Trainer beside ours, standard and adversarial. ``make bench-pretrain``
+
+BERT from scratch in fp32 on the CPU, in three sizes, on the same packed text in batches of the same size. Every
+contender trains as it would anywhere, by its own Trainer; in one process they take turns of a few steps. ``--rehearse``
+tries it all in seconds. Timings mean something on a quiet machine only; memory and FLOPs do not depend on it.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from harness import SteppedTraining, cost_of, machine, markdown_table, progress, seconds_in_turns, timing
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    DataCollatorForLanguageModeling,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+)
+
+from alum.data.corpora import file_corpus
+from alum.data.masking import MaskRate, TokenMasks
+from alum.data.packing import pack
+from alum.data.tokenizer import train_wordpiece
+from alum.stages.run_folder import write_json
+from alum.tasks.language_modeling import MASKED_LM
+from alum.training.config import AlumConfig
+from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
+
+ROOT = Path(__file__).resolve().parent.parent
+VOCAB_SIZE, LENGTH_TOKENS, MASK_RATE = 30522, 128, 0.15
+HUGGING_FACE = "Hugging Face"
+METHODS = ("standard", "alum_one_pass", "alum")
+CONTENDERS = (HUGGING_FACE, *METHODS)
+
+
+@dataclass(frozen=True)
+class Size:
+    """A BERT, and how long its steps are timed."""
+
+    num_layers: int
+    hidden_size: int
+    max_seconds: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.num_layers}x{self.hidden_size}"
+
+    def model(self) -> BertForMaskedLM:
+        """With the same weights each time, dropout 0.1 and heads 64 wide."""
+        torch.manual_seed(0)
+        shape = {
+            "vocab_size": VOCAB_SIZE,
+            "num_hidden_layers": self.num_layers,
+            "hidden_size": self.hidden_size,
+            "num_attention_heads": max(self.hidden_size // 64, 1),
+            "intermediate_size": 4 * self.hidden_size,
+            "max_position_embeddings": LENGTH_TOKENS,
+        }
+        return BertForMaskedLM(BertConfig(**shape))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything."""
+
+    sizes: tuple[Size, ...]
+    batch_size: int = 16
+    steps_per_turn: int = 2
+    counted_steps: int = 2
+
+
+FULL = Scale((Size(2, 128, 70.0), Size(4, 256, 110.0), Size(6, 384, 130.0)))
+REHEARSAL = Scale((Size(1, 32, 1.0),), batch_size=2, steps_per_turn=1, counted_steps=1)
+
+
+@dataclass(frozen=True)
+class Text:
+    """Packed rows of ``input_ids``, and the tokenizer that they are from."""
+
+    tokenizer: PreTrainedTokenizerBase
+    rows: Dataset
+
+
+def text_of(file: Path) -> Text:
+    documents = list(file_corpus(str(file), "block", "text"))
+    tokenizer = train_wordpiece(documents, VOCAB_SIZE, LENGTH_TOKENS)
+    return Text(tokenizer, pack(documents, tokenizer, LENGTH_TOKENS, str(file)))
+
+
+# -- the contenders ----------------------------------------------------------------------------------------------------
+
+
+def hugging_face(size: Size, text: Text, settings: Mapping[str, Any]) -> Trainer:
+    return Trainer(
+        model=size.model(),
+        args=TrainingArguments(**settings),
+        train_dataset=text.rows,
+        data_collator=DataCollatorForLanguageModeling(text.tokenizer, mlm_probability=MASK_RATE),
+    )
+
+
+def ours(method: str, size: Size, text: Text, settings: Mapping[str, Any]) -> Trainer:
+    """As ``alum pretrain`` sets it up, attacking from the first step."""
+    return LanguageModelTrainer(
+        model=size.model(),
+        args=AlumConfig(**settings, adv_method=method),
+        train_dataset=text.rows,
+        processing_class=text.tokenizer,
+        data_collator=stacked,
+        kind=MASKED_LM,
+        supervise=Supervise(TokenMasks(text.tokenizer), MaskRate(MASK_RATE, MASK_RATE)),
+    )
+
+
+def trainer_of(contender: str, size: Size, text: Text, settings: Mapping[str, Any]) -> Trainer:
+    if contender == HUGGING_FACE:
+        return hugging_face(size, text, settings)
+    return ours(contender, size, text, settings)
+
+
+def measured(size: Size, text: Text, scale: Scale, folder: str) -> dict[str, Any]:
+    """Times, memory and FLOPs of all contenders at one size."""
+    settings = {
+        "output_dir": folder,
+        "per_device_train_batch_size": scale.batch_size,
+        "max_steps": 100_000,  # more than are taken
+        "learning_rate": 1e-4,
+        "weight_decay": 0.01,
+        "logging_strategy": "no",
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": True,
+    }
+    with ExitStack() as stack:
+        trainings = {
+            contender: stack.enter_context(SteppedTraining(trainer_of(contender, size, text, settings)))
+            for contender in CONTENDERS
+        }
+        progress(f"{size.name}: memory and FLOPs")
+        costs = {contender: cost_of(training, scale.counted_steps) for contender, training in trainings.items()}
+        progress(f"{size.name}: time, {size.max_seconds:.0f} seconds")
+        steps = {contender: training.step for contender, training in trainings.items()}
+        seconds = seconds_in_turns(steps, size.max_seconds, scale.steps_per_turn)
+        num_parameters = trainings[HUGGING_FACE].trainer.model.num_parameters()
+    rows = [
+        {
+            "contender": contender,
+            **timing(seconds[contender], seconds[HUGGING_FACE]),
+            **costs[contender],
+            "seconds_by_round": seconds[contender],
+        }
+        for contender in CONTENDERS
+    ]
+    return {"size": size.name, "num_parameters": num_parameters, "rows": rows}
+
+
+# -- targets and page --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure shall be at most, as a share of Hugging Face's in standard training."""
+
+    size: str
+    contender: str
+    figure: str
+    limit: float
+
+
+_LESS_MEMORY = [Target(size.name, name, "peak_bytes", 1.0) for size in FULL.sizes for name in METHODS[:2]]
+TARGETS = (
+    Target("2x128", "standard", "seconds", 0.40),
+    Target("4x256", "standard", "seconds", 0.55),
+    Target("4x256", "alum_one_pass", "seconds", 1.05),
+    *_LESS_MEMORY,
+)
+
+
+def outcomes(targets: Sequence[Target], sizes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each target whose size was measured, with its share and whether that reaches it."""
+    figures = {(size["size"], row["contender"]): row for size in sizes for row in size["rows"]}
+    found = []
+    for target in targets:
+        if (target.size, target.contender) in figures:
+            own, floor = figures[target.size, target.contender], figures[target.size, HUGGING_FACE]
+            share = own[target.figure] / floor[target.figure]
+            found.append({**asdict(target), "share": share, "reached": share <= target.limit})
+    return found
+
+
+def page(record: Mapping[str, Any]) -> str:
+    """The tables as Markdown, from the record alone."""
+    machine = record["environment"]
+    blocks = [
+        "# What a pre-training step costs",
+        "One optimisation step of masked-language-model pre-training in fp32 on the CPU: BERT from scratch with a "
+        f"vocabulary of {VOCAB_SIZE:,} and dropout 0.1, {record['batch_size']} packed sequences of {LENGTH_TOKENS} "
+        f"tokens of real text, {MASK_RATE:.0%} of them predicted. Hugging Face is `Trainer`, `BertForMaskedLM` and "
+        "`DataCollatorForLanguageModeling`; the others are `LanguageModelTrainer` with the method of that name, as "
+        "`alum pretrain` runs it. A step reaches from the end of one to the end of the next in the Trainer's own loop: "
+        "batch, masks, forward, backward, clipping, AdamW, scheduler, `zero_grad`; nothing is logged or saved in it.",
+        f"`make bench-pretrain`, {record['date']}: {machine['processors']} processors ({machine['processor']}, "
+        f"{machine['platform']}), {machine['torch_threads']} threads, load average {machine['load_average']:.1f} at "
+        f"the start; torch {machine['torch']}, transformers {machine['transformers']}, alum {machine['alum']}; "
+        f"{record['minutes']:.0f} minutes.",
+    ]
+    for size in record["sizes"]:
+        blocks.append(f"## {size['size']}: layers x hidden, {size['num_parameters'] / 1e6:.1f} million parameters")
+        blocks.append(_table(size))
+    blocks.append(
+        "Contenders take turns in one process. Seconds are medians (with quartiles) over the rounds; ratios are to "
+        "Hugging Face's, of the medians, and the median of those within a round. Peak memory is what PyTorch has "
+        "allocated at the worst moment of a step, exact: weights and Adam's state, which all hold alike, and above "
+        "them gradients, activations and temporary tensors. FLOPs are those of matrix products, as PyTorch counts them."
+    )
+    if record["targets"]:
+        blocks += ["## Targets", _targets(record["targets"])]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(size: Mapping[str, Any]) -> str:
+    header = ["", "seconds", "quartiles", "ratio", "in a round", "peak memory, MB", "ratio", "GFLOPs", "ratio"]
+    floor = next(row for row in size["rows"] if row["contender"] == HUGGING_FACE)
+    rows = [
+        (
+            row["contender"],
+            f"{row['seconds']:.3f}",
+            f"{row['seconds_first_quartile']:.3f} to {row['seconds_third_quartile']:.3f}",
+            f"{row['ratio_of_medians']:.2f}",
+            f"{row['median_of_ratios']:.2f}",
+            f"{row['peak_bytes'] / 1e6:.0f}",
+            f"{row['peak_bytes'] / floor['peak_bytes']:.2f}",
+            f"{row['flops'] / 1e9:.1f}",
+            f"{row['flops'] / floor['flops']:.2f}",
+        )
+        for row in size["rows"]
+    ]
+    table = markdown_table(header, rows)
+    return f"{table}\n\n{floor['held_bytes'] / 1e6:.0f} MB of the memory are weights and Adam's state."
+
+
+def _targets(found: Sequence[Mapping[str, Any]]) -> str:
+    names = {"seconds": "time", "peak_bytes": "peak memory"}
+    rows = [
+        (
+            f"{names[each['figure']]} of {each['contender']} at {each['size']}",
+            f"{each['limit']:.2f}",
+            f"{each['share']:.2f}",
+            "reached" if each["reached"] else "missed",
+        )
+        for each in found
+    ]
+    return markdown_table(["as a share of Hugging Face's", "at most", "measured", ""], rows)
+
+
+def main() -> None:
+    data = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--text", type=Path, default=data / "corpora" / "brown.txt", help="English text, UTF-8")
+    parser.add_argument("--output_dir", type=Path, default=ROOT / "docs" / "benchmarks", help="folder for the figures")
+    parser.add_argument("--rehearse", action="store_true", help="a tiny model and few steps")
+    given = parser.parse_args()
+    if not given.text.is_file():
+        sys.exit(f"no text at {given.text}: set ALUM_DATA to the folder that holds corpora, or give --text.")
+    scale, start = REHEARSAL if given.rehearse else FULL, time.perf_counter()
+    at_start = machine()
+    text = text_of(given.text)
+    progress(f"{len(text.rows)} sequences of {given.text}, {len(text.tokenizer)} pieces")
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = [measured(size, text, scale, folder) for size in scale.sizes]
+    record = {
+        "date": str(date.today()),
+        "minutes": (time.perf_counter() - start) / 60,
+        "batch_size": scale.batch_size,
+        "sizes": sizes,
+        "targets": outcomes(TARGETS, sizes),
+        "environment": at_start,
+    }
+    given.output_dir.mkdir(parents=True, exist_ok=True)
+    write_json(given.output_dir / "pretraining.json", record)
+    (given.output_dir / "pretraining.md").write_text(page(record), encoding="utf-8")
+    print(page(record))
+
+
+if __name__ == "__main__":
+    main()
