@@ -3,7 +3,7 @@ import tracemalloc
 import pytest
 
 from alum.core.errors import InputError
-from alum.data.files import PIECE_BYTES, documents_in, lines_in, read_text, text_pieces
+from alum.data.files import PIECE_BYTES, lines_in, read_text, text_pieces
 
 
 @pytest.fixture
@@ -105,17 +105,3 @@ def test_a_large_file_is_read_in_little_memory(file):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < size / 2
-
-
-# -- documents ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_blank_lines_separate_documents(file, newline):
-    file.write_bytes(newline.join(["one", "still one", "", "", "", "two", ""]).encode())
-    assert documents_in(file) == ["one\nstill one", "two"]
-
-
-def test_a_line_of_spaces_separates_documents_too(file):
-    file.write_text("one\n \t\ntwo")
-    assert documents_in(file) == ["one", "two"]

@@ -2,7 +2,6 @@
 
 import codecs
 import os
-import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -75,9 +74,3 @@ def byte_pieces(path: Path) -> Iterator[bytes]:
                 yield piece
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def documents_in(path: str | os.PathLike[str]) -> list[str]:
-    """The documents of a text file, one for each block of lines between blank lines."""
-    blocks = re.split(r"\n\s*\n", read_text(path).replace("\r\n", "\n"))
-    return [block.strip() for block in blocks if block.strip()]
