@@ -129,6 +129,11 @@ def test_a_tokenizer_in_python_packs_as_well():
     assert list(Packing(ByT5Tokenizer(), 7, "causal_lm").rows(documents)) == in_rows(stream, 7)
 
 
+def test_the_separator_is_what_ends_documents(tokenizer, byte_level):
+    assert Packing(tokenizer, LENGTH).separator_id == SEP
+    assert Packing(byte_level, LENGTH, "causal_lm").separator_id == byte_level.eos_token_id
+
+
 def test_a_causal_length_without_a_next_token_is_refused(byte_level):
     assert len(next(Packing(byte_level, 2, "causal_lm").rows(["the cat"]))) == 2
     with pytest.raises(InputError, match="max_seq_length must be 2 or more, room for a token and the next, not 1"):
