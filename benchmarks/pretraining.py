@@ -81,7 +81,7 @@ class Scale:
     counted_steps: int = 2
 
 
-FULL = Scale((Size(2, 128, 70.0), Size(4, 256, 110.0), Size(6, 384, 130.0)))
+FULL = Scale((Size(2, 128, 60.0), Size(4, 256, 100.0), Size(6, 384, 120.0)))
 REHEARSAL = Scale((Size(1, 32, 1.0),), batch_size=2, steps_per_turn=1, counted_steps=1)
 
 
