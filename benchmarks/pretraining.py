@@ -31,7 +31,7 @@ from transformers import (
 
 from alum.data.corpora import file_corpus
 from alum.data.masking import MaskRate, TokenMasks
-from alum.data.packing import pack
+from alum.data.packing import Packing
 from alum.data.tokenizer import train_wordpiece
 from alum.stages.run_folder import write_json
 from alum.tasks.language_modeling import MASKED_LM
@@ -94,9 +94,9 @@ class Text:
 
 
 def text_of(file: Path) -> Text:
-    documents = list(file_corpus(str(file), "block", "text"))
+    documents = file_corpus(file)
     tokenizer = train_wordpiece(documents, VOCAB_SIZE, LENGTH_TOKENS)
-    return Text(tokenizer, pack(documents, tokenizer, LENGTH_TOKENS, str(file)))
+    return Text(tokenizer, Dataset.from_dict({"input_ids": list(Packing(tokenizer, LENGTH_TOKENS).rows(documents))}))
 
 
 # -- the contenders ----------------------------------------------------------------------------------------------------

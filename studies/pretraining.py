@@ -8,18 +8,23 @@ call goes on from there; the tables and the curve are made from their records al
 import argparse
 import dataclasses
 import importlib.util
+import itertools
 import json
+import multiprocessing
 import os
 import shutil
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers.utils import logging
 
 from alum.data.corpora import chained, file_corpus
@@ -43,13 +48,13 @@ class Scale:
     """How much of everything; ``FAST`` only rehearses the script."""
 
     seeds: tuple[int, ...] = (0, 1)
-    search_steps: int = 300
-    scratch_steps: int = 800
+    search_steps: int = 2000
+    scratch_steps: int = 3500
     continual_steps: int = 60
     head_steps: int = 150
     finetune_rows: int = 1000
     eval_sequences: int = 200
-    timed_steps: int = 16
+    timed_steps: int = 40
 
 
 FAST = Scale((0,), 6, 8, 2, 2, 16, 20, 2)
@@ -87,7 +92,7 @@ class Task:
     """More rows than the scale's for models that are cheap."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arm:
     """A method with its settings; ``steps`` as many as the stage has, or more."""
 
@@ -117,7 +122,6 @@ def train_arm(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path, steps
     folder = runs / f"{stage.name}-{arm.name.replace(' ', '')}-{seed}-{steps}{_suffix(arm.settings)}"
     if (folder / "results.json").is_file():
         return _record(folder)
-    print(f"\n== {folder.name}, {time.strftime('%H:%M:%S')}", flush=True)
     arguments = PretrainArguments(
         train_file=list(stage.train_files),
         validation_file=list(stage.validation_files),
@@ -140,10 +144,12 @@ def train_arm(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path, steps
         eval_steps=max(steps // stage.num_evaluations, 1),
         logging_steps=max(steps // 16, 1),
         save_strategy="no",
+        disable_tqdm=True,
         seed=seed,
         **arm.settings,
     )
-    pretrain(arguments, config)
+    done = pretrain(arguments, config)
+    print(f"{folder.name}: {done.train_seconds:.0f} seconds", file=sys.stderr, flush=True)
     return _record(folder)
 
 
@@ -171,6 +177,7 @@ def tune(task: Task, model: Path, seed: int, scale: Scale, data: Path, runs: Pat
             learning_rate=task.learning_rate,
             per_device_train_batch_size=16,
             save_strategy="no",
+            disable_tqdm=True,
             seed=seed,
         )
         finetune(arguments, config)
@@ -183,27 +190,33 @@ def tune(task: Task, model: Path, seed: int, scale: Scale, data: Path, runs: Pat
     }
 
 
-def search(stage: Stage, scale: Scale, runs: Path) -> dict[str, Any]:
+def search(stage: Stage, scale: Scale, runs: Path, pool: Executor) -> dict[str, Any]:
     """One seed of each radius and weight, chosen by the loss on the first validation text."""
     validation = Path(stage.validation_files[0]).stem
-    standard = train_arm(stage, Arm("standard"), 0, scale, runs, scale.search_steps)
-    tried = []
-    for epsilon in RADII:
-        for alpha in ALPHAS:
-            arm = Arm("alum_one_pass", "alum_one_pass", {"adv_epsilon": epsilon, "adv_alpha": alpha})
-            record = train_arm(stage, arm, 0, scale, runs, scale.search_steps)
-            tried.append({"epsilon": epsilon, "alpha": alpha, "loss": record["metrics"][validation]["loss"]})
-    best = min(tried, key=lambda row: row["loss"])
-    early = dataclasses.replace(stage, name=f"{stage.name}-early", start_fraction=0.0)
-    arm = Arm("alum_one_pass", "alum_one_pass", {"adv_epsilon": best["epsilon"], "adv_alpha": best["alpha"]})
-    from_the_start = train_arm(early, arm, 0, scale, runs, scale.search_steps)["metrics"][validation]["loss"]
+
+    def begun(arm: Arm, of_stage: Stage = stage) -> Future[dict[str, Any]]:
+        return pool.submit(train_arm, of_stage, arm, 0, scale, runs, scale.search_steps)
+
+    def loss(run: Future[dict[str, Any]]) -> float:
+        return float(run.result()["metrics"][validation]["loss"])
+
+    standard = begun(Arm("standard"))
+    tried = {pair: begun(_adversary(*pair)) for pair in itertools.product(RADII, ALPHAS)}
+    epsilon, alpha = min(tried, key=lambda pair: loss(tried[pair]))
+    early = begun(
+        _adversary(epsilon, alpha), dataclasses.replace(stage, name=f"{stage.name}-early", start_fraction=0.0)
+    )
     return {
         "steps": scale.search_steps,
-        "standard_loss": standard["metrics"][validation]["loss"],
-        "tried": tried,
-        "chosen": {"epsilon": best["epsilon"], "alpha": best["alpha"]},
-        "chosen_from_the_start_loss": from_the_start,
+        "standard_loss": loss(standard),
+        "tried": [{"epsilon": e, "alpha": a, "loss": loss(run)} for (e, a), run in tried.items()],
+        "chosen": {"epsilon": epsilon, "alpha": alpha},
+        "chosen_from_the_start_loss": loss(early),
     }
+
+
+def _adversary(epsilon: float, alpha: float) -> Arm:
+    return Arm("alum_one_pass", "alum_one_pass", {"adv_epsilon": epsilon, "adv_alpha": alpha})
 
 
 def cost_ratio(stage: Stage, scale: Scale, runs: Path) -> float:
@@ -226,32 +239,41 @@ def cost_ratio(stage: Stage, scale: Scale, runs: Path) -> float:
     return float(medians["alum_one_pass"] / medians["standard"])
 
 
-def run_stage(
-    stage: Stage, chosen: Mapping[str, float], scale: Scale, data: Path, runs: Path, docs: Path
-) -> dict[str, Any]:
-    """All arms and seeds of a stage: language-model scores, then accuracies after fine-tuning."""
-    ratio = cost_ratio(stage, scale, runs)
-    rows, curves = [], {}
+def run_seed(stage: Stage, arm: Arm, seed: int, scale: Scale, data: Path, runs: Path) -> dict[str, Any]:
+    """The language-model scores of one run, and the accuracies of what is fine-tuned from it."""
     validation = [Path(file).stem for file in stage.validation_files]
-    for arm in arms_of(stage, chosen, ratio):
-        seeds, of_seeds = [], []
-        for seed in scale.seeds:
-            record = train_arm(stage, arm, seed, scale, runs)
-            model = Path(record["output_dir"])
-            scores = {f"loss, {name}": record["metrics"][_name(name, validation)]["loss"] for name in validation}
-            for task in stage.finetuned_on:
-                scores |= tune(task, model, seed, scale, data, runs)
-            seeds.append({**scores, "seconds": record["train_seconds"]})
-            of_seeds.append(_curve(model, validation))
-        rows.append({"arm": arm.name, "steps": round(stage.steps * arm.step_factor), "seeds": seeds})
-        curves[arm.name] = of_seeds
-    write_validation_curves(
-        docs / f"pretraining-{stage.name}.png",
-        curves,
-        title=f"{stage.name}: masked-LM loss on {validation[0]}, {len(scale.seeds)} seeds",
-        y_label="nats per predicted token",
-    )
-    return {"name": stage.name, "cost_ratio": ratio, "start_fraction": stage.start_fraction, "arms": rows}
+    record = train_arm(stage, arm, seed, scale, runs)
+    model = Path(record["output_dir"])
+    scores = {f"loss, {name}": record["metrics"][name]["loss"] for name in validation}
+    for task in stage.finetuned_on:
+        scores |= tune(task, model, seed, scale, data, runs)
+    scores["seconds"] = record["train_seconds"]
+    return {"scores": scores, "curve": _curve(model, f"eval_{validation[0]}_loss")}
+
+
+def run_stage(
+    stage: Stage, arms: Sequence[Arm], scale: Scale, data: Path, runs: Path, pool: Executor
+) -> Callable[[], dict[str, Any]]:
+    """Begins all arms and seeds of a stage; what is returned waits for them and gives their record."""
+    begun = {arm: [pool.submit(run_seed, stage, arm, seed, scale, data, runs) for seed in scale.seeds] for arm in arms}
+
+    def record() -> dict[str, Any]:
+        rows = []
+        for arm, seeds in begun.items():
+            done = [seed.result() for seed in seeds]
+            steps = round(stage.steps * arm.step_factor)
+            seeds_of = {"seeds": [seed["scores"] for seed in done], "curves": [seed["curve"] for seed in done]}
+            rows.append({"arm": arm.name, "steps": steps, **seeds_of})
+        return {"name": stage.name, "start_fraction": stage.start_fraction, "arms": rows}
+
+    return record
+
+
+def draw(stage: Mapping[str, Any], docs: Path) -> None:
+    """The validation losses of a stage's arms, from its record."""
+    of_arms = {row["arm"]: [{int(step): y for step, y in c.items()} for c in row["curves"]] for row in stage["arms"]}
+    first = next(iter(stage["arms"][0]["seeds"][0]))
+    write_validation_curves(docs / f"pretraining-{stage['name']}.png", of_arms, _TITLES[stage["name"]], first)
 
 
 def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
@@ -268,7 +290,7 @@ def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
     scratch_files = (str(texts / "brown_train.txt"), str(corpora / "state_union.txt"), str(corpora / "inaugural.txt"))
     tokenizer = str(runs / "tokenizer")
     if not Path(tokenizer).is_dir():
-        train_wordpiece(chained([file_corpus(file) for file in scratch_files]), 8192, 64).save_pretrained(tokenizer)
+        train_wordpiece(chained([file_corpus(file) for file in scratch_files]), 4096, 64).save_pretrained(tokenizer)
     sst2 = Task(
         "glue_sst2",
         "glue_sst2/train.jsonl",
@@ -285,7 +307,7 @@ def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
         learning_rate=1e-3,
         start_fraction=0.5,
         settings={"architecture": "bert-tiny", "tokenizer_name": tokenizer, "max_seq_length": 64},
-        batch_size=32,
+        batch_size=16,
         finetuned_on=(sst2,),
     )
     imdb = Task(
@@ -333,9 +355,10 @@ def page(record: Mapping[str, Any]) -> str:
         "",
         f"`make study-pretrain`, {record['date']}; {versions['processors']} processors ({versions['platform']}), "
         f"torch {versions['torch']}, transformers {versions['transformers']}, alum {versions['alum']}; "
-        f"{record['minutes']:.0f} minutes. Means over {record['num_seeds']} seeds ± half the distance between the "
-        "lowest and the highest. Losses are nats per predicted token on masks that never change; accuracies are after "
-        'the same standard fine-tuning. "standard +" is standard training for the wall time of one-pass ALUM.',
+        f"{record['minutes']:.0f} minutes, two runs at a time with one thread each. Means over {record['num_seeds']} "
+        "seeds ± half the distance between the lowest and the highest. Losses are nats per predicted token on masks "
+        "that never change; accuracies are after the same standard fine-tuning. "
+        '"standard +" is standard training for the wall time of one-pass ALUM.',
         "",
         "## The search",
         "",
@@ -387,14 +410,9 @@ def _spread(values: Sequence[float], metric: str) -> str:
     return f"{statistics.mean(values):.{digits}f} ± {(max(values) - min(values)) / 2:.{digits}f}"
 
 
-def _curve(folder: Path, validation: Sequence[str]) -> dict[int, float]:
+def _curve(folder: Path, key: str) -> dict[int, float]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    key = f"eval_{validation[0]}_loss" if len(validation) > 1 else "eval_loss"
     return {line["step"]: line[key] for line in lines if key in line}
-
-
-def _name(stem: str, stems: Sequence[str]) -> str:
-    return stem if len(stems) > 1 else "validation"
 
 
 def _suffix(settings: Mapping[str, Any]) -> str:
@@ -410,6 +428,13 @@ def _drop_weights(folder: Path) -> None:
         weights.unlink()
 
 
+def one_thread_each() -> None:
+    """For two runs at a time on two cores: a model as small as these gains little from a second thread."""
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()  # of loading and writing weights
+    warnings.filterwarnings("ignore", message=".*pin_memory.*")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rehearse", action="store_true", help="a few steps of everything, to try the script")
@@ -419,15 +444,19 @@ def main() -> None:
         sys.exit(f"no data at {data}: set ALUM_DATA to the folder that holds corpora and glue_sst2.")
     scale, runs = (FAST, ROOT / "runs" / "rehearse-pretrain") if rehearse else (Scale(), ROOT / "runs/study-pretrain")
     start = time.perf_counter()
-    logging.disable_progress_bar()  # of loading and writing weights
     docs = runs if rehearse else DOCS
     docs.mkdir(parents=True, exist_ok=True)
+    one_thread_each()
     scratch, continual = stages_of(data, runs, scale)
-    searched = search(scratch, scale, runs)
-    stages = [
-        run_stage(scratch, searched["chosen"], scale, data, runs, docs),
-        run_stage(with_head(continual, scale, runs), searched["chosen"], scale, data, runs, docs),
-    ]
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), initializer=one_thread_each) as pool:
+        searched = search(scratch, scale, runs, pool)
+        both = (scratch, with_head(continual, scale, runs))
+        ratios = [cost_ratio(stage, scale, runs) for stage in both]  # while nothing else runs
+        arms = [arms_of(stage, searched["chosen"], ratio) for stage, ratio in zip(both, ratios, strict=True)]
+        waits = [run_stage(stage, of, scale, data, runs, pool) for stage, of in zip(both, arms, strict=True)]
+        stages = [{**wait(), "cost_ratio": ratio} for wait, ratio in zip(waits, ratios, strict=True)]
+    for stage in stages:
+        draw(stage, docs)
     record = {
         "date": str(date.today()),
         "minutes": (time.perf_counter() - start) / 60,

@@ -127,3 +127,20 @@ def test_half_precision_logits_are_compared_in_fp32(divergence, dtype):
 
 def test_labelled_positions():
     assert labelled(torch.tensor([[5, -100], [-100, 0]])).tolist() == [[True, False], [False, True]]
+
+
+def test_many_rows_are_as_few():
+    """More of them than are worked on at a time, against autograd through the definition, in double precision."""
+    generator = torch.Generator().manual_seed(0)
+    p, q = (torch.randn(1500, 401, generator=generator).requires_grad_() for _ in range(2))
+    weights = torch.rand(1500, generator=generator)
+    assert p.numel() > 2 * 2**18
+    value = symmetric_kl(p, q)
+    (value * weights).sum().backward()
+    exact_p, exact_q = (logits.detach().double().requires_grad_() for logits in (p, q))
+    log_p, log_q = exact_p.log_softmax(-1), exact_q.log_softmax(-1)
+    expected = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1)
+    (expected * weights.double()).sum().backward()
+    torch.testing.assert_close(value, expected.float(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(p.grad, exact_p.grad.float(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(q.grad, exact_q.grad.float(), rtol=1e-5, atol=1e-6)

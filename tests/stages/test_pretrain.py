@@ -125,17 +125,19 @@ def test_every_family_learns_and_loads_in_plain_transformers(architecture, text,
         assert use("the bright", max_new_tokens=4)[0]["generated_text"].startswith("the bright")
 
 
-def test_several_texts_are_mixed_and_validated_on_each(text, tmp_path):
+def test_each_validation_text_is_reported_by_itself(pretrained, text, tmp_path):
     dogs = tmp_path / "dogs.jsonl"
     dogs.write_text("".join(json.dumps({"body": "dog " * 40}) + "\n" for _ in range(30)))
     arguments = {
         "train_file": [str(dogs)],
         "text_column": "body",
+        "tokenizer_name": pretrained.output_dir,  # one trained on nothing but dogs knows no other word
         "validation_file": [str(text), str(dogs)],
     }
     result = run(text, tmp_path / "run", arguments, max_steps=20)
     assert set(result.metrics) == {"text", "dogs"}
-    assert result.metrics["dogs"]["loss"] < result.metrics["text"]["loss"]
+    gained = {name: result.metrics_before[name]["loss"] - result.metrics[name]["loss"] for name in result.metrics}
+    assert gained["dogs"] > gained["text"] + 0.5
 
 
 def test_weights_say_how_often_a_corpus_is_seen(text, tmp_path):

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from datasets import Dataset, Features, IterableDataset, List, Value, concatenate_datasets
@@ -20,8 +20,7 @@ from transformers import PreTrainedTokenizerBase
 from alum.core.errors import InputError
 from alum.data.corpora import Corpus
 from alum.data.row_cache import Rows, cached_rows
-
-Objective = Literal["masked_lm", "causal_lm"]
+from alum.data.tokenizer import Objective
 
 FORMAT_VERSION = 1  # of what is on disk: to be raised when the same input would give other rows
 # What is tokenised at once: enough for all threads of the tokenizer, and little enough for any memory.
@@ -170,12 +169,6 @@ class Packing:
     @cached_property
     def _token_type(self) -> type[np.integer[Any]]:
         return np.uint16 if max(self.tokenizer.get_vocab().values()) < 1 << 16 else np.int32
-
-
-def pack(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, length_tokens: int, where: str) -> Dataset:
-    """The sequences of documents from ``where``, for masked language modelling, in memory."""
-    rows = chain.from_iterable(Packing(tokenizer, length_tokens)._some_rows(Corpus(where, "", lambda: iter(documents))))
-    return Dataset.from_dict({"input_ids": [row.tolist() for row in rows]})
 
 
 def mixed(datasets: Sequence[Dataset], weights: Sequence[float], seed: int) -> Dataset:

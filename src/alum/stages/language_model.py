@@ -19,8 +19,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from alum.core.errors import InputError
-from alum.data.packing import Objective
-from alum.data.tokenizer import train_tokenizer
+from alum.data.tokenizer import Objective, train_tokenizer
 from alum.models.architectures import config_from_scratch, objective_of, tokenizer_kind_of
 from alum.models.loading import input_length_tokens, load_config, load_model_and_new_weights, load_tokenizer
 from alum.models.tokenizer_fit import check_tokenizer_fits
