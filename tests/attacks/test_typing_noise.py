@@ -4,7 +4,7 @@ import string
 
 import pytest
 
-from alum.attacks.typing_noise import NEIGHBOURS, with_typing_errors
+from alum.attacks.typing_noise import with_typing_errors
 
 WORDS = " ".join("".join(random.Random(i).choices(string.ascii_lowercase, k=7)) for i in range(3000))
 
@@ -21,20 +21,6 @@ def test_the_same_text_and_seed_give_the_same_errors():
 def test_only_ascii_letters_are_mistyped():
     text = "1234 ,.;:!? äöü 世界"
     assert with_typing_errors(text, 1.0) == text
-
-
-@pytest.mark.parametrize(
-    ("key", "around"),
-    [("q", "aw"), ("a", "qswz"), ("g", "fhtyvb"), ("p", "ol"), ("m", "njk"), ("l", "opk"), ("z", "asx")],
-)
-def test_neighbours_touch_on_the_keyboard(key, around):
-    assert set(NEIGHBOURS[key]) == set(around)
-
-
-def test_neighbours_are_mutual():
-    assert set(NEIGHBOURS) == set(string.ascii_lowercase)
-    for key, around in NEIGHBOURS.items():
-        assert all(key in NEIGHBOURS[other] for other in around)
 
 
 def test_each_kind_of_error_is_one_of_the_four():

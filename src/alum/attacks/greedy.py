@@ -125,7 +125,7 @@ class _Walk:
 
     def open_places(self, characters_read: Sequence[int] | None) -> list[Place]:
         """The places whose words the victim reads and the constraints leave open."""
-        starts = [list(text.starts()) for text in self.original.texts]
+        starts = [text.starts() for text in self.original.texts]
         return [
             place
             for place in self.places

@@ -35,7 +35,8 @@ class Misclassified:
     label: int
 
     def loss(self, outputs: Outputs) -> NDArray[np.float64]:
-        return 1.0 - outputs[:, self.label]
+        # Not 1 - p, which is 0 for a victim that is sure to sixteen digits.
+        return np.asarray(np.delete(outputs, self.label, axis=-1).sum(-1))
 
     def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
         return np.asarray(outputs.argmax(-1) != self.label)

@@ -1,9 +1,10 @@
 """Texts as words and what lies between them, to be put together again exactly."""
 
 import dataclasses
+import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,46 +27,48 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class WordedText:
-    """The words of a text; gap i comes before word i, and the last one after all words.
+    """A text in ``parts``: what is before the first word, the first word, what is between, the second, … and the rest.
 
-    A word is a run of letters, marks and digits, also with a single apostrophe, hyphen or underscore inside. Scripts
+    A word is a run of letters, marks and digits, also with single apostrophes, hyphens or underscores inside. Scripts
     without spaces are not segmented: each of their runs is one word.
 
     >>> WordedText.of("Don't stop, (world)!").words
     ("Don't", 'stop', 'world')
     """
 
-    words: tuple[str, ...]
-    gaps: tuple[str, ...]
+    parts: tuple[str, ...]
 
     @classmethod
     def of(cls, text: str) -> "WordedText":
         shape = "".join(map(_class, text))
-        spans = [match.span() for match in _WORD.finditer(shape)]
-        starts, ends = [start for start, _ in spans], [end for _, end in spans]
-        words = tuple(text[start:end] for start, end in spans)
-        return cls(words, tuple(text[a:b] for a, b in zip([0, *ends], [*starts, len(text)], strict=True)))
+        bounds = [0, *(bound for match in _WORD.finditer(shape) for bound in match.span()), len(text)]
+        return cls(tuple(text[start:end] for start, end in itertools.pairwise(bounds)))
 
     def __str__(self) -> str:
-        return "".join([part for pair in zip(self.gaps, self.words, strict=False) for part in pair] + [self.gaps[-1]])
+        return "".join(self.parts)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.parts[1::2]
+
+    def word(self, word: int) -> str:
+        return self.parts[2 * word + 1]
 
     def replaced(self, word: int, new: str) -> "WordedText":
-        return WordedText((*self.words[:word], new, *self.words[word + 1 :]), self.gaps)
+        at = 2 * word + 1
+        return WordedText((*self.parts[:at], new, *self.parts[at + 1 :]))
 
     def removed(self, word: int) -> "WordedText":
         """Without a word and, where it stood between spaces, one of them."""
-        before, after = self.gaps[word : word + 2]
+        at = 2 * word + 1
+        before, after = self.parts[at - 1], self.parts[at + 1]
         if before[-1:].isspace() and after[:1].isspace():
             after = after[1:]
-        gaps = (*self.gaps[:word], before + after, *self.gaps[word + 2 :])
-        return WordedText((*self.words[:word], *self.words[word + 1 :]), gaps)
+        return WordedText((*self.parts[: at - 1], before + after, *self.parts[at + 2 :]))
 
-    def starts(self) -> Iterator[int]:
+    def starts(self) -> list[int]:
         """The number of characters before each word."""
-        position = 0
-        for gap, word in zip(self.gaps, self.words, strict=False):
-            yield position + len(gap)
-            position += len(gap) + len(word)
+        return list(itertools.accumulate(map(len, self.parts)))[:-1:2]
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class WordedExample:
         return tuple(map(str, self.texts))
 
     def word(self, place: Place) -> str:
-        return self.texts[place.text].words[place.word]
+        return self.texts[place.text].word(place.word)
 
     def replaced(self, place: Place, new: str) -> "WordedExample":
         return self._with_text(place.text, self.texts[place.text].replaced(place.word, new))

@@ -1,0 +1,28 @@
+"""Victims whose answers are known in closed form: two classes, the second one by the words or characters it holds."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from alum.attacks.search import Outputs
+from alum.attacks.words import Example
+
+
+def victim_of(margin: Callable[[Example], float]) -> Callable[[Sequence[Example]], Outputs]:
+    """Probabilities [1 - p, p] with p = sigmoid(margin)."""
+
+    def victim(examples: Sequence[Example]) -> Outputs:
+        margins = np.array([margin(example) for example in examples], dtype=float)
+        return np.stack([1 / (1 + np.exp(margins)), 1 / (1 + np.exp(-margins))], axis=-1)
+
+    return victim
+
+
+def bag_of_words(weights: Mapping[str, float], bias: float = 0.0) -> Callable[[Sequence[Example]], Outputs]:
+    """The margin is the bias and the weights of the words between spaces, 0 for those not named."""
+    return victim_of(lambda example: bias + sum(weights.get(word, 0.0) for text in example for word in text.split()))
+
+
+def constant(margin: float = 1.0) -> Callable[[Sequence[Example]], Outputs]:
+    """It always says the same."""
+    return victim_of(lambda example: margin)
