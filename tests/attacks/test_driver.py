@@ -1,10 +1,9 @@
 import random
 import string
 
-import numpy as np
 import pytest
 
-from alum.attacks.driver import CachedVictim, run_searches
+from alum.attacks.driver import run_searches
 from alum.attacks.search import Misclassified
 from alum.attacks.text_attacks import TEXT_ATTACKS
 from word_victims import bag_of_words
@@ -78,52 +77,3 @@ def test_questions_are_put_together():
 
     once = calls(EXAMPLES[:1])
     assert calls(EXAMPLES[:1] * 50) == [50 * size for size in once]
-
-
-# -- cache -------------------------------------------------------------------------------------------------------------
-
-
-class Listening:
-    """A victim that keeps what it was asked."""
-
-    def __init__(self):
-        self.asked = []
-
-    def __call__(self, examples):
-        self.asked += examples
-        return VICTIM(examples)
-
-
-@pytest.mark.parametrize("max_entries", [1, 10, 100_000])
-def test_a_cache_changes_no_result_and_no_count_of_queries(max_entries):
-    examples = EXAMPLES * 2
-    assert results(CachedVictim(VICTIM, max_entries), examples) == results(examples=examples)
-
-
-def test_what_is_known_is_not_asked_again():
-    listening = Listening()
-    cached = CachedVictim(listening)
-    twice = results(cached, EXAMPLES * 2, num_parallel=3)
-    assert len(listening.asked) == len(set(listening.asked)) == cached.num_asked
-    assert sum(result.num_queries for result in twice.values()) > 2 * cached.num_asked - len(EXAMPLES)
-
-
-def test_the_answers_asked_for_longest_ago_are_forgotten():
-    listening = Listening()
-    cached = CachedVictim(listening, max_entries=2)
-    a, b, c = ("a",), ("b",), ("c",)
-    for example in (a, b, a, c, a, b):
-        cached([example])
-    assert listening.asked == [a, b, c, b]
-
-
-def test_one_call_may_ask_for_more_than_the_cache_holds():
-    cached = CachedVictim(VICTIM, max_entries=2)
-    np.testing.assert_array_equal(cached(EXAMPLES), VICTIM(EXAMPLES))
-    np.testing.assert_array_equal(cached(EXAMPLES[:3] + EXAMPLES[:3]), VICTIM(EXAMPLES[:3] + EXAMPLES[:3]))
-
-
-def test_where_one_text_ends_and_the_next_begins_matters():
-    listening = Listening()
-    CachedVictim(listening)([("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("\ud800",)])
-    assert len(listening.asked) == 5
