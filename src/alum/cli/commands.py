@@ -9,8 +9,10 @@ from transformers.utils import logging
 from alum.cli.main import COMMANDS
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError
+from alum.reports.attacked_text import show_attack
 from alum.reports.tables import metric_text, metrics_rows, show_table
 from alum.stages.arguments import (
+    AttackArguments,
     DemoArguments,
     EvaluateArguments,
     FinetuneArguments,
@@ -18,6 +20,7 @@ from alum.stages.arguments import (
     PretrainArguments,
     PretrainConfig,
 )
+from alum.stages.attack import attack
 from alum.stages.demo import demo
 from alum.stages.evaluate import evaluate
 from alum.stages.finetune import finetune
@@ -33,9 +36,15 @@ def run(command: str, argv: Sequence[str]) -> None:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}.{hint}")
     logging.disable_progress_bar()  # of loading and writing weights; training keeps its own
-    {"pretrain": _pretrain, "finetune": _finetune, "tasks": _tasks, "evaluate": _evaluate, "demo": _demo, "env": _env}[
-        command
-    ](argv)
+    {
+        "pretrain": _pretrain,
+        "finetune": _finetune,
+        "tasks": _tasks,
+        "evaluate": _evaluate,
+        "attack": _attack,
+        "demo": _demo,
+        "env": _env,
+    }[command](argv)
 
 
 def _parsed(command: str, argv: Sequence[str], *types: type) -> tuple[Any, ...]:
@@ -75,6 +84,12 @@ def _evaluate(argv: Sequence[str]) -> None:
     result = evaluate(arguments)
     title = f"{result.model} on {result.task}, {result.num_rows} rows"
     show_table(title, ("suite", "metric", "value"), metrics_rows(result.metrics))
+
+
+def _attack(argv: Sequence[str]) -> None:
+    (arguments,) = _parsed("attack", argv, AttackArguments)
+    outcome = attack(arguments)
+    show_attack(outcome.result, outcome.label, outcome.label_names, outcome.num_unread_words)
 
 
 def _demo(argv: Sequence[str]) -> None:

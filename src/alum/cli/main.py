@@ -18,6 +18,7 @@ COMMANDS = {
     "finetune": "fine-tune a checkpoint on a task",
     "tasks": "list the named tasks",
     "evaluate": "measure a fine-tuned model, clean, with typing errors and under attack",
+    "attack": "change a text until a classifier says something else, and show what changed",
     "demo": "run all stages on the documentation of the installed packages",
     "env": "print versions and hardware",
 }

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from transformers import TrainingArguments
 
+from alum.attacks.text_attacks import TEXT_ATTACKS
 from alum.core.errors import InputError
 from alum.models.architectures import ARCHITECTURES
 from alum.training.config import AlumConfig
@@ -250,3 +251,33 @@ class DemoArguments:
     fast: bool = field(default=False, metadata={"help": "A smaller run, in at most 90 seconds."})
     adv_method: str = field(default="alum_one_pass", metadata={"help": "The method to hold against standard."})
     seed: int = field(default=0, metadata={"help": "Random seed."})
+
+
+@dataclass
+class AttackArguments:
+    """A fine-tuned classifier and one text, or a pair, to attack it with."""
+
+    model_name_or_path: str = field(metadata={"help": "Fine-tuned checkpoint: a folder or a model id."})
+    text: str = field(metadata={"help": "The text, or the first one of a pair."})
+    text_pair: str | None = field(default=None, metadata={"help": "The second text of a pair."})
+    attacked_text: Literal["first", "last", "both"] = field(
+        default="last", metadata={"help": "Which text of a pair may be changed."}
+    )
+    attack: str = field(default="deepwordbug", metadata={"help": f"How words are changed: {', '.join(TEXT_ATTACKS)}."})
+    label: str | None = field(
+        default=None, metadata={"help": "The right label, which the attack turns; default: the model's answer."}
+    )
+    max_changed_words: float | None = field(
+        default=None, metadata={"help": "Share of the words that may be changed; default: the attack's own."}
+    )
+    max_queries: int = field(default=5000, metadata={"help": "How many texts the model may be asked about."})
+    max_seq_length: int | None = field(
+        default=None, metadata={"help": "Longest input in tokens; default: 512, or the model's if that is less."}
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of the changes."})
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+    def __post_init__(self) -> None:
+        _require_one_or_more(self, "max_queries", "max_seq_length")
+        if self.max_changed_words is not None and not 0 < self.max_changed_words <= 1:
+            raise InputError(f"max_changed_words must lie in (0, 1], not {self.max_changed_words}.")
