@@ -49,12 +49,12 @@ class Scale:
 
     seeds: tuple[int, ...] = (0, 1)
     search_steps: int = 2000
-    scratch_steps: int = 3500
-    continual_steps: int = 60
-    head_steps: int = 150
-    finetune_rows: int = 1000
+    scratch_steps: int = 2000
+    continual_steps: int = 40
+    head_steps: int = 100
+    finetune_rows: int = 500
     eval_sequences: int = 200
-    timed_steps: int = 40
+    timed_steps: int = 8
 
 
 FAST = Scale((0,), 6, 8, 2, 2, 16, 20, 2)
@@ -190,8 +190,11 @@ def tune(task: Task, model: Path, seed: int, scale: Scale, data: Path, runs: Pat
     }
 
 
-def search(stage: Stage, scale: Scale, runs: Path, pool: Executor) -> dict[str, Any]:
-    """One seed of each radius and weight, chosen by the loss on the first validation text."""
+def search(stage: Stage, scale: Scale, runs: Path, pool: Executor) -> tuple[dict[str, Any], Future[dict[str, Any]]]:
+    """One seed of each radius and weight, chosen by the loss on the first validation text.
+
+    Beside the record, the run of the chosen ones from the first step on, which is only begun.
+    """
     validation = Path(stage.validation_files[0]).stem
 
     def begun(arm: Arm, of_stage: Stage = stage) -> Future[dict[str, Any]]:
@@ -206,13 +209,13 @@ def search(stage: Stage, scale: Scale, runs: Path, pool: Executor) -> dict[str, 
     early = begun(
         _adversary(epsilon, alpha), dataclasses.replace(stage, name=f"{stage.name}-early", start_fraction=0.0)
     )
-    return {
+    record = {
         "steps": scale.search_steps,
         "standard_loss": loss(standard),
         "tried": [{"epsilon": e, "alpha": a, "loss": loss(run)} for (e, a), run in tried.items()],
         "chosen": {"epsilon": epsilon, "alpha": alpha},
-        "chosen_from_the_start_loss": loss(early),
     }
+    return record, early
 
 
 def _adversary(epsilon: float, alpha: float) -> Arm:
@@ -297,7 +300,7 @@ def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
         {"test": "glue_sst2/test.jsonl"},
         learning_rate=5e-4,
         num_epochs=2,
-        share_of_rows=6.0,
+        share_of_rows=12.0,
     )
     scratch = Stage(
         name="scratch",
@@ -449,12 +452,14 @@ def main() -> None:
     one_thread_each()
     scratch, continual = stages_of(data, runs, scale)
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), initializer=one_thread_each) as pool:
-        searched = search(scratch, scale, runs, pool)
         both = (scratch, with_head(continual, scale, runs))
         ratios = [cost_ratio(stage, scale, runs) for stage in both]  # while nothing else runs
+        searched, early = search(scratch, scale, runs, pool)
         arms = [arms_of(stage, searched["chosen"], ratio) for stage, ratio in zip(both, ratios, strict=True)]
         waits = [run_stage(stage, of, scale, data, runs, pool) for stage, of in zip(both, arms, strict=True)]
         stages = [{**wait(), "cost_ratio": ratio} for wait, ratio in zip(waits, ratios, strict=True)]
+        on_brown = early.result()["metrics"][Path(scratch.validation_files[0]).stem]
+        searched["chosen_from_the_start_loss"] = on_brown["loss"]
     for stage in stages:
         draw(stage, docs)
     record = {

@@ -84,6 +84,11 @@ def test_a_silent_adversary_is_named_once(caplog):
 def test_noise_is_named_once(caplog):
     (message,) = warnings_of(caplog, gain=1.1)
     assert "its gain is 1.10" in message
+    assert "a larger adv_epsilon" in message
+
+
+def test_steps_that_lead_nowhere_are_to_be_exchanged(caplog):
+    (message,) = warnings_of(caplog, method=METHODS["alum_released"], gain=1.1)
     assert "'alum' or 'alum_one_pass'" in message
 
 

@@ -96,6 +96,12 @@ class AtomicCheckpoints(_Trainer):
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """Waits for the checkpoint's name: uploads go on while training does, and a draft moves away under them."""
 
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """The Trainer's, without the weights that are there under the name that they are tied to."""
+        tied = getattr(self.model, "all_tied_weights_keys", {})
+        missing = [key for key in load_result.missing_keys if key not in tied]
+        super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
+
     def _run_epoch(self, *args: Any, **kwargs: Any) -> Any:
         """The Trainer's, unless the run went on from its very last step: the Trainer would then take one more."""
         if self.state.global_step < self.state.max_steps:

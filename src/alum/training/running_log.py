@@ -16,6 +16,14 @@ logger = logging.getLogger(__name__)
 NOISE_GAIN = 1.5  # a random direction scatters around 1; the weakest true adversary that we measured has over 50
 SILENT_CONTRIBUTION = 1e-6  # share of the task loss below which fp32 sums lose the adversarial term
 PATIENCE = 3  # logging steps in a row before the warning
+_REACTS_LITTLE = (
+    "A model reacts little to its input early in training: if this goes on, set a larger adv_epsilon, or save the cost "
+    "with a later adv_start_fraction."
+)
+_USE_ANOTHER_STEP = (
+    "Use adv_method 'alum' or 'alum_one_pass', which take normalised steps in a relative ball, or set adv_epsilon to "
+    "about 0.03 with adv_epsilon_unit 'relative' and adv_step_rule 'normalized'."
+)
 
 
 class RunningLog:
@@ -89,14 +97,15 @@ class RunningLog:
             else f"its gain is {gain:.2f}: it moves the outputs no more than random noise of the same length"
         )
         logger.warning(
-            "The adversarial term does nothing: %s (method %s, epsilon %g %s, step rule %s). "
-            "Use adv_method 'alum' or 'alum_one_pass', which take normalised steps in a relative ball, or set "
-            "adv_epsilon to about 0.03 with adv_epsilon_unit 'relative' and adv_step_rule 'normalized'.",
+            "The adversarial term does nothing: %s (method %s, epsilon %g %s, step rule %s). %s",
             what,
             self._method.name,
             self._now.epsilon,
             self._now.epsilon_unit,
             self._now.step_rule,
+            _REACTS_LITTLE
+            if self._now.step_rule == "normalized" and self._now.epsilon_unit == "relative"
+            else _USE_ANOTHER_STEP,
         )
 
 
