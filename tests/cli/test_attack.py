@@ -46,7 +46,7 @@ def attack(folder, capsys):
 
 def test_it_shows_what_changed_and_what_the_model_said_before_and_after(attack):
     headlines = set()
-    for text in TEXTS:
+    for text in TEXTS[:8]:
         code, out, _ = attack(text)
         assert code == 0
         lines = out.splitlines()
