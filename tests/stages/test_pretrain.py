@@ -282,6 +282,33 @@ def test_settings_that_cannot_be(arguments, message, text, tmp_path):
     assert not list(tmp_path.glob("run/*"))
 
 
+def test_a_model_without_its_tokenizer(text, tmp_path):
+    model = save_untrained(tmp_path / "model")
+    for file in model.glob("tokenizer*"):
+        file.unlink()
+    refused("holds no tokenizer", text, tmp_path, model_name_or_path=str(model))
+
+
+def test_weights_that_are_none(text, tmp_path):
+    model = save_untrained(tmp_path / "model")
+    (model / "model.safetensors").write_bytes(b"\xff" * 100)
+    refused("no model can be loaded from .*model", text, tmp_path, model_name_or_path=str(model))
+
+
+def test_a_text_of_unknown_words(pretrained, text, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("\n\n".join(["漢字 " * 20] * 30))
+    arguments = {"tokenizer_name": pretrained.output_dir, "validation_file": [str(other)]}
+    with pytest.raises(InputError, match="no token of the validation text can be predicted"):
+        run(text, tmp_path / "run", arguments)
+
+
+@pytest.mark.parametrize(("name", "value"), [("learning_rate", float("nan")), ("seed", -1), ("data_seed", 2**32)])
+def test_numbers_that_no_run_can_have(name, value, tmp_path):
+    with pytest.raises(InputError, match=f"{name} must"):
+        pretrain_config(tmp_path, **{name: value})
+
+
 def test_an_encoder_cannot_predict_the_next_token(checkpoint, text, tmp_path):
     refused(
         "can be trained with objective masked_lm, not causal_lm", text, tmp_path, **checkpoint, objective="causal_lm"

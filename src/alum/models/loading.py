@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
@@ -14,9 +15,16 @@ def load_tokenizer(name_or_path: str, trust_remote_code: bool = False) -> PreTra
     """The tokenizer of a model id or folder; raises `InputError` where there is none."""
     _check_folder(name_or_path, "config.json", "tokenizer_config.json")
     try:
-        return AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"no tokenizer can be loaded from {name_or_path}: {_first_line(error)}") from None
+    assert isinstance(tokenizer, PreTrainedTokenizerBase)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one where the files are missing
+        raise InputError(
+            f"{name_or_path} holds no tokenizer: expected tokenizer.json or the files of a vocabulary. Name one with "
+            "--tokenizer_name, or save it beside the model."
+        )
+    return tokenizer
 
 
 def load_config(name_or_path: str, trust_remote_code: bool = False) -> PretrainedConfig:
@@ -66,7 +74,7 @@ def load_model_and_new_weights(
             output_loading_info=True,
             **config,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise InputError(f"no model can be loaded from {name_or_path}: {_first_line(error)}") from None
     finally:
         logging.set_verbosity(verbosity)

@@ -58,6 +58,12 @@ class StageConfig(AlumConfig):
         _require_one_or_more(
             self, "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"
         )
+        if not 0 <= self.learning_rate < float("inf"):
+            raise InputError(f"learning_rate must be 0 or more and finite, not {self.learning_rate}.")
+        for name in ("seed", "data_seed"):
+            seed = getattr(self, name)
+            if seed is not None and not 0 <= seed < 2**32:
+                raise InputError(f"{name} must lie in [0, 2^32), not {seed}.")
         if self.count_flops_every < 0:
             raise InputError(f"count_flops_every must be 0 or more, not {self.count_flops_every}.")
         for name in ("max_minutes", "save_minutes"):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EvalPrediction
 
+from alum.core.errors import InputError
 from alum.data.masking import MaskRate, TokenMasks
 from alum.models.predicted_positions import head_sees_only
 from alum.tasks.kind import LABEL_INPUTS, logits_of
@@ -91,10 +92,18 @@ def stacked(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
 
 
 def language_model_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """Loss (nats per predicted token), perplexity and accuracy from what `LanguageModelTrainer` gathers, [rows, 3]."""
+    """Loss (nats per predicted token), perplexity and accuracy from what `LanguageModelTrainer` gathers, [rows, 3].
+
+    Raises `InputError` where nothing is predicted.
+    """
     sums = prediction.predictions
     sums = sums[0] if isinstance(sums, tuple) else sums
     loss, right, count = (float(column.sum(dtype="float64")) for column in sums.T)
+    if not count:
+        raise InputError(
+            "no token of the validation text can be predicted, all are special or unknown ones: expected text that the "
+            "tokenizer knows. Give another text or tokenizer, or a larger vocab_size."
+        )
     return {
         "loss": loss / count,
         "perplexity": math.exp(min(loss / count, 700.0)),
