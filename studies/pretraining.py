@@ -366,7 +366,8 @@ def page(record: Mapping[str, Any]) -> str:
         f"{record['training_minutes']:.0f} minutes of training, two runs at a time with one thread each. "
         f"Means over {record['num_seeds']} seeds ± half the distance between the lowest and the highest. "
         "Losses are nats per predicted token on masks that never change; accuracies are after the same standard "
-        'fine-tuning. "standard +" is standard training for the wall time of one-pass ALUM.',
+        'fine-tuning. "standard +" is standard training for the wall time of one-pass ALUM. '
+        "Seconds are wall time on a shared machine.",
         "",
         "## The search",
         "",

@@ -1,7 +1,6 @@
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import alum
 from alum.cli import commands
 from alum.cli.main import COMMANDS, main
+from small_files import files_up_to
 from tiny_models import language_model
 from tiny_stages import save_untrained
 from tiny_texts import opinions, tree, write_rows, write_text
@@ -220,20 +220,12 @@ def test_the_end_of_the_time_is_3_and_the_run_goes_on(here, capsys):
     assert (here / "out" / "results.json").is_file()
 
 
-@pytest.fixture
-def limited():
-    """No file may grow beyond 1 MB, less than the weights have; that is refused as a full disk or a quota is."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize(
     ("strategy", "what"), [("steps", "checkpoint-2 could not"), ("no", "out could not be written: File too large; ")]
 )
-def test_what_cannot_be_written_is_2_in_one_line(here, capsys, limited, strategy, what):
-    code, error = outcome(capsys, f"{PRETRAIN} --save_strategy {strategy}")
+def test_what_cannot_be_written_is_2_in_one_line(here, capsys, strategy, what):
+    with files_up_to(1_000_000):  # less than the weights have
+        code, error = outcome(capsys, f"{PRETRAIN} --save_strategy {strategy}")
     assert code == 2
     line = error.splitlines()[-1]
     assert line.startswith(f"alum: error: {what}")

@@ -7,6 +7,7 @@ import pytest
 
 from alum.core.errors import InputError
 from alum.data.row_cache import PIECE_BYTES, cached_rows
+from small_files import files_up_to
 
 ROWS = np.arange(40, dtype=np.int32).reshape(10, 4)
 
@@ -131,12 +132,7 @@ def test_a_read_only_folder_is_named_and_still_read(path, make):
 
 
 def test_a_full_disk_is_named_and_left_as_it_was(path):
-    resource = pytest.importorskip("resource")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
-        with pytest.raises(InputError, match=r"cache cannot be used \(.*File too large.*\): .*--cache_dir"):
-            cached_rows(path, lambda: iter([ROWS] + [np.zeros((10_000, 4), np.int32)] * 3))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    refused = pytest.raises(InputError, match=r"cache cannot be used \(.*File too large.*\): .*--cache_dir")
+    with refused, files_up_to(100_000):
+        cached_rows(path, lambda: iter([ROWS] + [np.zeros((10_000, 4), np.int32)] * 3))
     assert list(path.parent.iterdir()) == []

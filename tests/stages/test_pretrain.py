@@ -313,3 +313,14 @@ def test_an_encoder_cannot_predict_the_next_token(checkpoint, text, tmp_path):
     refused(
         "can be trained with objective masked_lm, not causal_lm", text, tmp_path, **checkpoint, objective="causal_lm"
     )
+
+
+def test_a_run_goes_on_with_the_text_and_the_settings_that_it_began_with(tmp_path):
+    text = write_text(tmp_path / "text.txt")
+    steps = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    run(text, tmp_path / "run", **steps)
+    with pytest.raises(InputError, match="vocab_size was 200 and is 150"):
+        run(text, tmp_path / "run", {"vocab_size": 150}, resume_from_checkpoint="true", **steps)
+    text.write_text(text.read_text() + "\n\nmore")
+    with pytest.raises(InputError, match=r"text\.txt was .* and is "):
+        run(text, tmp_path / "run", resume_from_checkpoint="true", **steps)

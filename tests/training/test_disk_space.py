@@ -1,7 +1,6 @@
 import errno
 import json
 import os
-import resource
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,13 @@ from tokenizers.models import WordLevel
 
 from alum.core.errors import InputError
 from alum.training.disk_space import explained_if_full, free_space, why_unwritable, write_whole
+from small_files import files_up_to
 
 FULL = Path("/dev/full")  # every write to it finds the disk full
 LIMIT_BYTES = 8192
 WEIGHTS = {"weight": torch.zeros(LIMIT_BYTES)}
 
 needs_full_device = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
-
-
-@pytest.fixture
-def limited():
-    """No file may grow beyond the limit; that is refused as a full disk or a quota is."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT_BYTES, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def with_torch(path):
@@ -54,8 +45,8 @@ WRITERS = [with_torch, with_torch_to_a_file, with_safetensors, with_tokenizers, 
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_every_library_is_understood_when_a_file_grows_too_large(limited, tmp_path, write):
-    with pytest.raises(Exception) as failed:  # noqa: PT011 - of the library's own type
+def test_every_library_is_understood_when_a_file_grows_too_large(tmp_path, write):
+    with pytest.raises(Exception) as failed, files_up_to(LIMIT_BYTES):  # noqa: PT011 - of the library's own type
         write(tmp_path / "file")
     assert why_unwritable(failed.value) in (os.strerror(errno.EFBIG), "torch.save could not write it all")
 
@@ -81,12 +72,13 @@ def test_the_cause_of_an_error_counts():
     assert why_unwritable(error) == os.strerror(errno.EDQUOT)
 
 
-def test_the_user_is_told_what_and_where(limited, tmp_path):
+def test_the_user_is_told_what_and_where(tmp_path):
     with (
         pytest.raises(
             InputError, match=r"model could not be written: File too large; [\d,.]+ MB are free in /.*\. Free space"
         ),
         explained_if_full(tmp_path / "model"),
+        files_up_to(LIMIT_BYTES),
     ):
         with_safetensors(tmp_path / "model")
 
@@ -110,9 +102,10 @@ def test_a_file_is_written_whole(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_file_that_does_not_fit_leaves_the_former_one(limited, tmp_path):
+def test_a_file_that_does_not_fit_leaves_the_former_one(tmp_path):
     write_whole(tmp_path / "file", b"former")
-    with pytest.raises(InputError, match="file could not be written: File too large"):
+    refused = pytest.raises(InputError, match="file could not be written: File too large")
+    with refused, files_up_to(LIMIT_BYTES):
         write_whole(tmp_path / "file", json.dumps("a" * 2 * LIMIT_BYTES).encode())
     assert (tmp_path / "file").read_bytes() == b"former"
     assert os.listdir(tmp_path) == ["file"]

@@ -17,7 +17,14 @@ from alum.reports.model_card import write_pretraining_card
 from alum.stages.arguments import PretrainArguments, PretrainConfig
 from alum.stages.language_model import KINDS, build_model, build_tokenizer, objective_for, warm_up_head
 from alum.stages.pretraining_data import VALIDATION, find_texts, pack_texts
-from alum.stages.run_folder import check_run_folder, environment, open_run_folder, write_json, write_settings
+from alum.stages.run_folder import (
+    check_run_folder,
+    check_same_settings,
+    environment,
+    open_run_folder,
+    write_json,
+    write_settings,
+)
 from alum.stages.training_run import train
 from alum.training.callbacks import use_own_console
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
@@ -59,9 +66,11 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     """
     mask_rate = MaskRate.parse(arguments.mlm_probability)
     _check_settings(arguments, config)
-    check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
+    run_folder = check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     objective = objective_for(arguments)
     texts = find_texts(arguments)
+    began_with = {"arguments": arguments, "corpora": {corpus.name: corpus.fingerprint for corpus in texts.train}}
+    check_same_settings(run_folder, config.resume_from_checkpoint, **began_with)
     set_seed(config.seed)
     with config.main_process_first(desc="tokenizing"):  # the others then find it in the cache
         tokenizer = build_tokenizer(arguments, chained(texts.train))
@@ -85,7 +94,7 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     trainer = LanguageModelTrainer(model=language_model.model, args=config, eval_dataset=sets, **parts)
     use_own_console(trainer)
     folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
-    write_settings(folder, "pretrain", arguments=arguments, config=config)
+    write_settings(folder, "pretrain", config=config, **began_with)
     before = _scores(trainer, validation)
     if checkpoint is None:
         warm_up_head(language_model, arguments, config, **parts)

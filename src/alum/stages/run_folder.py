@@ -20,6 +20,7 @@ from alum.training.disk_space import write_whole
 
 logger = logging.getLogger(__name__)
 
+_MAY_CHANGE = {"cache_dir", "max_eval_samples"}
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "scikit-learn")
 
 
@@ -84,6 +85,26 @@ def _open(output_dir: str | None, overwrite: bool, resume_from: str | None) -> t
     except OSError as error:
         raise InputError(f"output_dir {folder} cannot be made: {error.strerror}.") from None
     return folder, checkpoint
+
+
+def check_same_settings(folder: Path, resume_from: str | None, **settings: Any) -> None:
+    """Raises `InputError` where a resumed run would go on with other settings than are in its ``run.json``."""
+    record = folder / "run.json"
+    if not resume_from or resume_from.lower() == "false" or not record.is_file():
+        return
+    former = json.loads(record.read_text(encoding="utf-8"))
+    now = json.loads(json.dumps({name: _settings(value) for name, value in settings.items()}, default=_plain))
+    changed = [
+        f"{name} was {former[group][name]!r} and is {value!r}"
+        for group, values in now.items()
+        for name, value in values.items()
+        if name in former.get(group, {}) and former[group][name] != value and name not in _MAY_CHANGE
+    ]
+    if changed:
+        raise InputError(
+            f"the run in {folder} cannot go on with other settings: {'; '.join(changed)}. Give those that it began "
+            "with, or start another run in another folder."
+        )
 
 
 def write_json(path: Path, value: Any) -> None:
