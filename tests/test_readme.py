@@ -28,8 +28,9 @@ def write_data(folder: Path) -> None:
     def sentence() -> str:
         return " ".join(rng.choices(WORDS, k=12))
 
-    for name in ("corpus.txt", "domain.txt"):
-        (folder / name).write_text("\n\n".join(sentence() + ". " + sentence() for _ in range(400)))
+    documents = [sentence() + ". " + sentence() for _ in range(400)]
+    (folder / "corpus.txt").write_text("\n\n".join(documents))
+    (folder / "domain.jsonl").write_text("\n".join(json.dumps({"text": document}) for document in documents))
     (folder / "sst2").mkdir()
     for split in ("train", "validation"):
         rows = [{"sentence": sentence(), "label": i % 2} for i in range(24)]
@@ -44,7 +45,8 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     write_data(tmp_path)
     monkeypatch.chdir(tmp_path)
     found = commands()
-    assert [command[1] for command in found] == ["pretrain", "pretrain", "finetune", "tasks", "finetune", "evaluate"]
+    names = ["pretrain", "pretrain", "finetune", "tasks", "finetune", "evaluate", "attack"]
+    assert [command[1] for command in found] == names
     for _, *words in found:
         local = ["--data_dir", "sst2"] if "--task" in words else []
         steps = ["--max_steps", "2", "--use_cpu"] if words[0] in ("pretrain", "finetune") else []

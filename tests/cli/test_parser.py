@@ -35,7 +35,7 @@ def parse(tmp_path):
         ("train_file", "train_file: one.txt", "", ["one.txt"]),
         ("train_file", "train_file: [one.txt, two.txt]", "", ["one.txt", "two.txt"]),
         ("train_file", "train_file: [one.txt, two.txt]", "--train_file three.txt", ["three.txt"]),
-        ("validation_file", "validation_file:", "", None),  # no value: the default
+        ("validation_file", "validation_file:", "", []),  # no value: the default
         ("adv_method", None, "", "alum_one_pass"),
         ("adv_method", "adv_method: alum", "", "alum"),
         ("adv_method", "adv_method: alum", "--adv_method pgd", "pgd"),

@@ -126,6 +126,7 @@ def warm_up_head(
 def _head_config(config: PretrainConfig, steps: int) -> PretrainConfig:
     changes: dict[str, Any] = {
         "adv_method": "standard",
+        "adv_alpha": 0.0,  # settings of the run's own method may say otherwise
         "max_steps": steps,
         "learning_rate": HEAD_LEARNING_RATE,
         "warmup_steps": 0.1,

@@ -106,6 +106,8 @@ class AtomicCheckpoints(_Trainer):
         """The Trainer's, unless the run went on from its very last step: the Trainer would then take one more."""
         if self.state.global_step < self.state.max_steps:
             super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]
+        else:  # a stream has epochs without end
+            self.control.should_training_stop = True
 
     def _record_best(self, folder: Path, draft: Path) -> None:
         """The best checkpoint by the name that it has or will have; the Trainer looked for it among the drafts."""

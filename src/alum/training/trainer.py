@@ -141,7 +141,12 @@ class AlumMixin(_Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         with self._clock.part("evaluation"):
-            return super().evaluate(*args, **kwargs)
+            metrics: dict[str, float] = super().evaluate(*args, **kwargs)
+        if self.args.world_size > 1 and not self.is_in_train:
+            # A model that was prepared for evaluation is not wrapped for training: each process would train by itself.
+            model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+            vars(model).pop("_is_accelerate_prepared", None)
+        return metrics
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         with self._clock.part("checkpoint"):
