@@ -27,8 +27,7 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from alum.data.corpora import chained, file_corpus
-from alum.data.files import read_text
+from alum.data.corpora import chained, file_corpus, held_back
 from alum.data.tokenizer import train_wordpiece
 from alum.reports.curves import write_validation_curves
 from alum.stages.arguments import FinetuneArguments, FinetuneConfig, PretrainArguments, PretrainConfig
@@ -40,7 +39,6 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "studies"
 RADII = (0.01, 0.03, 0.1)
 ALPHAS = (1.0, 10.0)
-HELD_BACK_EVERY = 20
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class Arm:
 
 
 def arms_of(stage: Stage, chosen: Mapping[str, float], cost_ratio: float) -> list[Arm]:
-    """The arms that are compared; "standard +" has the wall time of one-pass ALUM."""
+    """The arms that are compared; "standard +" has as many steps as cost what one-pass ALUM does."""
     adversary = {"adv_epsilon": chosen["epsilon"], "adv_alpha": chosen["alpha"]}
     plus = stage.start_fraction + (1 - stage.start_fraction) * cost_ratio
     return [
@@ -154,22 +152,26 @@ def train_arm(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path, steps
     return _record(folder)
 
 
-def tune(task: Task, model: Path, seed: int, scale: Scale, data: Path, runs: Path) -> dict[str, float]:
+def write_rows(task: Task, data: Path, runs: Path) -> None:
+    """A folder whose files are the splits of a task."""
+    rows = runs / f"data-{task.name}"
+    rows.mkdir(exist_ok=True)
+    lines = (data / task.train_file).read_text(encoding="utf-8").splitlines(keepends=True)
+    if task.is_sorted_by_label:  # and only the first rows are trained on
+        random.Random(0).shuffle(lines)
+    (rows / "train.jsonl").write_text("".join(lines), encoding="utf-8")
+    for index, (name, file) in enumerate(task.tests.items()):
+        shutil.copy(data / file, rows / ("validation.jsonl" if index == 0 else f"validation_{name}.jsonl"))
+
+
+def tune(task: Task, model: Path, seed: int, scale: Scale, runs: Path) -> dict[str, float]:
     """Accuracy on each test set of a model fine-tuned in the standard way, the same for all arms."""
     folder = runs / f"{model.name}-{task.name}"
     if not (folder / "results.json").is_file():
-        rows = runs / f"data-{task.name}"  # a folder whose files are the splits
-        rows.mkdir(exist_ok=True)
-        lines = (data / task.train_file).read_text(encoding="utf-8").splitlines(keepends=True)
-        if task.is_sorted_by_label:  # and only the first rows are trained on
-            random.Random(0).shuffle(lines)
-        (rows / "train.jsonl").write_text("".join(lines), encoding="utf-8")
-        for index, (name, file) in enumerate(task.tests.items()):
-            shutil.copy(data / file, rows / ("validation.jsonl" if index == 0 else f"validation_{name}.jsonl"))
         arguments = FinetuneArguments(
             model_name_or_path=str(model),
             task=task.task,
-            data_dir=str(rows),
+            data_dir=str(runs / f"data-{task.name}"),
             max_seq_length=task.max_seq_length,
             max_train_samples=round(task.share_of_rows * scale.finetune_rows),
         )
@@ -246,23 +248,23 @@ def cost_ratio(stage: Stage, scale: Scale, runs: Path) -> float:
     return float(medians["alum_one_pass"] / medians["standard"])
 
 
-def run_seed(stage: Stage, arm: Arm, seed: int, scale: Scale, data: Path, runs: Path) -> dict[str, Any]:
+def run_seed(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path) -> dict[str, Any]:
     """The language-model scores of one run, and the accuracies of what is fine-tuned from it."""
     validation = [Path(file).stem for file in stage.validation_files]
     record = train_arm(stage, arm, seed, scale, runs)
     model = Path(record["output_dir"])
     scores = {f"loss, {name}": record["metrics"][name]["loss"] for name in validation}
     for task in stage.finetuned_on:
-        scores |= tune(task, model, seed, scale, data, runs)
+        scores |= tune(task, model, seed, scale, runs)
     scores["seconds"] = record["train_seconds"]
     return {"scores": scores, "curve": _curve(model, f"eval_{validation[0]}_loss")}
 
 
 def run_stage(
-    stage: Stage, arms: Sequence[Arm], scale: Scale, data: Path, runs: Path, pool: Executor
+    stage: Stage, arms: Sequence[Arm], scale: Scale, runs: Path, pool: Executor
 ) -> Callable[[], dict[str, Any]]:
     """Begins all arms and seeds of a stage; what is returned waits for them and gives their record."""
-    begun = {arm: [pool.submit(run_seed, stage, arm, seed, scale, data, runs) for seed in scale.seeds] for arm in arms}
+    begun = {arm: [pool.submit(run_seed, stage, arm, seed, scale, runs) for seed in scale.seeds] for arm in arms}
 
     def record() -> dict[str, Any]:
         rows = []
@@ -288,11 +290,10 @@ def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
     texts, corpora = runs / "texts", data / "corpora"
     texts.mkdir(parents=True, exist_ok=True)
     for name in ("brown", "movie_reviews"):
-        blocks = [block for block in read_text(corpora / f"{name}.txt").split("\n\n") if block.strip()]
-        kept = [block for index, block in enumerate(blocks, start=1) if index % HELD_BACK_EVERY]
-        (texts / f"{name}_train.txt").write_text("\n\n".join(kept), encoding="utf-8")
-        held_back = blocks[HELD_BACK_EVERY - 1 :: HELD_BACK_EVERY]
-        (texts / f"{name}_held_back.txt").write_text("\n\n".join(held_back), encoding="utf-8")
+        for part, documents in zip(
+            ("train", "held_back"), held_back(file_corpus(corpora / f"{name}.txt")), strict=True
+        ):
+            (texts / f"{name}_{part}.txt").write_text("\n\n".join(documents), encoding="utf-8")
     wikitext = str(corpora / "wikitext2_valid.txt")
     scratch_files = (str(texts / "brown_train.txt"), str(corpora / "state_union.txt"), str(corpora / "inaugural.txt"))
     tokenizer = str(runs / "tokenizer")
@@ -366,8 +367,8 @@ def page(record: Mapping[str, Any]) -> str:
         f"{record['training_minutes']:.0f} minutes of training, two runs at a time with one thread each. "
         f"Means over {record['num_seeds']} seeds ± half the distance between the lowest and the highest. "
         "Losses are nats per predicted token on masks that never change; accuracies are after the same standard "
-        'fine-tuning. "standard +" is standard training for the wall time of one-pass ALUM. '
-        "Seconds are wall time on a shared machine.",
+        'fine-tuning. "standard +" is standard training for as many steps as cost what one-pass ALUM does, by timed '
+        "steps. Seconds are wall time on a shared machine.",
         "",
         "## The search",
         "",
@@ -384,7 +385,8 @@ def page(record: Mapping[str, Any]) -> str:
     lines += [
         "",
         f"Chosen for all runs below: epsilon {chosen['epsilon']}, α = {chosen['alpha']:g}. With these from the first "
-        f"step on: {searched['chosen_from_the_start_loss']:.4f}.",
+        f"step on: {searched['chosen_from_the_start_loss']:.4f}. The language model's loss chooses the "
+        "adversary that disturbs it least; the run that was chosen is also that of seed 0 from scratch below.",
     ]
     for stage in record["stages"]:
         lines += ["", f"## {_TITLES[stage['name']]}", "", _cost_line(stage), "", *_table(stage), ""]
@@ -469,12 +471,14 @@ def main() -> None:
     docs.mkdir(parents=True, exist_ok=True)
     one_thread_each()
     scratch, continual = stages_of(data, runs, scale)
+    for task in {task.name: task for stage in (scratch, continual) for task in stage.finetuned_on}.values():
+        write_rows(task, data, runs)
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), initializer=one_thread_each) as pool:
         both = (scratch, with_head(continual, scale, runs))
         ratios = [cost_ratio(stage, scale, runs) for stage in both]  # while nothing else runs
         searched, early = search(scratch, scale, runs, pool)
         arms = [arms_of(stage, searched["chosen"], ratio) for stage, ratio in zip(both, ratios, strict=True)]
-        waits = [run_stage(stage, of, scale, data, runs, pool) for stage, of in zip(both, arms, strict=True)]
+        waits = [run_stage(stage, of, scale, runs, pool) for stage, of in zip(both, arms, strict=True)]
         stages = [{**wait(), "cost_ratio": ratio} for wait, ratio in zip(waits, ratios, strict=True)]
         on_brown = early.result()["metrics"][Path(scratch.validation_files[0]).stem]
         searched["chosen_from_the_start_loss"] = on_brown["loss"]

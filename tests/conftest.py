@@ -3,11 +3,14 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Commands that tests start use more, and would spin, ten times as long, where another process has a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script; tests send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if "ALUM_CACHE" not in os.environ:
     os.environ["ALUM_CACHE"] = tempfile.mkdtemp(prefix="alum-cache-")
     atexit.register(shutil.rmtree, os.environ["ALUM_CACHE"], ignore_errors=True)

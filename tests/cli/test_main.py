@@ -129,7 +129,7 @@ BAD = [
     (f"{PRETRAIN} --model_name_or_path fewer_pieces", "120 pieces", "only 64 embeddings", "own tokenizer"),
     # folders
     ("pretrain --train_file text.txt --max_seq_length 16 --output_dir text.txt", "text.txt is a file", "name a folder"),
-    (f"{PRETRAIN} --resume_from_checkpoint true", "no checkpoint", "in out", "checkpoint-N"),
+    (f"{PRETRAIN} --output_dir model --resume_from_checkpoint true", "no checkpoint", "in model", "checkpoint-N"),
     (f"{PRETRAIN} --resume_from_checkpoint model", "model is no checkpoint", "checkpoint-N"),
 ]
 

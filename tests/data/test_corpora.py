@@ -279,3 +279,11 @@ def test_a_malformed_file_of_a_data_set_is_complained_of(folder, streaming):
         file.write('{"text": ')
     with pytest.raises(InputError, match=r"data, train,? cannot be (loaded|read).*JSON parse error"):
         list(hub_corpus(str(folder), streaming=streaming))
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_tables_are_no_text(tmp_path, ending):
+    file = tmp_path / f"table.{ending}"
+    file.write_text("text,label\na film,1\n")
+    with pytest.raises(InputError, match="not a table"):
+        file_corpus(file)

@@ -104,18 +104,17 @@ def test_a_step_that_a_resumed_run_logs_again_counts_once():
     assert RunCurves.from_records(records).training_loss == {5: 3.0, 10: 2.0, 15: 1.0}
 
 
-@pytest.mark.parametrize(("num_steps", "first_step"), [(20, 0), (5, 15)])  # from the start, and from a checkpoint on
-def test_scores_before_and_after_are_added_where_none_were_logged(num_steps, first_step):
+def test_scores_before_and_after_are_added_where_none_were_logged():
     curves = RunCurves.from_records(RECORDS)
     scores = {"metrics_before": {"validation": {"loss": 7.0}}, "metrics": {"validation": {"loss": 3.4}}}
-    curves.add_scores({"num_steps": num_steps, **scores})
-    assert curves.validation_loss == {"": {first_step: 7.0, 10: 4.5, 20: 3.5}}
+    curves.add_scores(scores)
+    assert curves.validation_loss == {"": {0: 7.0, 10: 4.5, 20: 3.5}}
 
 
 def test_scores_of_several_validation_sets_keep_their_names():
     curves = RunCurves.from_records([{"step": 40, "train_runtime": 1.0}])
     before, after = ({name: {"loss": loss} for name, loss in (("a", x), ("b", x + 1))} for x in (6.0, 2.0))
-    curves.add_scores({"num_steps": 40, "metrics_before": before, "metrics": after})
+    curves.add_scores({"metrics_before": before, "metrics": after})
     assert curves.validation_loss == {"a": {0: 6.0, 40: 2.0}, "b": {0: 7.0, 40: 3.0}}
 
 

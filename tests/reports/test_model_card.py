@@ -145,6 +145,7 @@ RESULT = {
     "num_train_tokens": 4096000,
     "tokens_per_second": 1234.4,
     "num_steps": 1000,
+    "first_step": 0,
     "train_seconds": 3318.0,
     "train_flops": 2.75e14,
 }

@@ -6,13 +6,25 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
-from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, pipeline
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    BartConfig,
+    BertGenerationConfig,
+    XLNetConfig,
+    pipeline,
+)
 
 from alum.core.errors import InputError
 from alum.data.corpora import file_corpus
 from alum.data.masking import TokenMasks, fixed_masks
+from alum.data.packing import Packing
 from alum.data.tokenizer import train_wordpiece
 from alum.stages.pretrain import pretrain
+from alum.stages.pretraining_data import find_texts, pack_texts
+from alum.stages.training_run import Interrupted
+from alum.training.callbacks import Diverged
 from tiny_stages import LENGTH_TOKENS, log_lines, pretrain_arguments, pretrain_config, record, save_untrained
 from tiny_texts import write_text
 
@@ -182,9 +194,63 @@ def test_a_run_leaves_a_curve_and_a_card(pretrained):
     assert "text.txt" in card
 
 
-def test_only_so_many_sequences_are_used(text, tmp_path):
-    result = run(text, tmp_path / "run", arguments={"max_train_samples": 16}, max_steps=1)
-    assert result.num_train_sequences == 16
+def test_only_so_many_sequences_are_used_of_all_corpora(text, tmp_path):
+    files = [str(text), str(write_text(tmp_path / "other.txt", seed=1))]
+    arguments = {"train_file": files, "max_train_samples": 16, "validation_file": [str(text)]}
+    sequences = pack_texts(find_texts(args := pretrain_arguments(text, **arguments)), args, packing_of(text), seed=0)
+    of_first = {tuple(row) for row in packing_of(text).rows(file_corpus(text))}
+    taken = [tuple(row) in of_first for row in sequences.train["input_ids"]]
+    assert len(taken) == 16
+    assert 1 < sum(taken) < 15
+
+
+def packing_of(text):
+    return Packing(train_wordpiece(file_corpus(text), 200, LENGTH_TOKENS), LENGTH_TOKENS)
+
+
+def test_tokens_are_those_that_were_seen(text, tmp_path):
+    """Ten sequences in batches of eight are two steps an epoch, the second of two sequences."""
+    settings = {"max_steps": -1, "num_train_epochs": 3, "per_device_train_batch_size": 8}
+    result = run(text, tmp_path / "run", {"max_train_samples": 10}, **settings)
+    assert result.num_steps == 6
+    assert result.num_train_tokens == 3 * 10 * LENGTH_TOKENS
+
+
+def test_a_resumed_run_counts_from_its_beginning(text, tmp_path):
+    """Stopped by a limit of time, gone on with, and called again when it is finished."""
+    settings = {"max_steps": 4, "per_device_train_batch_size": 8, "logging_steps": 1}
+    with pytest.raises(Interrupted):
+        run(text, tmp_path / "run", max_minutes=1e-9, **settings)
+    resumed = run(text, tmp_path / "run", resume_from_checkpoint="true", **settings)
+    whole = run(text, tmp_path / "whole", **settings)
+    for name in ("num_steps", "num_train_tokens", "metrics_before", "metrics"):
+        assert getattr(resumed, name) == getattr(whole, name), name
+    assert (resumed.first_step, whole.first_step) == (1, 0)
+    again = run(text, tmp_path / "run", resume_from_checkpoint="true", save_strategy="steps", save_steps=4, **settings)
+    assert record(tmp_path / "run" / "results.json") == dataclasses.asdict(again)
+
+
+def test_a_finished_stream_ends_when_it_is_resumed(text, tmp_path):
+    settings = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    first = run(text, tmp_path / "run", {"streaming": True}, **settings)
+    again = run(text, tmp_path / "run", {"streaming": True}, resume_from_checkpoint="true", **settings)
+    assert dataclasses.asdict(again) == dataclasses.asdict(first)
+
+
+def test_the_best_checkpoint_is_that_of_the_lowest_perplexity(text, tmp_path):
+    """With a learning rate that makes the model worse, that is an early one."""
+    settings = {"max_steps": 12, "save_strategy": "steps", "save_steps": 2, "eval_strategy": "steps", "eval_steps": 2}
+    best = {"load_best_model_at_end": True, "metric_for_best_model": "perplexity"}
+    result = run(text, tmp_path / "run", **settings, **best)
+    seen = [line["eval_perplexity"] for line in log_lines(tmp_path / "run" / "metrics.jsonl") if "eval_loss" in line]
+    assert result.metrics["validation"]["perplexity"] == pytest.approx(min(seen), rel=1e-4)
+
+
+def test_a_run_that_diverges_is_stopped(text, tmp_path):
+    with pytest.raises(Diverged, match="the loss has been no number for 3 logs"):
+        run(text, tmp_path / "run", learning_rate=1e30, max_grad_norm=0.0, logging_steps=1, max_steps=20)
+    assert not (tmp_path / "run" / "results.json").exists()
+    assert log_lines(tmp_path / "run" / "metrics.jsonl")[-1]["loss"] is None
 
 
 # -- continued ---------------------------------------------------------------------------------------------------------
@@ -219,7 +285,8 @@ def headless(pretrained, tmp_path):
 def test_a_missing_head_is_warmed_up_alone(headless, pretrained, text, tmp_path, caplog):
     result = run(text, tmp_path / "run", headless, max_steps=1, learning_rate=0.0)
     assert "has no language-model head" in caplog.text
-    assert loss(result) < loss_before(result) - 0.5
+    # The run itself moves nothing. A head that knows nothing gives each of n pieces 1/n.
+    assert loss(result) == loss_before(result) < math.log(len(AutoTokenizer.from_pretrained(result.output_dir))) - 0.5
     before, after = (AutoModelForMaskedLM.from_pretrained(f) for f in (pretrained.output_dir, result.output_dir))
     torch.testing.assert_close(dict(after.bert.named_parameters()), dict(before.bert.named_parameters()))
     assert after.cls.predictions.decoder.weight is after.bert.embeddings.word_embeddings.weight
@@ -268,6 +335,7 @@ def test_a_tokenizer_of_another_model(text, tmp_path):
         ({"dataset_name": "some/set"}, "train_file and dataset_name are two sources"),
         ({"train_weights": [1.0, 2.0]}, "2 train_weights for 1 corpora"),
         ({"streaming": True}, "--max_steps"),
+        ({"streaming": True, "max_train_samples": 5}, "cannot be cut short"),
         ({"mlm_probability": "1.5"}, "1.5"),
         ({"mlm_probability": "often"}, "often"),
         ({"objective": "causal_lm"}, "bert-tiny has the objective masked_lm, not causal_lm"),
@@ -276,7 +344,7 @@ def test_a_tokenizer_of_another_model(text, tmp_path):
     ],
 )
 def test_settings_that_cannot_be(arguments, message, text, tmp_path):
-    settings = {"max_steps": -1} if "streaming" in arguments else {}
+    settings = {"max_steps": -1} if arguments == {"streaming": True} else {}
     with pytest.raises(InputError, match=message):
         run(text, tmp_path / "run", arguments, **settings)
     assert not list(tmp_path.glob("run/*"))
@@ -309,6 +377,34 @@ def test_numbers_that_no_run_can_have(name, value, tmp_path):
         pretrain_config(tmp_path, **{name: value})
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_steps": 0}, "nothing to train"),
+        ({"max_steps": -1, "num_train_epochs": -1}, "nothing to train"),
+        ({"dataloader_drop_last": True}, "dataloader_drop_last must stay False"),
+        ({"eval_do_concat_batches": False}, "eval_do_concat_batches must stay True"),
+    ],
+)
+def test_settings_of_the_trainer_that_cannot_be(settings, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        pretrain_config(tmp_path, **settings)
+
+
+def test_the_best_checkpoint_of_several_texts_needs_the_name_of_one(pretrained, text, tmp_path):
+    (tmp_path / "other.txt").write_text(text.read_text())
+    arguments = {"validation_file": [str(text), str(tmp_path / "other.txt")], "tokenizer_name": pretrained.output_dir}
+    best = {"load_best_model_at_end": True, "save_strategy": "steps", "eval_strategy": "steps"}
+    with pytest.raises(InputError, match=r"metric_for_best_model 'loss': expected one of text_loss, .*other_loss"):
+        run(text, tmp_path / "run", arguments, **best)
+
+
+@pytest.mark.parametrize("config", [BartConfig(), BertGenerationConfig(), XLNetConfig()], ids=lambda c: c.model_type)
+def test_models_that_see_what_they_are_to_predict(config, text, tmp_path):
+    config.save_pretrained(tmp_path / "model")
+    refused("cannot be pre-trained here", text, tmp_path, model_name_or_path=str(tmp_path / "model"))
+
+
 def test_an_encoder_cannot_predict_the_next_token(checkpoint, text, tmp_path):
     refused(
         "can be trained with objective masked_lm, not causal_lm", text, tmp_path, **checkpoint, objective="causal_lm"
@@ -321,6 +417,8 @@ def test_a_run_goes_on_with_the_text_and_the_settings_that_it_began_with(tmp_pat
     run(text, tmp_path / "run", **steps)
     with pytest.raises(InputError, match="vocab_size was 200 and is 150"):
         run(text, tmp_path / "run", {"vocab_size": 150}, resume_from_checkpoint="true", **steps)
+    with pytest.raises(InputError, match=r"learning_rate was 0\.001 and is 0\.5"):
+        run(text, tmp_path / "run", learning_rate=0.5, resume_from_checkpoint="true", **steps)
     text.write_text(text.read_text() + "\n\nmore")
     with pytest.raises(InputError, match=r"text\.txt was .* and is "):
         run(text, tmp_path / "run", resume_from_checkpoint="true", **steps)

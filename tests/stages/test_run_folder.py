@@ -115,11 +115,16 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_from_the_begin
     assert check_run_folder(str(tmp_path), resume_from="true") == tmp_path
     assert open_run_folder(str(tmp_path), resume_from="true") == (tmp_path, None)
     assert tree(tmp_path) == before
-    assert caplog.messages == [f"The run in {tmp_path} has no checkpoint yet: it starts from the beginning."]
+    assert caplog.messages == [f"There is no checkpoint in {tmp_path} yet: the run starts from the beginning."]
+
+
+def test_the_same_command_begins_a_run_and_goes_on_with_it(tmp_path):
+    assert open_run_folder(str(tmp_path / "new"), resume_from="true") == (tmp_path / "new", None)
 
 
 @pytest.mark.parametrize("resume_from", ["true", "True", "elsewhere"])
-def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path, resume_from):
+def test_in_a_folder_of_other_files_there_is_nothing_to_resume(tmp_path, resume_from):
+    (tmp_path / "letter.txt").write_text("Dear reader")
     with pytest.raises(InputError, match=r"checkpoint.*expected a folder named checkpoint-N"):
         open_run_folder(str(tmp_path), resume_from=resume_from)
 

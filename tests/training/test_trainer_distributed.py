@@ -42,9 +42,12 @@ shared = {"per_device_train_batch_size": 8 // size, "ddp_backend": "gloo" if siz
 
 
 def run(name, model, rows, **options):
-    kind = options.pop("kind", None)
+    kind, evaluates_first = options.pop("kind", None), options.pop("evaluates_first", False)
     settings = config(folder, **{**shared, **options})
-    trainer = trained(model(dropout=0.0), settings, rows, AlumTrainer, kind=kind)
+    trainer = AlumTrainer(model=model(dropout=0.0), args=settings, train_dataset=rows, eval_dataset=rows, kind=kind)
+    if evaluates_first:
+        trainer.evaluate()
+    trainer.train()
     save_file(weights(trainer), folder / f"{name}-{rank}.safetensors")
     logs = {key: logged(trainer, key) for key in ("loss", "task_loss", "adversarial_loss", "adversarial_skipped")}
     (folder / f"{name}-{rank}.json").write_text(json.dumps(logs))
@@ -55,6 +58,7 @@ for method in METHODS:
     run(f"language_model-{method}", language_model, masked_sentences(), adv_method=method)
 halves = {"per_device_train_batch_size": 4 // size, "gradient_accumulation_steps": 2}
 run("accumulated", language_model, masked_sentences(), adv_method="alum_one_pass", **halves)
+run("evaluated", language_model, masked_sentences(), adv_method="alum_one_pass", evaluates_first=True)
 
 if size > 1:
 
@@ -92,7 +96,7 @@ def records(folder, name, rank=0):
     return load_file(folder / f"{name}-{rank}.safetensors"), json.loads((folder / f"{name}-{rank}.json").read_text())
 
 
-RUNS = [f"{model}-{method}" for model in MODELS for method in METHODS] + ["accumulated"]
+RUNS = [f"{model}-{method}" for model in MODELS for method in METHODS] + ["accumulated", "evaluated"]
 
 
 @pytest.mark.slow

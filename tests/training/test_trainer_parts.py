@@ -75,6 +75,13 @@ def test_every_second_step_is_standard(tmp_path):
     assert [loss > 0 for loss in logged(run, "adversarial_loss")] == [False, True, False, True]
 
 
+def test_logs_between_attacks_tell_of_the_last_one(tmp_path):
+    """Attacked are steps 3 and 6, logged 2, 4 and 6."""
+    run = trained(classifier(), config(tmp_path, adv_every_steps=3, logging_steps=2, max_steps=6), labelled_sentences())
+    assert logged(run, "adv_alpha") == [0, 1, 1]
+    assert len(logged(run, "adversarial_gain")) == 2
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

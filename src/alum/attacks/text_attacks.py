@@ -1,7 +1,6 @@
 """The attacks on words that change their characters, a row each."""
 
 import dataclasses
-import difflib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from alum.attacks.characters import (
 )
 from alum.attacks.greedy import Constraints, GreedySearch
 from alum.attacks.words import Place, WordedExample
-from alum.core.errors import InputError
+from alum.core.errors import unknown_name
 
 UNKNOWN_WORD = "[UNK]"
 
@@ -118,7 +117,5 @@ TEXT_ATTACKS = {attack.name: attack for attack in _ATTACKS}
 def text_attack_named(name: str) -> CharacterAttack:
     """A row of the table; raises `InputError` for a name that it does not have."""
     if name not in TEXT_ATTACKS:
-        near = difflib.get_close_matches(name, TEXT_ATTACKS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown attack {name!r}: expected one of {', '.join(TEXT_ATTACKS)}.{hint}")
+        raise unknown_name("attack", name, TEXT_ATTACKS)
     return TEXT_ATTACKS[name]

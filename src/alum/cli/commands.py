@@ -1,6 +1,5 @@
 """Each command: its settings, its stage, its table."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from transformers.utils import logging
 
 from alum.cli.main import COMMANDS
 from alum.cli.parser import CommandParser
-from alum.core.errors import InputError
+from alum.core.errors import unknown_name
 from alum.reports.attacked_text import show_attack
 from alum.reports.tables import metric_text, metrics_rows, show_table
 from alum.stages.arguments import (
@@ -32,9 +31,7 @@ from alum.tasks.named import TASKS
 def run(command: str, argv: Sequence[str]) -> None:
     """Runs ``alum command argv``; raises `InputError` for an unknown command."""
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}.{hint}")
+        raise unknown_name("command", command, COMMANDS)
     logging.disable_progress_bar()  # of loading and writing weights; training keeps its own
     {
         "pretrain": _pretrain,
@@ -60,8 +57,9 @@ def _pretrain(argv: Sequence[str]) -> None:
         for metric, value in scores.items()
         if metric != "num_tokens"
     ]
-    title = f"{result.base_model or result.architecture}, {result.method}, {result.num_steps} steps in "
-    title += f"{result.train_seconds:.0f} seconds, {result.tokens_per_second:,.0f} tokens a second"
+    title = f"{result.base_model or result.architecture}, {result.method}, {result.num_steps} steps"
+    if result.tokens_per_second:
+        title += f", {result.tokens_per_second:,.0f} tokens a second"
     show_table(title, ("text", "metric", "before", "after"), rows, num_text_columns=2)
     print(f"Model, tokenizer and records are in {result.output_dir}.")
 

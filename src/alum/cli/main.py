@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 
 COMMANDS = {
-    "pretrain": "train a masked language model on text, from scratch or from a checkpoint",
+    "pretrain": "train a language model on text, from scratch or from a checkpoint",
     "finetune": "fine-tune a checkpoint on a task",
     "tasks": "list the named tasks",
     "evaluate": "measure a fine-tuned model, clean, with typing errors and under attack",

@@ -1,5 +1,8 @@
 """The one exception for what a user can mend."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """A setting, file or model that cannot be used as given.
@@ -7,3 +10,15 @@ class InputError(ValueError):
     The message is for the user: what was expected, what came and what to do next. The command line prints it as one
     line and exits with code 2.
     """
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that is not among the ``known`` ones, with these and the nearest of them.
+
+    >>> str(unknown_name("norm", "l3", ["l2", "linf"]))
+    "unknown norm 'l3': expected one of l2, linf. Did you mean 'l2'?"
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return InputError(f"unknown {what} {name!r}: expected one of {', '.join(known)}.{hint}")

@@ -1,11 +1,10 @@
 """The table of methods: what each adversary ascends, how, and where it comes from."""
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from alum.core.errors import InputError
+from alum.core.errors import InputError, unknown_name
 from alum.core.projections import Norm, Scope
 
 Layer = Literal["word", "embeddings"] | int
@@ -120,7 +119,5 @@ def method_named(name: str, **overrides: Any) -> Method:
     Raises `InputError` for an unknown name or a setting out of its range.
     """
     if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown method {name!r}: expected one of {', '.join(METHODS)}.{hint}")
+        raise unknown_name("method", name, METHODS)
     return dataclasses.replace(METHODS[name], **{k: v for k, v in overrides.items() if v is not None})

@@ -100,6 +100,10 @@ def file_corpus(path: str | os.PathLike[str], unit: DocumentUnit = "block", text
             kind, read = ("json", text_column), partial(_json_texts, path, text_column)
         case ".parquet":
             kind, read = ("parquet", text_column), partial(_parquet_texts, path, text_column)
+        case ".csv" | ".tsv":
+            raise InputError(
+                f"{path}: expected text, JSON lines or Parquet, not a table. Convert it to JSON lines first."
+            )
         case _:
             kind, read = ("text", unit), partial(_TEXT[unit], path)
     return Corpus(str(path), _digest(*kind, pieces=byte_pieces(path)), read)

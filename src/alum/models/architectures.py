@@ -1,6 +1,5 @@
 """Models to train from scratch, by name."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,7 +13,7 @@ from transformers import (
     RobertaConfig,
 )
 
-from alum.core.errors import InputError
+from alum.core.errors import InputError, unknown_name
 from alum.models.tokenizer_fit import num_embeddings_needed
 
 
@@ -65,9 +64,7 @@ def tokenizer_kind_of(architecture: str) -> Literal["wordpiece", "byte_level_bpe
 
 def _named(architecture: str) -> tuple[Family, Size]:
     if architecture not in ARCHITECTURES:
-        near = difflib.get_close_matches(architecture, ARCHITECTURES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown architecture {architecture!r}: expected one of {', '.join(ARCHITECTURES)}.{hint}")
+        raise unknown_name("architecture", architecture, ARCHITECTURES)
     name, size = architecture.split("-")
     return FAMILIES[name], FAMILIES[name].sizes[size]
 

@@ -5,7 +5,21 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from alum.core.errors import InputError
 
 # They count positions from pad_token_id + 1 on, and take them from the tokens that are not padding.
-OFFSET_POSITIONS = frozenset({"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"})
+OFFSET_POSITIONS = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "ibert",
+        "longformer",
+        "luke",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
 
 
 def num_embeddings_needed(tokenizer: PreTrainedTokenizerBase) -> int:

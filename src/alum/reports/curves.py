@@ -72,8 +72,7 @@ class RunCurves:
 
     def add_scores(self, results: Mapping[str, Any]) -> None:
         """The validation losses before and after training, from ``results.json``, where none were logged."""
-        first_step = self.last_step - results["num_steps"]  # of a resumed run the checkpoint's
-        for step, scores in ((first_step, results["metrics_before"]), (self.last_step, results["metrics"])):
+        for step, scores in ((0, results["metrics_before"]), (self.last_step, results["metrics"])):
             for name, metrics in scores.items():
                 series = self.validation_loss.setdefault(name if len(scores) > 1 else "", {})
                 _add(series, step, series.get(step, metrics["loss"]))

@@ -191,8 +191,10 @@ def _training(
         rates = _percent(rate.start) if rate.start == rate.end else f"{_percent(rate.start)} to {_percent(rate.end)}"
         yield "mask rate", rates + (", whole words" if arguments["whole_word_masking"] else "")
     yield "steps", f"{result['num_steps']:,}"
-    yield "tokens seen", f"{result['num_train_tokens']:,} ({result['tokens_per_second']:,.0f} per second)"
-    yield "time", _duration(result["train_seconds"])
+    speed = result["tokens_per_second"]
+    yield "tokens seen", f"{result['num_train_tokens']:,}" + (f" ({speed:,.0f} per second)" if speed else "")
+    since = f", from step {result['first_step']:,} on" if result["first_step"] else ""
+    yield "time", _duration(result["train_seconds"]) + since
     if result["train_flops"] is not None:
         yield "compute", f"{result['train_flops']:.2e} FLOPs"
 

@@ -52,6 +52,7 @@ class StageConfig(AlumConfig):
     warmup_steps: float = _instead("warmup_steps", 0.1)
     save_total_limit: int | None = _instead("save_total_limit", 2)
     max_grad_norm: float = _instead("max_grad_norm", 1.0)
+    logging_nan_inf_filter: bool = _instead("logging_nan_inf_filter", False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,6 +65,11 @@ class StageConfig(AlumConfig):
             seed = getattr(self, name)
             if seed is not None and not 0 <= seed < 2**32:
                 raise InputError(f"{name} must lie in [0, 2^32), not {seed}.")
+        if self.max_steps == 0 or (self.max_steps < 0 and not self.num_train_epochs > 0):
+            raise InputError(
+                f"nothing to train: max_steps is {self.max_steps} and num_train_epochs {self.num_train_epochs}. "
+                "One of them must be above 0."
+            )
         if self.count_flops_every < 0:
             raise InputError(f"count_flops_every must be 0 or more, not {self.count_flops_every}.")
         for name in ("max_minutes", "save_minutes"):
@@ -84,6 +90,21 @@ class PretrainConfig(StageConfig):
     per_device_train_batch_size: int = _instead("per_device_train_batch_size", 32)
     per_device_eval_batch_size: int = _instead("per_device_eval_batch_size", 32)
     num_train_epochs: float = _instead("num_train_epochs", 1.0)
+
+    def __post_init__(self) -> None:
+        # TrainingArguments takes all but losses for better the greater they are.
+        if self.greater_is_better is None and str(self.metric_for_best_model).endswith("perplexity"):
+            self.greater_is_better = False
+        super().__post_init__()
+        for name, needed in (
+            ("dataloader_drop_last", False),
+            ("eval_do_concat_batches", True),
+            ("batch_eval_metrics", False),
+        ):
+            if getattr(self, name) is not needed:
+                raise InputError(
+                    f"{name} must stay {needed} in pre-training: validation scores are over all sequences."
+                )
 
 
 @dataclass

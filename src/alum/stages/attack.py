@@ -1,6 +1,5 @@
 """Attacking a classifier on one text: what has to change until it says something else."""
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from alum.attacks.driver import run_searches
 from alum.attacks.search import AttackResult, Misclassified
 from alum.attacks.text_attacks import UNKNOWN_WORD, text_attack_named
 from alum.attacks.words import WordedExample
-from alum.core.errors import InputError
+from alum.core.errors import InputError, unknown_name
 from alum.evaluation.victim import ClassifierVictim
 from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
 from alum.stages.arguments import AttackArguments
@@ -84,7 +83,5 @@ def _label_names(model: PreTrainedModel) -> tuple[str, ...]:
 
 def _label_index(label: str, names: tuple[str, ...]) -> int:
     if label not in names:
-        near = difflib.get_close_matches(label, names, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown label {label!r}: expected one of {', '.join(names)}.{hint}")
+        raise unknown_name("label", label, names)
     return names.index(label)

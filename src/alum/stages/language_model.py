@@ -32,6 +32,7 @@ from alum.training.language_modeling import LanguageModelTrainer
 logger = logging.getLogger(__name__)
 
 HEAD_LEARNING_RATE = 1e-3  # of a head alone, on features that stay as they are
+SEEING_THE_NEXT = ("bert-generation", "xlnet")  # listed as causal models, they are not unless they are decoders
 KINDS: dict[Objective, TaskKind] = {"masked_lm": MASKED_LM, "causal_lm": CAUSAL_LM}
 
 
@@ -67,7 +68,10 @@ def objective_for(arguments: PretrainArguments) -> Objective:
     config = load_config(arguments.model_name_or_path, arguments.trust_remote_code)
     can = _objectives(config)
     if not can:
-        raise InputError(f"{arguments.model_name_or_path} ({config.model_type}) has no language-model head to train.")
+        raise InputError(
+            f"{arguments.model_name_or_path} ({config.model_type}) cannot be pre-trained here: expected an encoder "
+            "such as BERT or a decoder such as GPT-2."
+        )
     if arguments.objective is not None and arguments.objective not in can:
         raise InputError(
             f"{arguments.model_name_or_path} ({config.model_type}) can be trained with objective {' or '.join(can)}, "
@@ -139,8 +143,11 @@ def _head_config(config: PretrainConfig, steps: int) -> PretrainConfig:
 
 
 def _objectives(config: PretrainedConfig) -> tuple[Objective, ...]:
-    """What a model of this configuration can be trained with, its own objective first."""
-    bidirectional = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
+    """What a model of this configuration can be trained with."""
+    is_decoder = getattr(config, "is_decoder", False)
+    if config.is_encoder_decoder or (config.model_type in SEEING_THE_NEXT and not is_decoder):
+        return ()
+    bidirectional = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not is_decoder
     if bidirectional:  # predicting the next token would see it
         return ("masked_lm",)
     return ("causal_lm",) if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else ()

@@ -1,13 +1,16 @@
 """Pre-training on text: from scratch or continued, standard or adversarial."""
 
+import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from datasets import Dataset
 from transformers import set_seed
+from transformers.trainer_utils import SaveStrategy
 
-from alum.core.errors import InputError
+from alum.core.errors import InputError, unknown_name
 from alum.data.corpora import chained
 from alum.data.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.packing import Packing
@@ -22,6 +25,7 @@ from alum.stages.run_folder import (
     check_same_settings,
     environment,
     open_run_folder,
+    settings_of,
     write_json,
     write_settings,
 )
@@ -29,6 +33,12 @@ from alum.stages.training_run import train
 from alum.training.callbacks import use_own_console
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 
+logger = logging.getLogger(__name__)
+
+_TRAJECTORY = {
+    "seed", "data_seed", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "adam_beta1",
+    "adam_beta2", "max_grad_norm", "optim", "per_device_train_batch_size", "gradient_accumulation_steps",
+}  # fmt: skip
 PAPER_START_FRACTION = 0.5  # arXiv:2004.08994, section 4.1: from scratch, the adversary enters half way
 
 
@@ -37,7 +47,9 @@ class PretrainResult:
     """Scores on each validation text before and after, on masks that never change, and the cost.
 
     Scores are loss (nats per predicted token), perplexity, accuracy at the predicted positions and their number.
-    ``num_steps``, ``num_train_tokens`` and what follows count from the checkpoint on in a resumed run.
+    Those before are of the model that training began with, a new head warmed up. ``train_seconds``, ``train_flops`` and
+    ``tokens_per_second`` (evaluation and checkpoints not counted; None where nothing was left to train) are of the last
+    process, which went on from ``first_step``.
     """
 
     output_dir: str
@@ -53,8 +65,9 @@ class PretrainResult:
     """None where they are streamed."""
     sequence_length_tokens: int
     num_train_tokens: int
-    tokens_per_second: float
+    tokens_per_second: float | None
     num_steps: int
+    first_step: int
     train_seconds: float
     train_flops: float | None
 
@@ -69,8 +82,12 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     run_folder = check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     objective = objective_for(arguments)
     texts = find_texts(arguments)
-    began_with = {"arguments": arguments, "corpora": {corpus.name: corpus.fingerprint for corpus in texts.train}}
-    check_same_settings(run_folder, config.resume_from_checkpoint, **began_with)
+    corpora = {corpus.name: corpus.fingerprint for corpus in texts.train}
+    former = settings_of(run_folder)
+    of_training = {name: value for name, value in asdict(config).items() if _follows_a_run(name)}
+    check_same_settings(
+        run_folder, config.resume_from_checkpoint, arguments=arguments, corpora=corpora, config=of_training
+    )
     set_seed(config.seed)
     with config.main_process_first(desc="tokenizing"):  # the others then find it in the cache
         tokenizer = build_tokenizer(arguments, chained(texts.train))
@@ -90,19 +107,27 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
         "kind": KINDS[objective],
         "supervise": Supervise(masks, mask_rate),
     }
+    _check_best_metric(config, list(validation))
     sets = next(iter(validation.values())) if len(validation) == 1 else dict(validation)
     trainer = LanguageModelTrainer(model=language_model.model, args=config, eval_dataset=sets, **parts)
     use_own_console(trainer)
     folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
-    write_settings(folder, "pretrain", config=config, **began_with)
-    before = _scores(trainer, validation)
+    settings = {"config": config, "arguments": arguments, "corpora": corpora}
+    before = former.get("metrics_before") if checkpoint else None
+    write_settings(folder, "pretrain", **settings, metrics_before=before)
     if checkpoint is None:
         warm_up_head(language_model, arguments, config, **parts)
+    if before is None:  # what a resumed run began with cannot be measured again
+        before = _scores(trainer, validation)
+        write_settings(folder, "pretrain", **settings, metrics_before=before)
     cost = train(trainer, config, folder, checkpoint)
+    if cost.num_steps == 0 and (results := folder / "results.json").is_file():
+        logger.warning(
+            "The run in %s was finished: nothing was left to train, and its records stay as they are.", folder
+        )
+        return PretrainResult(**json.loads(results.read_text(encoding="utf-8")))
     after = _scores(trainer, validation)
     trainer.save_model(str(folder))
-    num_train_tokens = cost.num_steps * config.train_batch_size * arguments.max_seq_length
-    num_train_tokens *= config.gradient_accumulation_steps * config.world_size
     result = PretrainResult(
         output_dir=str(folder),
         objective=objective,
@@ -115,9 +140,12 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
         num_parameters=language_model.model.num_parameters(),
         num_train_sequences=len(sequences.train) if isinstance(sequences.train, Dataset) else None,
         sequence_length_tokens=arguments.max_seq_length,
-        num_train_tokens=num_train_tokens,
-        tokens_per_second=num_train_tokens / cost.train_seconds,
-        **asdict(cost),
+        num_train_tokens=trainer.state.num_input_tokens_seen,
+        tokens_per_second=trainer.tokens_per_second(),
+        num_steps=trainer.state.global_step,
+        first_step=trainer.state.global_step - cost.num_steps,
+        train_seconds=cost.train_seconds,
+        train_flops=cost.train_flops,
     )
     if trainer.is_world_process_zero():
         write_json(folder / "results.json", asdict(result))
@@ -129,8 +157,26 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
 def _check_settings(arguments: PretrainArguments, config: PretrainConfig) -> None:
     if arguments.streaming and config.max_steps <= 0:
         raise InputError("a stream has no end that is known: say with --max_steps how long to train.")
+    if arguments.streaming and arguments.max_train_samples is not None:
+        raise InputError("a stream cannot be cut short by --max_train_samples: say with --max_steps how long to train.")
     if config.adv_start_fraction is None:
         config.adv_start_fraction = 0.0 if arguments.model_name_or_path else PAPER_START_FRACTION
+
+
+def _check_best_metric(config: PretrainConfig, validation_names: list[str]) -> None:
+    """Raises `InputError` where the best checkpoint would be chosen by a score that there will not be."""
+    if not config.load_best_model_at_end and config.save_strategy != SaveStrategy.BEST:
+        return
+    prefixes = [""] if len(validation_names) == 1 else [f"{name}_" for name in validation_names]
+    known = [prefix + score for prefix in prefixes for score in ("loss", "perplexity", "accuracy")]
+    asked = str(config.metric_for_best_model).removeprefix("eval_")
+    if asked not in known:
+        raise unknown_name("metric_for_best_model", asked, known)
+
+
+def _follows_a_run(name: str) -> bool:
+    """Whether a setting of the config decides what a run trains, beside how long."""
+    return name in _TRAJECTORY or (name.startswith("adv_") and name != "adv_gain_draws")
 
 
 def _scores(trainer: LanguageModelTrainer, validation: Mapping[str, Dataset]) -> dict[str, dict[str, float]]:

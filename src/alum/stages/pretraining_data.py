@@ -67,11 +67,11 @@ def pack_texts(texts: Texts, arguments: PretrainArguments, packing: Packing, see
     }
     weights = arguments.train_weights or [1.0] * len(texts.train)
     if arguments.streaming:
-        stream = packing.stream(texts.train, weights, seed)
-        limit = arguments.max_train_samples
-        return Sequences(stream if limit is None else stream.take(limit), validation)
+        return Sequences(packing.stream(texts.train, weights, seed), validation)
     packed = mixed([packing.dataset(corpus, cache) for corpus in texts.train], weights, seed)
-    return Sequences(_first(packed, arguments.max_train_samples), validation)
+    if arguments.max_train_samples is not None:  # of all corpora
+        packed = _first(packed.shuffle(seed=seed), arguments.max_train_samples)
+    return Sequences(packed, validation)
 
 
 def _file_corpus(file: str, arguments: PretrainArguments) -> Corpus:

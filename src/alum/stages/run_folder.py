@@ -89,10 +89,7 @@ def _open(output_dir: str | None, overwrite: bool, resume_from: str | None) -> t
 
 def check_same_settings(folder: Path, resume_from: str | None, **settings: Any) -> None:
     """Raises `InputError` where a resumed run would go on with other settings than are in its ``run.json``."""
-    record = folder / "run.json"
-    if not resume_from or resume_from.lower() == "false" or not record.is_file():
-        return
-    former = json.loads(record.read_text(encoding="utf-8"))
+    former = settings_of(folder) if _resumes(resume_from) else {}
     now = json.loads(json.dumps({name: _settings(value) for name, value in settings.items()}, default=_plain))
     changed = [
         f"{name} was {former[group][name]!r} and is {value!r}"
@@ -105,6 +102,12 @@ def check_same_settings(folder: Path, resume_from: str | None, **settings: Any) 
             f"the run in {folder} cannot go on with other settings: {'; '.join(changed)}. Give those that it began "
             "with, or start another run in another folder."
         )
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """What `write_settings` wrote of a run; empty where it did not."""
+    record = folder / "run.json"
+    return dict(json.loads(record.read_text(encoding="utf-8"))) if record.is_file() else {}
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -142,7 +145,8 @@ def _resumes(resume_from: str | None) -> bool:
 
 def _check_resumable(folder: Path, resume_from: str) -> None:
     if resume_from.lower() == "true":
-        if not checkpoints_in(folder) and not (folder / "run.json").is_file():
+        is_run = checkpoints_in(folder) or (folder / "run.json").is_file()
+        if _holds_anything(folder) and not is_run:
             raise InputError(f"no checkpoint to resume from in {folder}: expected a folder named checkpoint-N there.")
         return
     checkpoint = Path(resume_from)
@@ -164,7 +168,7 @@ def _newest_checkpoint(folder: Path) -> str | None:
             f"no checkpoint in {folder} is whole: of {present[-1].name}, {damage(present[-1])}. Start anew by "
             "--overwrite_output_dir. One that another program wrote, without a manifest, can be gone on from by name."
         )
-    logger.warning("The run in %s has no checkpoint yet: it starts from the beginning.", folder)
+    logger.warning("There is no checkpoint in %s yet: the run starts from the beginning.", folder)
     return None
 
 

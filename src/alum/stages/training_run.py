@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alum.stages.arguments import StageConfig
-from alum.training.callbacks import TIME_IS_OVER, MetricsFile, SaveEveryMinutes, StopCleanly, use_own_console
+from alum.training.callbacks import (
+    TIME_IS_OVER,
+    MetricsFile,
+    SaveEveryMinutes,
+    StopCleanly,
+    StopWhereDiverged,
+    use_own_console,
+)
 from alum.training.checkpoints import set_later_ones_aside
 from alum.training.flops import SampledFlops
 from alum.training.trainer import AlumTrainer
@@ -38,6 +45,7 @@ def train(trainer: AlumTrainer, config: StageConfig, folder: Path, checkpoint: s
     """
     stop, console = StopCleanly(config.max_minutes), use_own_console(trainer)
     trainer.add_callback(MetricsFile(folder / "metrics.jsonl"))
+    trainer.add_callback(StopWhereDiverged())
     trainer.add_callback(stop)
     if config.save_minutes is not None:
         trainer.add_callback(SaveEveryMinutes(config.save_minutes))

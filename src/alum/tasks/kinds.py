@@ -1,6 +1,5 @@
 """The kinds of task, and the one that a model's head is made for."""
 
-import difflib
 from typing import Any
 
 from torch import nn
@@ -13,7 +12,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
 )
 
-from alum.core.errors import InputError
+from alum.core.errors import InputError, unknown_name
 from alum.tasks.kind import Layout, TaskKind
 from alum.tasks.language_modeling import CAUSAL_LM, MASKED_LM
 from alum.tasks.multiple_choice import MULTIPLE_CHOICE
@@ -52,9 +51,7 @@ USER_KINDS: dict[str, tuple[TaskKind, int]] = {
 def task_kind_named(name: str, layout: Layout) -> TaskKind:
     """The kind that ``--kind`` names; raises `InputError` for an unknown one, or a wrong number of text columns."""
     if name not in USER_KINDS:
-        near = difflib.get_close_matches(name, USER_KINDS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown kind {name!r}: expected one of {', '.join(USER_KINDS)}.{hint}")
+        raise unknown_name("kind", name, USER_KINDS)
     kind, num_texts = USER_KINDS[name]
     if num_texts and len(layout.text) != num_texts:
         raise InputError(f"{name} takes {num_texts} text columns, not {len(layout.text)}: {', '.join(layout.text)}.")

@@ -1,11 +1,10 @@
 """Named tasks: where their data is on the hub, what its columns mean, and how the literature scores them."""
 
-import difflib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from alum.core.errors import InputError
+from alum.core.errors import unknown_name
 from alum.tasks.kind import Layout, TaskKind
 from alum.tasks.multiple_choice import MULTIPLE_CHOICE
 from alum.tasks.question_answering import QUESTION_ANSWERING
@@ -146,7 +145,5 @@ TASKS: dict[str, NamedTask] = {
 def task_named(name: str) -> NamedTask:
     """The row of `TASKS`; raises `InputError`, with the nearest name, for an unknown one."""
     if name not in TASKS:
-        near = difflib.get_close_matches(name, TASKS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown task {name!r}: expected one of {', '.join(TASKS)}.{hint}")
+        raise unknown_name("task", name, TASKS)
     return TASKS[name]

@@ -15,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import SaveStrategy
 
+from alum.training.config import AlumConfig
 from alum.training.disk_space import explained_if_full, write_whole
 
 TIME_IS_OVER = 3  # exit code
@@ -32,8 +33,19 @@ _SHOWN = {
 _NOT_SHOWN = ("runtime", "per_second", "model_preparation_time", "num_tokens")
 
 
+class Diverged(Exception):
+    """The loss has not been a number for several logs."""
+
+
 class ConsoleProgress(ProgressCallback):
-    """A progress bar, and a short line for each log instead of a printed dict."""
+    """A progress bar, a line that says what is trained, and a short line for each log instead of a printed dict."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        super().on_train_begin(args, state, control, **kwargs)  # type: ignore[no-untyped-call]
+        if self.training_bar is not None:
+            self.training_bar.write(_opening(args, state, kwargs["model"]))
 
     def on_log(
         self,
@@ -52,7 +64,7 @@ class ConsoleProgress(ProgressCallback):
         if "adversarial" in values and logs.get("adv_alpha") == 0:
             values.pop("adversarial")
             values["adversary"] = "not yet"
-        texts = [f"{label} {value if isinstance(value, str) else f'{value:.4g}'}" for label, value in values.items()]
+        texts = [f"{label} {_text(value)}" for label, value in values.items()]
         self.training_bar.write(f"step {state.global_step}/{state.max_steps}  " + "  ".join(texts))
 
     def close(self) -> None:
@@ -61,6 +73,46 @@ class ConsoleProgress(ProgressCallback):
             if bar is not None:
                 bar.close()
         self.prediction_bar = self.training_bar = None
+
+
+def _opening(args: TrainingArguments, state: TrainerState, model: Any) -> str:
+    num_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    text = f"{model.num_parameters():,} parameters; {state.max_steps:,} steps of {num_rows} rows"
+    if isinstance(args, AlumConfig):
+        text += f" by {args.adv_method}"
+        if args.method().alpha > 0 and args.adv_start_fraction:
+            text += f", standard for the first {100 * args.adv_start_fraction:g} %"
+    return text
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+class StopWhereDiverged(TrainerCallback):
+    """Raises `Diverged` after some logs in a row whose loss is no number: the weights are beyond help then."""
+
+    def __init__(self, patience: int = 3) -> None:
+        self._patience = patience
+        self._num_logs = 0
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if logs and "loss" in logs:
+            self._num_logs = 0 if math.isfinite(logs["loss"]) else self._num_logs + 1
+            if self._num_logs == self._patience:
+                raise Diverged(
+                    f"the loss has been no number for {self._patience} logs, now at step {state.global_step}. Begin "
+                    "again with a smaller learning_rate or a longer warm-up, or go on from a checkpoint before that."
+                )
 
 
 class MetricsFile(TrainerCallback):
@@ -85,7 +137,9 @@ class MetricsFile(TrainerCallback):
     ) -> None:
         if state.is_world_process_zero and logs:
             with explained_if_full(self._path), self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+                # JSON has no NaN.
+                values = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in logs.items()}
+                file.write(json.dumps({"step": state.global_step, **values}) + "\n")
 
 
 def _stays(line: bytes, step: int) -> bool:
@@ -121,7 +175,11 @@ class StopCleanly(TrainerCallback):
         self._start = time.monotonic()
         # Terminals and schedulers signal each process, and torchrun passes the signal that it got itself on to them.
         self._repeated_within_seconds = 1.0 if args.world_size > 1 else 0.0
-        self._former = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._former = {
+            number: signal.signal(number, self._ask)
+            for number in (signal.SIGINT, signal.SIGTERM)
+            if signal.getsignal(number) != signal.SIG_IGN  # as nohup asks for
+        }
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         code = _largest_of_all_processes(self._exit_code_wanted(), args, state)

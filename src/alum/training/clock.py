@@ -5,8 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from transformers import TrainerCallback
 
 REST = "other"
 NOT_TRAINING = ("evaluation", "checkpoint")
@@ -74,6 +76,7 @@ class StepClock:
         times = StepTimes(dict(self._seen_seconds), dict(self._measured_seconds))
         self._seen_seconds.clear()
         self._measured_seconds.clear()
+        self._measured = not self._waits  # the step that was is over, and what comes before the next is no part of one
         return times
 
     def _tick(self) -> None:
@@ -84,3 +87,19 @@ class StepClock:
         if self._measured:
             self._measured_seconds[self._running[-1]] += now - self._since
         self._since = now
+
+
+class ClockedOptimizer(TrainerCallback):
+    """Counts the optimizer's time in a Trainer, and nothing from before training."""
+
+    def __init__(self, clock: StepClock) -> None:
+        self._clock = clock
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        self._clock.take()
+
+    def on_pre_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        self._clock.enter("optimizer")
+
+    def on_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        self._clock.leave()

@@ -15,8 +15,9 @@ from alum.core.errors import InputError
 from alum.data.masking import MaskRate, TokenMasks
 from alum.models.predicted_positions import head_sees_only
 from alum.tasks.kind import LABEL_INPUTS, logits_of
+from alum.training.batch_parts import Inputs
 from alum.training.clock import StepTimes
-from alum.training.trainer import AlumTrainer, Inputs
+from alum.training.trainer import AlumTrainer
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class LanguageModelTrainer(AlumTrainer):
     def __init__(self, *args: Any, supervise: Supervise, **kwargs: Any) -> None:
         super().__init__(*args, compute_metrics=language_model_metrics, **kwargs)
         self._supervise = supervise
-        self._num_tokens = 0
+        self._num_tokens = 0  # since the last log
+        self._num_timed_tokens, self._timed_seconds = 0, 0.0
 
     def get_batch_samples(self, epoch_iterator: Iterator[Inputs], *args: Any, **kwargs: Any) -> Any:
         return super().get_batch_samples(self._supervised(epoch_iterator), *args, **kwargs)
@@ -57,7 +59,9 @@ class LanguageModelTrainer(AlumTrainer):
         masks, rate = self._supervise.masks, self._supervise.mask_rate
         for index, batch in enumerate(batches):
             ids = batch["input_ids"]
-            self._num_tokens += ids.numel()
+            num_tokens = ids.numel() * self.args.world_size
+            self._num_tokens += num_tokens
+            self.state.num_input_tokens_seen += num_tokens  # which checkpoints keep
             if masks is None or rate is None:
                 yield {**batch, "labels": ids}
             else:
@@ -65,8 +69,11 @@ class LanguageModelTrainer(AlumTrainer):
                 yield {**batch, "input_ids": masked, "labels": labels}
 
     def _generator(self, device: torch.device, micro_batch: int) -> torch.Generator:
-        of_run = (self.args.seed * 1_000_003 + self.args.process_index) * 10_000_019 + self.state.global_step
-        return torch.Generator(device).manual_seed((of_run * 1009 + micro_batch) % 2**63)
+        return torch.Generator(device).manual_seed((self._seed_of_this_step() * 1009 + micro_batch) % 2**63)
+
+    def _not_padding(self, inputs: Inputs) -> Tensor:
+        """All: where padding and the separator are one token, those between documents would be taken for it."""
+        return torch.ones_like(inputs["input_ids"], dtype=torch.bool)
 
     def _sums(self, model: nn.Module, inputs: Inputs) -> Tensor:
         assert self.kind is not None
@@ -81,8 +88,15 @@ class LanguageModelTrainer(AlumTrainer):
         num_sequences, length = inputs["labels"].shape
         return of_token.new_zeros(num_sequences, 3).index_add_(0, rows // length, of_token)
 
+    def tokens_per_second(self) -> float | None:
+        """Of all training in this process, evaluation and checkpoints not counted; None where there was none."""
+        self._time_logs(self._clock.take())  # since the last log
+        return self._num_timed_tokens / self._timed_seconds if self._num_timed_tokens else None
+
     def _time_logs(self, times: StepTimes) -> dict[str, float]:
-        num_tokens, self._num_tokens = self._num_tokens * self.args.world_size, 0
+        num_tokens, self._num_tokens = self._num_tokens, 0
+        self._num_timed_tokens += num_tokens
+        self._timed_seconds += times.training_seconds
         return {"tokens_per_second": num_tokens / times.training_seconds, **super()._time_logs(times)}
 
 

@@ -42,7 +42,10 @@ class RunningLog:
 
     def add(self, result: AlumResult, now: Method, weight: float, step: int) -> None:
         """One micro-batch of ``step``; ``weight`` is what its losses count for. Nothing is read from the device."""
-        self._now = now
+        if (
+            now.alpha > 0 or self._first_step is None
+        ):  # of standard steps between adversarial ones nothing is to be told
+            self._now = now
         self._first_step = step if self._first_step is None else self._first_step
         self._task_loss = _plus(self._task_loss, result.task_loss * weight)
         self._adversarial_loss = _plus(self._adversarial_loss, result.adversarial_loss * weight)

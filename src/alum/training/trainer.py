@@ -5,10 +5,9 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
+from transformers import PreTrainedTokenizerBase, Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
@@ -21,8 +20,10 @@ from alum.models.injection import Injection
 from alum.models.predicted_positions import head_sees_only
 from alum.tasks.kind import LABEL_INPUTS, TaskKind
 from alum.tasks.kinds import kind_of
+from alum.training.batch_parts import Inputs, Part, attacked_and_spared
 from alum.training.checkpoints import AtomicCheckpoints
-from alum.training.clock import StepClock, StepTimes
+from alum.training.clock import ClockedOptimizer, StepClock, StepTimes
+from alum.training.combinations import check_combination
 from alum.training.config import AlumConfig
 from alum.training.running_log import RunningLog
 from alum.training.sampling import ResumableLengthGroups
@@ -31,9 +32,6 @@ if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it 
     _Trainer = Trainer
 else:
     _Trainer = object
-
-Inputs = dict[str, Any]
-_WHOLE = ("word", "embeddings", 0)  # layers below which no block is left out of an adversarial pass
 
 
 class AlumMixin(_Trainer):
@@ -56,32 +54,12 @@ class AlumMixin(_Trainer):
         self.kind = self._kind(kind)
         if self.method.alpha > 0:
             Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused before training
-            if self.args.world_size > 1 and self.method.gradient == "task_backward" and self.method.layer not in _WHOLE:
-                raise InputError(
-                    f"in several processes {self.method.name!r} cannot perturb block {self.method.layer}: the pass "
-                    "after which gradients are averaged would leave out the blocks below. Choose the layer 'word' or "
-                    "'embeddings', or the method 'alum'."
-                )
-            if self._re_entrant_checkpointing() and self.method.gradient == "own_pass" and self.method.num_steps:
-                raise InputError(
-                    f"re-entrant gradient checkpointing cannot give the gradient that method {self.method.name!r} "
-                    "ascends. Use gradient_checkpointing_kwargs {'use_reentrant': False}, or 'alum_one_pass'."
-                )
-            if (
-                self.method.gradient == "task_backward"
-                and self.accelerator.distributed_type == DistributedType.DEEPSPEED
-            ):
-                raise InputError(
-                    f"DeepSpeed updates the weights in its backward pass, of which method {self.method.name!r} has two "
-                    "in a step. Choose 'alum'."
-                )
-            if self.args.n_gpu > 1:
-                raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
-            if self.args.adv_fraction < 1:
-                self._check_parts_of_batches()
+            check_combination(
+                self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
+            )
         self._running_log = RunningLog(self.method)
         self._clock = StepClock(self.args.device)
-        self.add_callback(_ClockedOptimizer(self._clock))
+        self.add_callback(ClockedOptimizer(self._clock))
         self._noise = torch.Generator(self.args.device)
         self._noise_step = -1
         # Items are counted for every model with labels; whether the model itself takes the count is another matter.
@@ -113,7 +91,9 @@ class AlumMixin(_Trainer):
                     zero = torch.zeros_like(loss.detach())
                     self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), method, num_items_in_batch)
                 return (loss, outputs) if return_outputs else loss
-            attacked, spared = self._parts(inputs, share)
+            attacked, spared = attacked_and_spared(
+                inputs, self.args.adv_fraction, share, self._num_items, self._noise_of_this_step()
+            )
             spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
         batch = self._batch(model, attacked, num_items_in_batch, method)
         with self._clock.part("adversary"):
@@ -122,7 +102,7 @@ class AlumMixin(_Trainer):
                 method,
                 generator=self._noise_of_this_step(),
                 backward=lambda loss: self._backward(loss, num_items_in_batch),
-                num_gain_draws=self.args.adv_gain_draws if self._logs_this_step() else 0,
+                num_gain_draws=self.args.adv_gain_draws if self._measures_gain() else 0,
             )
         if spared_loss is not None:
             loss, task_loss = result.loss + spared_loss, result.task_loss + spared_loss
@@ -193,7 +173,7 @@ class AlumMixin(_Trainer):
             return dataclasses.replace(self.method, alpha=0.0)
         return self.adv_curriculum.at(step / max(self.state.max_steps, 1), self.method)
 
-    def _batch(self, model: nn.Module, part: "_Part", num_items: Any, method: Method) -> HookedBatch:
+    def _batch(self, model: nn.Module, part: Part, num_items: Any, method: Method) -> HookedBatch:
         assert self.kind is not None
         kind, inputs = self.kind, part.inputs
         one_pass = method.gradient == "task_backward"
@@ -233,7 +213,7 @@ class AlumMixin(_Trainer):
         )
 
     def _perturbable(self, inputs: Inputs) -> Tensor:
-        mask = padding_mask(inputs, getattr(self.model.config, "pad_token_id", None))
+        mask = self._not_padding(inputs)
         if self.args.adv_special_tokens == "perturb":
             return mask
         tokenizer = self.processing_class
@@ -243,53 +223,8 @@ class AlumMixin(_Trainer):
         special = torch.isin(inputs["input_ids"], torch.tensor(kept, device=mask.device))
         return mask & ~special.flatten(0, -2)
 
-    # -- an adversary for a part of the batch -----------------------------------------------------------------------
-
-    def _check_parts_of_batches(self) -> None:
-        if self.compute_loss_func is not None:
-            raise InputError(
-                "adv_fraction below 1 needs the model's own loss: a compute_loss_func does not say how the losses of "
-                "two parts of a batch add up. Leave it at 1."
-            )
-        if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
-            raise InputError("DeepSpeed allows one backward pass in a step, adv_fraction below 1 takes two. Leave it.")
-
-    def _parts(self, inputs: Inputs, share: Tensor | float | None) -> tuple["_Part", "_Part | None"]:
-        """The rows that are attacked, drawn anew for each step, and the others; None where all are attacked.
-
-        Two passes over parts cost what one over the whole does, and dropout masks can be shared within a part.
-        """
-        num_rows = next(len(inputs[name]) for name in ("input_ids", *inputs) if name in inputs)
-        num_attacked = max(round(self.args.adv_fraction * num_rows), 1)
-        if num_attacked >= num_rows:
-            return _Part(inputs, share, share), None
-        generator = self._noise_of_this_step()
-        order = torch.randperm(num_rows, generator=generator, device=generator.device)
-        parts = []
-        for rows in (order[:num_attacked].sort().values, order[num_attacked:].sort().values):
-            of_rows = {
-                name: value[rows] if isinstance(value, Tensor) and value.shape[:1] == (num_rows,) else value
-                for name, value in inputs.items()
-            }
-            of_items = self._num_items(of_rows) / self._num_items(inputs).clamp_min(1)
-            of_batch = 1.0 if share is None else share
-            parts.append(_Part(of_rows, of_batch * of_items, of_batch))
-        return parts[0], parts[1]
-
-    def _spared_loss(self, model: nn.Module, part: "_Part", num_items: Any) -> Tensor:
-        with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
-            loss, _ = self._task_loss(model, part.inputs, num_items, part.share)
-            self._backward(loss, num_items)
-        return loss.detach()
-
-    def _num_items(self, inputs: Inputs) -> Tensor:
-        """What the mean of the task loss is over: labels that are not left out, else rows."""
-        labels = inputs.get("labels")
-        if labels is None or labels.dim() == 0:
-            labels = next(value for value in inputs.values() if isinstance(value, Tensor))[..., 0]
-        elif self._loss_shifts_labels:
-            labels = labels[..., 1:]
-        return labels.ne(-100).sum()
+    def _not_padding(self, inputs: Inputs) -> Tensor:
+        return padding_mask(inputs, getattr(self.model.config, "pad_token_id", None))
 
     # -- the task loss ----------------------------------------------------------------------------------------------
 
@@ -327,10 +262,24 @@ class AlumMixin(_Trainer):
             return None if self.compute_loss_func is None else 1.0 / self.current_gradient_accumulation_steps
         if self.current_gradient_accumulation_steps == 1 and self.args.world_size == 1:
             return None
-        labels = inputs["labels"][..., 1:] if self._loss_shifts_labels else inputs["labels"]
-        share: Tensor = labels.ne(-100).sum() / num_items
+        share: Tensor = self._num_items(inputs) / num_items
         # DDP averages gradients over the processes, and the count is over all of them.
         return share * self.args.world_size if self.args.average_tokens_across_devices else share
+
+    def _num_items(self, inputs: Inputs) -> Tensor:
+        """What the mean of the task loss is over: labels that are not left out, else rows."""
+        labels = inputs.get("labels")
+        if labels is None:
+            labels = next(value for value in inputs.values() if isinstance(value, Tensor))[..., 0]
+        elif self._loss_shifts_labels:
+            labels = labels[..., 1:]
+        return labels.ne(-100).sum()
+
+    def _spared_loss(self, model: nn.Module, part: Part, num_items: Any) -> Tensor:
+        with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
+            loss, _ = self._task_loss(model, part.inputs, num_items, part.share)
+            self._backward(loss, num_items)
+        return loss.detach()
 
     def _predicted_rows(self, inputs: Inputs) -> Tensor | None:
         if self.kind is None or self.kind.predicted_rows is None or "labels" not in inputs:
@@ -348,10 +297,6 @@ class AlumMixin(_Trainer):
         with self._clock.part("clean"):
             self.accelerator.backward(loss * self._loss_share(num_items))
 
-    def _re_entrant_checkpointing(self) -> bool:
-        kwargs = self.args.gradient_checkpointing_kwargs
-        return bool(self.args.gradient_checkpointing and isinstance(kwargs, dict) and kwargs.get("use_reentrant"))
-
     def _loss_share(self, num_items: Any) -> float:
         """What training_step will still multiply the loss with: 1 where it is scaled by the number of items already."""
         if self.loss_is_scaled_for_ga is not None:
@@ -362,16 +307,24 @@ class AlumMixin(_Trainer):
 
     # -- noise and logs ---------------------------------------------------------------------------------------------
 
+    def _seed_of_this_step(self) -> int:
+        """Another one for each run, process and step: a resumed run draws what an undisturbed one would."""
+        of_process = self.args.seed * 1_000_003 + self.args.process_index
+        seed: int = (of_process * 10_000_019 + self.state.global_step) % 2**63
+        return seed
+
     def _noise_of_this_step(self) -> torch.Generator:
-        """Seeded by the step alone: a resumed run draws what an undisturbed one would, and dropout is left alone."""
+        """One generator for all that a step draws beside dropout, which it leaves alone."""
         if self._noise_step != self.state.global_step:
             self._noise_step = self.state.global_step
-            seed = self.args.seed * 1_000_003 + self.args.process_index
-            self._noise.manual_seed((seed * 10_000_019 + self.state.global_step) % 2**63)
+            self._noise.manual_seed(self._seed_of_this_step())
         return self._noise
 
-    def _logs_this_step(self) -> bool:
-        return self.accelerator.sync_gradients and self._logs_step(self.state.global_step + 1)
+    def _measures_gain(self) -> bool:
+        """At the last micro-batch that is attacked before a log."""
+        step = self.state.global_step + 1
+        steps_until_next_attack = range(step, step + self.args.adv_every_steps)
+        return self.accelerator.sync_gradients and any(map(self._logs_step, steps_until_next_attack))
 
     def _logs_step(self, step: int) -> bool:
         if self.args.logging_strategy == IntervalStrategy.NO:
@@ -396,32 +349,6 @@ class AlumMixin(_Trainer):
             if self.method.alpha > 0:
                 raise
             return None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Part:
-    """Rows of a micro-batch, and what the means of their losses count for in the step's.
-
-    None where a plain mean is right. The adversarial mean stands for all rows of the micro-batch.
-    """
-
-    inputs: Inputs
-    share: Tensor | float | None
-    adversarial_share: Tensor | float | None
-
-
-class _ClockedOptimizer(TrainerCallback):
-    def __init__(self, clock: StepClock) -> None:
-        self._clock = clock
-
-    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
-        self._clock.take()  # what went before belongs to no step
-
-    def on_pre_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        self._clock.enter("optimizer")
-
-    def on_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        self._clock.leave()
 
 
 class AlumTrainer(AlumMixin, AtomicCheckpoints, Trainer):

@@ -1,0 +1,52 @@
+"""The rows of a batch that are attacked, and those that are spared."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Inputs = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a micro-batch, and what the means of their losses count for in the step's.
+
+    None where a plain mean is right. The adversarial mean stands for all rows of the micro-batch.
+    """
+
+    inputs: Inputs
+    share: Tensor | float | None
+    adversarial_share: Tensor | float | None
+
+
+def attacked_and_spared(
+    inputs: Inputs,
+    fraction: float,
+    share: Tensor | float | None,
+    num_items: Callable[[Inputs], Tensor],
+    generator: torch.Generator,
+) -> tuple[Part, Part | None]:
+    """A ``fraction`` of the rows, drawn by ``generator``, and the others; None where all are attacked.
+
+    ``share`` is what the whole micro-batch counts for, which the parts divide by their ``num_items``. Two passes over
+    parts cost what one over the whole does, and dropout masks can be shared within a part.
+    """
+    num_rows = next(len(inputs[name]) for name in ("input_ids", *inputs) if name in inputs)
+    num_attacked = max(round(fraction * num_rows), 1)
+    if num_attacked >= num_rows:
+        return Part(inputs, share, share), None
+    order = torch.randperm(num_rows, generator=generator, device=generator.device)
+    whole = 1.0 if share is None else share
+
+    def part(rows: Tensor) -> Part:
+        rows = rows.sort().values
+        of_rows = {
+            name: value[rows] if isinstance(value, Tensor) and value.shape[:1] == (num_rows,) else value
+            for name, value in inputs.items()
+        }
+        return Part(of_rows, whole * num_items(of_rows) / num_items(inputs).clamp_min(1), whole)
+
+    return part(order[:num_attacked]), part(order[num_attacked:])

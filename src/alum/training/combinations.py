@@ -1,0 +1,46 @@
+"""Settings that do not go together, refused before training."""
+
+from accelerate.utils import DistributedType
+
+from alum.core.errors import InputError
+from alum.core.methods import Method
+from alum.training.config import AlumConfig
+
+_WHOLE = ("word", "embeddings", 0)  # layers below which no block is left out of an adversarial pass
+
+
+def check_combination(args: AlumConfig, method: Method, distributed_type: DistributedType, own_loss: bool) -> None:
+    """Raises `InputError` where training with an adversary of ``method`` would fail or be another than was asked for.
+
+    ``own_loss``: the Trainer was given a ``compute_loss_func``.
+    """
+    one_pass = method.gradient == "task_backward"
+    if args.n_gpu > 1:
+        raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
+    if args.world_size > 1 and one_pass and method.layer not in _WHOLE:
+        raise InputError(
+            f"in several processes {method.name!r} cannot perturb block {method.layer}: the pass after which gradients "
+            "are averaged would leave out the blocks below. Choose the layer 'word' or 'embeddings', or the method "
+            "'alum'."
+        )
+    if _re_entrant_checkpointing(args) and not one_pass and method.num_steps:
+        raise InputError(
+            f"re-entrant gradient checkpointing cannot give the gradient that method {method.name!r} ascends. Use "
+            "gradient_checkpointing_kwargs {'use_reentrant': False}, or 'alum_one_pass'."
+        )
+    if distributed_type == DistributedType.DEEPSPEED and (one_pass or args.adv_fraction < 1):
+        what = f"method {method.name!r}" if one_pass else "adv_fraction below 1"
+        raise InputError(
+            f"DeepSpeed updates the weights in its backward pass, of which {what} has two in a step. Choose 'alum' "
+            "with adv_fraction 1."
+        )
+    if own_loss and args.adv_fraction < 1:
+        raise InputError(
+            "adv_fraction below 1 needs the model's own loss: a compute_loss_func does not say how the losses of two "
+            "parts of a batch add up. Leave it at 1."
+        )
+
+
+def _re_entrant_checkpointing(args: AlumConfig) -> bool:
+    kwargs = args.gradient_checkpointing_kwargs
+    return bool(args.gradient_checkpointing and isinstance(kwargs, dict) and kwargs.get("use_reentrant"))
