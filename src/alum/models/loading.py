@@ -17,7 +17,7 @@ def load_tokenizer(name_or_path: str, trust_remote_code: bool = False) -> PreTra
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"no tokenizer can be loaded from {name_or_path}: {_first_line(error)}") from None
+        raise _not_loaded("tokenizer", name_or_path, error) from None
     assert isinstance(tokenizer, PreTrainedTokenizerBase)
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one where the files are missing
         raise InputError(
@@ -33,7 +33,7 @@ def load_config(name_or_path: str, trust_remote_code: bool = False) -> Pretraine
     try:
         config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"no model can be loaded from {name_or_path}: {_first_line(error)}") from None
+        raise _not_loaded("model", name_or_path, error) from None
     assert isinstance(config, PretrainedConfig)
     return config
 
@@ -75,7 +75,7 @@ def load_model_and_new_weights(
             **config,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise InputError(f"no model can be loaded from {name_or_path}: {_first_line(error)}") from None
+        raise _not_loaded("model", name_or_path, error) from None
     finally:
         logging.set_verbosity(verbosity)
     assert isinstance(model, PreTrainedModel)
@@ -111,5 +111,13 @@ def _check_folder(name_or_path: str, *one_of: str) -> None:
         raise InputError(f"no folder at {path}: expected a model's folder or the id of a model on the hub.")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0]
+def _not_loaded(what: str, name_or_path: str, error: Exception) -> InputError:
+    path = Path(name_or_path)
+    if (path / "pytorch_model.bin").is_file() and not (path / "model.safetensors").is_file():
+        return InputError(
+            f"{path} holds pickled weights, which can run code and are not loaded: save the model again with a current "
+            "transformers, whose save_pretrained writes model.safetensors."
+        )
+    first_line = (str(error).strip() or repr(error)).splitlines()[0]
+    nor_here = "" if path.exists() else f" Nor is there a folder of that name in {Path.cwd()}."
+    return InputError(f"no {what} can be loaded from {name_or_path}: {first_line}{nor_here}")
