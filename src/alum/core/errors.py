@@ -15,8 +15,8 @@ class InputError(ValueError):
 def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that is not among the ``known`` ones, with these and the nearest of them.
 
-    >>> str(unknown_name("norm", "l3", ["l2", "linf"]))
-    "unknown norm 'l3': expected one of l2, linf. Did you mean 'l2'?"
+    >>> str(unknown_name("norm", "inf", ["l2", "linf"]))
+    "unknown norm 'inf': expected one of l2, linf. Did you mean 'linf'?"
     """
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1)
