@@ -9,23 +9,20 @@ import argparse
 import dataclasses
 import itertools
 import json
-import multiprocessing
 import os
 import random
 import shutil
 import statistics
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import torch
 from minilm import minilm
-from transformers.utils import logging
+from two_at_a_time import one_thread_each, two_at_a_time
 
 from alum.data.corpora import chained, file_corpus, held_back
 from alum.data.tokenizer import train_wordpiece
@@ -444,13 +441,6 @@ def _drop_weights(folder: Path) -> None:
         weights.unlink()
 
 
-def one_thread_each() -> None:
-    """For two runs at a time on two cores: a model as small as these gains little from a second thread."""
-    torch.set_num_threads(1)
-    logging.disable_progress_bar()  # of loading and writing weights
-    warnings.filterwarnings("ignore", message=".*pin_memory.*")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rehearse", action="store_true", help="a few steps of everything, to try the script")
@@ -465,7 +455,7 @@ def main() -> None:
     scratch, continual = stages_of(data, runs, scale)
     for task in {task.name: task for stage in (scratch, continual) for task in stage.finetuned_on}.values():
         write_rows(task, data, runs)
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), initializer=one_thread_each) as pool:
+    with two_at_a_time() as pool:
         both = (scratch, with_head(continual, scale, runs))
         ratios = [cost_ratio(stage, scale, runs) for stage in both]  # while nothing else runs
         searched, early = search(scratch, scale, runs, pool)
