@@ -215,3 +215,17 @@ def test_what_is_trained_is_predicted(tmp_path):
     features = encoded(table()).remove_columns("labels")
     predictions = SUPERVISION.predict(trainer.predict(features).predictions, features, table(), COLUMNS)
     assert SUPERVISION.score(predictions, table(), COLUMNS) == {"accuracy": 1.0}
+
+
+def test_row_scores_say_which_rows_are_right():
+    assert SUPERVISION.row_scores([0, 2, 2, 1], table(), COLUMNS) == {"accuracy": [1.0, 0.0, 1.0, 0.0]}
+    assert SUPERVISION.score([0, 2, 2, 1], table(), COLUMNS) == {"accuracy": 0.5}
+
+
+def test_example_losses_have_the_models_own_loss_as_their_mean():
+    model = headed(MULTIPLE_CHOICE.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
+    inputs = SUPERVISION.collator(TOKENIZER)(list(encoded(table())))
+    outputs = model(**inputs)
+    losses = MULTIPLE_CHOICE.example_losses(outputs, inputs)
+    assert losses.shape == (4,)
+    torch.testing.assert_close(losses.mean(), outputs.loss)

@@ -444,3 +444,34 @@ def test_what_is_trained_is_predicted_from_batches_of_unequal_length(tmp_path):
     features = encoded(length=64)
     predictions = SUPERVISION.predict(trainer.predict(features).predictions, features, table(), LAYOUT)
     assert SUPERVISION.score(predictions, table(), LAYOUT) == {"exact_match": 1.0, "f1": 1.0}
+
+
+# -- losses of single features -----------------------------------------------------------------------------------------
+
+
+def test_example_losses_have_the_models_own_loss_as_their_mean():
+    model = headed(QUESTION_ANSWERING.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
+    (feature,) = encoded(table(ROWS[-1:]))
+    inputs = SUPERVISION.collator(TOKENIZER)([feature, feature])
+    outputs = model(**inputs)
+    losses = QUESTION_ANSWERING.example_losses(outputs, inputs)
+    assert losses.shape == (2,)
+    torch.testing.assert_close(losses.mean(), outputs.loss)
+
+
+def test_an_examples_loss_does_not_depend_on_its_padding():
+    model = headed(QUESTION_ANSWERING.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
+    features = list(encoded(table(ROWS[-2:])))
+    collate = SUPERVISION.collator(TOKENIZER)
+    together = collate(features)
+    found = QUESTION_ANSWERING.example_losses(model(**together), together)
+    for feature, loss in zip(features, found, strict=True):
+        alone = collate([feature])
+        torch.testing.assert_close(QUESTION_ANSWERING.example_losses(model(**alone), alone)[0], loss)
+
+
+def test_row_scores_are_those_of_single_rows():
+    rows = table(ROWS[-2:])
+    found = SUPERVISION.row_scores(["the storm", "red mat"], rows, LAYOUT)
+    # The second answer, "the red mat", is "red mat" without its article; the first row has no answer.
+    assert found == {"exact_match": [0.0, 1.0], "f1": [0.0, 1.0]}

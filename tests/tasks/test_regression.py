@@ -8,7 +8,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from alum.core.errors import InputError
 from alum.data.table import Table
 from alum.tasks.kind import Layout
-from alum.tasks.regression import REGRESSION
+from alum.tasks.regression import REGRESSION, within_tolerance
+from tiny_models import classifier, token_batch
 
 SUPERVISION = REGRESSION.supervision
 LAYOUT = Layout(text=("text",))
@@ -61,3 +62,24 @@ def test_the_distance_is_squared_error_per_example():
     outputs = [SequenceClassifierOutput(logits=torch.tensor(rows)) for rows in ([[1.0], [2.0]], [[0.0], [5.0]])]
     compared = [REGRESSION.compared(output, {}) for output in outputs]
     assert REGRESSION.distance(*compared).tolist() == [1.0, 9.0]
+
+
+def test_row_scores_are_squared_errors():
+    rows = table(LABELS)
+    found = SUPERVISION.row_scores([0.1, 0.4, 0.3, 2.0], rows, LAYOUT)
+    assert found == {"squared_error": pytest.approx([0.01, 0.01, 0.49, 0.25])}
+    assert np.mean(found["squared_error"]) == pytest.approx(scores(LOGITS, LABELS)["mse"])
+
+
+def test_an_error_as_large_as_the_tolerance_is_within_it():
+    errors = [0.0, 0.5, -0.5, 0.51, -2.0]
+    assert within_tolerance([error**2 for error in errors], 0.5) == [1, 1, 1, 0, 0]
+
+
+def test_example_losses_have_the_models_own_loss_as_their_mean():
+    model = classifier(dropout=0.0, num_labels=1, problem_type="regression")
+    inputs = {**token_batch(), "labels": torch.tensor([0.5, 3.0])}
+    outputs = model(**inputs)
+    losses = REGRESSION.example_losses(outputs, inputs)
+    assert losses.shape == (2,)
+    torch.testing.assert_close(losses.mean(), outputs.loss)

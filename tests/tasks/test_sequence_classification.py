@@ -8,7 +8,9 @@ from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
 from alum.core.errors import InputError
 from alum.data.table import Table
 from alum.tasks.kind import Layout
+from alum.tasks.kinds import kind_of
 from alum.tasks.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
+from tiny_models import classifier, token_batch
 
 SUPERVISION = SEQUENCE_CLASSIFICATION.supervision
 LAYOUT = Layout(text=("text",), label_names=("bad", "good"))
@@ -55,3 +57,22 @@ def test_logits_are_compared_by_the_divergence_of_their_distribution(kind, diver
     logits = torch.randn(2, 3)
     assert kind.compared(SequenceClassifierOutput(logits=logits), {}) is logits
     assert kind.distance is divergence
+
+
+def test_row_scores_are_what_scikit_learn_takes_the_mean_of():
+    rows, found = table([0, 1, 1, 0]), ["bad", "bad", "good", "good"]
+    scores = SUPERVISION.row_scores(found, rows, LAYOUT)
+    assert scores == {"accuracy": [1.0, 0.0, 1.0, 0.0]}
+    assert np.mean(scores["accuracy"]) == SUPERVISION.score(found, rows, LAYOUT)["accuracy"]
+
+
+@pytest.mark.parametrize("problem_type", ["single_label_classification", "multi_label_classification"])
+def test_example_losses_have_the_models_own_loss_as_their_mean(problem_type):
+    several = problem_type.startswith("multi")
+    model = classifier(dropout=0.0, num_labels=3, problem_type=problem_type)
+    labels = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]) if several else torch.tensor([2, 0])
+    inputs = {**token_batch(), "labels": labels}
+    outputs = model(**inputs)
+    losses = kind_of(model).example_losses(outputs, inputs)
+    assert losses.shape == (2,)
+    torch.testing.assert_close(losses.mean(), outputs.loss)

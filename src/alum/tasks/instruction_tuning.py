@@ -85,6 +85,9 @@ class CompletionSupervision:
         right = sum(prediction["right_tokens"] for prediction in counted)
         return {"token_accuracy": right / max(sum(prediction["completion_tokens"] for prediction in counted), 1)}
 
+    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
+        return {}  # its accuracy is a mean over tokens
+
 
 def _prompt(parts_and_completion: Sequence[str]) -> str:
     """The parts of the prompt, and what separates them from the completion."""

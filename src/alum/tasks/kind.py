@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch.nn.functional as F
 from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -64,6 +65,9 @@ class Supervision(Protocol):
     def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
         """Metrics against the labels in the table: rates in [0, 1], correlations in [-1, 1]."""
 
+    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
+        """The scores of each row, for metrics that are means over rows; none where no metric is."""
+
 
 @dataclass(frozen=True)
 class TaskKind:
@@ -79,6 +83,9 @@ class TaskKind:
     distance: Divergence
     supervision: Supervision | None = None
     """None for pre-training, which makes its own labels."""
+    example_losses: Callable[[Any, Inputs], Tensor] | None = None
+    """A model's outputs and inputs, labels among them, to the task loss of each feature ``[features]``: what attacks
+    raise. None for kinds that are not attacked."""
     predicted_rows: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
     """For language models: labels ``[batch, length]`` to the flat positions that are predicted and their labels."""
 
@@ -100,6 +107,11 @@ def logits_of(outputs: Any) -> Tensor:
 def all_logits(outputs: Any, inputs: Inputs) -> Tensor:
     """`TaskKind.compared` where each example has one row of logits, ``[batch, classes]``."""
     return logits_of(outputs)
+
+
+def cross_entropies(outputs: Any, inputs: Inputs) -> Tensor:
+    """`TaskKind.example_losses` where each feature has one label out of several."""
+    return F.cross_entropy(logits_of(outputs).float(), inputs["labels"], reduction="none")
 
 
 def first_output(outputs: Outputs) -> np.ndarray:

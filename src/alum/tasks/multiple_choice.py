@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
-from sklearn.metrics import accuracy_score
 from transformers import AutoModelForMultipleChoice, DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.data.table import Table
-from alum.tasks.kind import Layout, Outputs, TaskKind, all_logits, first_output
+from alum.tasks.kind import Layout, Outputs, TaskKind, all_logits, cross_entropies, first_output
 
 _LABELS = ("labels", "label")
 
@@ -67,8 +67,11 @@ class MultipleChoiceSupervision:
         return [int(index) for index in first_output(outputs).argmax(-1)]
 
     def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
+        return {"accuracy": float(np.mean(self.row_scores(predictions, table, layout)["accuracy"]))}
+
+    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
         gold = _labels(table, layout, len(_choices(table, layout)[0]))
-        return {"accuracy": float(accuracy_score(gold, predictions))}
+        return {"accuracy": [float(found == label) for found, label in zip(predictions, gold, strict=True)]}
 
 
 @dataclass(frozen=True)
@@ -138,4 +141,5 @@ MULTIPLE_CHOICE = TaskKind(
     compared=all_logits,
     distance=symmetric_kl,
     supervision=MultipleChoiceSupervision(),
+    example_losses=cross_entropies,
 )

@@ -99,13 +99,18 @@ class QuestionAnsweringSupervision:
         ]
 
     def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
-        """Exact match and F1 of SQuAD's evaluation script (version 2.0), the best over a row's answers."""
+        """The means of the rows' scores, as in SQuAD's evaluation script (version 2.0)."""
+        scores = self.row_scores(predictions, table, layout)
+        return {name: float(np.mean(values)) for name, values in scores.items()}
+
+    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
+        """Exact match and F1, the best over a row's answers."""
         exact, f1 = [], []
         for predicted, answers in zip(predictions, _answers(table, layout), strict=True):
             golds = [answer.text for answer in answers if normalized(answer.text)] or [""]
             exact.append(max(float(normalized(predicted) == normalized(gold)) for gold in golds))
             f1.append(max(token_f1(predicted, gold) for gold in golds))
-        return {"exact_match": float(np.mean(exact)), "f1": float(np.mean(f1))}
+        return {"exact_match": exact, "f1": f1}
 
 
 @dataclass(frozen=True)
@@ -309,6 +314,16 @@ def _compared(outputs: Any, inputs: Inputs) -> Tensor:
     return logits if mask is None else logits.masked_fill(~mask.bool().unsqueeze(1), _MASKED_LOGIT)
 
 
+def _example_losses(outputs: Any, inputs: Inputs) -> Tensor:
+    """The mean of the start's and the end's cross entropy.
+
+    Differs from the models' own loss, where padding takes part: an example's loss does not depend on its batch.
+    """
+    positions = torch.stack((inputs["start_positions"], inputs["end_positions"]), dim=1)
+    log_probs = _compared(outputs, inputs).float().log_softmax(-1)
+    return -log_probs.gather(-1, positions.unsqueeze(-1)).squeeze(-1).mean(-1)
+
+
 def _distance(outputs_p: Tensor, outputs_q: Tensor) -> Tensor:
     """The mean of the start's and the end's divergence, ``[batch]``, as the task loss is the mean of the two."""
     return symmetric_kl(outputs_p, outputs_q).mean(-1)
@@ -320,4 +335,5 @@ QUESTION_ANSWERING = TaskKind(
     compared=_compared,
     distance=_distance,
     supervision=QuestionAnsweringSupervision(),
+    example_losses=_example_losses,
 )

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 from scipy.stats import pearsonr, spearmanr
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import squared_error
 from alum.data.table import Table
-from alum.tasks.kind import Layout, Outputs, TaskKind, all_logits, first_output
+from alum.tasks.kind import Inputs, Layout, Outputs, TaskKind, all_logits, first_output, logits_of
 from alum.tasks.sequence_classification import encode_texts
 
 
@@ -49,6 +50,24 @@ class RegressionSupervision:
             scores["spearman"] = float(spearmanr(found, gold).statistic)
         return scores
 
+    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
+        pairs = zip(predictions, _numbers(table, layout), strict=True)
+        return {"squared_error": [float((found - gold) ** 2) for found, gold in pairs]}
+
+
+def within_tolerance(squared_errors: Sequence[float], tolerance: float) -> list[float]:
+    """For each row 1 if its error is ``tolerance`` at most, else 0: a regressor's accuracy, where one is needed.
+
+    >>> within_tolerance([0.25, 1.0], tolerance=0.5)
+    [1.0, 0.0]
+    """
+    return [float(math.sqrt(error) <= tolerance) for error in squared_errors]
+
+
+def _squared_errors(outputs: Any, inputs: Inputs) -> Tensor:
+    labels: Tensor = inputs["labels"]
+    return (logits_of(outputs).float().squeeze(-1) - labels.float()).square()
+
 
 def _numbers(table: Table, layout: Layout) -> list[float]:
     numbers: list[float] = []
@@ -65,4 +84,5 @@ REGRESSION = TaskKind(
     compared=all_logits,
     distance=squared_error,
     supervision=RegressionSupervision(),
+    example_losses=_squared_errors,
 )

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch.nn.functional as F
 from datasets import Dataset
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
 from alum.core.errors import InputError
 from alum.data.table import Table
-from alum.tasks.kind import Layout, Outputs, TaskKind, all_logits, first_output
+from alum.tasks.kind import Inputs, Layout, Outputs, TaskKind, all_logits, cross_entropies, first_output, logits_of
 from alum.tasks.labels import classes, label_ids, names_in
 
 
@@ -54,6 +56,11 @@ class ClassificationSupervision:
             scores["f1"] = f1_score(gold, found, zero_division=0.0)
         return {name: float(value) for name, value in scores.items()}
 
+    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
+        gold = label_ids(table, layout)
+        pairs = zip(predictions, gold, strict=True)
+        return {"accuracy": [float(name == layout.label_names[label]) for name, label in pairs]}
+
 
 def encode_texts(
     table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
@@ -66,12 +73,18 @@ def encode_texts(
     return dict(tokenizer(*texts, truncation=True, max_length=max_length_tokens))
 
 
+def _label_losses(outputs: Any, inputs: Inputs) -> Tensor:
+    logits = logits_of(outputs).float()
+    return F.binary_cross_entropy_with_logits(logits, inputs["labels"].float(), reduction="none").mean(-1)
+
+
 SEQUENCE_CLASSIFICATION = TaskKind(
     name="sequence_classification",
     auto_class=AutoModelForSequenceClassification,
     compared=all_logits,
     distance=symmetric_kl,
     supervision=ClassificationSupervision(),
+    example_losses=cross_entropies,
 )
 
 # For models of this problem type in a trainer of one's own; its labels have no single column to be read from.
@@ -80,4 +93,5 @@ MULTI_LABEL_CLASSIFICATION = TaskKind(
     auto_class=AutoModelForSequenceClassification,
     compared=all_logits,
     distance=bernoulli_symmetric_kl,
+    example_losses=_label_losses,
 )

@@ -91,6 +91,9 @@ class TokenClassificationSupervision:
         means = precision_recall_fscore_support(flat_gold, flat_found, average="macro", zero_division=0.0)
         return {**{name: float(mean) for name, mean in zip(_SCORES, means, strict=False)}, "accuracy": accuracy}
 
+    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
+        return {}  # its scores are of all tags together
+
 
 _SCORES = ("precision", "recall", "f1")
 
