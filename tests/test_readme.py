@@ -45,7 +45,7 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     write_data(tmp_path)
     monkeypatch.chdir(tmp_path)
     found = commands()
-    names = ["pretrain", "pretrain", "finetune", "tasks", "finetune", "evaluate", "attack"]
+    names = ["pretrain", "pretrain", "finetune", "tasks", "finetune", "suites", "evaluate", "attack"]
     assert [command[1] for command in found] == names
     for _, *words in found:
         local = ["--data_dir", "sst2"] if "--task" in words else []

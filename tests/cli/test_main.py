@@ -296,3 +296,10 @@ def test_the_settings_of_a_file_are_those_of_the_run(here):
     assert main(["pretrain", *flags.split(), "--seed", "8"]) == 0
     config = json.loads((here / "out" / "run.json").read_text())["config"]
     assert (config["max_steps"], config["adv_method"], config["seed"]) == (1, "alum", 8)
+
+
+def test_the_suites_are_listed(capsys):
+    assert main(["suites"]) == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("Suites", "hans", "accuracy", "licence"))
+    assert main(["suites", "--nothing"]) == 2

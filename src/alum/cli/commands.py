@@ -8,6 +8,7 @@ from transformers.utils import logging
 from alum.cli.main import COMMANDS
 from alum.cli.parser import CommandParser
 from alum.core.errors import unknown_name
+from alum.evaluation.suites import SUITES
 from alum.reports.attacked_text import show_attack
 from alum.reports.tables import metric_text, metrics_rows, show_table
 from alum.stages.arguments import (
@@ -25,6 +26,7 @@ from alum.stages.evaluate import evaluate
 from alum.stages.finetune import finetune
 from alum.stages.pretrain import pretrain
 from alum.stages.run_folder import environment
+from alum.tasks.kind import TaskKind
 from alum.tasks.named import TASKS
 
 
@@ -37,6 +39,7 @@ def run(command: str, argv: Sequence[str]) -> None:
         "pretrain": _pretrain,
         "finetune": _finetune,
         "tasks": _tasks,
+        "suites": _suites,
         "evaluate": _evaluate,
         "attack": _attack,
         "demo": _demo,
@@ -100,13 +103,32 @@ def _tasks(argv: Sequence[str]) -> None:
     rows = [
         [
             task.name,
-            task.kind.name.removeprefix("sequence_").replace("_", " "),
+            _kind_text(task.kind),
             "/".join(filter(None, (task.hub_id, task.hub_config))),
             ", ".join(task.metrics),
         ]
         for task in TASKS.values()
     ]
     show_table("Named tasks", ("task", "kind", "on the hub", "metrics"), rows, num_text_columns=4)
+
+
+def _suites(argv: Sequence[str]) -> None:
+    _parsed("suites", argv)
+    rows = [
+        [
+            suite.name,
+            _kind_text(suite.kind),
+            "/".join(filter(None, (suite.hub_id, suite.hub_config))) or "no: give a file",
+            ", ".join(suite.metrics),
+            suite.licence,
+        ]
+        for suite in SUITES.values()
+    ]
+    show_table("Suites", ("suite", "kind", "on the hub", "metrics", "licence"), rows, num_text_columns=5)
+
+
+def _kind_text(kind: TaskKind) -> str:
+    return kind.name.removeprefix("sequence_").replace("_", " ")
 
 
 def _env(argv: Sequence[str]) -> None:

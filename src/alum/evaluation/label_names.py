@@ -1,0 +1,116 @@
+"""Which of a suite's labels each output of a model stands for, by their names."""
+
+import logging
+import re
+from collections.abc import Sequence
+
+from alum.core.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# Words for one label, after case and separators are gone; the first is the one that the others are read as.
+_SYNONYMS = (
+    ("entailment", "entails", "entail", "entailed"),
+    ("contradiction", "contradicts", "contradict", "contradictory"),
+    ("positive", "pos"),
+    ("negative", "neg"),
+    ("paraphrase", "duplicate", "equivalent"),
+)
+_READ_AS = {word: words[0] for words in _SYNONYMS for word in words}
+
+# What a finer label is in a suite that does not have it: McCoy et al. 2019 (arXiv:1902.01007) count neutral and
+# contradiction as non-entailment.
+_JOINED = {"neutral": "not entailment", "contradiction": "not entailment"}
+
+_UNNAMED = re.compile(r"label\d+|\d+")
+
+
+def answers_of(model_names: Sequence[str], label_names: Sequence[str], suite: str) -> tuple[int, ...]:
+    """For each output of a model the index of its label in ``label_names``, or -1 if it is none of them.
+
+    Names count without case and separators, with common synonyms; two-way entailment takes the neutral and the
+    contradiction of three-way models as one. A model that does not name its outputs (``LABEL_0``) is taken to have
+    them in the order of the labels if they are as many, which is logged. ``suite`` is named in messages.
+
+    Raises `InputError`, with both lists, where the model cannot give every label.
+
+    >>> answers_of(("CONTRADICTION", "NEUTRAL", "ENTAILMENT"), ("entailment", "non-entailment"), "hans")
+    (1, 1, 0)
+    """
+    own, wanted = _compared(model_names, label_names)
+    places = {name: index for index, name in enumerate(wanted)}
+    answers = tuple(places.get(name, places.get(_JOINED.get(name, ""), -1)) for name in own)
+    if set(answers) >= set(range(len(label_names))):
+        others = [name for name, answer in zip(model_names, answers, strict=True) if answer < 0]
+        if others:
+            logger.warning("outputs of the model that are no label of %s are left out: %s", suite, ", ".join(others))
+        return answers
+    if _are_unnamed(model_names) and len(model_names) == len(label_names):
+        logger.warning(
+            "the model does not name its outputs: for %s they are taken to be %s, in this order",
+            suite,
+            ", ".join(label_names),
+        )
+        return tuple(range(len(label_names)))
+    hint = ""
+    if _are_unnamed(model_names):
+        hint = " If these are the same under other names, write them to id2label in the model's config.json."
+    raise InputError(
+        f"the model's outputs are {_listed(model_names)}, but the labels of {suite} are {_listed(label_names)}: "
+        f"evaluate a model that was fine-tuned on such a task.{hint}"
+    )
+
+
+def label_names_for(model_names: Sequence[str], label_names: Sequence[str]) -> tuple[str, ...]:
+    """The names that the labels of a user's own rows are read by, where the file alone shows which there are.
+
+    A file may show fewer labels than the model knows, or only their numbers: then the names are the model's, in the
+    order of its outputs, and what it says beyond the file's labels counts as wrong rather than not at all. Otherwise
+    they are the file's.
+
+    >>> label_names_for(("bad", "fair", "good"), ("good", "bad")), label_names_for(("bad", "good"), ("0", "1"))
+    (('bad', 'fair', 'good'), ('bad', 'good'))
+    """
+    if all(name.isdigit() for name in label_names) and len(label_names) <= len(model_names):
+        return tuple(model_names)
+    own, wanted = _compared(model_names, label_names)
+    if set(wanted) <= set(own):
+        in_file = dict(zip(wanted, label_names, strict=True))
+        return tuple(in_file.get(plain, name) for plain, name in zip(own, model_names, strict=True))
+    return tuple(label_names)
+
+
+def check_one_output(model_names: Sequence[str], suite: str) -> None:
+    """Raises `InputError` unless a model predicts a single number."""
+    if len(model_names) != 1:
+        raise InputError(
+            f"the model's outputs are {_listed(model_names)}, but the labels of {suite} are numbers: evaluate a model "
+            "that was fine-tuned to predict one number."
+        )
+
+
+def _compared(model_names: Sequence[str], label_names: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Both as they are compared: without case and separators, unless labels differ in these alone."""
+    own, wanted = [[_plain(name) for name in names] for names in (model_names, label_names)]
+    if len(set(own)) < len(own) or len(set(wanted)) < len(wanted):
+        return model_names, label_names
+    return own, wanted
+
+
+def _plain(name: str) -> str:
+    """The label without case and separators, synonyms as one; ``not`` before it stays apart."""
+    words = re.sub(r"[\W_]+", " ", name.lower()).split()
+    joined = "".join(words)
+    for prefix in ("non", "not"):
+        rest = joined.removeprefix(prefix)
+        if rest != joined and rest in _READ_AS:
+            return f"not {_READ_AS[rest]}"
+    return _READ_AS.get(joined, joined)
+
+
+def _are_unnamed(names: Sequence[str]) -> bool:
+    return all(_UNNAMED.fullmatch(_plain(name)) for name in names)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
