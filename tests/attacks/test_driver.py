@@ -5,7 +5,7 @@ import pytest
 
 from alum.attacks.driver import run_searches
 from alum.attacks.search import Misclassified
-from alum.attacks.text_attacks import TEXT_ATTACKS
+from alum.attacks.text_attacks import TEXT_ATTACKS, SearchSettings
 from word_victims import bag_of_words
 
 rng = random.Random(0)
@@ -15,7 +15,7 @@ EXAMPLES = [(" ".join(rng.choices(VOCABULARY, k=rng.randrange(1, 12))),) for _ i
 
 
 def searches(examples=EXAMPLES, attack="deepwordbug", **settings):
-    search = TEXT_ATTACKS[attack].search(**settings)
+    search = TEXT_ATTACKS[attack].search(SearchSettings(**settings))
     return [search(example, Misclassified(1)) for example in examples]
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from alum.attacks.driver import run_searches
 from alum.attacks.edit_distance import levenshtein
-from alum.attacks.greedy import RANKED_TOGETHER, Constraints, GreedySearch
+from alum.attacks.greedy import RANKED_TOGETHER, GreedySearch
 from alum.attacks.search import Change, Misclassified
+from alum.attacks.walk import Constraints, Limits
 from alum.attacks.words import Place
 from alum.core.errors import InputError
 from word_victims import bag_of_words, constant, victim_of
@@ -23,9 +24,9 @@ def three(example, place, rng):
     return [f"{example.word(place)}{i}" for i in range(3)]
 
 
-def attacked(victim, text, goal=POSITIVE, characters_read=None, **settings):
+def attacked(victim, text, goal=POSITIVE, characters_read=None, candidates=three, unknown_word=None, **limits):
     example = text if isinstance(text, tuple) else (text,)
-    search = GreedySearch(**{"candidates": three, **settings})(example, goal, characters_read)
+    search = GreedySearch(candidates, unknown_word, Limits(**limits))(example, goal, characters_read)
     ((number, result),) = run_searches(victim, [search])
     assert number == 0
     return result
@@ -242,7 +243,7 @@ def test_too_few_queries_to_rank_change_nothing():
 
 def test_at_least_one_query_is_needed():
     with pytest.raises(InputError, match="max_queries must be 1 or more, not 0"):
-        GreedySearch(three, max_queries=0)
+        Limits(max_queries=0)
 
 
 def test_ten_thousand_words_are_asked_about_a_block_at_a_time():

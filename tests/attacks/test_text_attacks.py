@@ -5,7 +5,7 @@ from alum.attacks.driver import run_searches
 from alum.attacks.edit_distance import levenshtein
 from alum.attacks.keyboard import NEIGHBOURS
 from alum.attacks.search import Misclassified
-from alum.attacks.text_attacks import TEXT_ATTACKS, text_attack_named
+from alum.attacks.text_attacks import TEXT_ATTACKS, SearchSettings, text_attack_named
 from alum.core.errors import InputError
 from word_victims import bag_of_words, victim_of
 
@@ -14,7 +14,7 @@ TEXT = f"The film is {', '.join(WORDS[:-1])} and {WORDS[-1]}."
 
 
 def attacked(attack, victim, text, **settings):
-    search = TEXT_ATTACKS[attack].search(**settings)
+    search = TEXT_ATTACKS[attack].search(SearchSettings(**settings))
     ((_, result),) = run_searches(victim, [search((text,), Misclassified(1))])
     return result
 

@@ -2,7 +2,8 @@ import pytest
 
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError
-from alum.stages.arguments import EvaluateArguments, PretrainArguments, PretrainConfig
+from alum.stages.arguments import PretrainArguments, PretrainConfig
+from alum.stages.evaluation_arguments import EvaluateArguments
 
 
 @pytest.fixture

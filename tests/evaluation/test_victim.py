@@ -7,7 +7,7 @@ import torch
 from alum.attacks.answers import Answers
 from alum.attacks.driver import run_searches
 from alum.attacks.search import Misclassified
-from alum.attacks.text_attacks import TEXT_ATTACKS
+from alum.attacks.text_attacks import TEXT_ATTACKS, SearchSettings
 from alum.core.errors import InputError
 from alum.data.tokenizer import train_byte_level_bpe, train_wordpiece
 from alum.evaluation.victim import ClassifierVictim
@@ -134,7 +134,7 @@ def test_ten_thousand_words(wordpiece):
     tokens_of_a_word = len(wordpiece.tokenize("river"))
     # All but the two special tokens
     assert read == pytest.approx(62 / tokens_of_a_word * len("river "), abs=len("river "))
-    search = TEXT_ATTACKS["deepwordbug"].search(max_queries=80)
+    search = TEXT_ATTACKS["deepwordbug"].search(SearchSettings(max_queries=80))
     label = int(tested([(text,)]).argmax())
     ((_, result),) = run_searches(tested, [search((text,), Misclassified(label), (read,))])
     assert result.num_words == 10_000
@@ -149,7 +149,7 @@ def test_ten_thousand_words(wordpiece):
 def test_how_many_run_side_by_side_changes_nothing(wordpiece, attack):
     tested = undecided(wordpiece, SINGLE, batch_size=8)
     labels = tested(SINGLE).argmax(-1)
-    search = TEXT_ATTACKS[attack].search()
+    search = TEXT_ATTACKS[attack].search(SearchSettings())
 
     def results(num_parallel):
         """What was found, and the probabilities, by number of the search."""
@@ -169,7 +169,7 @@ def test_how_many_run_side_by_side_changes_nothing(wordpiece, attack):
 
 def test_what_an_attack_reports_is_what_the_model_says(wordpiece):
     tested = undecided(wordpiece, PAIRS)
-    search = TEXT_ATTACKS["textbugger"].search(attacked_texts=(0, 1))
+    search = TEXT_ATTACKS["textbugger"].search(SearchSettings(attacked_texts=(0, 1)))
     labels = tested(PAIRS).argmax(-1)
     searches = [search(example, Misclassified(int(y))) for example, y in zip(PAIRS, labels, strict=True)]
     outcomes = set()

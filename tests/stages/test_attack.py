@@ -8,8 +8,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from alum.attacks.text_attacks import TEXT_ATTACKS
 from alum.core.errors import InputError
-from alum.stages.arguments import AttackArguments
 from alum.stages.attack import attack
+from alum.stages.evaluation_arguments import AttackArguments
 from tiny_stages import LENGTH_TOKENS, save_untrained
 
 TEXT = "the gentle cat sees the lovely dog ."

@@ -5,8 +5,8 @@ from transformers import AutoModelForSequenceClassification
 
 from alum.attacks.typing_noise import with_typing_errors
 from alum.core.errors import InputError
-from alum.stages.arguments import EvaluateArguments
 from alum.stages.evaluate import GAIN_METHODS, evaluate
+from alum.stages.evaluation_arguments import EvaluateArguments
 from tiny_stages import record, save_untrained
 from tiny_texts import opinions, write_rows
 

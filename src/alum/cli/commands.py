@@ -12,9 +12,7 @@ from alum.evaluation.suites import SUITES
 from alum.reports.attacked_text import show_attack
 from alum.reports.tables import metric_text, metrics_rows, show_table
 from alum.stages.arguments import (
-    AttackArguments,
     DemoArguments,
-    EvaluateArguments,
     FinetuneArguments,
     FinetuneConfig,
     PretrainArguments,
@@ -23,6 +21,7 @@ from alum.stages.arguments import (
 from alum.stages.attack import attack
 from alum.stages.demo import demo
 from alum.stages.evaluate import evaluate
+from alum.stages.evaluation_arguments import AttackArguments, EvaluateArguments
 from alum.stages.finetune import finetune
 from alum.stages.pretrain import pretrain
 from alum.stages.run_folder import environment

@@ -8,12 +8,12 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from alum.attacks.driver import run_searches
 from alum.attacks.search import AttackResult, Misclassified
-from alum.attacks.text_attacks import UNKNOWN_WORD, text_attack_named
+from alum.attacks.text_attacks import UNKNOWN_WORD, SearchSettings, text_attack_named
 from alum.attacks.words import WordedExample
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.victim import ClassifierVictim
 from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
-from alum.stages.arguments import AttackArguments
+from alum.stages.evaluation_arguments import AttackArguments
 
 _ATTACKED = {"first": (0,), "last": (-1,), "both": (0, -1)}
 _LENGTH_TOKENS = 512
@@ -51,13 +51,14 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
     victim = ClassifierVictim(model, tokenizer, length)
     label = int(victim([example])[0].argmax()) if arguments.label is None else _label_index(arguments.label, names)
-    search = text_attack.search(
+    settings = SearchSettings(
         unknown_word=tokenizer.unk_token or UNKNOWN_WORD,
         attacked_texts=attacked,
         max_changed_share=arguments.max_changed_words,
         max_queries=arguments.max_queries,
         seed=arguments.seed,
     )
+    search = text_attack.search(settings)
     read = victim.characters_read(example)
     ((_, result),) = run_searches(victim, [search(example, Misclassified(label), read)])
     starts = [text.starts() for text in worded.texts]

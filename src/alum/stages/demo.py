@@ -19,13 +19,13 @@ from alum.data.docstrings import PACKAGES, Passage, module_names, passages_of, s
 from alum.reports.tables import metric_text, show_table
 from alum.stages.arguments import (
     DemoArguments,
-    EvaluateArguments,
     FinetuneArguments,
     FinetuneConfig,
     PretrainArguments,
     PretrainConfig,
 )
 from alum.stages.evaluate import GAIN_EPSILON, EvaluateResult, evaluate
+from alum.stages.evaluation_arguments import EvaluateArguments
 from alum.stages.finetune import FinetuneResult, finetune
 from alum.stages.pretrain import PretrainResult, pretrain
 from alum.stages.run_folder import environment, open_run_folder, write_json

@@ -14,7 +14,7 @@ from alum.core.methods import method_named
 from alum.data.table import Table
 from alum.evaluation.classification import Classifier
 from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
-from alum.stages.arguments import EvaluateArguments
+from alum.stages.evaluation_arguments import EvaluateArguments
 from alum.stages.run_folder import check_run_folder, open_run_folder, write_json, write_settings
 from alum.stages.task_data import TaskData, load_task_data
 from alum.tasks.kind import Layout
