@@ -23,9 +23,9 @@ _QUIET = {
 
 
 def pretrain_arguments(text: Path, **settings: Any) -> PretrainArguments:
-    return PretrainArguments(
-        **{"train_file": [str(text)], "vocab_size": 200, "max_seq_length": LENGTH_TOKENS, **settings}
-    )
+    trains_tokenizer = not {"model_name_or_path", "tokenizer_name"} & settings.keys()
+    size = {"vocab_size": 200} if trains_tokenizer else {}
+    return PretrainArguments(**{"train_file": [str(text)], "max_seq_length": LENGTH_TOKENS, **size, **settings})
 
 
 def pretrain_config(folder: Path, **settings: Any) -> PretrainConfig:

@@ -18,6 +18,7 @@ from tiny_texts import opinions, tree, write_rows, write_text
 PRETRAIN = (
     "pretrain --output_dir out --use_cpu --max_steps 2 --vocab_size 200 --max_seq_length 16 --train_file text.txt"
 )
+CONTINUE = PRETRAIN.replace("--vocab_size 200 ", "")
 FINETUNE = (
     "finetune --output_dir out --use_cpu --max_steps 2 --model_name_or_path model "
     "--train_file rows.jsonl --validation_file rows.jsonl --text_columns text --label_column label"
@@ -99,16 +100,24 @@ BAD = [
     (f"{PRETRAIN} --architecture bert-tinny", "unknown architecture", "Did you mean 'bert-tiny'?"),
     (f"{FINETUNE} --task sst3", "unknown task 'sst3'", "Did you mean 'sst2'?"),
     (f"{EVALUATE} --suite clean,pdg", "unknown suite 'pdg'", "clean, typing, pgd"),
-    (f"{PRETRAIN} --adv_layer middle", "'word', 'embeddings' or the number of a block", "not 'middle'"),
+    (f"{PRETRAIN} --adv_layer middle", "adv_layer", "'word', 'embeddings' or the number of a block", "not 'middle'"),
     (f"{PRETRAIN} --adv_layer 7", "blocks 0 to 1", "no layer 7"),
     (f"{PRETRAIN} --config typo.yaml", "typo.yaml: unknown key adv_epsilonn", "Did you mean adv_epsilon?"),
     (f"{PRETRAIN} --config broken.yaml", "broken.yaml is not YAML"),
     (f"{PRETRAIN} --adv_epsilonn 1", "unknown flag --adv_epsilonn", "Did you mean --adv_epsilon?"),
     ("pretran", "unknown command 'pretran'", "expected one of", "Did you mean 'pretrain'?"),
+    # flags without effect
+    (
+        f"{CONTINUE} --model_name_or_path model --architecture bert-mini",
+        "architecture bert-mini has no effect",
+        "model",
+    ),
+    (f"{PRETRAIN} --model_name_or_path model", "vocab_size 200 has no effect", "comes with model_name_or_path, model"),
+    (f"{PRETRAIN} --adv_method standard --adv_alpha 3", "adv_alpha 3.0 has no effect", "'standard' has no adversary"),
     # numbers
-    (f"{PRETRAIN} --adv_epsilon 0", "epsilon", "above 0, not 0.0", "'standard'"),
-    (f"{PRETRAIN} --adv_epsilon -1", "epsilon", "above 0, not -1.0"),
-    (f"{PRETRAIN} --adv_start_fraction 2", "start_fraction", "[0, 1], not 2"),
+    (f"{PRETRAIN} --adv_epsilon 0", "adv_epsilon", "above 0, not 0.0", "'standard'"),
+    (f"{PRETRAIN} --adv_epsilon -1", "adv_epsilon", "above 0, not -1.0"),
+    (f"{PRETRAIN} --adv_start_fraction 2", "adv_start_fraction", "[0, 1], not 2"),
     (f"{PRETRAIN} --mlm_probability 1.5", "mlm_probability", "between 0 and 1, not 1.5"),
     (f"{PRETRAIN} --vocab_size 3", "vocab_size", "above 5", "not 3"),
     (f"{PRETRAIN} --max_seq_length 2", "max_seq_length", "3 or more", "not 2"),
@@ -124,9 +133,9 @@ BAD = [
     (f"{FINETUNE} --model_name_or_path /no/such", "no folder at /no/such", "model's folder or the id"),
     (f"{FINETUNE} --model_name_or_path rows.jsonl", "rows.jsonl is a file", "model's folder"),
     (f"{EVALUATE}", "model has not been fine-tuned", "alum finetune"),
-    (f"{PRETRAIN} --model_name_or_path model --max_seq_length 99", "max_seq_length 99", "16 positions"),
-    (f"{PRETRAIN} --model_name_or_path albert --adv_layer 1", "one block over and over", "'word' or 'embeddings'"),
-    (f"{PRETRAIN} --model_name_or_path fewer_pieces", "120 pieces", "only 64 embeddings", "own tokenizer"),
+    (f"{CONTINUE} --model_name_or_path model --max_seq_length 99", "max_seq_length 99", "16 positions"),
+    (f"{CONTINUE} --model_name_or_path albert --adv_layer 1", "one block over and over", "'word' or 'embeddings'"),
+    (f"{CONTINUE} --model_name_or_path fewer_pieces", "120 pieces", "only 64 embeddings", "own tokenizer"),
     # folders
     ("pretrain --train_file text.txt --max_seq_length 16 --output_dir text.txt", "text.txt is a file", "name a folder"),
     (f"{PRETRAIN} --output_dir model --resume_from_checkpoint true", "no checkpoint", "in model", "checkpoint-N"),

@@ -1,9 +1,11 @@
 import dataclasses
 
 import pytest
+import torch
 
 from alum.core.errors import InputError
 from alum.core.methods import METHODS, method_named
+from alum.core.perturbation import worst_case_perturbation
 
 COSTS = {
     "standard": 1,
@@ -84,3 +86,44 @@ def test_settings_out_of_range_are_refused_by_name(setting, value):
 def test_one_pass_takes_exactly_one_normalised_step(settings):
     with pytest.raises(InputError, match="alum_one_pass"):
         method_named("alum_one_pass", **settings)
+
+
+# What changes nothing when another value is given, by what core/perturbation.py and core/projections.py read.
+NO_STEP = {"step_size", "step_rule"}
+IDLE = {
+    "r3f": NO_STEP,
+    "r_drop": NO_STEP | {"epsilon", "epsilon_unit", "norm", "scope", "projection"},
+    "alum_paper": {"scope"},
+    "alum": set(),
+    "alum_one_pass": set(),
+    "alum_released": set(),
+    "fgm": set(),
+    "pgd": set(),
+}
+OTHERS = {
+    "epsilon": 0.5,
+    "epsilon_unit": "absolute",
+    "norm": "linf",
+    "scope": "sequence",
+    "step_size": 0.25,
+    "step_rule": "sign",
+    "projection": "rescale",
+}
+
+
+@pytest.mark.parametrize(("name", "idle"), IDLE.items())
+def test_idle_settings_are_those_that_do_not_change_the_perturbation(name, idle):
+    method = METHODS[name]
+    assert set(method.idle_settings()) == idle
+    torch.manual_seed(0)
+    embeddings, mask, weights = torch.randn(2, 3, 4), torch.ones(2, 3), torch.randn(2, 3, 4)
+
+    def found(method):
+        generator = torch.Generator().manual_seed(0)
+        return worst_case_perturbation(
+            lambda delta: (weights * (delta + delta.square())).sum(), embeddings, mask, method, generator=generator
+        ).delta
+
+    for setting in idle:
+        changed = dataclasses.replace(method, **{setting: OTHERS[setting]})
+        assert torch.equal(found(changed), found(method)), setting

@@ -21,6 +21,7 @@ from alum.data.corpora import file_corpus
 from alum.data.masking import TokenMasks, fixed_masks
 from alum.data.packing import Packing
 from alum.data.tokenizer import train_wordpiece
+from alum.stages.arguments import PretrainArguments
 from alum.stages.pretrain import pretrain
 from alum.stages.pretraining_data import find_texts, pack_texts
 from alum.stages.training_run import Interrupted
@@ -348,6 +349,39 @@ def test_settings_that_cannot_be(arguments, message, text, tmp_path):
     with pytest.raises(InputError, match=message):
         run(text, tmp_path / "run", arguments, **settings)
     assert not list(tmp_path.glob("run/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (
+            {"architecture": "bert-mini", "model_name_or_path": "{}"},
+            "the model is that of model_name_or_path, .*untrained",
+        ),
+        ({"vocab_size": 300, "model_name_or_path": "{}"}, "the tokenizer comes with model_name_or_path, .*untrained"),
+        ({"tokenizer_type": "wordpiece", "model_name_or_path": "{}"}, "the tokenizer comes with"),
+        ({"vocab_size": 300, "tokenizer_name": "{}"}, "the tokenizer is that of tokenizer_name, .*untrained"),
+        ({"tokenizer_type": "byte_level_bpe", "tokenizer_name": "{}"}, "the tokenizer is that of"),
+        ({"mlm_probability": "0.2", "architecture": "gpt2-tiny"}, "a causal model predicts every token"),
+        ({"whole_word_masking": True, "architecture": "gpt2-tiny"}, "a causal model predicts every token"),
+        ({"dataset_config_name": "en"}, "there is no dataset_name"),
+        ({"dataset_split": "test"}, "there is no dataset_name"),
+    ],
+)
+def test_settings_without_effect(arguments, why, text, tmp_path):
+    model = save_untrained(tmp_path / "untrained")
+    name, value = next(iter(arguments.items()))
+    given = {name: str(model) if value == "{}" else value for name, value in arguments.items()}
+    refused(f"^{name} {value} has no effect: {why}.* Leave it out", text, tmp_path, **given)
+
+
+def test_a_default_that_is_written_out_is_no_setting_without_effect(checkpoint, text, tmp_path):
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(PretrainArguments)
+        if field.default is not dataclasses.MISSING and field.name not in ("model_name_or_path", "max_seq_length")
+    }
+    assert run(text, tmp_path / "run", {**defaults, **checkpoint}, max_steps=1).num_steps == 1
 
 
 def test_a_model_without_its_tokenizer(text, tmp_path):

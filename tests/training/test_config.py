@@ -5,7 +5,7 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from alum.core.errors import InputError
 from alum.core.methods import METHODS
-from alum.training.config import AlumConfig
+from alum.training.config import OF_METHOD, AlumConfig
 
 
 def config(**settings):
@@ -67,6 +67,56 @@ def test_the_curriculum():
 )
 def test_bad_settings_are_refused_at_once(settings):
     with pytest.raises(InputError):
+        config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"adv_alpha": 2.0, "adv_method": "standard"}, "'standard' has no adversary"),
+        ({"adv_layer": "1", "adv_method": "standard"}, "'standard' has no adversary"),
+        ({"adv_every_steps": 2, "adv_method": "standard"}, "'standard' has no adversary"),
+        ({"adv_epsilon": 0.1, "adv_method": "r_drop"}, "nothing is perturbed"),
+        ({"adv_special_tokens": "keep", "adv_method": "r_drop"}, "nothing is perturbed"),
+        ({"adv_step_size": 0.5, "adv_method": "r3f"}, "no ascent step"),
+        ({"adv_scope": "sequence", "adv_method": "alum_paper"}, "each coordinate"),
+        ({"adv_step_rule": "sign", "adv_method": "alum", "adv_num_steps": 0}, "no ascent step"),
+    ],
+)
+def test_a_setting_that_the_method_ignores_is_refused(settings, why):
+    name, value = next(iter(settings.items()))
+    with pytest.raises(InputError, match=f"^{name} {value} has no effect with adv_method .*: .*{why}.* Leave it out"):
+        config(**settings)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_methods_own_values_can_be_written_out(name):
+    row = dataclasses.asdict(METHODS[name])
+    own = {field.name: field.default for field in dataclasses.fields(AlumConfig) if field.name.startswith("adv_")}
+    own |= {f"adv_{setting}": str(row[setting]) if setting == "layer" else row[setting] for setting in OF_METHOD}
+    assert config(**{**own, "adv_method": name}).method() == METHODS[name]
+
+
+def test_a_comparison_of_weights_or_arms_may_have_one_without_an_adversary():
+    assert config(adv_method="alum", adv_alpha=0.0, adv_epsilon=0.1).method().epsilon == 0.1
+    assert config(adv_method="standard", adv_start_fraction=0.5).adv_start_fraction == 0.5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"adv_epsilon": 0.0},
+        {"adv_alpha": -1.0},
+        {"adv_norm": "l1"},
+        {"adv_layer": "top"},
+        {"adv_start_fraction": 2.0},
+        {"adv_num_steps": 3},
+        {"adv_step_rule": "raw"},
+    ],
+)
+def test_errors_have_the_name_that_was_given(settings):
+    (name,) = settings
+    with pytest.raises(InputError, match=f"^{name} "):
         config(**settings)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from alum.core.errors import InputError
+from alum.core.errors import SettingError
 from alum.core.methods import Method
 
 
@@ -22,7 +22,7 @@ class Curriculum:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             if not 0 <= getattr(self, field.name) <= 1:
-                raise InputError(f"{field.name} must lie in [0, 1], not {getattr(self, field.name)}.")
+                raise SettingError(field.name, f"must lie in [0, 1], not {getattr(self, field.name)}.")
 
     def at(self, progress: float, method: Method) -> Method:
         """The method with the alpha and epsilon that hold at ``progress``; alpha is 0 before the start.

@@ -12,6 +12,15 @@ class InputError(ValueError):
     """
 
 
+class SettingError(InputError):
+    """An `InputError` of one setting. The message begins with its name, to which a caller can give its own prefix."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        super().__init__(f"{setting} {problem}")
+        self.setting = setting
+        self.problem = problem
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that is not among the ``known`` ones, with these and the nearest of them.
 

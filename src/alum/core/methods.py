@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from alum.core.errors import InputError, unknown_name
+from alum.core.errors import SettingError, unknown_name
 from alum.core.projections import Norm, Scope
 
 Layer = Literal["word", "embeddings"] | int
@@ -45,28 +45,48 @@ class Method:
         for field in dataclasses.fields(self):
             if get_origin(field.type) is Literal and getattr(self, field.name) not in get_args(field.type):
                 choices = ", ".join(map(repr, get_args(field.type)))
-                raise InputError(f"{field.name} must be one of {choices}, not {getattr(self, field.name)!r}.")
+                raise SettingError(field.name, f"must be one of {choices}, not {getattr(self, field.name)!r}.")
         if not (isinstance(self.layer, int) or self.layer in ("word", "embeddings")):
-            raise InputError(f"layer must be 'word', 'embeddings' or the number of a block, not {self.layer!r}.")
+            raise SettingError("layer", f"must be 'word', 'embeddings' or the number of a block, not {self.layer!r}.")
         if not self.epsilon > 0 or self.epsilon == float("inf"):
-            raise InputError(
-                f"epsilon is the radius of the ball and must be above 0, not {self.epsilon}. "
-                "To train without a perturbation choose the method 'standard' or alpha 0."
+            raise SettingError(
+                "epsilon",
+                f"is the radius of the ball and must be above 0, not {self.epsilon}. "
+                "To train without a perturbation choose the method 'standard' or alpha 0.",
             )
         for name in ("alpha", "num_steps", "step_size", "init_std"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} must be 0 or more and finite, not {getattr(self, name)}.")
+                raise SettingError(name, f"must be 0 or more and finite, not {getattr(self, name)}.")
         if self.gradient == "task_backward" and (self.ascent, self.num_steps) != ("task_loss", 1):
-            raise InputError(
-                f"method {self.name!r} takes its gradient from the task loss's own backward pass, which gives exactly "
-                f"one ascent step on the task loss, not {self.num_steps} on the {self.ascent}. "
-                "For more steps choose 'alum' or 'pgd'."
+            raise SettingError(
+                "num_steps",
+                f"must be 1 with method {self.name!r}, not {self.num_steps}: its gradient is that of the task loss's "
+                "own backward pass, which gives exactly one ascent step. "
+                "For more steps choose 'alum' or 'pgd'.",
             )
         if self.gradient == "task_backward" and self.step_rule == "raw":
-            raise InputError(
-                f"method {self.name!r} cannot take raw steps: the gradient of the task loss carries the scale of the "
-                "batch size and the loss scaler. Choose the step rule 'normalized' or 'sign'."
+            raise SettingError(
+                "step_rule",
+                f"cannot be 'raw' with method {self.name!r}: the gradient of the task loss carries the scale of the "
+                "batch size and the loss scaler. Choose 'normalized' or 'sign'.",
             )
+
+    def idle_settings(self) -> dict[str, str]:
+        """Settings that change nothing with these values, each with the reason.
+
+        >>> method_named("r3f").idle_settings()["step_size"]
+        'no ascent step is taken (num_steps 0)'
+        """
+        idle: dict[str, str] = {}
+        if self.num_steps == 0:
+            reason = "no ascent step is taken (num_steps 0)"
+            idle |= dict.fromkeys(("step_size", "step_rule"), reason)
+            if self.init_std == 0:
+                reason = "nothing is perturbed (num_steps 0, init_std 0)"
+                idle |= dict.fromkeys(("epsilon", "epsilon_unit", "norm", "scope", "projection"), reason)
+        if self.norm == "linf" and self.projection == "ball" and self.step_rule != "normalized":
+            idle.setdefault("scope", "norm linf bounds each coordinate by itself")
+        return idle
 
     @property
     def cost_in_standard_steps(self) -> float:

@@ -3,7 +3,7 @@
 from torch import nn
 from transformers import PreTrainedModel
 
-from alum.core.errors import InputError
+from alum.core.errors import InputError, SettingError
 from alum.core.methods import Layer
 
 
@@ -84,7 +84,7 @@ def parse_layer(text: str | int) -> Layer:
         return text  # type: ignore[return-value]
     if text.isdigit():
         return int(text)
-    raise InputError(f"layer must be 'word', 'embeddings' or the number of a block (0, 1, …), not {text!r}.")
+    raise SettingError("layer", f"must be 'word', 'embeddings' or the number of a block (0, 1, …), not {text!r}.")
 
 
 def _input_stack(model: nn.Module) -> nn.Module:

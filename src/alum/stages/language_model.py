@@ -128,9 +128,10 @@ def warm_up_head(
 
 
 def _head_config(config: PretrainConfig, steps: int) -> PretrainConfig:
+    fields = dataclasses.fields(config)
     changes: dict[str, Any] = {
+        **{field.name: field.default for field in fields if field.name.startswith("adv_")},  # they are of its method
         "adv_method": "standard",
-        "adv_alpha": 0.0,  # settings of the run's own method may say otherwise
         "max_steps": steps,
         "learning_rate": HEAD_LEARNING_RATE,
         "warmup_steps": 0.1,

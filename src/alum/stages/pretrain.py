@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from datasets import Dataset
@@ -14,6 +14,7 @@ from alum.core.errors import InputError, unknown_name
 from alum.data.corpora import chained
 from alum.data.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.packing import Packing
+from alum.data.tokenizer import Objective
 from alum.models.document_attention import attend_within_documents
 from alum.reports.curves import write_loss_curve
 from alum.reports.model_card import write_pretraining_card
@@ -81,6 +82,7 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     _check_settings(arguments, config)
     run_folder = check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     objective = objective_for(arguments)
+    _refuse_idle_settings(arguments, objective)
     texts = find_texts(arguments)
     corpora = {corpus.name: corpus.fingerprint for corpus in texts.train}
     former = settings_of(run_folder)
@@ -161,6 +163,24 @@ def _check_settings(arguments: PretrainArguments, config: PretrainConfig) -> Non
         raise InputError("a stream cannot be cut short by --max_train_samples: say with --max_steps how long to train.")
     if config.adv_start_fraction is None:
         config.adv_start_fraction = 0.0 if arguments.model_name_or_path else PAPER_START_FRACTION
+
+
+def _refuse_idle_settings(arguments: PretrainArguments, objective: Objective) -> None:
+    """Raises `InputError` for settings that would change nothing, where they have another value than by default."""
+    idle: dict[str, str] = {}
+    if name := arguments.model_name_or_path:
+        idle["architecture"] = f"the model is that of model_name_or_path, {name}"
+        idle |= dict.fromkeys(("vocab_size", "tokenizer_type"), f"the tokenizer comes with model_name_or_path, {name}")
+    if name := arguments.tokenizer_name:
+        idle |= dict.fromkeys(("vocab_size", "tokenizer_type"), f"the tokenizer is that of tokenizer_name, {name}")
+    if objective == "causal_lm":
+        idle |= dict.fromkeys(("mlm_probability", "whole_word_masking"), "a causal model predicts every token")
+    if not arguments.dataset_name:
+        idle |= dict.fromkeys(("dataset_config_name", "dataset_split"), "there is no dataset_name")
+    for field in fields(arguments):
+        value = getattr(arguments, field.name)
+        if field.name in idle and field.default is not MISSING and value != field.default:
+            raise InputError(f"{field.name} {value} has no effect: {idle[field.name]}. Leave it out.")
 
 
 def _check_best_metric(config: PretrainConfig, validation_names: list[str]) -> None:

@@ -1,14 +1,23 @@
 """`AlumConfig`: TrainingArguments and the settings of the adversary, all with the prefix ``adv_``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from transformers import TrainingArguments
 
 from alum.core.curriculum import Curriculum
-from alum.core.errors import InputError
+from alum.core.errors import InputError, SettingError
 from alum.core.methods import METHODS, Method, method_named
 from alum.models.architecture import parse_layer
+
+OF_METHOD = ("alpha", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size", "step_rule", "projection",
+             "init_std", "dropout", "layer")  # fmt: skip
+OF_PERTURBATION = {"epsilon_ramp_fraction": 0.0, "special_tokens": "perturb"}
+"""Settings beside those of the method that need a perturbation, with the values that ask for nothing."""
+OF_ADVERSARY = {**OF_PERTURBATION, "alpha_ramp_fraction": 0.0, "fraction": 1.0, "every_steps": 1}
+"""Those that need an adversary."""
 
 
 def _override(text: str) -> Any:
@@ -74,28 +83,58 @@ class AlumConfig(TrainingArguments):
             raise InputError(f"adv_every_steps must be 1 or more, not {self.adv_every_steps}.")
         if self.adv_gain_draws < 0:
             raise InputError(f"adv_gain_draws must be 0 or more, not {self.adv_gain_draws}.")
+        self._refuse_idle_settings()
 
     def method(self) -> Method:
         """The row of the table of methods with these settings put in; raises `InputError` for what does not fit."""
-        return method_named(
-            self.adv_method,
-            alpha=self.adv_alpha,
-            epsilon=self.adv_epsilon,
-            epsilon_unit=self.adv_epsilon_unit,
-            norm=self.adv_norm,
-            scope=self.adv_scope,
-            num_steps=self.adv_num_steps,
-            step_size=self.adv_step_size,
-            step_rule=self.adv_step_rule,
-            projection=self.adv_projection,
-            init_std=self.adv_init_std,
-            dropout=self.adv_dropout,
-            layer=None if self.adv_layer is None else parse_layer(self.adv_layer),
-        )
+        with _named_as_here():
+            return method_named(self.adv_method, **self._of_method())
 
     def curriculum(self) -> Curriculum:
-        return Curriculum(
-            start_fraction=self.adv_start_fraction or 0.0,
-            alpha_ramp_fraction=self.adv_alpha_ramp_fraction,
-            epsilon_ramp_fraction=self.adv_epsilon_ramp_fraction,
-        )
+        with _named_as_here():
+            return Curriculum(
+                start_fraction=self.adv_start_fraction or 0.0,
+                alpha_ramp_fraction=self.adv_alpha_ramp_fraction,
+                epsilon_ramp_fraction=self.adv_epsilon_ramp_fraction,
+            )
+
+    def _of_method(self) -> dict[str, Any]:
+        """What is set of the method's own settings, None where nothing is."""
+        values = {name: getattr(self, f"adv_{name}") for name in OF_METHOD}
+        if self.adv_layer is not None:
+            values["layer"] = parse_layer(self.adv_layer)
+        return values
+
+    def _refuse_idle_settings(self) -> None:
+        """Raises `InputError` for a setting that would change nothing; the method's own value may always be given.
+
+        Not where the weight of an adversary was set to 0, as in a comparison that has 0 among its weights, and not
+        for adv_start_fraction, the same in all arms of a comparison.
+        """
+        row, method = METHODS[self.adv_method], self.method()
+        beside: dict[str, Any] = OF_ADVERSARY
+        if row.alpha == 0:
+            idle = dict.fromkeys((*OF_METHOD, *beside), f"method {row.name!r} has no adversary")
+        elif method.alpha == 0:
+            return
+        else:
+            idle = method.idle_settings()
+            if "epsilon" in idle:
+                idle |= dict.fromkeys(OF_PERTURBATION, idle["epsilon"])
+        given = self._of_method() | {name: getattr(self, f"adv_{name}") for name in beside}
+        for name, reason in idle.items():
+            default = beside[name] if name in beside else getattr(row, name)
+            if given[name] not in (None, default):
+                raise InputError(
+                    f"adv_{name} {given[name]} has no effect with adv_method {row.name!r}: {reason}. "
+                    "Leave it out, or choose another method."
+                )
+
+
+@contextmanager
+def _named_as_here() -> Iterator[None]:
+    """Gives the settings in errors of the core the prefix that they have here."""
+    try:
+        yield
+    except SettingError as error:
+        raise InputError(f"adv_{error}") from None
