@@ -19,7 +19,7 @@ ADV_GLUE = "AI-Secure/adv_glue"
 class Suite:
     """A data set to measure models on.
 
-    ``split`` is the data set's own name, several of them joined by ``+``. ``licence`` is what the card of the data set
+    ``split`` is the data set's own name for it. ``licence`` is what the card of the data set
     on the hub says, where there is one. ``group_column`` holds what scores are also given apart for.
     """
 

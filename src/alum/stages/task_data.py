@@ -19,15 +19,20 @@ from alum.tasks.regression import REGRESSION
 DEFAULT_LENGTH_TOKENS = 128
 
 
-class DataArguments(Protocol):
-    """What `FinetuneArguments` and `EvaluateArguments` say of the data."""
+class ColumnArguments(Protocol):
+    """What a user says of the columns of rows of their own."""
 
-    task: str | None
     kind: str | None
-    data_dir: str | None
     text_columns: str | None
     label_column: str | None
     choice_columns: str | None
+
+
+class DataArguments(ColumnArguments, Protocol):
+    """What `FinetuneArguments` and `EvaluateArguments` say of the data."""
+
+    task: str | None
+    data_dir: str | None
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,8 @@ def load_task_data(
     """
     task = task_named(arguments.task) if arguments.task else None
     tables = _tables(arguments, needs, (*needs, *wanted), task, splits)
-    layout = _layout(arguments, task)
-    kind = task.kind if task else _kind(arguments, tables[needs[0]], layout)
+    layout = layout_of(arguments, task.layout if task else None)
+    kind = task.kind if task else kind_of_rows(arguments, tables[needs[0]], layout)
     assert kind.supervision is not None
     labelled, unlabelled, dropped = {}, {}, 0
     for split, table in tables.items():
@@ -97,8 +102,12 @@ def load_task_data(
     )
 
 
-def _layout(arguments: DataArguments, task: NamedTask | None) -> Layout:
-    layout = task.layout if task else None
+def layout_of(arguments: ColumnArguments, named: Layout | None = None) -> Layout:
+    """The columns that the arguments name, of others those of a ``named`` task.
+
+    Raises `InputError` where neither says what the columns mean.
+    """
+    layout = named
     if layout is None:
         needs_no_text = arguments.kind == "causal_lm"  # which may learn the whole text of the label column
         if not arguments.label_column or not (arguments.text_columns or needs_no_text):
@@ -114,7 +123,11 @@ def _layout(arguments: DataArguments, task: NamedTask | None) -> Layout:
     return dataclasses.replace(layout, **changes)  # type: ignore[arg-type]
 
 
-def _kind(arguments: DataArguments, table: Table, layout: Layout) -> TaskKind:
+def kind_of_rows(arguments: ColumnArguments, table: Table, layout: Layout) -> TaskKind:
+    """The kind of task that ``--kind`` names, else the one that columns and labels show.
+
+    Raises `InputError` where they do not show it.
+    """
     if arguments.kind:
         return task_kind_named(arguments.kind, layout)
     if layout.choices:
@@ -170,10 +183,13 @@ def _from_hub(task: NamedTask, where: str) -> Mapping[str, Dataset]:
     try:
         return dict(load_dataset(task.hub_id, task.hub_config))
     except Exception as error:  # the hub's client raises whatever its transport does
-        reason = (str(error) or repr(error)).splitlines()[0]
-        raise InputError(
-            f"{where} cannot be loaded from the hub ({reason}). Without a network give --data_dir."
-        ) from None
+        raise not_from_hub(where, error, "Without a network give --data_dir.") from None
+
+
+def not_from_hub(where: str, error: Exception, instead: str) -> InputError:
+    """The error for a data set that the hub's client does not load, and what to do ``instead``."""
+    reason = (str(error) or repr(error)).splitlines()[0].removesuffix(".")
+    return InputError(f"{where} cannot be loaded from the hub ({reason}). {instead}")
 
 
 def _has_labels(table: Table, layout: Layout) -> bool:
