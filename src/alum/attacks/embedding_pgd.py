@@ -1,79 +1,221 @@
-"""Projected gradient descent on the embeddings, with restarts (Madry et al. 2018, arXiv:1706.06083)."""
+"""Projected gradient descent on the embeddings, with restarts, over one or several radii (Madry et al. 2018,
+arXiv:1706.06083)."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from alum.core.methods import METHODS, Method
-from alum.core.perturbation import worst_case_perturbation
+from alum.core.errors import InputError
+from alum.core.perturbation import gradient_at
+from alum.core.projections import Norm, Scope, embedding_scale, project_onto_ball, unit_direction
 from alum.models.injection import Injection
+
+_NORM: Norm = "l2"
+_SCOPE: Scope = "token"
+Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AttackedBatch:
+    """What is attacked, and what counts as success.
+
+    ``mask`` ``[n · batch, length]`` is True where tokens may be perturbed; n is 1, or the number of choices of each
+    example. All callables take ``inputs``, or the same of some examples only.
+    """
+
+    model: nn.Module
+    run: Callable[[Inputs], Any]
+    """A forward pass of ``model``."""
+    inputs: Inputs
+    """Tensors ``[batch, ...]``, the labels among them."""
+    mask: Tensor
+    losses: Callable[[Any, Inputs], Tensor]
+    """Outputs and inputs to the losses ``[batch]`` that the attack raises."""
+    fallen: Callable[[Any, Inputs], Tensor] | None = None
+    """Outputs and inputs to ``[batch]``, True for examples that need no further attack. None: all go the whole way."""
+
+    def select(self, rows: Tensor) -> "AttackedBatch":
+        per_example = self.mask.view(self._num_examples(), -1, self.mask.shape[-1])
+        return dataclasses.replace(
+            self,
+            inputs={
+                name: values[rows] if isinstance(values, Tensor) else values for name, values in self.inputs.items()
+            },
+            mask=per_example[rows].flatten(0, 1),
+        )
+
+    def _num_examples(self) -> int:
+        return next(len(values) for values in self.inputs.values() if isinstance(values, Tensor))
+
+
+@dataclass
+class WorstFound:
+    """The strongest perturbation of each example so far: one that made it fall, else the one of the highest loss."""
+
+    outputs: dict[str, Tensor]
+    losses: Tensor
+    fallen: Tensor
+    delta: Tensor
+    """``[n · batch, length, hidden]`` in fp32, zero outside the mask."""
+
+    def take_worse(self, rows: Tensor, found: "WorstFound") -> None:
+        """Keeps what is worse of ``found``, which are the examples ``rows`` of this batch."""
+        worse = ~self.fallen[rows] & (found.fallen | (found.losses > self.losses[rows]))
+        taken = rows[worse]
+        for name, values in self.outputs.items():
+            values[taken] = found.outputs[name][worse]
+        self.losses[taken] = found.losses[worse]
+        self.fallen[taken] = found.fallen[worse]
+        _by_example(self.delta, len(self.fallen))[taken] = _by_example(found.delta, len(rows))[worse]
+
+    def copy(self) -> "WorstFound":
+        outputs = {name: values.clone() for name, values in self.outputs.items()}
+        return WorstFound(outputs, self.losses.clone(), self.fallen.clone(), self.delta.clone())
 
 
 @dataclass(frozen=True)
 class EmbeddingPGD:
-    """An attack inside a relative L2 ball around each token's embedding.
+    """An attack inside an L2 ball around each token's embedding, ``epsilon`` times the sequence's mean norm.
 
-    ``step_size`` is a fraction of the radius. The first start is δ = 0, further ones are random.
+    The first start is δ = 0, further ones are random. Steps are normalised for every token; the first one has
+    ``step_size`` times the radius, and step k ``1 / √k`` of that: long steps reach the sphere, short ones settle on it.
+    Of all iterates the worst is kept, so that more steps or restarts never find less.
     """
 
     epsilon: float
     num_steps: int = 10
-    step_size: float = 0.25
+    step_size: float = 1.0
     num_restarts: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._method(init_std=0.0)  # raises InputError for settings out of their range
+        if not 0 < self.epsilon < float("inf"):
+            raise InputError(f"epsilon is the radius of the ball and must be above 0 and finite, not {self.epsilon}.")
+        if not 0 <= self.step_size < float("inf"):
+            raise InputError(f"step_size is a fraction of the radius, 0 or more and finite, not {self.step_size}.")
+        if self.num_steps < 0 or self.num_restarts < 1:
+            raise InputError(
+                f"an attack has 0 or more steps and at least one start, not {self.num_steps} and {self.num_restarts}."
+            )
 
-    def __call__(
-        self,
-        model: nn.Module,
-        inputs: Mapping[str, Any],
-        mask: Tensor,
-        loss: Callable[[Any], Tensor],
-    ) -> Any:
-        """The model's outputs under the strongest perturbation found.
+    def __call__(self, batch: AttackedBatch) -> WorstFound:
+        return next(self.curve(batch, [self.epsilon]))
 
-        ``inputs`` go to the model as keywords, ``mask`` ``[batch, length]`` is True where tokens may be perturbed, and
-        ``loss`` maps outputs to the ``[batch]`` losses that the attack raises.
+    def curve(self, batch: AttackedBatch, epsilons: Sequence[float]) -> Iterator[WorstFound]:
+        """What is found at each of the rising radii ``epsilons``, in turn.
+
+        A radius attacks only what the smaller ones left standing: δ in their balls is in its ball too, so that
+        robustness never rises with the radius. Raises `InputError` for radii that do not rise.
         """
-        injection = Injection(model)
-        with torch.no_grad(), injection.recording() as recorded:
-            worst = model(**inputs)
-        embeddings, worst_loss = recorded(), loss(worst)
+        if any(not smaller < larger for smaller, larger in zip([0.0, *epsilons], epsilons, strict=False)):
+            raise InputError(f"the radii of a curve must be above 0 and rise, not {list(epsilons)}.")
+        injection = Injection(batch.model)
+        worst, embeddings = _clean(injection, batch)
+        num_examples = len(worst.fallen)
+        unit = embedding_scale(embeddings, batch.mask, _NORM, _SCOPE)
+        for epsilon in epsilons:
+            # The same random directions at every radius, whichever examples still stand.
+            generator = torch.Generator(embeddings.device).manual_seed(self.seed)
+            for restart in range(self.num_restarts):
+                start = torch.zeros_like(worst.delta)
+                if restart:
+                    start = epsilon * unit * _random_directions(start, generator) * batch.mask.unsqueeze(-1)
+                standing = (~worst.fallen).nonzero().squeeze(-1)
+                if len(standing):
+                    start, radius = (
+                        _by_example(x, num_examples)[standing].flatten(0, 1) for x in (start, epsilon * unit)
+                    )
+                    self._climb(injection, batch.select(standing), standing, start, radius, worst)
+            yield worst.copy()
 
-        def objective(delta: Tensor) -> Tensor:
-            with injection.adding(delta):
-                return loss(model(**inputs)).sum()
+    def _climb(
+        self,
+        injection: Injection,
+        batch: AttackedBatch,
+        rows: Tensor,
+        delta: Tensor,
+        radius: Tensor,
+        worst: WorstFound,
+    ) -> None:
+        """One start's ascent for the examples ``rows``; each leaves as soon as it falls."""
+        for step in range(self.num_steps + 1):
+            is_last = step == self.num_steps
+            found, gradient = _at(injection, batch, delta, with_gradient=not is_last)
+            worst.take_worse(rows, found)
+            if gradient is None:
+                return
+            stride = self.step_size / (step + 1) ** 0.5
+            moved = delta + stride * radius * unit_direction(gradient, _NORM, _SCOPE)
+            delta = project_onto_ball(moved, radius, _NORM, _SCOPE) * batch.mask.unsqueeze(-1)
+            if found.fallen.any():
+                standing = (~found.fallen).nonzero().squeeze(-1)
+                if not len(standing):
+                    return
+                delta, radius = (_by_example(x, len(rows))[standing].flatten(0, 1) for x in (delta, radius))
+                batch, rows = batch.select(standing), rows[standing]
 
-        generator = torch.Generator(embeddings.device).manual_seed(self.seed)
-        for restart in range(self.num_restarts):
-            method = self._method(init_std=0.0 if restart == 0 else self.epsilon / embeddings.shape[-1] ** 0.5)
-            delta = worst_case_perturbation(objective, embeddings, mask, method, generator=generator).delta
-            with torch.no_grad(), injection.adding(delta):
-                found = model(**inputs)
-            worst, worst_loss = _worse(worst, worst_loss, found, loss(found))
-        return worst
 
-    def _method(self, init_std: float) -> Method:
-        return dataclasses.replace(
-            METHODS["pgd"],
-            epsilon=self.epsilon,
-            num_steps=self.num_steps,
-            step_size=self.step_size,
-            init_std=init_std,
-        )
+def worst_of(batch: AttackedBatch, perturbations: Iterable[Tensor]) -> WorstFound:
+    """What the worst of some perturbations ``[n · batch, length, hidden]``, or none at all, does to each example."""
+    injection = Injection(batch.model)
+    worst, _ = _clean(injection, batch)
+    rows = torch.arange(len(worst.fallen), device=worst.fallen.device)
+    for delta in perturbations:
+        worst.take_worse(rows, _at(injection, batch, delta, with_gradient=False)[0])
+    return worst
 
 
-def _worse(first: Any, first_loss: Tensor, second: Any, second_loss: Tensor) -> tuple[Any, Tensor]:
-    """Per example, the outputs with the higher loss."""
-    take = second_loss > first_loss
-    for name, value in second.items():
-        if isinstance(value, Tensor) and value.shape[:1] == take.shape:
-            chosen = take.view(-1, *[1] * (value.dim() - 1))
-            first[name] = torch.where(chosen, value, first[name])
-    return first, torch.where(take, second_loss, first_loss)
+def _clean(injection: Injection, batch: AttackedBatch) -> tuple[WorstFound, Tensor]:
+    """Without a perturbation, and the embeddings ``[n · batch, length, hidden]``."""
+    with torch.no_grad(), injection.recording() as recorded:
+        outputs = batch.run(batch.inputs)
+    embeddings = recorded()
+    return _found(batch, outputs, torch.zeros_like(embeddings, dtype=torch.float32)).copy(), embeddings
+
+
+def _at(
+    injection: Injection, batch: AttackedBatch, delta: Tensor, with_gradient: bool
+) -> tuple[WorstFound, Tensor | None]:
+    """What δ does, and the gradient of the losses there, zero outside the mask and where it is not finite."""
+    outputs: Any = None
+
+    def total_loss(delta: Tensor) -> Tensor:
+        nonlocal outputs
+        with injection.adding(delta):
+            outputs = batch.run(batch.inputs)
+        return batch.losses(outputs, batch.inputs).sum()
+
+    if not with_gradient:
+        with torch.no_grad():
+            total_loss(delta)
+        return _found(batch, outputs, delta), None
+    gradient = gradient_at(total_loss, delta).float()
+    usable = batch.mask.unsqueeze(-1) & gradient.isfinite().all(-1, keepdim=True)
+    return _found(batch, outputs, delta), torch.where(usable, gradient, 0.0)
+
+
+def _found(batch: AttackedBatch, outputs: Any, delta: Tensor) -> WorstFound:
+    with torch.no_grad():
+        losses = batch.losses(outputs, batch.inputs)
+        fallen = torch.zeros_like(losses, dtype=torch.bool)
+        if batch.fallen is not None:
+            fallen = batch.fallen(outputs, batch.inputs)
+    kept = {
+        name: values.detach()
+        for name, values in outputs.items()
+        if isinstance(values, Tensor) and values.shape[:1] == losses.shape
+    }
+    return WorstFound(kept, losses.detach(), fallen, delta)
+
+
+def _by_example(values: Tensor, num_examples: int) -> Tensor:
+    """``[n · batch, ...]`` as ``[batch, n, ...]``, in the same memory."""
+    return values.view(num_examples, -1, *values.shape[1:])
+
+
+def _random_directions(like: Tensor, generator: torch.Generator) -> Tensor:
+    return unit_direction(torch.randn(like.shape, generator=generator, device=like.device), _NORM, _SCOPE)

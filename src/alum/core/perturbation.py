@@ -48,7 +48,7 @@ def worst_case_perturbation(
     finite = torch.tensor(True, device=delta.device)
     for step in range(method.num_steps):  # for m = 1 … K
         given = first_gradient if step == 0 else None
-        gradient = _gradient(objective, delta) if given is None else given  # g_adv ← ∇_δ D(f(x + δ), f(x))
+        gradient = gradient_at(objective, delta) if given is None else given  # g_adv ← ∇_δ D(f(x + δ), f(x))
         gradient = torch.where(mask, gradient.float(), 0.0)
         finite = finite & gradient.isfinite().all()
         gradient = torch.where(finite, gradient, 0.0)
@@ -67,7 +67,8 @@ def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.randn(like.shape, generator=generator, device=like.device)
 
 
-def _gradient(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
+def gradient_at(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
+    """∇ of a scalar objective at δ, scaled on the way so that half precision does not lose it."""
     delta = delta.detach().requires_grad_()
     with torch.enable_grad():
         value = objective(delta)

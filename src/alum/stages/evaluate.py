@@ -12,7 +12,7 @@ from alum.attacks.typing_noise import with_typing_errors
 from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.data.table import Table
-from alum.evaluation.classification import Classifier
+from alum.evaluation.model_on_task import ModelOnTask
 from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
 from alum.stages.evaluation_arguments import EvaluateArguments
 from alum.stages.run_folder import check_run_folder, open_run_folder, write_json, write_settings
@@ -53,7 +53,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
     tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
     model = load_trained_model(data.kind.auto_class, arguments.model_name_or_path, arguments.trust_remote_code)
     data = _with_labels_of(model, data, arguments.task)
-    classifier = Classifier(model, tokenizer, data.kind, arguments.per_device_eval_batch_size)
+    measured = ModelOnTask(model, tokenizer, data.kind, arguments.per_device_eval_batch_size)
     length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)
     clean = data.supervision.encode(rows, data.layout, tokenizer, length)
     folder = None
@@ -61,7 +61,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
         folder, _ = open_run_folder(arguments.output_dir, arguments.overwrite_output_dir)
 
     def scores(features: Dataset, attack: EmbeddingPGD | None = None) -> dict[str, float]:
-        outputs, _ = classifier.logits(features, attack)
+        outputs = measured.outputs(features, attack)
         predicted = data.supervision.predict(outputs, features, rows, data.layout)
         return data.supervision.score(predicted, rows, data.layout)
 
@@ -75,7 +75,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
         elif name == "pgd":
             metrics[name] = scores(clean, attack)
         else:
-            metrics[name] = gains(classifier, clean.select(range(min(GAIN_ROWS, len(clean)))))
+            metrics[name] = gains(measured, clean.select(range(min(GAIN_ROWS, len(clean)))))
     result = EvaluateResult(arguments.model_name_or_path, data.name, len(rows), metrics)
     if folder is not None:
         write_settings(folder, "evaluate", arguments=arguments)
@@ -83,14 +83,14 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
     return result
 
 
-def gains(classifier: Classifier, examples: Dataset) -> dict[str, float]:
+def gains(measured: ModelOnTask, examples: Dataset) -> dict[str, float]:
     """The adversarial gain of methods on one model, those with a relative ball at relative epsilon 0.05."""
     found = {}
     for name in GAIN_METHODS:
         method = method_named(name)
         if method.epsilon_unit == "relative":
             method = method_named(name, epsilon=GAIN_EPSILON)
-        found[name] = classifier.gain(examples, method)
+        found[name] = measured.gain(examples, method)
     return found
 
 
