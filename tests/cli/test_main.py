@@ -84,6 +84,8 @@ BAD = [
     (f"{PRETRAIN} --train_file short.txt --validation_file text.txt", "short.txt has", "too few", "more text"),
     (f"{PRETRAIN} --train_file short.txt", "short.txt", "too few documents", "--validation_file"),
     (f"{PRETRAIN} --max_seq_length 500", "text.txt held back", "too few", "smaller max_seq_length"),
+    ("pretrain --train_file text.txt", "no folder for the run", "give --output_dir"),
+    (FINETUNE.replace("--output_dir out", ""), "no folder for the run", "give --output_dir"),
     ("pretrain --output_dir out", "no text to train on", "--train_file"),
     # tables
     (f"{FINETUNE} --train_file missing.jsonl", "no file at missing.jsonl"),

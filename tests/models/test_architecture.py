@@ -6,6 +6,7 @@ from alum.core.errors import InputError
 from alum.models.architecture import (
     base_transformer,
     block,
+    check_layer,
     embeddings_module,
     parse_layer,
     pretrained_model,
@@ -74,6 +75,20 @@ def test_a_block_and_those_below_it(architecture):
 def test_a_block_out_of_range_is_refused(index):
     with pytest.raises(InputError, match="blocks 0 to 1"):
         block(classifier(), index)
+
+
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "albert"])
+def test_a_configuration_tells_which_blocks_there_are(architecture):
+    config = classifier(architecture).config
+    for layer in ("word", "embeddings", 0, 1):
+        check_layer(layer, config, "it")
+    with pytest.raises(InputError, match="it has blocks 0 to 1: there is no layer 2"):
+        check_layer(2, config, "it")
+
+
+def test_the_configuration_of_albert_tells_that_it_has_no_block_n():
+    with pytest.raises(InputError, match="it uses one block over and over"):
+        check_layer(1, classifier("albert").config, "it")
 
 
 def test_albert_has_no_block_n():

@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from alum.core.errors import InputError
 from alum.stages.finetune import finetune
-from tiny_stages import finetune_arguments, finetune_config, log_lines, record
+from tiny_stages import finetune_arguments, finetune_config, log_lines, record, save_untrained
 from tiny_texts import opinions, sentence, write_rows
 
 
@@ -194,3 +194,16 @@ def test_numbers_are_regressed(run):
     gold, found = np.array([row["label"] for row in validation]), np.array(predicted(result))
     assert result.metrics["mse"] == pytest.approx(np.mean((gold - found) ** 2), rel=1e-4)
     assert result.metrics["pearson"] == pytest.approx(np.corrcoef(gold, found)[0, 1], rel=1e-4)
+
+
+def test_a_block_that_the_model_has_not_is_refused_before_data_are_read(tmp_path):
+    model = save_untrained(tmp_path / "untrained")
+    with pytest.raises(InputError, match="untrained has blocks 0 to 1: there is no layer 2"):
+        finetune(finetune_arguments(model, tmp_path / "missing"), finetune_config(tmp_path / "run", adv_layer="2"))
+
+
+def test_a_run_that_fails_before_its_first_step_leaves_nothing(run, tmp_path):
+    for _ in range(2):
+        with pytest.raises(ValueError, match="min_lr"):  # of the scheduler, which is made in training
+            run(opinions(8), lr_scheduler_type="cosine_with_min_lr")
+        assert not list((tmp_path / "run").iterdir())

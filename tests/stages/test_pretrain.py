@@ -407,12 +407,26 @@ def test_a_name_that_is_neither_a_folder_nor_a_model(text, tmp_path):
     refused("Nor is there a folder of that name in", text, tmp_path, model_name_or_path="no/model")
 
 
+@pytest.mark.parametrize("arguments", [{}, {"architecture": "gpt2-tiny"}])
+def test_a_block_that_the_model_has_not_is_refused_before_the_text_is_read(arguments, tmp_path):
+    with pytest.raises(InputError, match="-tiny has blocks 0 to 1: there is no layer 2"):
+        run(tmp_path / "missing.txt", tmp_path / "run", arguments, adv_layer="2")
+
+
+def test_a_block_that_the_checkpoint_has_not_is_refused_before_the_text_is_read(tmp_path):
+    checkpoint = {"model_name_or_path": str(save_untrained(tmp_path / "untrained"))}
+    with pytest.raises(InputError, match="untrained has blocks 0 to 1: there is no layer 2"):
+        run(tmp_path / "missing.txt", tmp_path / "run", checkpoint, adv_layer="2")
+
+
 def test_a_text_of_unknown_words(pretrained, text, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("\n\n".join(["漢字 " * 20] * 30))
     arguments = {"tokenizer_name": pretrained.output_dir, "validation_file": [str(other)]}
-    with pytest.raises(InputError, match="no token of the validation text can be predicted"):
-        run(text, tmp_path / "run", arguments)
+    for _ in range(2):  # it is found late, and the same call is told the same again
+        with pytest.raises(InputError, match="no token of the validation text can be predicted"):
+            run(text, tmp_path / "run", arguments)
+        assert not list((tmp_path / "run").iterdir())
 
 
 @pytest.mark.parametrize(("name", "value"), [("learning_rate", float("nan")), ("seed", -1), ("data_seed", 2**32)])

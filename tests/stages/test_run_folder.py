@@ -6,7 +6,14 @@ import sys
 import pytest
 
 from alum.core.errors import InputError
-from alum.stages.run_folder import check_run_folder, environment, open_run_folder, write_json, write_settings
+from alum.stages.run_folder import (
+    check_run_folder,
+    environment,
+    open_run_folder,
+    opened_run_folder,
+    write_json,
+    write_settings,
+)
 from alum.training.checkpoints import write_manifest
 from tiny_stages import pretrain_config, record
 from tiny_texts import tree
@@ -34,6 +41,58 @@ def test_a_new_folder_is_made_with_those_above_it(tmp_path):
     folder, checkpoint = open_run_folder(str(tmp_path / "a" / "b"))
     assert folder.is_dir()
     assert checkpoint is None
+
+
+def fail_in(folder, has_begun=False, overwrite=False, resume_from=None, also_writes=()):
+    """A run that writes its settings and a log and then fails."""
+
+    def run():
+        with opened_run_folder(str(folder), overwrite, resume_from, lambda: has_begun) as (opened, _):
+            write_settings(opened, "pretrain")
+            for name in ("metrics.jsonl", *also_writes):
+                (opened / name).write_text("{}")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+
+
+def test_a_run_that_fails_before_it_began_leaves_nothing(tmp_path):
+    fail_in(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_that_was_there_stays(tmp_path):
+    fail_in(tmp_path)
+    assert tmp_path.is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_others_put_there_stays(tmp_path):
+    fail_in(tmp_path / "run", also_writes=["notes.txt"])
+    assert tree(tmp_path) == {"run/notes.txt": b"{}"}
+
+
+def test_a_run_that_fails_later_stays(tmp_path):
+    fail_in(tmp_path / "run", has_begun=True)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"run.json", "metrics.jsonl"}
+
+
+def test_a_run_that_fails_as_it_goes_on_stays(former):
+    before = tree(former)
+    fail_in(former, resume_from="true")
+    assert before.items() <= tree(former).items()
+    assert (former / "run.json").exists()
+
+
+def test_the_run_that_was_to_be_overwritten_is_put_back(former):
+    before = tree(former.parent)
+    fail_in(former, overwrite=True)
+    assert tree(former.parent) == before
+    fail_in(former, overwrite=True, also_writes=["notes.txt"])
+    assert tree(former.parent) == {"run/notes.txt": b"{}"} | {
+        name.replace("run/", "run.old-1/", 1): content for name, content in before.items()
+    }
 
 
 def test_an_empty_folder_is_taken(tmp_path):

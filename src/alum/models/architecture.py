@@ -1,7 +1,7 @@
 """Where the parts of a Hugging Face model are that a perturbation needs: embeddings, blocks, base model."""
 
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from alum.core.errors import InputError, SettingError
 from alum.core.methods import Layer
@@ -58,24 +58,43 @@ def block(model: nn.Module, index: int) -> tuple[nn.Module, list[nn.Module]]:
     stack = _input_stack(model)
     config = getattr(stack, "config", None)
     name = type(pretrained_model(model)).__name__
-    if hasattr(config, "num_hidden_groups"):
-        raise InputError(
-            f"{name} uses one block over and over, so 'the input of block {index}' is not a place in it. "
-            "Choose the layer 'word' or 'embeddings'."
-        )
+    _refuse_shared_block(config, index, name)
     depth = getattr(config, "num_hidden_layers", None)
     stacks = [m for m in stack.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
     if not stacks:
         raise InputError(f"no list of transformer blocks found in {name}. Choose the layer 'word' or 'embeddings'.")
     blocks = list(stacks[0])
-    if not 0 <= index < len(blocks):
-        raise InputError(f"{name} has blocks 0 to {len(blocks) - 1}: there is no layer {index}.")
+    check_block_number(index, len(blocks), name)
     if getattr(blocks[index], "gradient_checkpointing", False):
         raise InputError(
             "gradient checkpointing runs each block again in the backward pass, without the perturbation at a block's "
             "input. Choose the layer 'word' or 'embeddings', or turn gradient checkpointing off."
         )
     return blocks[index], blocks[:index]
+
+
+def check_layer(layer: Layer, config: PretrainedConfig, name: str) -> None:
+    """Raises `InputError` where a model of this configuration has no such block: known before it is loaded."""
+    if not isinstance(layer, int):
+        return
+    config = config.get_text_config()
+    _refuse_shared_block(config, layer, name)
+    depth = getattr(config, "num_hidden_layers", None)
+    if isinstance(depth, int):
+        check_block_number(layer, depth, name)
+
+
+def check_block_number(index: int, num_blocks: int, name: str) -> None:
+    if not 0 <= index < num_blocks:
+        raise InputError(f"{name} has blocks 0 to {num_blocks - 1}: there is no layer {index}.")
+
+
+def _refuse_shared_block(config: PretrainedConfig | None, index: int, name: str) -> None:
+    if hasattr(config, "num_hidden_groups"):
+        raise InputError(
+            f"{name} uses one block over and over, so 'the input of block {index}' is not a place in it. "
+            "Choose the layer 'word' or 'embeddings'."
+        )
 
 
 def parse_layer(text: str | int) -> Layer:

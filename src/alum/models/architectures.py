@@ -62,6 +62,11 @@ def tokenizer_kind_of(architecture: str) -> Literal["wordpiece", "byte_level_bpe
     return _named(architecture)[0].tokenizer_kind
 
 
+def num_blocks_of(architecture: str) -> int:
+    """The number of transformer blocks of models of this name; raises `InputError` for an unknown one."""
+    return _named(architecture)[1].num_layers
+
+
 def _named(architecture: str) -> tuple[Family, Size]:
     if architecture not in ARCHITECTURES:
         raise unknown_name("architecture", architecture, ARCHITECTURES)

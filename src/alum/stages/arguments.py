@@ -54,7 +54,9 @@ class StageConfig(AlumConfig):
     logging_nan_inf_filter: bool = _instead("logging_nan_inf_filter", False)
 
     def __post_init__(self) -> None:
+        asked_for = self.output_dir
         super().__post_init__()
+        self.output_dir = asked_for  # TrainingArguments writes to a folder of its own choice where none was given
         require_one_or_more(
             self, "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"
         )

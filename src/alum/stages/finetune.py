@@ -7,11 +7,12 @@ from datasets import Dataset
 from transformers import EarlyStoppingCallback, EvalPrediction, set_seed
 
 from alum.core.errors import InputError
-from alum.models.loading import input_length_tokens, load_model, load_tokenizer
+from alum.models.architecture import check_layer
+from alum.models.loading import input_length_tokens, load_config, load_model, load_tokenizer
 from alum.reports.model_card import write_model_card
 from alum.stages.arguments import FinetuneArguments, FinetuneConfig
 from alum.stages.predictions import write_predictions
-from alum.stages.run_folder import check_run_folder, environment, open_run_folder, write_json, write_settings
+from alum.stages.run_folder import check_run_folder, environment, opened_run_folder, write_json, write_settings
 from alum.stages.task_data import TaskData, load_task_data
 from alum.stages.training_run import train
 from alum.tasks.kind import Outputs
@@ -45,6 +46,9 @@ def finetune(
     """
     predicts_test = config.do_predict or arguments.test_file is not None
     check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
+    method, name = config.method(), arguments.model_name_or_path
+    if method.alpha > 0 and isinstance(method.layer, int):  # before data are read, which may take long
+        check_layer(method.layer, load_config(name, arguments.trust_remote_code), name)
     data = load_task_data(arguments, ("train", "validation"), wanted=("test",) if predicts_test else (), splits=splits)
     data = _limited(data, {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples})
     tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
@@ -76,9 +80,14 @@ def finetune(
         kind=data.kind,
         callbacks=[EarlyStoppingCallback(config.early_stopping_patience)] if config.early_stopping_patience else None,
     )
-    folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
-    write_settings(folder, "finetune", arguments=arguments, config=config)
-    cost = train(trainer, config, folder, checkpoint)
+    with opened_run_folder(
+        config.output_dir,
+        config.overwrite_output_dir,
+        config.resume_from_checkpoint,
+        has_begun=lambda: trainer.state.global_step > 0,
+    ) as (folder, checkpoint):
+        write_settings(folder, "finetune", arguments=arguments, config=config)
+        cost = train(trainer, config, folder, checkpoint)
     trainer.save_model(str(folder))
     trainer.compute_metrics = None  # it scores the validation split whatever is predicted; below each gets its own
     metrics: dict[str, float] = {}

@@ -20,7 +20,8 @@ from transformers.models.auto.modeling_auto import (
 
 from alum.core.errors import InputError
 from alum.data.tokenizer import Objective, train_tokenizer
-from alum.models.architectures import config_from_scratch, objective_of, tokenizer_kind_of
+from alum.models.architecture import check_block_number, check_layer
+from alum.models.architectures import config_from_scratch, num_blocks_of, objective_of, tokenizer_kind_of
 from alum.models.loading import input_length_tokens, load_config, load_model_and_new_weights, load_tokenizer
 from alum.models.tokenizer_fit import check_tokenizer_fits
 from alum.stages.arguments import PretrainArguments, PretrainConfig
@@ -78,6 +79,17 @@ def objective_for(arguments: PretrainArguments) -> Objective:
             f"not {arguments.objective}."
         )
     return arguments.objective or can[0]
+
+
+def check_adversary_fits(arguments: PretrainArguments, config: PretrainConfig) -> None:
+    """Raises `InputError` where the model that the arguments name has not the block that is to be perturbed."""
+    method, name = config.method(), arguments.model_name_or_path
+    if method.alpha == 0 or not isinstance(method.layer, int):
+        return
+    if name:
+        check_layer(method.layer, load_config(name, arguments.trust_remote_code), name)
+    else:
+        check_block_number(method.layer, num_blocks_of(arguments.architecture), arguments.architecture)
 
 
 def build_model(

@@ -19,13 +19,20 @@ from alum.models.document_attention import attend_within_documents
 from alum.reports.curves import write_loss_curve
 from alum.reports.model_card import write_pretraining_card
 from alum.stages.arguments import PretrainArguments, PretrainConfig
-from alum.stages.language_model import KINDS, build_model, build_tokenizer, objective_for, warm_up_head
+from alum.stages.language_model import (
+    KINDS,
+    build_model,
+    build_tokenizer,
+    check_adversary_fits,
+    objective_for,
+    warm_up_head,
+)
 from alum.stages.pretraining_data import VALIDATION, find_texts, pack_texts
 from alum.stages.run_folder import (
     check_run_folder,
     check_same_settings,
     environment,
-    open_run_folder,
+    opened_run_folder,
     settings_of,
     write_json,
     write_settings,
@@ -83,6 +90,7 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     run_folder = check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     objective = objective_for(arguments)
     _refuse_idle_settings(arguments, objective)
+    check_adversary_fits(arguments, config)
     texts = find_texts(arguments)
     corpora = {corpus.name: corpus.fingerprint for corpus in texts.train}
     former = settings_of(run_folder)
@@ -113,16 +121,21 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     sets = next(iter(validation.values())) if len(validation) == 1 else dict(validation)
     trainer = LanguageModelTrainer(model=language_model.model, args=config, eval_dataset=sets, **parts)
     use_own_console(trainer)
-    folder, checkpoint = open_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     settings = {"config": config, "arguments": arguments, "corpora": corpora}
-    before = former.get("metrics_before") if checkpoint else None
-    write_settings(folder, "pretrain", **settings, metrics_before=before)
-    if checkpoint is None:
-        warm_up_head(language_model, arguments, config, **parts)
-    if before is None:  # what a resumed run began with cannot be measured again
-        before = _scores(trainer, validation)
+    with opened_run_folder(
+        config.output_dir,
+        config.overwrite_output_dir,
+        config.resume_from_checkpoint,
+        has_begun=lambda: trainer.state.global_step > 0,
+    ) as (folder, checkpoint):
+        before = former.get("metrics_before") if checkpoint else None
         write_settings(folder, "pretrain", **settings, metrics_before=before)
-    cost = train(trainer, config, folder, checkpoint)
+        if checkpoint is None:
+            warm_up_head(language_model, arguments, config, **parts)
+        if before is None:  # what a resumed run began with cannot be measured again
+            before = _scores(trainer, validation)
+            write_settings(folder, "pretrain", **settings, metrics_before=before)
+        cost = train(trainer, config, folder, checkpoint)
     if cost.num_steps == 0 and (results := folder / "results.json").is_file():
         logger.warning(
             "The run in %s was finished: nothing was left to train, and its records stay as they are.", folder

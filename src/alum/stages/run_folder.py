@@ -7,6 +7,9 @@ import logging
 import os
 import platform
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from alum.training.disk_space import write_whole
 logger = logging.getLogger(__name__)
 
 _MAY_CHANGE = {"cache_dir", "max_eval_samples"}
+RECORDS = ("run.json", "metrics.jsonl")  # of a run that has just begun
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "scikit-learn")
 
 
@@ -56,6 +60,49 @@ def open_run_folder(
     With ``overwrite`` the old folder is moved aside, not deleted. Damaged checkpoints are passed over with a warning;
     `InputError` where no other is left. Of several processes the first does it, and the others hear what came of it.
     """
+    opened = _opened(output_dir, overwrite, resume_from)
+    return opened.folder, opened.checkpoint
+
+
+@contextmanager
+def opened_run_folder(
+    output_dir: str | None, overwrite: bool, resume_from: str | None, has_begun: Callable[[], bool]
+) -> Iterator[tuple[Path, str | None]]:
+    """As `open_run_folder`, for a run that may fail before it ``has_begun``: the folder is then what it was before.
+
+    So the same call, mended, is not refused for records of nothing. What others have put there is left.
+    """
+    opened = _opened(output_dir, overwrite, resume_from)
+    is_new = not _holds_anything(opened.folder)
+    try:
+        yield opened.folder, opened.checkpoint
+    except BaseException:
+        if is_new and _is_first_process() and not has_begun():
+            _undo(opened)
+        raise
+
+
+@dataclass(frozen=True)
+class _Opened:
+    folder: Path
+    checkpoint: str | None
+    was_there: bool
+    former: Path | None
+    """Where the folder that was there has been moved."""
+
+
+def _undo(opened: _Opened) -> None:
+    for name in RECORDS:
+        (opened.folder / name).unlink(missing_ok=True)
+    if _holds_anything(opened.folder) or (opened.was_there and opened.former is None):
+        return
+    opened.folder.rmdir()
+    if opened.former is not None:
+        opened.former.rename(opened.folder)
+        print(f"Nothing was trained: {opened.former} is {opened.folder} again.")
+
+
+def _opened(output_dir: str | None, overwrite: bool, resume_from: str | None) -> _Opened:
     opened: list[Any] = [None]
     if _is_first_process():
         try:
@@ -66,12 +113,13 @@ def open_run_folder(
         torch.distributed.broadcast_object_list(opened)
     if isinstance(opened[0], InputError):
         raise opened[0]
-    folder, checkpoint = opened[0]
-    return folder, checkpoint
+    assert isinstance(opened[0], _Opened)
+    return opened[0]
 
 
-def _open(output_dir: str | None, overwrite: bool, resume_from: str | None) -> tuple[Path, str | None]:
+def _open(output_dir: str | None, overwrite: bool, resume_from: str | None) -> _Opened:
     folder = check_run_folder(output_dir, overwrite, resume_from)
+    was_there, former = folder.exists(), None
     if resume_from and _resumes(resume_from):
         checkpoint = _newest_checkpoint(folder) if resume_from.lower() == "true" else resume_from
     else:
@@ -84,7 +132,7 @@ def _open(output_dir: str | None, overwrite: bool, resume_from: str | None) -> t
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"output_dir {folder} cannot be made: {error.strerror}.") from None
-    return folder, checkpoint
+    return _Opened(folder, checkpoint, was_there, former)
 
 
 def check_same_settings(folder: Path, resume_from: str | None, **settings: Any) -> None:
