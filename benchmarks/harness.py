@@ -1,23 +1,21 @@
-"""What the benchmarks share: training that waits after each step, turns that are timed, exact memory, tables."""
+"""How the benchmarks measure: training that waits after each step, turns that are timed, exact memory, operations."""
 
 import os
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from threading import Semaphore, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
+from records import progress
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import Trainer, TrainerCallback, TrainerControl
 from transformers.trainer_callback import PrinterCallback
-
-from alum.stages.run_folder import environment
 
 
 class SteppedTraining:
@@ -102,16 +100,23 @@ class _Wait(TrainerCallback):
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
+class Seconds(NamedTuple):
+    """Of one step: by the clock, and of processors at work, which other programs on the machine disturb less."""
+
+    wall: float
+    processor: float
+
+
 def seconds_in_turns(
     steps: Mapping[str, Callable[[], None]], max_seconds: float, steps_per_turn: int, min_rounds: int = 3
-) -> dict[str, list[float]]:
+) -> dict[str, list[Seconds]]:
     """Seconds per step of each contender, one figure a round, for as many rounds as begin within ``max_seconds``.
 
     In a round each takes some steps, beginning with another one each time: what else the machine does then falls on all
     of them alike. A first round is thrown away.
     """
     names = list(steps)
-    rounds: list[dict[str, float]] = []
+    rounds: list[dict[str, Seconds]] = []
     end = time.perf_counter() + max_seconds
     while len(rounds) <= min_rounds or time.perf_counter() < end:
         first = len(rounds) % len(names)
@@ -119,23 +124,31 @@ def seconds_in_turns(
     return {name: [seconds[name] for seconds in rounds[1:]] for name in names}
 
 
-def _seconds(step: Callable[[], None], count: int) -> float:
-    start = time.perf_counter()
+def _seconds(step: Callable[[], None], count: int) -> Seconds:
+    start, start_of_work = time.perf_counter(), time.process_time()
     for _ in range(count):
         step()
-    return (time.perf_counter() - start) / count
+    return Seconds((time.perf_counter() - start) / count, (time.process_time() - start_of_work) / count)
 
 
-def timing(seconds: Sequence[float], baseline: Sequence[float]) -> dict[str, float]:
+def timing(turns: Sequence[Seconds], baseline: Sequence[Seconds]) -> dict[str, float]:
     """Median and quartiles of the seconds per step, and how they compare with another contender's of the same rounds:
     the ratio of the medians, and the median of the ratios within a round, which drifts of the machine leave alone."""
+    seconds = [turn.wall for turn in turns]
     first, median, third = statistics.quantiles(seconds, method="inclusive")
+
+    def ratio(clock: str) -> float:
+        pairs = zip(turns, baseline, strict=True)
+        return statistics.median(getattr(own, clock) / getattr(other, clock) for own, other in pairs)
+
     return {
         "seconds": median,
         "seconds_first_quartile": first,
         "seconds_third_quartile": third,
-        "ratio_of_medians": median / statistics.median(baseline),
-        "median_of_ratios": statistics.median(own / other for own, other in zip(seconds, baseline, strict=True)),
+        "processor_seconds": statistics.median(turn.processor for turn in turns),
+        "ratio_of_medians": median / statistics.median(turn.wall for turn in baseline),
+        "median_of_ratios": ratio("wall"),
+        "processor_ratio": ratio("processor"),
     }
 
 
@@ -184,25 +197,33 @@ def cost_of(training: SteppedTraining, num_steps: int) -> dict[str, float]:
     return {"peak_bytes": held + max(memories), "held_bytes": held, "flops": statistics.mean(counters)}
 
 
-# -- records and tables ------------------------------------------------------------------------------------------------
+# -- comparisons -----------------------------------------------------------------------------------------------------
 
 
-def machine() -> dict[str, Any]:
-    """Versions and machine, with the load that it had: timings mean something where it was near zero."""
-    return {**environment(), "processor": _processor(), "load_average": os.getloadavg()[0]}
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured: memory and operations in so many steps each, and the time in turns."""
+
+    max_seconds: float
+    steps_per_turn: int = 2
+    counted_steps: int = 2
 
 
-def _processor() -> str | None:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A column of text, then columns of numbers to the right."""
-    rule = ["---", *["--:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
-
-
-def progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def comparison(trainers: Mapping[str, Trainer], floor: str, effort: Effort) -> list[dict[str, Any]]:
+    """A row of figures for each contender; all take the same number of steps, so all see the same batches."""
+    with ExitStack() as stack:
+        trainings = {name: stack.enter_context(SteppedTraining(trainer)) for name, trainer in trainers.items()}
+        progress("  memory and FLOPs")
+        costs = {name: cost_of(training, effort.counted_steps) for name, training in trainings.items()}
+        progress(f"  time, {effort.max_seconds:.0f} seconds")
+        steps = {name: training.step for name, training in trainings.items()}
+        turns = seconds_in_turns(steps, effort.max_seconds, effort.steps_per_turn)
+    return [
+        {
+            "contender": name,
+            **timing(turns[name], turns[floor]),
+            **costs[name],
+            "seconds_by_round": [turn.wall for turn in turns[name]],
+        }
+        for name in trainers
+    ]

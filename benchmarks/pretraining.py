@@ -9,17 +9,15 @@ import argparse
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from harness import SteppedTraining, cost_of, machine, markdown_table, progress, seconds_in_turns, timing
+from harness import Effort, comparison
+from records import Record, Target, conditions, markdown_table, outcomes, progress, targets_table
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -81,7 +79,7 @@ class Scale:
     counted_steps: int = 2
 
 
-FULL = Scale((Size(2, 128, 60.0), Size(4, 256, 100.0), Size(6, 384, 120.0)))
+FULL = Scale((Size(2, 128, 40.0), Size(4, 256, 60.0), Size(6, 384, 80.0)))
 REHEARSAL = Scale((Size(1, 32, 1.0),), batch_size=2, steps_per_turn=1, counted_steps=1)
 
 
@@ -144,66 +142,27 @@ def measured(size: Size, text: Text, scale: Scale, folder: str) -> dict[str, Any
         "disable_tqdm": True,
         "use_cpu": True,
     }
-    with ExitStack() as stack:
-        trainings = {
-            contender: stack.enter_context(SteppedTraining(trainer_of(contender, size, text, settings)))
-            for contender in CONTENDERS
-        }
-        progress(f"{size.name}: memory and FLOPs")
-        costs = {contender: cost_of(training, scale.counted_steps) for contender, training in trainings.items()}
-        progress(f"{size.name}: time, {size.max_seconds:.0f} seconds")
-        steps = {contender: training.step for contender, training in trainings.items()}
-        seconds = seconds_in_turns(steps, size.max_seconds, scale.steps_per_turn)
-        num_parameters = trainings[HUGGING_FACE].trainer.model.num_parameters()
-    rows = [
-        {
-            "contender": contender,
-            **timing(seconds[contender], seconds[HUGGING_FACE]),
-            **costs[contender],
-            "seconds_by_round": seconds[contender],
-        }
-        for contender in CONTENDERS
-    ]
+    trainers = {contender: trainer_of(contender, size, text, settings) for contender in CONTENDERS}
+    progress(size.name)
+    rows = comparison(trainers, HUGGING_FACE, Effort(size.max_seconds, scale.steps_per_turn, scale.counted_steps))
+    num_parameters = trainers[HUGGING_FACE].model.num_parameters()
     return {"size": size.name, "num_parameters": num_parameters, "rows": rows}
 
 
 # -- targets and page --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Target:
-    """What a figure shall be at most, as a share of Hugging Face's in standard training."""
-
-    size: str
-    contender: str
-    figure: str
-    limit: float
-
-
-_LESS_MEMORY = [Target(size.name, name, "peak_bytes", 1.0) for size in FULL.sizes for name in METHODS[:2]]
+_LESS_MEMORY = [Target(size.name, name, "peak_bytes", HUGGING_FACE, 1.0) for size in FULL.sizes for name in METHODS[:2]]
 TARGETS = (
-    Target("2x128", "standard", "seconds", 0.40),
-    Target("4x256", "standard", "seconds", 0.55),
-    Target("4x256", "alum_one_pass", "seconds", 1.05),
+    Target("2x128", "standard", "seconds", HUGGING_FACE, 0.40),
+    Target("4x256", "standard", "seconds", HUGGING_FACE, 0.55),
+    Target("4x256", "alum_one_pass", "seconds", HUGGING_FACE, 1.05),
     *_LESS_MEMORY,
 )
 
 
-def outcomes(targets: Sequence[Target], sizes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each target whose size was measured, with its share and whether that reaches it."""
-    figures = {(size["size"], row["contender"]): row for size in sizes for row in size["rows"]}
-    found = []
-    for target in targets:
-        if (target.size, target.contender) in figures:
-            own, floor = figures[target.size, target.contender], figures[target.size, HUGGING_FACE]
-            share = own[target.figure] / floor[target.figure]
-            found.append({**asdict(target), "share": share, "reached": share <= target.limit})
-    return found
-
-
 def page(record: Mapping[str, Any]) -> str:
     """The tables as Markdown, from the record alone."""
-    machine = record["environment"]
     blocks = [
         "# What a pre-training step costs",
         "One optimisation step of masked-language-model pre-training in fp32 on the CPU: BERT from scratch with a "
@@ -212,10 +171,7 @@ def page(record: Mapping[str, Any]) -> str:
         "`DataCollatorForLanguageModeling`; the others are `LanguageModelTrainer` with the method of that name, as "
         "`alum pretrain` runs it. A step reaches from the end of one to the end of the next in the Trainer's own loop: "
         "batch, masks, forward, backward, clipping, AdamW, scheduler, `zero_grad`; nothing is logged or saved in it.",
-        f"`make bench-pretrain`, {record['date']}: {machine['processors']} processors ({machine['processor']}, "
-        f"{machine['platform']}), {machine['torch_threads']} threads, load average {machine['load_average']:.1f} at "
-        f"the start; torch {machine['torch']}, transformers {machine['transformers']}, alum {machine['alum']}; "
-        f"{record['minutes']:.0f} minutes.",
+        conditions(record, "make bench-pretrain"),
     ]
     for size in record["sizes"]:
         blocks.append(f"## {size['size']}: layers x hidden, {size['num_parameters'] / 1e6:.1f} million parameters")
@@ -227,7 +183,7 @@ def page(record: Mapping[str, Any]) -> str:
         "them gradients, activations and temporary tensors. FLOPs are those of matrix products, as PyTorch counts them."
     )
     if record["targets"]:
-        blocks += ["## Targets", _targets(record["targets"])]
+        blocks += ["## Targets", targets_table(record["targets"])]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -252,20 +208,6 @@ def _table(size: Mapping[str, Any]) -> str:
     return f"{table}\n\n{floor['held_bytes'] / 1e6:.0f} MB of the memory are weights and Adam's state."
 
 
-def _targets(found: Sequence[Mapping[str, Any]]) -> str:
-    names = {"seconds": "time", "peak_bytes": "peak memory"}
-    rows = [
-        (
-            f"{names[each['figure']]} of {each['contender']} at {each['size']}",
-            f"{each['limit']:.2f}",
-            f"{each['share']:.2f}",
-            "reached" if each["reached"] else "missed",
-        )
-        for each in found
-    ]
-    return markdown_table(["as a share of Hugging Face's", "at most", "measured", ""], rows)
-
-
 def main() -> None:
     data = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data"))
     parser = argparse.ArgumentParser(description=__doc__)
@@ -275,24 +217,17 @@ def main() -> None:
     given = parser.parse_args()
     if not given.text.is_file():
         sys.exit(f"no text at {given.text}: set ALUM_DATA to the folder that holds corpora, or give --text.")
-    scale, start = REHEARSAL if given.rehearse else FULL, time.perf_counter()
-    at_start = machine()
+    scale, record = REHEARSAL if given.rehearse else FULL, Record()
     text = text_of(given.text)
     progress(f"{len(text.rows)} sequences of {given.text}, {len(text.tokenizer)} pieces")
     with tempfile.TemporaryDirectory() as folder:
         sizes = [measured(size, text, scale, folder) for size in scale.sizes]
-    record = {
-        "date": str(date.today()),
-        "minutes": (time.perf_counter() - start) / 60,
-        "batch_size": scale.batch_size,
-        "sizes": sizes,
-        "targets": outcomes(TARGETS, sizes),
-        "environment": at_start,
-    }
+    found = outcomes(TARGETS, {size["size"]: size["rows"] for size in sizes})
+    results = record.with_results(batch_size=scale.batch_size, sizes=sizes, targets=found)
     given.output_dir.mkdir(parents=True, exist_ok=True)
-    write_json(given.output_dir / "pretraining.json", record)
-    (given.output_dir / "pretraining.md").write_text(page(record), encoding="utf-8")
-    print(page(record))
+    write_json(given.output_dir / "pretraining.json", results)
+    (given.output_dir / "pretraining.md").write_text(page(results), encoding="utf-8")
+    print(page(results))
 
 
 if __name__ == "__main__":
