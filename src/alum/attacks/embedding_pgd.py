@@ -132,6 +132,13 @@ class EmbeddingPGD:
                     self._climb(injection, batch.select(standing), standing, start, radius, worst)
             yield worst.copy()
 
+    def random(self, batch: AttackedBatch, num_draws: int) -> WorstFound:
+        """What the worst of random perturbations does, each of which is as long at every token as the radius."""
+        _, embeddings = _clean(Injection(batch.model), batch)
+        radius = self.epsilon * embedding_scale(embeddings, batch.mask, _NORM, _SCOPE) * batch.mask.unsqueeze(-1)
+        generator = torch.Generator(embeddings.device).manual_seed(self.seed)
+        return worst_of(batch, (radius * _random_directions(embeddings, generator) for _ in range(num_draws)))
+
     def _climb(
         self,
         injection: Injection,

@@ -1,0 +1,145 @@
+"""Is a model robust, or are its gradients of no use to an attack? Checks after Athalye et al. 2018 (arXiv:1802.00420,
+section 3.1) and Carlini et al. 2019 (arXiv:1902.06705): an attack by gradients must beat what needs none, break
+everything where it may change everything, and have converged."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from datasets import Dataset
+
+from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD, WorstFound, worst_of
+from alum.core.errors import InputError
+from alum.evaluation.model_on_task import ModelOnTask, frozen
+from alum.models.architecture import word_embeddings
+
+LARGE_EPSILON = 1.0
+LARGE_NUM_STEPS = 50
+NUM_NOISE_DRAWS = 10
+MORE = 4
+"""How many times the steps and restarts of the attack whose convergence is in question."""
+MOST_ACCURACY_AT_LARGE_EPSILON = 0.05
+MOST_LOST_BY_MORE = 0.05
+SPARE_ROWS = 2
+"""By how many rows chance may put noise, or another model's perturbations, ahead."""
+
+
+PART_NAMES = ("stronger_than_noise", "stronger_than_transfer", "broken_at_large_radius", "converged")
+
+
+@dataclass(frozen=True)
+class CheckPart:
+    """``passed`` is None where the part could not be done; ``figures`` are accuracies in [0, 1] and counts."""
+
+    name: str
+    passed: bool | None
+    expected: str
+    found: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def check_gradient_masking(
+    measured: ModelOnTask, features: Dataset, attack: EmbeddingPGD, other: ModelOnTask | None = None
+) -> list[CheckPart]:
+    """Four signs that an attack on this model is as strong as it should be; one that is missing tells of masking.
+
+    ``other`` is a model of the same tokens and embedding width, whose perturbations are tried on this one. Raises
+    `InputError` for kinds of task without wrong answers (`ModelOnTask.has_wrong_answers`).
+    """
+    if not measured.has_wrong_answers:
+        raise InputError(
+            f"gradient masking shows in how many answers an attack turns wrong, but single answers of "
+            f"{measured.kind.name} are not right or wrong. Give regressors a tolerance."
+        )
+    rows = _Rows(measured, features)
+    if rows.right_under(lambda batch: worst_of(batch, [])) == 0:
+        return [CheckPart(name, None, "right answers to attack", "no answer is right") for name in PART_NAMES]
+    attacked = rows.right_under(attack)
+    return [
+        _noise_part(rows, attack, attacked),
+        _transfer_part(rows, attack, attacked, other),
+        _large_radius_part(rows, attack),
+        _convergence_part(rows, attack, attacked),
+    ]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The number of right answers among some rows, under one attack after the other."""
+
+    measured: ModelOnTask
+    features: Dataset
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def right_under(self, attack: Callable[[AttackedBatch], WorstFound]) -> int:
+        with frozen(self.measured.model):
+            found = [attack(batch).fallen for _, batch in self.measured.attacked_batches(self.features)]
+        return int(sum((~fallen).sum() for fallen in found))
+
+
+def _noise_part(rows: _Rows, attack: EmbeddingPGD, attacked: int) -> CheckPart:
+    under_noise = rows.right_under(lambda batch: attack.random(batch, NUM_NOISE_DRAWS))
+    return CheckPart(
+        name="stronger_than_noise",
+        passed=attacked <= under_noise + SPARE_ROWS,
+        expected=f"no more right answers than under the worst of {NUM_NOISE_DRAWS} random perturbations of that length",
+        found=f"{attacked} of {len(rows)} right under attack, {under_noise} under noise",
+        figures={"accuracy_under_attack": attacked / len(rows), "accuracy_under_noise": under_noise / len(rows)},
+    )
+
+
+def _transfer_part(rows: _Rows, attack: EmbeddingPGD, attacked: int, other: ModelOnTask | None) -> CheckPart:
+    name, expected = "stronger_than_transfer", "no more right answers than under another model's perturbations"
+    if other is None or not _fit_together(rows.measured, other):
+        return CheckPart(name, None, expected, "no other model with the same tokens and embedding width was given")
+    source = dataclasses.replace(other, batch_size=rows.measured.batch_size)
+    batches = source.attacked_batches(rows.features)
+
+    def transfer(batch: AttackedBatch) -> WorstFound:
+        _, theirs = next(batches)
+        with frozen(source.model):
+            # Not only until the other model is wrong: that need not be enough for this one.
+            delta = attack(dataclasses.replace(theirs, fallen=None)).delta
+        return worst_of(batch, [delta])
+
+    transferred = rows.right_under(transfer)
+    return CheckPart(
+        name=name,
+        passed=attacked <= transferred + SPARE_ROWS,
+        expected=expected,
+        found=f"{attacked} of {len(rows)} right under attack, {transferred} under the other's perturbations",
+        figures={"accuracy_under_attack": attacked / len(rows), "accuracy_under_transfer": transferred / len(rows)},
+    )
+
+
+def _fit_together(measured: ModelOnTask, other: ModelOnTask) -> bool:
+    shapes = [word_embeddings(model).weight.shape for model in (measured.model, other.model)]
+    return shapes[0] == shapes[1] and measured.tokenizer.get_vocab() == other.tokenizer.get_vocab()
+
+
+def _large_radius_part(rows: _Rows, attack: EmbeddingPGD) -> CheckPart:
+    """At a radius as long as the embeddings any text can be turned into any other."""
+    epsilon, steps = max(LARGE_EPSILON, attack.epsilon), max(LARGE_NUM_STEPS, attack.num_steps)
+    right = rows.right_under(dataclasses.replace(attack, epsilon=epsilon, num_steps=steps))
+    return CheckPart(
+        name="broken_at_large_radius",
+        passed=right <= MOST_ACCURACY_AT_LARGE_EPSILON * len(rows),
+        expected=f"at most {MOST_ACCURACY_AT_LARGE_EPSILON:.0%} right at epsilon {epsilon:g}",
+        found=f"{right} of {len(rows)} right after {steps} steps",
+        figures={"accuracy": right / len(rows), "epsilon": epsilon, "num_steps": float(steps)},
+    )
+
+
+def _convergence_part(rows: _Rows, attack: EmbeddingPGD, attacked: int) -> CheckPart:
+    more = dataclasses.replace(attack, num_steps=MORE * attack.num_steps, num_restarts=MORE * attack.num_restarts)
+    right = rows.right_under(more)
+    return CheckPart(
+        name="converged",
+        passed=attacked - right <= MOST_LOST_BY_MORE * len(rows),
+        expected=f"{MORE} times the steps and restarts turn at most {MOST_LOST_BY_MORE:.0%} more answers wrong",
+        found=f"{attacked} of {len(rows)} right under attack, {right} after {more.num_steps} steps from "
+        f"{more.num_restarts} starts",
+        figures={"accuracy_under_attack": attacked / len(rows), "accuracy_under_more": right / len(rows)},
+    )
