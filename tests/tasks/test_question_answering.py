@@ -14,7 +14,7 @@ from alum.data.table import Table
 from alum.data.tokenizer import train_wordpiece
 from alum.tasks.kind import Layout
 from alum.tasks.kinds import kind_of
-from alum.tasks.question_answering import QUESTION_ANSWERING, best_span, normalized, token_f1
+from alum.tasks.question_answering import QUESTION_ANSWERING, best_span
 from alum.training.trainer import AlumTrainer
 from tiny_models import ARCHITECTURES, headed
 from tiny_runs import config, logged, trained, weights
@@ -289,37 +289,6 @@ def test_the_best_span_is_that_of_a_search_over_all_pairs():
 
 
 # -- scores ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("The Eiffel Tower!", "eiffel tower"),
-        ("an  apple,\n a pear", "apple pear"),
-        ("Theatre of another age", "theatre of another age"),
-        ("U.S.", "us"),
-        ("a", ""),
-        ("—½", "—½"),  # punctuation is ASCII's
-    ],
-)
-def test_normalisation_is_that_of_the_official_script(text, expected):
-    assert normalized(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("predicted", "gold", "expected"),
-    [
-        ("the red mat", "on the red mat", 4 / 5),  # 2 of 2 and 2 of 3 words
-        ("red red mat", "red mat", 4 / 5),  # a word counts as often as in both
-        ("cat", "dog", 0.0),
-        ("", "dog", 0.0),
-        ("cat", "", 0.0),
-        ("", "", 1.0),
-        ("the", "", 1.0),  # nothing is left of it
-    ],
-)
-def test_f1_by_hand(predicted, gold, expected):
-    assert token_f1(predicted, gold) == pytest.approx(expected)
 
 
 def test_scores_take_the_best_of_several_answers():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from alum.attacks.words import Example, Place
 
-# A row for each example: of a classifier, the probabilities of its classes.
+# A row for each example: of a classifier, the probabilities of its classes; of others, what their goal below says.
 Outputs = NDArray[np.float64]
 Outcome = Literal["succeeded", "failed", "skipped"]
 
@@ -40,6 +40,34 @@ class Misclassified:
 
     def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
         return np.asarray(outputs.argmax(-1) != self.label)
+
+
+@dataclass(frozen=True)
+class OutsideTolerance:
+    """The number that a regressor predicts, ``[examples, 1]``, is further than ``tolerance`` from ``value``."""
+
+    value: float
+    tolerance: float
+
+    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+        return np.asarray(np.abs(outputs[:, 0] - self.value))
+
+    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+        return np.asarray(self.loss(outputs) > self.tolerance)
+
+
+@dataclass(frozen=True)
+class AnswerLost:
+    """The answer to a question is no exact match any more, of outputs ``[examples, (loss, exact match, F1)]``.
+
+    An answer that overlaps with a right one is lost too: its F1 is for the scores to tell.
+    """
+
+    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+        return np.asarray(outputs[:, 0])
+
+    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+        return np.asarray(outputs[:, 1] == 0)
 
 
 @dataclass(frozen=True)

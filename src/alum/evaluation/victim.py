@@ -1,25 +1,31 @@
-"""A sequence classifier as the victim of attacks on texts."""
+"""A sequence classifier, or regressor, as the victim of attacks on texts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from alum.attacks.answers import Answers
 from alum.attacks.search import Outputs
 from alum.attacks.words import Example
-from alum.core.errors import InputError
 from alum.data.padding import PaddedTokens
+from alum.evaluation import reading
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Of the classes, ``[..., classes]``."""
+    return logits.double().softmax(-1)
 
 
 @dataclass(frozen=True)
 class ClassifierVictim:
     """The class probabilities that a model gives to texts or pairs, which are cut at ``max_length_tokens``.
 
-    Batches hold texts of about the same length. Texts of the same tokens are run once and have the very same answer;
-    others differ in the last digits with what is in their batch. The weights must stay as they are.
+    ``outputs_of`` makes something else of its logits. Batches hold texts of about the same length. Texts of the same
+    tokens are run once and have the very same answer; others differ in the last digits with what is in their batch.
+    The weights must stay as they are.
     """
 
     model: PreTrainedModel
@@ -27,63 +33,33 @@ class ClassifierVictim:
     max_length_tokens: int
     batch_size: int = 64
     answers: Answers = field(default_factory=Answers)
+    outputs_of: Callable[[Tensor], Tensor] = probabilities
 
     def __call__(self, examples: Sequence[Example]) -> Outputs:
         """Probabilities ``[examples, classes]``.
 
         Raises `InputError` for text that is not Unicode and for logits that are not finite.
         """
-        rows = self._encoded(examples)
+        rows = reading.encoded(examples, self.tokenizer, self.max_length_tokens)
         questions = [repr(row).encode() for row in rows]
-        return self.answers.of(questions, lambda indices: self._in_batches([rows[index] for index in indices]))
+        return self.answers.of(questions, lambda indices: self._outputs([rows[index] for index in indices]))
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
         """How many characters of each text the model reads; the others are cut off and can never matter.
 
         All of them, where the tokenizer does not tell where its tokens are.
         """
-        lengths = tuple(map(len, example))
-        if not self.tokenizer.is_fast:
-            return lengths
-        _check_unicode(example)
-        whole = self.tokenizer(*example, verbose=False)[0]
-        cut = self.tokenizer(*example, truncation=True, max_length=self.max_length_tokens)[0]
-        read = []
-        for text, length in enumerate(lengths):
-            ends = [end for own, (_, end) in zip(cut.sequence_ids, cut.offsets, strict=True) if own == text]
-            is_whole = len(ends) == whole.sequence_ids.count(text)
-            read.append(length if is_whole else max(ends, default=0))
-        return tuple(read)
+        return reading.characters_read(example, self.tokenizer, self.max_length_tokens)
 
-    def _encoded(self, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
-        for example in examples:
-            _check_unicode(example)
-        columns = [list(texts) for texts in zip(*examples, strict=True)]
-        encoded = self.tokenizer(*columns, truncation=True, max_length=self.max_length_tokens)
-        return [{name: encoded[name][i] for name in encoded} for i in range(len(examples))]
+    def _outputs(self, rows: list[reading.Tokens]) -> Outputs:
+        lengths = [len(row["input_ids"]) for row in rows]
+        size = reading.largest_batch(self.model, self.batch_size)
+        return reading.as_outputs(torch.stack(reading.in_batches(rows, lengths, size, self._of_batch)))
 
-    def _in_batches(self, rows: list[dict[str, list[int]]]) -> Outputs:
-        # Decoders that know no padding refuse batches.
-        size = self.batch_size if getattr(self.model.config, "pad_token_id", None) is not None else 1
-        longest_first = sorted(range(len(rows)), key=lambda index: -len(rows[index]["input_ids"]))
-        batches = [longest_first[start : start + size] for start in range(0, len(rows), size)]
-        probs = np.concatenate([self._probs([rows[index] for index in batch]) for batch in batches])
-        return probs[np.argsort(longest_first)]
-
-    def _probs(self, rows: list[dict[str, list[int]]]) -> Outputs:
+    def _of_batch(self, rows: list[reading.Tokens]) -> list[Tensor]:
         self.model.eval()
         batch = {name: values.to(self.model.device) for name, values in PaddedTokens(self.tokenizer)(rows).items()}
         with torch.inference_mode():
             logits = self.model(**batch).logits
-        if not logits.isfinite().all():
-            raise InputError("the model's logits are not finite: it gives no answer that an attack could turn.")
-        return np.asarray(logits.double().softmax(-1).cpu().numpy(), dtype=np.float64)
-
-
-def _check_unicode(example: Example) -> None:
-    """Tokenizers take no lone surrogates, which Python reads bytes as that are not UTF-8."""
-    try:
-        "".join(example).encode()
-    except UnicodeEncodeError as error:
-        where = repr(str(error.object)[error.start : error.end][:8])
-        raise InputError(f"expected text in UTF-8, but it has bytes or code points that are none: {where}.") from None
+        reading.check_finite(logits)
+        return list(self.outputs_of(logits))

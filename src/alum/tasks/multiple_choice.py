@@ -34,19 +34,11 @@ class MultipleChoiceSupervision:
     def encode(
         self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
     ) -> Dataset:
-        if len(layout.text) not in (1, 2):
-            raise InputError(
-                "multiple choice takes one text column, or two where the second starts every choice, not "
-                f"{len(layout.text)}: {', '.join(layout.text)}."
-            )
-        table.require(layout.text)
-        contexts = table.texts(layout.text[0])
-        starts = table.texts(layout.text[1]) if len(layout.text) == 2 else [""] * len(table)
-        choices = _choices(table, layout)
-        count = len(choices[0])
+        rows = contexts_and_choices(table, layout)
+        count = len(rows[0][1])
         pairs = tokenizer(
-            [context for context in contexts for _ in range(count)],
-            [f"{start} {choice}".strip() for start, row in zip(starts, choices, strict=True) for choice in row],
+            [context for context, choices in rows for _ in choices],
+            [choice for _, choices in rows for choice in choices],
             truncation=True,
             max_length=max_length_tokens,
         )
@@ -54,7 +46,7 @@ class MultipleChoiceSupervision:
             name: [values[i : i + count] for i in range(0, len(values), count)] for name, values in pairs.items()
         }
         if layout.label in table.rows.column_names:
-            features["labels"] = _labels(table, layout, count)
+            features["labels"] = right_choices(table, layout)
         return Dataset.from_dict(features)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
@@ -70,7 +62,7 @@ class MultipleChoiceSupervision:
         return {"accuracy": float(np.mean(self.row_scores(predictions, table, layout)["accuracy"]))}
 
     def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
-        gold = _labels(table, layout, len(_choices(table, layout)[0]))
+        gold = right_choices(table, layout)
         return {"accuracy": [float(found == label) for found, label in zip(predictions, gold, strict=True)]}
 
 
@@ -91,6 +83,22 @@ class PaddedChoices:
         pad = DataCollatorWithPadding(self.tokenizer)
         batch = {name: values.view(len(features), count, -1) for name, values in pad(flat).items()}
         return {**batch, "labels": torch.tensor(labels)} if labels else batch
+
+
+def contexts_and_choices(table: Table, layout: Layout) -> list[tuple[str, list[str]]]:
+    """The context of each row and its choices, as the model reads them; raises `InputError`, with the row."""
+    if len(layout.text) not in (1, 2):
+        raise InputError(
+            "multiple choice takes one text column, or two where the second starts every choice, not "
+            f"{len(layout.text)}: {', '.join(layout.text)}."
+        )
+    table.require(layout.text)
+    contexts = table.texts(layout.text[0])
+    starts = table.texts(layout.text[1]) if len(layout.text) == 2 else [""] * len(table)
+    return [
+        (context, [f"{start} {choice}".strip() for choice in choices])
+        for context, start, choices in zip(contexts, starts, _choices(table, layout), strict=True)
+    ]
 
 
 def _choices(table: Table, layout: Layout) -> list[list[str]]:
@@ -119,8 +127,9 @@ def _choices(table: Table, layout: Layout) -> list[list[str]]:
     return lists
 
 
-def _labels(table: Table, layout: Layout, count: int) -> list[int]:
-    """The right choices' numbers; they may be written as text, as in HellaSwag."""
+def right_choices(table: Table, layout: Layout) -> list[int]:
+    """The right choices' numbers, which may be written as text, as in HellaSwag; raises `InputError`, with the row."""
+    count = len(_choices(table, layout)[0])
     labels = []
     for index, value in enumerate(table.column(layout.label)):
         written = isinstance(value, str) and value.strip().isdecimal()

@@ -1,10 +1,7 @@
 """An answer as a span of a context, with or without unanswerable questions, as in SQuAD 1.1 and 2.0."""
 
 import itertools
-import re
-import string
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +14,7 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedTokenizerBase
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.data.table import Table
+from alum.tasks.answer_text import answer_scores
 from alum.tasks.kind import Inputs, Layout, Outputs, TaskKind
 
 LONGEST_STRIDE_TOKENS = 128
@@ -58,15 +56,15 @@ class QuestionAnsweringSupervision:
     def encode(
         self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
     ) -> Dataset:
-        questions, contexts = _questions_and_contexts(table, layout)
+        questions, contexts = questions_and_contexts(table, layout)
         _check_window(tokenizer, max_length_tokens)
-        answers = _answers(table, layout) if layout.label in table.rows.column_names else None
+        answers = answers_in(table, layout) if layout.label in table.rows.column_names else None
         parts = []
         for first in range(0, len(table), _ROWS_AT_ONCE):
             rows = range(first, min(first + _ROWS_AT_ONCE, len(table)))
             windows = _windows(questions, contexts, rows, tokenizer, max_length_tokens)
             if answers is not None:
-                positions = [_token_span(answers[window.row], window) for window in _windows_in(windows)]
+                positions = [token_span(answers[window.row], window) for window in _windows_in(windows)]
                 windows["start_positions"] = [start for start, _ in positions]
                 windows["end_positions"] = [end for _, end in positions]
             parts.append(Dataset.from_dict(windows))
@@ -80,23 +78,9 @@ class QuestionAnsweringSupervision:
 
     def predict(self, outputs: Outputs, features: Dataset, table: Table, layout: Layout) -> list[Any]:
         """The best span's text; "" where "no answer" scores higher, in tables with unanswerable questions."""
-        _, contexts = _questions_and_contexts(table, layout)
-        may_abstain = layout.label in table.rows.column_names and not all(_answers(table, layout))
-        best = [(-np.inf, "")] * len(table)
-        null_scores = np.full(len(table), np.inf)
-        parts = features.select_columns(list(_OWN_COLUMNS)).iter(_ROWS_AT_ONCE)
-        windows = itertools.chain.from_iterable(map(_windows_in, parts))
-        for window, start_logits, end_logits in zip(windows, outputs[0], outputs[1], strict=True):
-            row, null = window.row, window.null_position
-            null_scores[row] = min(null_scores[row], start_logits[null] + end_logits[null])
-            inside = np.flatnonzero(window.starts >= 0)
-            score, first, last = best_span(start_logits[inside], end_logits[inside])
-            if score > best[row][0]:
-                start, end = window.starts[inside[first]], window.ends[inside[last]]
-                best[row] = (score, contexts[row][start:end].strip())
-        return [
-            "" if may_abstain and null > score else text for null, (score, text) in zip(null_scores, best, strict=True)
-        ]
+        _, contexts = questions_and_contexts(table, layout)
+        may_abstain = layout.label in table.rows.column_names and not all(answers_in(table, layout))
+        return predicted_texts(zip(windows_of(features), outputs[0], outputs[1], strict=True), contexts, may_abstain)
 
     def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
         """The means of the rows' scores, as in SQuAD's evaluation script (version 2.0)."""
@@ -106,10 +90,10 @@ class QuestionAnsweringSupervision:
     def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
         """Exact match and F1, the best over a row's answers."""
         exact, f1 = [], []
-        for predicted, answers in zip(predictions, _answers(table, layout), strict=True):
-            golds = [answer.text for answer in answers if normalized(answer.text)] or [""]
-            exact.append(max(float(normalized(predicted) == normalized(gold)) for gold in golds))
-            f1.append(max(token_f1(predicted, gold) for gold in golds))
+        for predicted, answers in zip(predictions, answers_in(table, layout), strict=True):
+            exact_match, overlap = answer_scores(predicted, [answer.text for answer in answers])
+            exact.append(exact_match)
+            f1.append(overlap)
         return {"exact_match": exact, "f1": f1}
 
 
@@ -135,6 +119,26 @@ class PaddedWindows:
         return {**padded, **positions}
 
 
+def predicted_texts(
+    windows: Iterable[tuple["Window", np.ndarray, np.ndarray]], contexts: Sequence[str], may_abstain: bool
+) -> list[str]:
+    """The text of the best span in each context, of all windows with their start and end logits, ``[tokens]`` each.
+
+    With ``may_abstain`` it is "" where no answer, at its least likely in any window, scores higher than the span.
+    """
+    best = [(-np.inf, "")] * len(contexts)
+    null_scores = np.full(len(contexts), np.inf)
+    for window, start_logits, end_logits in windows:
+        row, null = window.row, window.null_position
+        null_scores[row] = min(null_scores[row], start_logits[null] + end_logits[null])
+        inside = np.flatnonzero(window.starts >= 0)
+        score, first, last = best_span(start_logits[inside], end_logits[inside])
+        if score > best[row][0]:
+            start, end = window.starts[inside[first]], window.ends[inside[last]]
+            best[row] = (score, contexts[row][start:end].strip())
+    return ["" if may_abstain and null > score else text for null, (score, text) in zip(null_scores, best, strict=True)]
+
+
 def best_span(start_logits: np.ndarray, end_logits: np.ndarray) -> tuple[float, int, int]:
     """The score, first and last token of the best span of at most 30 tokens; a score of -inf if there is none.
 
@@ -152,26 +156,7 @@ def best_span(start_logits: np.ndarray, end_logits: np.ndarray) -> tuple[float, 
     return best
 
 
-def normalized(text: str) -> str:
-    """Lower case without punctuation, articles and extra spaces, as in SQuAD's evaluation script.
-
-    >>> normalized("The  Eiffel-Tower!")
-    'eiffeltower'
-    """
-    text = "".join(character for character in text.lower() if character not in string.punctuation)
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
-
-
-def token_f1(predicted: str, gold: str) -> float:
-    """F1 of the words in common; where one of the two is no answer, whether both are."""
-    found, expected = normalized(predicted).split(), normalized(gold).split()
-    if not found or not expected:
-        return float(found == expected)
-    in_common = (Counter(found) & Counter(expected)).total()
-    return 2 * in_common / (len(found) + len(expected))
-
-
-def _questions_and_contexts(table: Table, layout: Layout) -> tuple[list[str], list[str]]:
+def questions_and_contexts(table: Table, layout: Layout) -> tuple[list[str], list[str]]:
     if len(layout.text) != 2:
         raise InputError(
             f"question answering takes two text columns, question and context, not {len(layout.text)}: "
@@ -182,7 +167,7 @@ def _questions_and_contexts(table: Table, layout: Layout) -> tuple[list[str], li
     return [question.strip() for question in questions], contexts
 
 
-def _answers(table: Table, layout: Layout) -> list[list[Answer]]:
+def answers_in(table: Table, layout: Layout) -> list[list[Answer]]:
     """The answers of each row, none where it is unanswerable.
 
     Raises `InputError`, with the row, where they are not of this form or not at their places in the context.
@@ -236,7 +221,7 @@ def _windows(
     """The features of ``rows`` without their labels. Question and overlap each have at most a third of a window."""
     third = max_length_tokens // 3
     encoded = tokenizer(
-        _shortened([questions[row] for row in rows], tokenizer, third),
+        shortened_questions([questions[row] for row in rows], tokenizer, max_length_tokens),
         [contexts[row] for row in rows],
         truncation="only_second",
         max_length=max_length_tokens,
@@ -257,9 +242,12 @@ def _windows(
     return windows
 
 
-def _shortened(questions: list[str], tokenizer: PreTrainedTokenizerBase, most_tokens: int) -> list[str]:
-    """The questions up to ``most_tokens``, so that there is always room for the context."""
-    offsets = tokenizer(questions, add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
+def shortened_questions(
+    questions: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
+) -> list[str]:
+    """The questions as far as they are read, a third of a window, so that there is always room for the context."""
+    most_tokens = max_length_tokens // 3
+    offsets = tokenizer(list(questions), add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
         "offset_mapping"
     ]
     return [
@@ -273,7 +261,7 @@ def _null_position(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> int:
     return ids.index(tokenizer.cls_token_id) if tokenizer.cls_token_id in ids else 0
 
 
-class _Window(NamedTuple):
+class Window(NamedTuple):
     """A feature's own columns; ``starts`` and ``ends`` are ``[tokens]``."""
 
     row: int
@@ -282,12 +270,18 @@ class _Window(NamedTuple):
     ends: np.ndarray
 
 
-def _windows_in(features: dict[str, list[Any]]) -> Iterator[_Window]:
+def windows_of(features: Dataset) -> Iterator[Window]:
+    """What `QuestionAnsweringSupervision.encode` keeps of each feature beside the model's inputs."""
+    parts = features.select_columns(list(_OWN_COLUMNS)).iter(_ROWS_AT_ONCE)
+    return itertools.chain.from_iterable(map(_windows_in, parts))
+
+
+def _windows_in(features: dict[str, list[Any]]) -> Iterator[Window]:
     for row, null_position, starts, ends in zip(*(features[name] for name in _OWN_COLUMNS), strict=True):
-        yield _Window(row, null_position, np.array(starts), np.array(ends))
+        yield Window(row, null_position, np.array(starts), np.array(ends))
 
 
-def _token_span(answers: list[Answer], window: _Window) -> tuple[int, int]:
+def token_span(answers: list[Answer], window: Window) -> tuple[int, int]:
     """The first and last token of the first answer, or the null position twice if the window does not hold it."""
     nowhere = window.null_position, window.null_position
     inside = window.starts >= 0

@@ -30,7 +30,7 @@ class RegressionSupervision:
     ) -> Dataset:
         features = encode_texts(table, layout, tokenizer, max_length_tokens)
         if layout.label in table.rows.column_names:
-            features["labels"] = _numbers(table, layout)
+            features["labels"] = numbers_in(table, layout)
         return Dataset.from_dict(features)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
@@ -43,7 +43,7 @@ class RegressionSupervision:
         return [float(value) for value in first_output(outputs).reshape(len(features), -1)[:, 0]]
 
     def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
-        found, gold = np.array(predictions), np.array(_numbers(table, layout))
+        found, gold = np.array(predictions), np.array(numbers_in(table, layout))
         scores = {"mse": float(np.mean((found - gold) ** 2)), "pearson": 0.0, "spearman": 0.0}
         if len(gold) > 1 and np.ptp(found) > 0 and np.ptp(gold) > 0:  # else no correlation is defined
             scores["pearson"] = float(pearsonr(found, gold).statistic)
@@ -51,7 +51,7 @@ class RegressionSupervision:
         return scores
 
     def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
-        pairs = zip(predictions, _numbers(table, layout), strict=True)
+        pairs = zip(predictions, numbers_in(table, layout), strict=True)
         return {"squared_error": [float((found - gold) ** 2) for found, gold in pairs]}
 
 
@@ -69,7 +69,8 @@ def _squared_errors(outputs: Any, inputs: Inputs) -> Tensor:
     return (logits_of(outputs).float().squeeze(-1) - labels.float()).square()
 
 
-def _numbers(table: Table, layout: Layout) -> list[float]:
+def numbers_in(table: Table, layout: Layout) -> list[float]:
+    """The labels; raises `InputError`, with the row, for one that is no number."""
     numbers: list[float] = []
     for index, value in enumerate(table.column(layout.label)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
