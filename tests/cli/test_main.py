@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 import alum
 from alum.cli import commands
 from alum.cli.main import COMMANDS, main
+from alum.core.errors import InputError
 from small_files import files_up_to
 from tiny_models import language_model
 from tiny_stages import save_untrained
@@ -219,6 +221,20 @@ def test_failed_work_is_1_with_a_traceback_in_a_file(here, capsys, monkeypatch):
     assert "Traceback" in details.read_text()
     assert "in fail" in details.read_text()
     details.unlink()
+
+
+def test_an_error_has_a_line_below_the_bar_that_it_interrupts(capsys, monkeypatch):
+    bars = []
+
+    def fail(*args):
+        bars.append(tqdm(total=3))
+        raise InputError("no more")
+
+    monkeypatch.setattr(commands, "pretrain", fail)
+    code, error = outcome(capsys, PRETRAIN)
+    assert code == 2
+    assert error.endswith("\nalum: error: no more\n")
+    assert "0/3" in error
 
 
 def test_the_end_of_the_time_is_3_and_the_run_goes_on(here, capsys):

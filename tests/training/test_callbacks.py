@@ -5,17 +5,13 @@ import time
 
 import pytest
 from transformers import TrainerCallback, TrainerControl, TrainerState
-from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from alum.training.callbacks import (
     TIME_IS_OVER,
-    ConsoleProgress,
     MetricsFile,
     SaveEveryMinutes,
     StopCleanly,
-    use_own_console,
 )
-from alum.training.trainer import AlumTrainer
 from tiny_models import classifier
 from tiny_runs import config, labelled_sentences, logged, trained
 
@@ -213,45 +209,3 @@ def test_at_the_end_of_an_epoch_the_checkpoint_comes_after_the_evaluation(tmp_pa
     options = {"callbacks": [Listed(), SaveEveryMinutes(NO_TIME)], "eval_dataset": labelled_sentences(seed=1)}
     trained(classifier(), config(tmp_path, max_steps=2, eval_strategy="epoch"), labelled_sentences(), **options)
     assert events == [("checkpoint", 1), ("evaluation", 2), ("checkpoint", 2)]
-
-
-# -- the console -------------------------------------------------------------------------------------------------------
-
-
-def test_the_console_shows_a_short_line_for_each_log(tmp_path, capsys):
-    settings = config(tmp_path, disable_tqdm=False, adv_start_fraction=0.5)
-    trainer = AlumTrainer(model=classifier(), args=settings, train_dataset=labelled_sentences())
-    use_own_console(trainer)
-    trainer.train()
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
-    assert [line.split()[1] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
-    assert "adversary not yet" in lines[0]
-    assert "gain" in lines[3]
-    assert "adversarial " in lines[3]
-
-
-def test_an_error_has_a_line_of_its_own(tmp_path, capsys):
-    class Fails(TrainerCallback):
-        def on_step_begin(self, args, state, control, **kwargs):
-            raise RuntimeError
-
-    settings = config(tmp_path, disable_tqdm=False)
-    trainer = AlumTrainer(model=classifier(), args=settings, train_dataset=labelled_sentences(), callbacks=[Fails()])
-    console = use_own_console(trainer)
-    with pytest.raises(RuntimeError):
-        trainer.train()
-    assert not capsys.readouterr().err.endswith("\n")
-    console.close()
-    assert capsys.readouterr().err.endswith("\n")
-    console.close()
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("silent", [False, True])
-def test_the_trainers_own_console_output_is_replaced(tmp_path, silent):
-    trainer = AlumTrainer(model=classifier(), args=config(tmp_path, disable_tqdm=silent))
-    use_own_console(trainer)
-    kinds = [type(callback) for callback in trainer.callback_handler.callbacks]
-    assert ProgressCallback not in kinds
-    assert PrinterCallback not in kinds
-    assert (ConsoleProgress in kinds) is not silent

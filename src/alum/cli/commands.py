@@ -1,8 +1,10 @@
 """Each command: its settings, its stage, its table."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+from datasets import disable_progress_bars
 from transformers.utils import logging
 
 from alum.cli.main import COMMANDS
@@ -34,6 +36,8 @@ def run(command: str, argv: Sequence[str]) -> None:
     if command not in COMMANDS:
         raise unknown_name("command", command, COMMANDS)
     logging.disable_progress_bar()  # of loading and writing weights; training keeps its own
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     {
         "pretrain": _pretrain,
         "finetune": _finetune,

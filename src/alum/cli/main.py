@@ -87,8 +87,18 @@ def _set_up() -> None:
 
 
 def _say(message: str, code: int) -> int:
+    _end_bars()
     print(" ".join(message.split()), file=sys.stderr)
     return code
+
+
+def _end_bars() -> None:
+    """Ends the lines of progress bars that an error left open."""
+    if "tqdm" in sys.modules:
+        from tqdm import tqdm
+
+        for bar in list(getattr(tqdm, "_instances", ())):
+            bar.close()
 
 
 def _one_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from datasets import Dataset, DatasetDict, disable_progress_bars, enable_progress_bars
+from datasets import Dataset, DatasetDict, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from datasets.exceptions import DatasetGenerationError
 from datasets.utils import logging
 from pyarrow import csv
@@ -28,6 +28,7 @@ def load_table(path: str | os.PathLike[str]) -> Dataset:
         )
     if FORMATS[path.suffix] != "parquet":
         read_text(path)
+    had_bars = not are_progress_bars_disabled()
     disable_progress_bars()
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.CRITICAL)  # what it says of a malformed file is said below, with the line
@@ -37,7 +38,8 @@ def load_table(path: str | os.PathLike[str]) -> Dataset:
         raise InputError(_malformed(path, error)) from None
     finally:
         logging.set_verbosity(verbosity)
-        enable_progress_bars()
+        if had_bars:
+            enable_progress_bars()
     if len(table) == 0:
         raise InputError(f"{path} has no rows.")
     return table

@@ -27,7 +27,7 @@ from alum.models.tokenizer_fit import check_tokenizer_fits
 from alum.stages.arguments import PretrainArguments, PretrainConfig
 from alum.tasks.kind import TaskKind
 from alum.tasks.language_modeling import CAUSAL_LM, MASKED_LM
-from alum.training.callbacks import use_own_console
+from alum.training.console import use_own_console
 from alum.training.language_modeling import LanguageModelTrainer
 
 logger = logging.getLogger(__name__)

@@ -38,7 +38,7 @@ from alum.stages.run_folder import (
     write_settings,
 )
 from alum.stages.training_run import train
-from alum.training.callbacks import use_own_console
+from alum.training.console import use_own_console
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from alum.training.callbacks import (
     SaveEveryMinutes,
     StopCleanly,
     StopWhereDiverged,
-    use_own_console,
 )
 from alum.training.checkpoints import set_later_ones_aside
+from alum.training.console import use_own_console
 from alum.training.flops import SampledFlops
 from alum.training.trainer import AlumTrainer
 

@@ -1,4 +1,4 @@
-"""What a run shows and writes while it goes: progress, readable log lines, records, and a clean stop."""
+"""What a run writes and heeds while it goes: records, and a clean stop."""
 
 import itertools
 import json
@@ -12,83 +12,16 @@ from typing import Any
 import torch
 from accelerate.utils import gather
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import SaveStrategy
 
-from alum.training.config import AlumConfig
 from alum.training.disk_space import explained_if_full, write_whole
 
 TIME_IS_OVER = 3  # exit code
 STEPS_BETWEEN_AGREEMENTS = 4
 
-_SHOWN = {
-    "loss": "loss",
-    "task_loss": "task",
-    "adversarial_loss": "adversarial",
-    "adversarial_gain": "gain",
-    "learning_rate": "lr",
-    "tokens_per_second": "tokens/s",
-    "eval_loss": "validation loss",
-}
-_NOT_SHOWN = ("runtime", "per_second", "model_preparation_time", "num_tokens")
-
 
 class Diverged(Exception):
     """The loss has not been a number for several logs."""
-
-
-class ConsoleProgress(ProgressCallback):
-    """A progress bar, a line that says what is trained, and a short line for each log instead of a printed dict."""
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        super().on_train_begin(args, state, control, **kwargs)  # type: ignore[no-untyped-call]
-        if self.training_bar is not None:
-            self.training_bar.write(_opening(args, state, kwargs["model"]))
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if not state.is_world_process_zero or self.training_bar is None or not logs or "train_runtime" in logs:
-            return
-        values = {label: logs[name] for name, label in _SHOWN.items() if name in logs}
-        for name, value in logs.items():
-            if name.startswith("eval_") and name not in _SHOWN and not name.endswith(_NOT_SHOWN):
-                values[f"validation {name.removeprefix('eval_')}"] = value
-        if "adversarial" in values and logs.get("adv_alpha") == 0:
-            values.pop("adversarial")
-            values["adversary"] = "not yet"
-        texts = [f"{label} {_text(value)}" for label, value in values.items()]
-        self.training_bar.write(f"step {state.global_step}/{state.max_steps}  " + "  ".join(texts))
-
-    def close(self) -> None:
-        """Ends the line of the bar where training failed, so that the error has a line of its own."""
-        for bar in (self.prediction_bar, self.training_bar):
-            if bar is not None:
-                bar.close()
-        self.prediction_bar = self.training_bar = None
-
-
-def _opening(args: TrainingArguments, state: TrainerState, model: Any) -> str:
-    num_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-    text = f"{model.num_parameters():,} parameters; {state.max_steps:,} steps of {num_rows} rows"
-    if isinstance(args, AlumConfig):
-        text += f" by {args.adv_method}"
-        if args.method().alpha > 0 and args.adv_start_fraction:
-            text += f", standard for the first {100 * args.adv_start_fraction:g} %"
-    return text
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 class StopWhereDiverged(TrainerCallback):
@@ -263,13 +196,3 @@ def _largest_of_all_processes(value: int, args: TrainingArguments, state: Traine
     if state.global_step % STEPS_BETWEEN_AGREEMENTS:
         return 0
     return int(gather(torch.tensor([value], device=args.device)).max())
-
-
-def use_own_console(trainer: Any) -> ConsoleProgress:
-    """Replaces the Trainer's console output by `ConsoleProgress`, which a silent run does not call."""
-    shows_bar = trainer.pop_callback(ProgressCallback) is not None
-    trainer.remove_callback(PrinterCallback)
-    console = ConsoleProgress()
-    if shows_bar:
-        trainer.add_callback(console)
-    return console
