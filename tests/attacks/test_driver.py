@@ -6,16 +6,19 @@ import pytest
 from alum.attacks.driver import run_searches
 from alum.attacks.search import Misclassified
 from alum.attacks.text_attacks import TEXT_ATTACKS, SearchSettings
+from word_resources import resources
 from word_victims import bag_of_words
 
 rng = random.Random(0)
 VOCABULARY = ["".join(rng.choices(string.ascii_lowercase, k=rng.randrange(2, 9))) for _ in range(40)]
-VICTIM = bag_of_words({word: rng.gauss(0.5, 1) for word in VOCABULARY}, bias=1)
+WEIGHTS = {word: rng.gauss(0.5, 1) for word in VOCABULARY}
+VICTIM = bag_of_words(WEIGHTS, bias=1)
+RESOURCES = resources(WEIGHTS, ("neutral", "impartial"))
 EXAMPLES = [(" ".join(rng.choices(VOCABULARY, k=rng.randrange(1, 12))),) for _ in range(30)]
 
 
 def searches(examples=EXAMPLES, attack="deepwordbug", **settings):
-    search = TEXT_ATTACKS[attack].search(SearchSettings(**settings))
+    search = TEXT_ATTACKS[attack].search(SearchSettings(**settings), RESOURCES)
     return [search(example, Misclassified(1)) for example in examples]
 
 

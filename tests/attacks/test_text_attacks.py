@@ -1,101 +1,48 @@
+import numpy as np
 import pytest
 
-from alum.attacks.characters import HOMOGLYPHS, LOOKALIKES
 from alum.attacks.driver import run_searches
-from alum.attacks.edit_distance import levenshtein
-from alum.attacks.keyboard import NEIGHBOURS
 from alum.attacks.search import Misclassified
 from alum.attacks.text_attacks import TEXT_ATTACKS, SearchSettings, text_attack_named
 from alum.core.errors import InputError
+from word_resources import resources
 from word_victims import bag_of_words, victim_of
 
 WORDS = ("wonderful", "brilliant", "touching", "clever", "funny", "charming")
-TEXT = f"The film is {', '.join(WORDS[:-1])} and {WORDS[-1]}."
+TEXT = f"The film is {' , '.join(WORDS[:-1])} and {WORDS[-1]} ."
+WEIGHTS = dict(zip(WORDS, (1.0, 6.0, 3.0, 2.0, 5.0, 4.0), strict=True))
+NEUTRAL = ("neutral", "impartial")  # of no weight
 
 
 def attacked(attack, victim, text, **settings):
-    search = TEXT_ATTACKS[attack].search(SearchSettings(**settings))
+    search = TEXT_ATTACKS[attack].search(SearchSettings(**settings), resources(WEIGHTS | {"gentle": 0.1}, NEUTRAL))
     ((_, result),) = run_searches(victim, [search((text,), Misclassified(1))])
     return result
 
 
-def weighing(weights, bias):
-    """The margin is the bias and the weights of the words that the text still holds."""
-    return victim_of(lambda example: bias + sum(weight for word, weight in weights.items() if word in example[0]))
-
-
 @pytest.mark.parametrize("attack", TEXT_ATTACKS)
 def test_every_attack_turns_a_linear_victim_with_the_fewest_words(attack):
-    weights = dict(zip(WORDS, (1.0, 6.0, 3.0, 2.0, 5.0, 4.0), strict=True))
-    result = attacked(attack, weighing(weights, bias=-8), TEXT)  # 21 - 8, less 6, less 5, less 4
+    result = attacked(attack, bag_of_words(WEIGHTS, bias=-8), TEXT)  # 21 - 8, less 6, less 5, less 4
     assert result.outcome == "succeeded"
     assert {change.old for change in result.changes} == {"brilliant", "funny", "charming"}
 
 
-@pytest.mark.parametrize(
-    ("attack", "num_queries"),
-    # "film" is the seventh word that is no stop word; every change is possible in each of these words.
-    [("deepwordbug", 1 + 7 + 2 * 4), ("textbugger", 1 + 7 + 2 * 4), ("homoglyphs", 1 + 7 + 2), ("typos", 1 + 7 + 2)],
-)
-def test_queries_are_one_for_each_ranked_word_and_each_candidate(attack, num_queries):
-    result = attacked(attack, weighing(dict.fromkeys(WORDS[:2], 2.0), bias=-1), TEXT)
-    assert result.outcome == "succeeded"
-    assert result.num_queries == num_queries
+@pytest.mark.parametrize("attack", TEXT_ATTACKS)
+def test_the_settings_hold_for_every_attack(attack):
+    victim = bag_of_words(WEIGHTS, bias=9)
+    assert len(attacked(attack, victim, TEXT, max_changed_share=0.2).changes) == 2  # of ten words
+    for max_queries in (1, 5, 14):
+        assert attacked(attack, victim, TEXT, max_queries=max_queries).num_queries == max_queries
+
+    def similarity(original, examples):
+        return np.array([1.0 if "brilliant" in example[0] else 0.5 for example in examples])
+
+    result = attacked(attack, victim, TEXT, similarity=similarity, min_similarity=0.6, max_changed_share=1.0)
+    assert {change.old for change in result.changes} == set(WORDS) - {"brilliant"}
 
 
-def is_deepwordbug(old, new):
-    return levenshtein(old, new) == 1 or (levenshtein(old, new) == 2 and sorted(old) == sorted(new))
-
-
-def is_textbugger(old, new):
-    if len(old) == len(new) and levenshtein(old, new) == 1:
-        ((was, now),) = [(a, b) for a, b in zip(old, new, strict=True) if a != b]
-        return now in LOOKALIKES.get(was, "") + NEIGHBOURS[was]
-    return new.replace(" ", "") == old or (old[0], old[-1]) == (new[0], new[-1])
-
-
-def is_homoglyph(old, new):
-    ((was, now),) = [(a, b) for a, b in zip(old, new, strict=True) if a != b]
-    return HOMOGLYPHS[was] == now
-
-
-def is_typo(old, new):
-    ((was, now),) = [(a, b) for a, b in zip(old, new, strict=True) if a != b]
-    return now in NEIGHBOURS[was] and (old[0], old[-1]) == (new[0], new[-1])
-
-
-@pytest.mark.parametrize(
-    ("attack", "allowed"),
-    [
-        ("deepwordbug", is_deepwordbug),
-        ("textbugger", is_textbugger),
-        ("homoglyphs", is_homoglyph),
-        ("typos", is_typo),
-    ],
-)
-def test_the_changes_are_those_of_the_attack(attack, allowed):
-    for seed in range(20):
-        result = attacked(attack, weighing(dict.fromkeys(WORDS, 1.0), bias=9), TEXT, seed=seed)
-        assert len(result.changes) == len(WORDS)
-        assert all(allowed(change.old, change.new) for change in result.changes)
-
-
-def test_deepwordbug_stays_within_thirty_edits():
-    words = [f"word{i}" for i in range(100)]
-    result = attacked("deepwordbug", weighing(dict.fromkeys(words, 1.0), bias=1), " ".join(words))
-    assert result.outcome == "failed"
-    assert 15 <= len(result.changes) <= 30
-    assert levenshtein(*result.original, *result.perturbed) <= 30
-
-
-def test_typos_leave_words_of_three_letters():
-    assert attacked("typos", bag_of_words({"sad": 1.0}, 1), "sad sad").changes == ()
-
-
-def test_the_share_of_words_can_be_bounded():
-    words = WORDS * 2
-    result = attacked("homoglyphs", weighing(dict.fromkeys(words, 1.0), 9), " ".join(words), max_changed_share=0.25)
-    assert len(result.changes) <= 3
+def test_four_words_in_ten_may_be_others_that_a_language_model_expects():
+    assert len(attacked("masked_lm", bag_of_words(WEIGHTS, bias=9), TEXT).changes) == 4
 
 
 @pytest.mark.parametrize(
@@ -105,6 +52,9 @@ def test_the_share_of_words_can_be_bounded():
         "\x1b[31mgentle\x1b[0m \x07\x00\r\n gentle\ttab",
         "שלום gentle עולם \u202egentle\u202c",
         "\udc80gentle\ud800",
+        "🙂gentle🙂 gentle\u200d",
+        "",
+        "gentle",
         "नमस्ते दुनिया gentle",
     ],
 )
@@ -123,7 +73,7 @@ def test_of_any_text_only_words_are_changed(attack, text):
 def test_names_are_those_of_the_table_and_sources_are_given():
     for name, attack in TEXT_ATTACKS.items():
         assert attack.name == name
-        assert "arXiv:" in attack.source
+        assert "arXiv:" in attack.source or "ACL" in attack.source
 
 
 def test_an_unknown_attack_is_told_the_nearest():

@@ -7,9 +7,10 @@ import torch
 from alum.attacks.answers import Answers
 from alum.attacks.driver import run_searches
 from alum.attacks.search import Misclassified
-from alum.attacks.text_attacks import TEXT_ATTACKS, SearchSettings
+from alum.attacks.text_attacks import TEXT_ATTACKS, Resources, SearchSettings
 from alum.core.errors import InputError
 from alum.data.tokenizer import train_byte_level_bpe, train_wordpiece
+from alum.evaluation.gradients import ClassifierGradients
 from alum.evaluation.victim import ClassifierVictim
 from tiny_models import classifier
 from tiny_texts import opinions
@@ -149,7 +150,13 @@ def test_ten_thousand_words(wordpiece):
 def test_how_many_run_side_by_side_changes_nothing(wordpiece, attack):
     tested = undecided(wordpiece, SINGLE, batch_size=8)
     labels = tested(SINGLE).argmax(-1)
-    search = TEXT_ATTACKS[attack].search(SearchSettings())
+    words = ("dog", "gentle", "gloomy", "river")
+    resources = Resources(
+        gradients=ClassifierGradients(tested.model, wordpiece, 64),
+        masked_lm=lambda example, place: words,
+        wordnet=lambda word: words,
+    )
+    search = TEXT_ATTACKS[attack].search(SearchSettings(), resources)
 
     def results(num_parallel):
         """What was found, and the probabilities, by number of the search."""

@@ -10,6 +10,7 @@ from alum.attacks.text_attacks import TEXT_ATTACKS
 from alum.core.errors import InputError
 from alum.stages.attack import attack
 from alum.stages.evaluation_arguments import AttackArguments
+from small_wordnet import save_wordnet
 from tiny_stages import LENGTH_TOKENS, save_untrained
 
 TEXT = "the gentle cat sees the lovely dog ."
@@ -21,6 +22,15 @@ def attacked(finetuned):
         return attack(AttackArguments(**{"model_name_or_path": finetuned.output_dir, "text": text, **settings}))
 
     return attacked
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """What some attacks need: a masked language model and a WordNet database."""
+    folder = tmp_path_factory.mktemp("resources")
+    adjectives = ["gentle gloomy bitter", "lovely lousy", "gloomy gentle", "bitter lovely"]
+    wordnet_dir = save_wordnet(folder / "wordnet", noun=["cat river", "dog river"], verb=["see hide"], adj=adjectives)
+    return {"masked_lm": str(save_untrained(folder / "model")), "wordnet_dir": str(wordnet_dir)}
 
 
 @pytest.fixture
@@ -49,11 +59,11 @@ def says(folder, *texts):
 
 
 @pytest.mark.parametrize("name", TEXT_ATTACKS)
-def test_the_model_says_what_is_reported(attacked, finetuned, name):
+def test_the_model_says_what_is_reported(attacked, finetuned, given, name):
     """Of words that it does not know the model makes one of the labels, so one of the two texts can be turned."""
     succeeded = set()
     for label, other, text in (("good", "bad", TEXT), ("bad", "good", "the gloomy cat sees the bitter dog .")):
-        outcome = attacked(text, attack=name)
+        outcome = attacked(text, attack=name, **given)
         result = outcome.result
         assert (outcome.label, outcome.label_names) == (label, ("bad", "good"))
         assert {change.old for change in result.changes} <= set(text.split()) - {"the", "."}
@@ -87,6 +97,16 @@ def test_limits_hold(attacked):
     assert len(one.changes) <= 1
 
 
+def test_a_similarity_bounds_the_changes(attacked, given):
+    """Nothing but the text itself is similar to it to the last digit."""
+    settings = {"attack": "wordnet", "label": "good", **given}
+    free = attacked(**settings).result
+    assert free.changes
+    encoder = given["masked_lm"]
+    assert attacked(similarity_model=encoder, min_similarity=-1.0, **settings).result == free
+    assert attacked(similarity_model=encoder, min_similarity=1.0, **settings).result.changes == ()
+
+
 def test_seeds_repeat(attacked):
     first, second = attacked(label="good", seed=3).result, attacked(label="good", seed=3).result
     assert first == second
@@ -112,6 +132,9 @@ def test_words_beyond_the_models_length_are_counted_and_left_alone(attacked):
         ({"text_pair": ""}, "has no words"),
         ({"text": "caf\udce9"}, "UTF-8"),
         ({"attack": "deepwordbugg"}, "unknown attack 'deepwordbugg'.*Did you mean 'deepwordbug'"),
+        ({"attack": "masked_lm"}, "the attack masked_lm needs a masked language model: name one with --masked_lm"),
+        ({"attack": "wordnet"}, "the attack wordnet needs .*: name their folder with --wordnet_dir"),
+        ({"attack": "wordnet", "wordnet_dir": "."}, "not the folder of a WordNet database: it lacks index.noun"),
         ({"label": "god"}, "unknown label 'god': expected one of bad, good. Did you mean 'good'"),
         ({"max_seq_length": 99}, "99 is more than the 16 positions"),
     ],

@@ -3,9 +3,12 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from alum.attacks.hotflip import Gradients
+from alum.attacks.masked_lm import WordPredictions
 from alum.attacks.walk import Constraints, Limits, Similarity, TextSearch
+from alum.attacks.wordnet import Synonyms
 from alum.core.errors import InputError
 
 UNKNOWN_WORD = "[UNK]"
@@ -55,11 +58,11 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class Resources:
-    """What some attacks need."""
+    """What some attacks need: the gradients of the victim, a masked language model's predictions, synonyms."""
 
-    gradients: Any = None
-    masked_lm: Any = None
-    wordnet: Any = None
+    gradients: Gradients | None = None
+    masked_lm: WordPredictions | None = None
+    wordnet: Synonyms | None = None
 
 
 NO_RESOURCES = Resources()

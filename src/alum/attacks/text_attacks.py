@@ -2,6 +2,7 @@
 
 from alum.attacks.character_attacks import CHARACTER_ATTACKS
 from alum.attacks.text_attack import UNKNOWN_WORD, Resources, SearchSettings, TextAttack
+from alum.attacks.word_attacks import WORD_ATTACKS
 from alum.core.errors import unknown_name
 
 __all__ = [
@@ -13,7 +14,7 @@ __all__ = [
     "text_attack_named",
 ]
 
-TEXT_ATTACKS = {attack.name: attack for attack in CHARACTER_ATTACKS}
+TEXT_ATTACKS = {attack.name: attack for attack in (*CHARACTER_ATTACKS, *WORD_ATTACKS)}
 
 
 def text_attack_named(name: str) -> TextAttack:

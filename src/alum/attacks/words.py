@@ -108,6 +108,17 @@ class WordedExample:
         return dataclasses.replace(self, texts=(*self.texts[:index], text, *self.texts[index + 1 :]))
 
 
+def in_case_of(old: str, new: str) -> str:
+    """The new word in capitals, or with one, where the old one is.
+
+    >>> in_case_of("Great", "good"), in_case_of("GREAT", "good"), in_case_of("great", "British")
+    ('Good', 'GOOD', 'British')
+    """
+    if len(old) > 1 and old.isupper():
+        return new.upper()
+    return new[:1].upper() + new[1:] if old[:1].isupper() else new
+
+
 def _class(character: str) -> str:
     """The kinds of characters that `_WORD` is about: w in words, j joins words, else a space."""
     if character in _JOINERS:

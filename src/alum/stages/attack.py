@@ -13,6 +13,7 @@ from alum.attacks.words import WordedExample
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.victim import ClassifierVictim
 from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
+from alum.stages.attack_resources import attack_resources, attack_similarity
 from alum.stages.evaluation_arguments import AttackArguments
 
 _ATTACKED = {"first": (0,), "last": (-1,), "both": (0, -1)}
@@ -56,9 +57,11 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
         attacked_texts=attacked,
         max_changed_share=arguments.max_changed_words,
         max_queries=arguments.max_queries,
+        similarity=attack_similarity(arguments),
+        min_similarity=arguments.least_similarity,
         seed=arguments.seed,
     )
-    search = text_attack.search(settings)
+    search = text_attack.search(settings, attack_resources(arguments, [text_attack], model, tokenizer, length))
     read = victim.characters_read(example)
     ((_, result),) = run_searches(victim, [search(example, Misclassified(label), read)])
     starts = [text.starts() for text in worded.texts]

@@ -8,6 +8,39 @@ from alum.core.errors import InputError
 from alum.stages.arguments import require_one_or_more
 
 
+@dataclass(kw_only=True)
+class TextAttackArguments:
+    """What attacks on texts are told, whether it is one text or a suite that they attack."""
+
+    masked_lm: str | None = field(
+        default=None, metadata={"help": "Masked language model whose predictions the attack masked_lm puts in."}
+    )
+    wordnet_dir: str | None = field(
+        default=None, metadata={"help": "Folder of the WordNet database (index.noun, data.noun, …) for wordnet."}
+    )
+    similarity_model: str | None = field(
+        default=None, metadata={"help": "Encoder that keeps changed texts similar to the original; default: none."}
+    )
+    min_similarity: float | None = field(
+        default=None,
+        metadata={"help": "Least cosine similarity of a changed text by the similarity_model; default: 0.8."},
+    )
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+    def __post_init__(self) -> None:
+        if self.min_similarity is None:
+            return
+        if self.similarity_model is None:
+            raise InputError("min_similarity needs an encoder to measure it by: name one with --similarity_model.")
+        if not -1 <= self.min_similarity <= 1:
+            raise InputError(f"min_similarity must lie in [-1, 1], not {self.min_similarity}.")
+
+    @property
+    def least_similarity(self) -> float:
+        """What is set, or what it is where nothing is."""
+        return 0.8 if self.min_similarity is None else self.min_similarity
+
+
 @dataclass
 class EvaluateArguments:
     """A fine-tuned model and rows to test it on, clean and attacked."""
@@ -50,7 +83,7 @@ class EvaluateArguments:
 
 
 @dataclass
-class AttackArguments:
+class AttackArguments(TextAttackArguments):
     """A fine-tuned classifier and one text, or a pair, to attack it with."""
 
     model_name_or_path: str = field(metadata={"help": "Fine-tuned checkpoint: a folder or a model id."})
@@ -71,9 +104,9 @@ class AttackArguments:
         default=None, metadata={"help": "Longest input in tokens; default: 512, or the model's if that is less."}
     )
     seed: int = field(default=0, metadata={"help": "Seed of the changes."})
-    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_one_or_more(self, "max_queries", "max_seq_length")
         if self.max_changed_words is not None and not 0 < self.max_changed_words <= 1:
             raise InputError(f"max_changed_words must lie in (0, 1], not {self.max_changed_words}.")

@@ -1,0 +1,37 @@
+"""What attacks by other words need, in closed form, for victims that add up weights of words."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from alum.attacks.hotflip import WordGradient
+from alum.attacks.text_attacks import Resources
+from alum.attacks.word_tokens import Vocabulary
+from alum.attacks.words import WordedExample
+
+
+class BagOfWordsGradients:
+    """Embeddings are the weights; the log odds against class 1 fall by 1 for each unit of them. Token 0 is unknown."""
+
+    ignores_case = False
+
+    def __init__(self, weights: Mapping[str, float], new_words: Sequence[str]) -> None:
+        self.ids = {word: id for id, word in enumerate(dict.fromkeys((*weights, *new_words)), 1)}
+        self.embeddings = torch.tensor([[0.0], *([weights.get(word, 0.0)] for word in self.ids)])
+        self.vocabulary = Vocabulary(tuple(new_words), tuple(self.ids[word] for word in new_words))
+
+    def __call__(self, example, places, label):
+        worded, gradient = WordedExample.of(example), torch.tensor([-1.0 if label == 1 else 1.0])
+        return [
+            WordGradient(place, worded.word(place), self.ids.get(worded.word(place), 0), gradient, self.vocabulary)
+            for place in places
+        ]
+
+
+def resources(weights: Mapping[str, float], new_words: Sequence[str]) -> Resources:
+    """Any of the new words may stand in any place."""
+    return Resources(
+        gradients=BagOfWordsGradients(weights, new_words),
+        masked_lm=lambda example, place: new_words,
+        wordnet=lambda word: new_words,
+    )
