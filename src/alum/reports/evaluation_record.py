@@ -1,0 +1,114 @@
+"""What ``results.json`` of an evaluation holds, as ``docs/results.schema.json`` describes it (schema version 1)."""
+
+from typing import Any, Literal, TypedDict
+
+Probabilities = dict[str, float]  # by label name
+
+
+class ModelRecord(TypedDict):
+    name: str
+    path: str
+    num_parameters: int
+
+
+class SuiteRecord(TypedDict):
+    name: str
+    kind: str
+    main_metric: str
+    num_rows: int
+    num_rows_available: int
+    source: str
+    licence: str
+    citation: str
+    label_names: list[str]
+
+
+class AttackRecord(TypedDict):
+    name: str
+    family: Literal["noise", "embedding", "text"]
+    source: str
+    differs: str
+    settings: dict[str, Any]
+
+
+class ScoreRecord(TypedDict):
+    model: str
+    suite: str
+    attack: str | None
+    epsilon: float | None
+    group: str | None
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    num_rows: int
+
+
+class ComparisonRecord(TypedDict):
+    suite: str
+    attack: str | None
+    epsilon: float | None
+    metric: str
+    baseline: str
+    model: str
+    difference: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    test: Literal["mcnemar", "paired_bootstrap"]
+    num_rows: int
+
+
+class CheckPartRecord(TypedDict):
+    name: str
+    passed: bool | None
+    expected: str
+    found: str
+    figures: dict[str, float]
+
+
+class CheckRecord(TypedDict):
+    model: str
+    suite: str
+    name: Literal["gradient_masking"]
+    passed: bool
+    parts: list[CheckPartRecord]
+
+
+class ChangeRecord(TypedDict):
+    text: int
+    word: int
+    old: str
+    new: str
+
+
+class ExampleRecord(TypedDict):
+    model: str
+    suite: str
+    attack: str
+    row: int
+    label: str
+    outcome: Literal["succeeded", "failed"]
+    original: list[str]
+    perturbed: list[str]
+    changes: list[ChangeRecord]
+    before: str
+    after: str
+    before_probabilities: Probabilities | None
+    after_probabilities: Probabilities | None
+    num_queries: int
+
+
+class EvaluationRecord(TypedDict):
+    schema_version: Literal[1]
+    created: str
+    elapsed_seconds: float
+    settings: dict[str, Any]
+    environment: dict[str, Any]
+    models: list[ModelRecord]
+    suites: list[SuiteRecord]
+    attacks: list[AttackRecord]
+    scores: list[ScoreRecord]
+    comparisons: list[ComparisonRecord]
+    checks: list[CheckRecord]
+    examples: list[ExampleRecord]
