@@ -108,6 +108,13 @@ def test_another_column(tmp_path):
     assert list(file_corpus(file, text_column="body")) == ["b"]
 
 
+@pytest.mark.parametrize("content", ['[{"text": "a"}]', '[\n  {"text": "a"}\n]', "[]"])
+def test_a_json_array_is_refused_with_what_makes_lines_of_it(tmp_path, content):
+    (tmp_path / "rows.json").write_text(content)
+    with pytest.raises(InputError, match=r"rows\.json, line 1: a JSON array, where one object a line .*json\.load"):
+        list(file_corpus(tmp_path / "rows.json"))
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -1,3 +1,7 @@
+import bz2
+import codecs
+import gzip
+import lzma
 import tracemalloc
 
 import pytest
@@ -105,3 +109,20 @@ def test_a_large_file_is_read_in_little_memory(file):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < size / 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b"some text"), r"is compressed.*gzip -d \S+"),
+        (bz2.compress(b"some text"), r"is compressed.*bunzip2 \S+"),
+        (lzma.compress(b"some text"), r"is compressed.*unxz \S+"),
+        ("some text".encode("utf-16"), r"is UTF-16: .*iconv -f utf-16 -t utf-8"),
+        (codecs.BOM_UTF16_BE + "some text".encode("utf-16-be"), r"is UTF-16: .*iconv -f utf-16 -t utf-8"),
+        ("some text".encode("utf-32"), r"is UTF-32: .*iconv -f utf-32 -t utf-8"),
+    ],
+)
+def test_other_formats_are_refused_with_what_makes_text_of_them(file, content, message):
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_text(file)

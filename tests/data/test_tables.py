@@ -59,6 +59,12 @@ def test_integers_beside_missing_ones_stay_integers(tmp_path, ending):
         ("rows.csv", "a,b\n1,2\n1,2,3\n", "rows.csv cannot be read as csv: .*Row #3: Expected 2 columns, got 3"),
         ("rows.csv", "a,a\n1,2\n", "rows.csv cannot be read as csv: .*exists 2 times"),
         ("rows.parquet", "a,b\n1,2\n", "rows.parquet cannot be read as parquet"),
+        (
+            "rows.json",
+            '[\n  {"a": 1},\n  {"a": {"b": 2}}, 3\n]',
+            "rows.json, line 1: a JSON array, where one object a line",
+        ),
+        ("rows.jsonl.gz", "a", "rows.jsonl.gz is compressed: unpack it first"),
         ("rows.jsonl", "", "is empty"),
         ("rows.csv", "a,b\n", "has no rows"),
         ("rows.xlsx", "a", r"expected a file that ends in \.jsonl, .*not '\.xlsx'"),

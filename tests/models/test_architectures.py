@@ -1,3 +1,6 @@
+import copy
+import logging
+
 import pytest
 import torch
 from transformers import (
@@ -11,7 +14,7 @@ from transformers import (
 from alum.core.errors import InputError
 from alum.data.tokenizer import train_tokenizer
 from alum.models.architectures import ARCHITECTURES, config_from_scratch, objective_of, tokenizer_kind_of
-from alum.models.loading import input_length_tokens
+from alum.models.loading import input_length_tokens, name_causal_loss
 
 TEXTS = ["the cat sees the dog", "the dog likes the cat"]
 HEADS = {"masked_lm": AutoModelForMaskedLM, "causal_lm": AutoModelForCausalLM}
@@ -136,6 +139,21 @@ def test_full_length_runs_with_either_tokenizer_and_pairs_of_texts(architecture,
     inputs = tokenizer("the cat " * 50, "the dog", truncation=True, max_length=40, return_tensors="pt")
     assert inputs["input_ids"].shape == (1, 40)
     assert model(**inputs).logits.shape == (1, 40, len(tokenizer))
+
+
+def test_the_loss_of_a_causal_model_is_named_and_stays_what_it_was(caplog):
+    model = language_model("gpt2-tiny", 16)
+    unnamed = copy.deepcopy(model)
+    name_causal_loss(model)
+    ids = torch.randint(5, 100, (2, 8))
+    logging.getLogger("transformers").addHandler(caplog.handler)
+    with torch.no_grad():
+        expected = torch.nn.functional.cross_entropy(model(ids).logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+        named = model(ids, labels=ids).loss
+        assert "loss_type" not in caplog.text  # transformers says it once a process
+        assert unnamed(ids, labels=ids).loss == named
+    logging.getLogger("transformers").removeHandler(caplog.handler)
+    torch.testing.assert_close(named, expected)
 
 
 @pytest.mark.parametrize("architecture", ["bert-tiny", "roberta-tiny", "gpt2-tiny"])

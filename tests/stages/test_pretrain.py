@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -417,6 +418,24 @@ def test_a_block_that_the_checkpoint_has_not_is_refused_before_the_text_is_read(
     checkpoint = {"model_name_or_path": str(save_untrained(tmp_path / "untrained"))}
     with pytest.raises(InputError, match="untrained has blocks 0 to 1: there is no layer 2"):
         run(tmp_path / "missing.txt", tmp_path / "run", checkpoint, adv_layer="2")
+
+
+@pytest.mark.parametrize(("num_unknown", "warns"), [(0, False), (1, False), (6, True), (39, True)])
+def test_many_unknown_tokens_are_told_with_their_share(num_unknown, warns, tmp_path, caplog):
+    """Documents of 39 known words or unknown ones, each of one token, and a separator."""
+    tokenizer = train_wordpiece(["dog"] * 9, 30, LENGTH_TOKENS)
+    assert len(tokenizer.tokenize("dog")) == 1
+    (tmp_path / "text.txt").write_text(
+        "\n\n".join([" ".join(["漢"] * num_unknown + ["dog"] * (39 - num_unknown))] * 60)
+    )
+    arguments = pretrain_arguments(tmp_path / "text.txt", tokenizer_name="given", cache_dir=str(tmp_path / "cache"))
+    packing = Packing(tokenizer, LENGTH_TOKENS)
+    pack_texts(find_texts(arguments), arguments, packing, 0)
+    told = [record.getMessage() for record in caplog.records if "are [UNK]" in record.getMessage()]
+    assert bool(told) is warns
+    for line in told:
+        (share,) = re.findall(r"^(\d+) % of the tokens of .*--tokenizer_name", line)
+        assert int(share) == pytest.approx(100 * num_unknown / 39, abs=2)  # a last sequence that is not full is cut
 
 
 def test_a_text_of_unknown_words(pretrained, text, tmp_path):

@@ -17,7 +17,7 @@ from datasets.exceptions import DatasetGenerationError
 from pyarrow import parquet
 
 from alum.core.errors import InputError
-from alum.data.files import byte_pieces, existing_file, lines_in, read_text
+from alum.data.files import ARRAY_NOT_LINES, byte_pieces, existing_file, lines_in, read_text
 
 DocumentUnit = Literal["block", "line", "file"]
 ROWS_AT_A_TIME = 1000
@@ -127,6 +127,8 @@ def _json_texts(path: Path, column: str) -> Iterator[str]:
         if not line.strip():
             continue
         where = f"{path}, line {number}"
+        if number == 1 and line.lstrip().startswith("["):
+            raise InputError(f"{where}: {ARRAY_NOT_LINES}")
         try:
             row = json.loads(line)
         except json.JSONDecodeError as bad:

@@ -9,6 +9,10 @@ from pathlib import Path
 from alum.core.errors import InputError
 
 PIECE_BYTES = 1 << 18
+ARRAY_NOT_LINES = (
+    "a JSON array, where one object a line is expected. Convert it first: "
+    """python -c "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin)]" < it.json > it.jsonl"""
+)
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:
@@ -44,6 +48,7 @@ def text_pieces(path: str | os.PathLike[str]) -> Iterator[str]:
     Raises `InputError`, on getting there, where the file is binary or not UTF-8, with the offset, or holds no text.
     """
     path = existing_file(path)
+    _refuse_other_formats(path)
     rest, offset, line, blank = b"", 0, 1, True  # `rest` is read but not decoded, and begins at `offset`
     for piece in chain(byte_pieces(path), [b""]):
         data = rest + piece
@@ -64,6 +69,24 @@ def text_pieces(path: str | os.PathLike[str]) -> Iterator[str]:
         yield text
     if blank:
         raise InputError(f"{path} is empty: expected text.")
+
+
+_COMPRESSED = {b"\x1f\x8b": "gzip -d", b"BZh": "bunzip2", b"\xfd7zXZ\0": "unxz", b"(\xb5/\xfd": "zstd -d"}
+_MARKS = ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+
+
+def _refuse_other_formats(path: Path) -> None:
+    """Raises `InputError`, with the remedy, for a file that tells by its first bytes what it is instead of UTF-8."""
+    start = next(byte_pieces(path), b"")
+    for magic, command in _COMPRESSED.items():
+        if start.startswith(magic):
+            raise InputError(f"{path} is compressed: expected UTF-8 text. Unpack it first: {command} {path}")
+    for mark, encoding in _MARKS:
+        if start.startswith(mark):
+            raise InputError(
+                f"{path} is {encoding}: expected UTF-8 text. Convert it first: "
+                f"iconv -f {encoding.lower()} -t utf-8 {path} > converted{path.suffix}"
+            )
 
 
 def byte_pieces(path: Path) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from datasets.utils import logging
 from pyarrow import csv
 
 from alum.core.errors import InputError
-from alum.data.files import existing_file, read_text
+from alum.data.files import ARRAY_NOT_LINES, existing_file, read_text
 
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
@@ -22,6 +22,8 @@ def load_table(path: str | os.PathLike[str]) -> Dataset:
     Raises `InputError` for a missing, empty or malformed file, with the row where there is one.
     """
     path = existing_file(path)
+    if path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip"):
+        raise InputError(f"{path} is compressed: unpack it first, for example with gzip -d.")
     if path.suffix not in FORMATS:
         raise InputError(
             f"{path}: expected a file that ends in {', '.join(FORMATS)}, not {path.suffix or 'nothing'!r}."
@@ -85,6 +87,8 @@ def _malformed(path: Path, error: Exception) -> str:
         for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
             if not line.strip():
                 continue
+            if number == 1 and line.lstrip().startswith("["):
+                return f"{path}, line 1: {ARRAY_NOT_LINES}"
             try:
                 row = json.loads(line)
             except json.JSONDecodeError as bad:

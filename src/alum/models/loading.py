@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from alum.core.errors import InputError
@@ -79,7 +86,18 @@ def load_model_and_new_weights(
     finally:
         logging.set_verbosity(verbosity)
     assert isinstance(model, PreTrainedModel)
+    if auto_class is AutoModelForCausalLM:
+        name_causal_loss(model)
     return model, set(report["missing_keys"])
+
+
+def name_causal_loss(model: PreTrainedModel) -> None:
+    """Says which loss a causal model has where its class is called ``…LMHeadModel`` and transformers cannot tell.
+
+    It takes this one then, too, but with a warning that leaves users in doubt.
+    """
+    if getattr(model, "loss_type", None) is None:
+        model.loss_type = "ForCausalLM"
 
 
 def input_length_tokens(name_or_path: str, asked: int | None, default: int, trust_remote_code: bool = False) -> int:

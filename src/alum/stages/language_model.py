@@ -22,7 +22,13 @@ from alum.core.errors import InputError
 from alum.data.tokenizer import Objective, train_tokenizer
 from alum.models.architecture import check_block_number, check_layer
 from alum.models.architectures import config_from_scratch, num_blocks_of, objective_of, tokenizer_kind_of
-from alum.models.loading import input_length_tokens, load_config, load_model_and_new_weights, load_tokenizer
+from alum.models.loading import (
+    input_length_tokens,
+    load_config,
+    load_model_and_new_weights,
+    load_tokenizer,
+    name_causal_loss,
+)
 from alum.models.tokenizer_fit import check_tokenizer_fits
 from alum.stages.arguments import PretrainArguments, PretrainConfig
 from alum.tasks.kind import TaskKind
@@ -100,6 +106,8 @@ def build_model(
     name, length = arguments.model_name_or_path, arguments.max_seq_length
     if not name:
         model = auto_class.from_config(config_from_scratch(arguments.architecture, tokenizer, length))
+        if objective == "causal_lm":
+            name_causal_loss(model)
         return LanguageModel(model, tokenizer, objective)
     input_length_tokens(name, length, length, arguments.trust_remote_code)  # raises where the model is shorter
     model, new_weights = load_model_and_new_weights(auto_class, name, arguments.trust_remote_code)

@@ -1,10 +1,12 @@
 """The text of a pre-training run: corpora to train and validate on, packed to sequences."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from datasets import Dataset, IterableDataset
 
 from alum.core.errors import InputError
@@ -12,6 +14,10 @@ from alum.data.corpora import Corpus, chained, file_corpus, held_back, hub_corpu
 from alum.data.packing import Packing, default_cache_dir, mixed
 from alum.stages.arguments import PretrainArguments
 
+logger = logging.getLogger(__name__)
+
+MANY_UNKNOWN = 0.05  # share of the tokens from which a user is told
+ROWS_LOOKED_AT = 2000
 HELD_BACK_EVERY = 20  # documents; 5 % of them are for validation where no file is given
 VALIDATION = "validation"
 
@@ -65,13 +71,38 @@ def pack_texts(texts: Texts, arguments: PretrainArguments, packing: Packing, see
         name: _first(packing.dataset(corpus, cache), arguments.max_eval_samples)
         for name, corpus in texts.validation.items()
     }
+    for name, rows in validation.items():
+        _warn_of_unknown_tokens(rows, packing, f"the text {name}")
     weights = arguments.train_weights or [1.0] * len(texts.train)
     if arguments.streaming:
         return Sequences(packing.stream(texts.train, weights, seed), validation)
-    packed = mixed([packing.dataset(corpus, cache) for corpus in texts.train], weights, seed)
+    parts = [packing.dataset(corpus, cache) for corpus in texts.train]
+    for corpus, part in zip(texts.train, parts, strict=True):
+        _warn_of_unknown_tokens(part, packing, corpus.name)
+    packed = mixed(parts, weights, seed)
     if arguments.max_train_samples is not None:  # of all corpora
         packed = _first(packed.shuffle(seed=seed), arguments.max_train_samples)
     return Sequences(packed, validation)
+
+
+def _warn_of_unknown_tokens(rows: Dataset, packing: Packing, name: str) -> None:
+    """Warns where a tokenizer does not know much of a text; looks at rows at even distances where there are many."""
+    unknown = packing.tokenizer.unk_token_id
+    if unknown is None or unknown == packing.separator_id:  # GPT-2's is the end of a document, and never comes of text
+        return
+    count = min(len(rows), ROWS_LOOKED_AT)
+    ids = np.asarray(rows.select(np.linspace(0, len(rows) - 1, count, dtype=int)).with_format("numpy")["input_ids"][:])
+    of_text = ~np.isin(ids, list(set(packing.tokenizer.all_special_ids) - {unknown}))
+    share = float((ids[of_text] == unknown).mean()) if of_text.any() else 0.0
+    if share > MANY_UNKNOWN:
+        logger.warning(
+            "%.0f %% of the tokens of %s are %s, which the model cannot tell apart: the tokenizer was made for other "
+            "text. Choose a checkpoint or a --tokenizer_name for this language, or train a tokenizer on the text "
+            "(--tokenizer_type byte_level_bpe knows every character).",
+            100 * share,
+            name,
+            packing.tokenizer.unk_token,
+        )
 
 
 def _file_corpus(file: str, arguments: PretrainArguments) -> Corpus:
