@@ -1,6 +1,5 @@
 """Flags from dataclasses and a YAML file: defaults, then the file, then the flags."""
 
-import argparse
 import difflib
 import json
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any, NoReturn
 import yaml
 from transformers import HfArgumentParser
 
+from alum.cli.help import USAGE, DefaultsFormatter, ShowAll, help_text
 from alum.core.errors import InputError
 from alum.data.files import read_text
 
@@ -22,8 +22,10 @@ class CommandParser(HfArgumentParser):
             prog=f"alum {command}",
             description=description,
             allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            usage=USAGE,
+            formatter_class=DefaultsFormatter,
         )
+        self.add_argument("--help_all", action=ShowAll, help="Show all settings.")
 
     def parse(self, argv: Sequence[str]) -> tuple[Any, ...]:
         """One object for each dataclass; raises `InputError` for what cannot be used."""
@@ -39,6 +41,9 @@ class CommandParser(HfArgumentParser):
         if rest:
             raise InputError(self._unknown(rest[0].split("=")[0], "flag"))
         return tuple(parsed)
+
+    def format_help(self) -> str:
+        return help_text(self)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}. See {self.prog} --help.")

@@ -1,0 +1,52 @@
+import dataclasses
+import re
+
+import pytest
+from transformers import TrainingArguments
+
+from alum.cli.help import OFTEN_USED
+from alum.cli.main import main
+from alum.stages.arguments import FinetuneArguments, PretrainArguments
+from alum.training.config import AlumConfig
+
+
+def shown(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def flags_in(text):
+    return re.findall(r"^  --(\w+)", text, re.MULTILINE)
+
+
+def names(of):
+    return {field.name for field in dataclasses.fields(of)}
+
+
+@pytest.mark.parametrize(("command", "own"), [("pretrain", PretrainArguments), ("finetune", FinetuneArguments)])
+def test_help_has_what_most_people_use_in_groups(capsys, command, own):
+    text = shown(capsys, command, "--help")
+    _, *parts = re.split(r"^(Required|Settings|The adversary|Training):$", text, flags=re.MULTILINE)
+    groups = {title: set(flags_in(part)) for title, part in zip(parts[::2], parts[1::2], strict=True)}
+    assert list(groups)[-3:] == ["Settings", "The adversary", "Training"]
+    assert names(own) <= groups["Settings"] | groups.get("Required", set())
+    assert {name for name in names(AlumConfig) if name.startswith("adv_")} == groups["The adversary"]
+    assert set(OFTEN_USED) == groups["Training"]
+    assert text.rstrip().endswith("--help_all lists every setting of TrainingArguments.")
+    assert "torch_compile" not in text
+    assert "(default: None)" not in text
+    assert re.search(r"--max_seq_length", text)
+
+
+def test_help_all_has_every_setting_and_help_is_much_shorter(capsys):
+    text = shown(capsys, "pretrain", "--help_all")
+    assert names(TrainingArguments) - {"_n_gpu"} <= set(flags_in(text))
+    assert "(default: None)" not in text
+    assert len(shown(capsys, "pretrain", "--help")) < len(text) / 2
+
+
+def test_defaults_are_shown(capsys):
+    text = " ".join(shown(capsys, "pretrain", "--help").split())
+    assert re.search(r"--vocab_size VOCAB_SIZE Size of the vocabulary [^-]* \(default: 8192\)", text)
