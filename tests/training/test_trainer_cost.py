@@ -5,12 +5,14 @@ import weakref
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForMaskedLM
 
 from alum.core.methods import METHODS
 from alum.training.trainer import AlumTrainer
-from tiny_runs import config
+from tiny_models import language_model
+from tiny_runs import config, masked_sentences
 
 VOCAB_SIZE, BATCH, LENGTH = 30522, 4, 128
 
@@ -33,8 +35,8 @@ def batch():
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
 
 
-def step(tmp_path, model, batch, method):
-    trainer = AlumTrainer(model=model, args=config(tmp_path, adv_method=method))
+def step(tmp_path, model, batch, method, **settings):
+    trainer = AlumTrainer(model=model, args=config(tmp_path, adv_method=method, **settings))
     trainer.create_optimizer_and_scheduler(num_training_steps=4)
     trainer.state.max_steps = 4
     trainer.current_gradient_accumulation_steps = 1
@@ -64,6 +66,39 @@ def test_standard_steps_skip_the_vocabulary_where_nothing_is_predicted(flops, mo
 def test_adversarial_steps_cost_what_their_passes_do(flops, name, limit):
     ratio = flops[name] / flops["standard"]
     assert METHODS[name].cost_in_standard_steps * 0.98 <= ratio <= limit
+
+
+# -- waiting for the device --------------------------------------------------------------------------------------------
+
+
+class Reads(TorchDispatchMode):
+    """Counts the values that the program reads from the device, for each of which it waits."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.count += operation is torch.ops.aten._local_scalar_dense.default
+        return operation(*args, **(kwargs or {}))
+
+
+def reads_of(run):
+    with Reads() as reads:
+        run()
+    return reads.count
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_waits_once_more_than_its_passes_where_it_attacks(tmp_path, name):
+    rows = masked_sentences(8)
+    batch = {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
+    small = language_model().train()
+    in_a_pass = reads_of(lambda: small(**batch).loss.backward())  # transformers looks whether anything is padded
+    method = METHODS[name]
+    attacks = method.alpha > 0
+    num_passes = 1 + attacks * (1 + (method.num_steps if method.gradient == "own_pass" else 0))
+    own = attacks  # is the gradient finite?
+    run = step(tmp_path, small, batch, name, logging_steps=100)
+    assert reads_of(run) == num_passes * in_a_pass + own
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------

@@ -182,10 +182,12 @@ class AlumMixin(_Trainer):
 
         # The pass whose backward ends the step goes through the DDP wrapper, which then reduces all gradients, and no
         # other pass does after it. In joint methods it is the clean pass; ascent and measurement avoid the wrapper.
+        # A model that is only compiled has nothing to reduce, and runs compiled wherever it is differentiated.
         through_wrapper = iter([model] if one_pass else [])
+        inner = model if getattr(model, "_orig_mod", None) is self.model else self.model
 
         def wrapped() -> nn.Module:
-            return next(through_wrapper, self.model) if torch.is_grad_enabled() else self.model
+            return next(through_wrapper, inner) if torch.is_grad_enabled() else self.model
 
         def run() -> Any:
             with self._head(rows):

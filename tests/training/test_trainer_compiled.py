@@ -1,0 +1,61 @@
+"""Training with ``torch_compile``: all passes run compiled, hooks and all, and come to the same."""
+
+import pytest
+import torch
+from torch._dynamo.eval_frame import OptimizedModule
+
+from tiny_models import classifier
+from tiny_runs import config, labelled_sentences, logged, trained, weights
+
+NUM_STEPS = 3
+
+
+@pytest.fixture
+def compiled_passes(monkeypatch):
+    """The inputs of each pass that went through a compiled model."""
+    passes, call = [], OptimizedModule.__call__
+
+    def counted(self, *args, **kwargs):
+        passes.append(kwargs)
+        return call(self, *args, **kwargs)
+
+    monkeypatch.setattr(OptimizedModule, "__call__", counted)
+    torch.compiler.reset()
+    yield passes
+    torch.compiler.reset()
+
+
+def run(folder, dropout, **settings):
+    arguments = config(folder, max_steps=NUM_STEPS, adv_gain_draws=1, **settings)
+    return trained(classifier(dropout=dropout), arguments, labelled_sentences(24))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "settings", "num_passes"),
+    [
+        ("standard", {}, 1),
+        ("alum_one_pass", {"adv_layer": "embeddings"}, 2),
+        ("alum", {"adv_layer": "1"}, 3),
+        ("alum_paper", {}, 3),  # whose masks are independent
+    ],
+)
+def test_losses_are_those_of_the_model_that_is_not_compiled(tmp_path, compiled_passes, method, settings, num_passes):
+    plain = run(tmp_path, dropout=0.1, adv_method=method, **settings)
+    assert compiled_passes == []
+    compiled = run(
+        tmp_path, dropout=0.1, adv_method=method, torch_compile=True, torch_compile_backend="aot_eager", **settings
+    )
+    assert len(compiled_passes) == num_passes * NUM_STEPS
+    for name in ("loss", "adversarial_loss", "adversarial_gain"):
+        assert logged(compiled, name) == pytest.approx(logged(plain, name), rel=1e-3, abs=1e-9)
+    for name, value in weights(plain).items():
+        torch.testing.assert_close(weights(compiled)[name], value, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_compiled_passes_share_their_dropout_masks(tmp_path, compiled_passes):
+    """The compiler of the default backend draws masks in its own way; at δ = 0 the two passes must not differ."""
+    trainer = run(tmp_path, 0.1, adv_method="r3f", adv_init_std=0.0, torch_compile=True)
+    assert logged(trainer, "adversarial_loss") == [0.0] * NUM_STEPS
+    assert len(compiled_passes) == 2 * NUM_STEPS
