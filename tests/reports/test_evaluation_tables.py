@@ -90,7 +90,7 @@ def test_many_models_go_on_in_further_tables():
 
 def test_without_comparisons_checks_and_attacks_there_are_scores_alone():
     results = evaluation_results()
-    results.update(comparisons=[], checks=[], examples=[], attacks=[])
+    results.update(comparisons=[], checks=[], examples=[], attacks=[], gains=[])
     results["scores"] = [score for score in results["scores"] if score["attack"] is None and score["group"] is None]
     text = shown(results)
     assert text.count("┏") == 1
@@ -121,3 +121,9 @@ def test_no_name_is_obeyed(name):
     text = shown(renamed(evaluation_results(), "alum", name))
     assert not {"\x1b", "\u202e"} & set(text)
     assert example()["label"] not in text  # rows are for the page
+
+
+def test_gains_are_shown_by_method():
+    lines = shown(evaluation_results()).splitlines()
+    (line,) = [line for line in lines if "alum_released" in line]
+    assert "0.94" in line

@@ -30,9 +30,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def test_the_results_have_all_parts(demo):
     _, results = demo
     assert {"pretrain", "continual", "finetune", "evaluate", "total_seconds", "environment"} <= set(results)
-    assert set(results["finetune"]) == set(results["evaluate"]) == {"standard", "alum_one_pass"}
-    for measured in results["evaluate"].values():
-        assert set(measured["metrics"]) == {"clean", "typing", "pgd", "gain"}
+    models = [model["name"] for model in results["evaluate"]["models"]]
+    assert set(results["finetune"]) == set(models) == {"standard", "alum_one_pass"}
+    assert {score["attack"] for score in results["evaluate"]["scores"]} == {None, "typing", "pgd"}
+    assert results["evaluate"]["checks"]
 
 
 def test_both_losses_fall(demo):
@@ -48,13 +49,14 @@ def test_both_losses_fall(demo):
 
 def test_the_classifiers_have_learnt(demo):
     _, results = demo
-    for measured in results["evaluate"].values():
-        assert measured["metrics"]["clean"]["accuracy"] > CHANCE + 0.1
+    clean = [score for score in results["evaluate"]["scores"] if score["attack"] is None]
+    assert len(clean) == 2
+    assert all(score["value"] > CHANCE + 0.1 for score in clean)
 
 
 def test_the_gain_tells_adversaries_from_noise(demo):
     _, results = demo
-    gain = results["evaluate"]["standard"]["metrics"]["gain"]
+    gain = {row["method"]: row["gain"] for row in results["evaluate"]["gains"] if row["model"] == "standard"}
     assert gain["alum"] >= 50
     assert gain["alum_one_pass"] >= 50
     assert gain["alum_released"] < 2

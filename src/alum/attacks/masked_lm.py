@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from alum.attacks.stop_words import is_stop_word
 from alum.attacks.walk import Candidates
-from alum.attacks.word_tokens import WordTokens
+from alum.attacks.word_tokens import word_tokens_of
 from alum.attacks.words import Place, WordedExample, WordedText, in_case_of
 from alum.core.errors import InputError
 from alum.data.padding import PaddedTokens
@@ -62,7 +62,7 @@ class MaskedWords:
 
     @cached_property
     def _words(self) -> dict[int, str]:
-        return WordTokens(self.tokenizer).all_ids
+        return word_tokens_of(self.tokenizer).all_ids
 
     @cached_property
     def _cached(self) -> Callable[[str, int], tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """What an attack on texts is: where it comes from, what it needs, and the search that it makes of its settings."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,7 +80,11 @@ class TextAttack:
 
     def search(self, settings: SearchSettings, resources: Resources = NO_RESOURCES) -> TextSearch:
         """The search with these settings; raises `InputError` for a missing resource and settings out of range."""
-        for need in sorted(self.needs):
-            if getattr(resources, need) is None:
-                raise InputError(f"the attack {self.name} needs {_GIVEN_BY[need]}.")
+        self.check_needs({need for need in self.needs if getattr(resources, need) is not None})
         return self.build(settings, resources)
+
+    def check_needs(self, given: Collection[Need]) -> None:
+        """Raises `InputError`, with what gives it, for a need that is not among the ``given`` ones."""
+        for need in sorted(self.needs):
+            if need not in given:
+                raise InputError(f"the attack {self.name} needs {_GIVEN_BY[need]}.")

@@ -12,7 +12,8 @@ from alum.cli.parser import CommandParser
 from alum.core.errors import unknown_name
 from alum.evaluation.suites import SUITES
 from alum.reports.attacked_text import show_attack
-from alum.reports.tables import metric_text, metrics_rows, show_table
+from alum.reports.evaluation_tables import show_evaluation
+from alum.reports.tables import metric_text, show_table
 from alum.stages.arguments import (
     DemoArguments,
     FinetuneArguments,
@@ -86,8 +87,9 @@ def _finetune(argv: Sequence[str]) -> None:
 def _evaluate(argv: Sequence[str]) -> None:
     (arguments,) = _parsed("evaluate", argv, EvaluateArguments)
     result = evaluate(arguments)
-    title = f"{result.model} on {result.task}, {result.num_rows} rows"
-    show_table(title, ("suite", "metric", "value"), metrics_rows(result.metrics))
+    show_evaluation(result.results)
+    if result.output_dir is not None:
+        print(f"To look at it open {result.output_dir}/report.html; all numbers are in results.json beside it.")
 
 
 def _attack(argv: Sequence[str]) -> None:

@@ -9,9 +9,10 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from alum.attacks.hotflip import WordGradient
-from alum.attacks.word_tokens import WordTokens
+from alum.attacks.word_tokens import WordTokens, word_tokens_of
 from alum.attacks.words import Example, Place, WordedExample
 from alum.data.padding import PaddedTokens
+from alum.evaluation.label_mapping import joined_logits
 from alum.models.architecture import word_embeddings
 from alum.models.injection import Injection
 
@@ -21,13 +22,16 @@ class ClassifierGradients:
     """Gradients of the log odds against a label for what the word embeddings put out, which are recorded by a hook.
 
     They point where the gradients of the cross-entropy do, which vanish where a model is sure. Texts are cut at
-    ``max_length_tokens``. Of an encoder-decoder they are those of the encoder's embeddings. Raises `InputError` for a
+    ``max_length_tokens``. Of an encoder-decoder they are those of the encoder's embeddings. For models of other labels
+    than the attacked ones ``answers`` and ``num_labels`` are those of `joined_logits`. Raises `InputError` for a
     tokenizer that does not tell where its tokens are.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     max_length_tokens: int
+    answers: tuple[int, ...] = ()
+    num_labels: int = 0
 
     def __post_init__(self) -> None:
         _ = self._word_tokens
@@ -61,7 +65,7 @@ class ClassifierGradients:
 
     @cached_property
     def _word_tokens(self) -> WordTokens:
-        return WordTokens(self.tokenizer)
+        return word_tokens_of(self.tokenizer)
 
     def _gradient(self, row: dict[str, list[int]], label: int) -> Tensor:
         """``[length, hidden]``."""
@@ -70,6 +74,8 @@ class ClassifierGradients:
         injection = Injection(self.model)
         with torch.enable_grad(), injection.recording() as recorded:
             logits = self.model(**batch).logits[0].float()
+            if self.answers:
+                logits = joined_logits(logits, self.answers, self.num_labels)
             others = torch.arange(len(logits), device=logits.device) != label
             (gradient,) = torch.autograd.grad(logits[others].logsumexp(-1) - logits[label], recorded())
         return gradient[0]

@@ -99,6 +99,13 @@ class ExampleRecord(TypedDict):
     num_queries: int
 
 
+class GainRecord(TypedDict):
+    model: str
+    suite: str
+    method: str
+    gain: float
+
+
 class EvaluationRecord(TypedDict):
     schema_version: Literal[1]
     created: str
@@ -112,3 +119,4 @@ class EvaluationRecord(TypedDict):
     comparisons: list[ComparisonRecord]
     checks: list[CheckRecord]
     examples: list[ExampleRecord]
+    gains: list[GainRecord]

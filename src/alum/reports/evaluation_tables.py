@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from alum.reports.attacked_text import visible
-from alum.reports.evaluation_record import CheckRecord, ComparisonRecord, EvaluationRecord, ScoreRecord
+from alum.reports.evaluation_record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
 from alum.reports.evaluation_scores import (
     ATTACK_METRICS,
     Measure,
@@ -37,6 +37,14 @@ def show_evaluation(results: EvaluationRecord, console: Console | None = None) -
     _show_attacks(scores, console)
     _show_comparisons(results["comparisons"], scores, console)
     _show_checks(results["checks"], console)
+    _show_gains(results["gains"], console)
+
+
+def _show_gains(gains: Sequence[GainRecord], console: Console) -> None:
+    if gains:
+        rows = [[gain["model"], gain["suite"], gain["method"], f"{gain['gain']:.3g}"] for gain in gains]
+        title = "Adversarial gain: times the divergence of random noise of the same length; near 1 is noise"
+        show_table(title, ("model", "suite", "perturbation of", "gain"), rows, console, num_text_columns=3)
 
 
 def _show_scores(results: EvaluationRecord, scores: Scores, console: Console) -> None:

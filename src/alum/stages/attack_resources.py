@@ -25,16 +25,23 @@ def attack_resources(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     max_length_tokens: int,
+    answers: tuple[int, ...] = (),
+    num_labels: int = 0,
 ) -> Resources:
     """What the attacks need against a model whose texts are cut at ``max_length_tokens``.
+
+    ``answers`` and ``num_labels`` are those of `joined_logits`, for a model of other labels than the attacked ones.
 
     What no setting names is left out, so that the attack that needs it says so. Raises `InputError` for what cannot be
     loaded.
     """
     needs = {need for attack in attacks for need in attack.needs}
     masked_lm, wordnet_dir = arguments.masked_lm, arguments.wordnet_dir
+    gradients = None
+    if "gradients" in needs:
+        gradients = ClassifierGradients(model, tokenizer, max_length_tokens, answers, num_labels)
     return Resources(
-        gradients=ClassifierGradients(model, tokenizer, max_length_tokens) if "gradients" in needs else None,
+        gradients=gradients,
         masked_lm=_masked_words(masked_lm, arguments) if "masked_lm" in needs and masked_lm else None,
         wordnet=WordNet(Path(wordnet_dir)) if "wordnet" in needs and wordnet_dir else None,
     )

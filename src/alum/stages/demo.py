@@ -7,6 +7,7 @@ documents, with the names of packages and modules masked out.
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ from alum.stages.arguments import (
     PretrainArguments,
     PretrainConfig,
 )
-from alum.stages.evaluate import GAIN_EPSILON, EvaluateResult, evaluate
+from alum.stages.evaluate import GAIN_EPSILON, GAIN_METHODS, EvaluateResult, evaluate
 from alum.stages.evaluation_arguments import EvaluateArguments
 from alum.stages.finetune import FinetuneResult, finetune
 from alum.stages.pretrain import PretrainResult, pretrain
 from alum.stages.run_folder import environment, open_run_folder, write_json
 
 HELD_BACK_PACKAGE = "pandas"  # its text is kept for continual pre-training
+PGD_EPSILON = 0.03
 TOLD_APART = ("networkx", "pandas", "sympy", "torch")  # the labels of the task
 
 
@@ -71,19 +73,21 @@ def demo(arguments: DemoArguments) -> dict[str, Any]:
     tuned = {arm: _finetune(folder, scale, arguments, arm) for arm in arms}
 
     console.print("[bold]4/4[/] Evaluating both: clean, with typing errors, under attack")
-    measured = {arm: _evaluate(folder, scale, arguments, arm) for arm in arms}
+    measured = _evaluate(folder, scale, arguments, list(tuned))
     seconds = time.perf_counter() - start
     results = {
         "pretrain": scratch,
         "continual": continual,
         "finetune": tuned,
-        "evaluate": measured,
+        "evaluate": measured.results,
         "total_seconds": seconds,
         "environment": environment(),
     }
     write_json(folder / "results.json", json.loads(json.dumps(results, default=vars)))
     _show(console, scratch, continual, tuned, measured)
-    console.print(f"{seconds:.0f} seconds in all. Models, records and tables are in {folder}.")
+    console.print(
+        f"{seconds:.0f} seconds in all. Models and records are in {folder}, the report in {folder}/evaluated."
+    )
     return results
 
 
@@ -180,17 +184,18 @@ def _finetune(folder: Path, scale: Scale, arguments: DemoArguments, method: str)
     )
 
 
-def _evaluate(folder: Path, scale: Scale, arguments: DemoArguments, method: str) -> EvaluateResult:
+def _evaluate(folder: Path, scale: Scale, arguments: DemoArguments, methods: Sequence[str]) -> EvaluateResult:
     return evaluate(
         EvaluateArguments(
-            model_name_or_path=str(folder / f"finetuned_{method}"),
-            output_dir=str(folder / f"evaluated_{method}"),
+            model_name_or_path=[f"{method}={folder / f'finetuned_{method}'}" for method in methods],
+            output_dir=str(folder / "evaluated"),
             validation_file=str(folder / "data" / "packages" / "test.jsonl"),
             text_columns="text",
             label_column="package",
-            suite="clean,typing,pgd,gain",
             max_seq_length=scale.max_seq_length,
+            epsilons=[PGD_EPSILON],
             num_steps=5,
+            adversarial_gain=True,
             seed=arguments.seed,
         )
     )
@@ -201,7 +206,7 @@ def _show(
     scratch: PretrainResult,
     continual: PretrainResult,
     tuned: dict[str, FinetuneResult],
-    measured: dict[str, EvaluateResult],
+    measured: EvaluateResult,
 ) -> None:
     show_table(
         "Masked-language-model loss on held-back text (nats per predicted token)",
@@ -218,19 +223,28 @@ def _show(
         [
             [
                 arm,
-                *(metric_text("accuracy", measured[arm].metrics[s]["accuracy"]) for s in ("clean", "typing", "pgd")),
+                *(metric_text("accuracy", accuracy) for accuracy in _accuracies(measured, arm)),
                 *_cost(tuned[arm]),
             ]
             for arm in tuned
         ],
         console,
     )
-    gains = {arm: measured[arm].metrics["gain"] for arm in tuned}
+    gains = {(row["method"], row["model"]): row["gain"] for row in measured.results["gains"]}
     show_table(
         f"Adversarial gain at relative epsilon {GAIN_EPSILON}: times the divergence of random noise of the same length",
-        ("perturbation", *(f"on the {arm} model" for arm in gains)),
-        [[name, *(f"{gains[arm][name]:.3g}" for arm in gains)] for name in gains["standard"]],
+        ("perturbation", *(f"on the {arm} model" for arm in tuned)),
+        [[method, *(f"{gains[method, arm]:.3g}" for arm in tuned)] for method in GAIN_METHODS],
         console,
+    )
+
+
+def _accuracies(measured: EvaluateResult, arm: str) -> tuple[float, float, float]:
+    """Clean, with typing errors, and under PGD."""
+    return (
+        measured.score("accuracy", model=arm),
+        measured.score("robust_accuracy", "typing", model=arm),
+        measured.score("robust_accuracy", "pgd", PGD_EPSILON, model=arm),
     )
 
 

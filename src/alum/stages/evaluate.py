@@ -1,27 +1,27 @@
-"""Evaluating a fine-tuned model: clean, with typing errors, under attack."""
+"""Evaluating fine-tuned models side by side: on suites, clean and under attack, going on where it was stopped."""
 
-import dataclasses
-from dataclasses import asdict, dataclass
-from typing import Any
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, cast
 
-from datasets import Dataset
-from transformers import PreTrainedModel
-
-from alum.attacks.embedding_pgd import EmbeddingPGD
-from alum.attacks.typing_noise import with_typing_errors
-from alum.core.errors import InputError
 from alum.core.methods import method_named
-from alum.data.table import Table
-from alum.evaluation.model_on_task import ModelOnTask
-from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
+from alum.evaluation.row_records import ROW
+from alum.evaluation.summary import Measurement, comparisons_of, scores_of
+from alum.reports.evaluation_page import write_evaluation_page
+from alum.reports.evaluation_record import EvaluationRecord
 from alum.stages.evaluation_arguments import EvaluateArguments
-from alum.stages.run_folder import check_run_folder, open_run_folder, write_json, write_settings
-from alum.stages.task_data import TaskData, load_task_data
-from alum.tasks.kind import Layout
-from alum.tasks.regression import REGRESSION
-from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.stages.evaluation_plan import PGD, Plan, plan_of
+from alum.stages.evaluation_progress import EvaluationProgress
+from alum.stages.evaluation_run import ROWS, EvaluationRun
+from alum.stages.measures import Subject
+from alum.stages.run_folder import environment, opened_or_gone_on_with, write_json
+from alum.stages.training_run import Interrupted
 
-SUITES = ("clean", "typing", "pgd", "gain")
+SCHEMA_VERSION = 1
+STOPPED_BY_USER = 130
 GAIN_METHODS = ("alum", "alum_one_pass", "alum_released", "alum_paper")
 GAIN_EPSILON = 0.05
 GAIN_ROWS = 256
@@ -29,102 +29,143 @@ GAIN_ROWS = 256
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """Metrics by suite: ``metrics["typing"]["accuracy"]``; the suite ``gain`` has a row for each method."""
+    """``results`` is what ``results.json`` holds (``docs/results.md``); without ``output_dir`` nothing was written."""
 
-    model: str
-    task: str
-    num_rows: int
-    metrics: dict[str, dict[str, float]]
+    results: EvaluationRecord
+    output_dir: str | None
+
+    def score(
+        self,
+        metric: str,
+        attack: str | None = None,
+        epsilon: float | None = None,
+        model: str | None = None,
+        suite: str | None = None,
+    ) -> float:
+        """One score over all rows, of the first model and suite unless they are named; KeyError where there is none."""
+        wanted = {
+            "model": model or self.results["models"][0]["name"],
+            "suite": suite or self.results["suites"][0]["name"],
+            "attack": attack,
+            "epsilon": epsilon,
+            "metric": metric,
+            "group": None,
+        }
+        for row in self.results["scores"]:
+            if wanted.items() <= row.items() and row["value"] is not None:
+                return row["value"]
+        raise KeyError(f"no score of {wanted}")
 
 
 def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
-    """Measures a classifier or regressor on the suites; writes ``results.json`` where ``output_dir`` is given."""
-    suites = [name.strip() for name in arguments.suite.split(",")]
-    for name in suites:
-        if name not in SUITES:
-            raise InputError(f"unknown suite {name!r}: expected some of {', '.join(SUITES)}.")
-    attack = EmbeddingPGD(epsilon=arguments.epsilon, num_steps=arguments.num_steps, seed=arguments.seed)
-    if arguments.output_dir:
-        check_run_folder(arguments.output_dir, arguments.overwrite_output_dir)
-    data = load_task_data(arguments, needs=("validation",))
-    if data.kind not in (SEQUENCE_CLASSIFICATION, REGRESSION):
-        raise InputError(f"alum evaluate measures classification and regression so far, not {data.kind.name}.")
-    rows = data.splits["validation"].first(arguments.max_eval_samples)
-    tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
-    model = load_trained_model(data.kind.auto_class, arguments.model_name_or_path, arguments.trust_remote_code)
-    data = _with_labels_of(model, data, arguments.task)
-    measured = ModelOnTask(model, tokenizer, data.kind, arguments.per_device_eval_batch_size)
-    length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)
-    clean = data.supervision.encode(rows, data.layout, tokenizer, length)
-    folder = None
-    if arguments.output_dir:
-        folder, _ = open_run_folder(arguments.output_dir, arguments.overwrite_output_dir)
+    """Measures every model on every suite; with an ``output_dir`` writes records, ``results.json`` and ``report.html``.
 
-    def scores(features: Dataset, attack: EmbeddingPGD | None = None) -> dict[str, float]:
-        outputs = measured.outputs(features, attack)
-        predicted = data.supervision.predict(outputs, features, rows, data.layout)
-        return data.supervision.score(predicted, rows, data.layout)
+    A folder that holds the beginning of the same evaluation is gone on with. Raises `InputError` for suites, attacks
+    and settings that cannot be used or do not fit each other, before anything is measured, and for models in their
+    turn; `Interrupted` when stopped.
+    """
+    start = time.perf_counter()
+    plan = plan_of(arguments)
+    results: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "elapsed_seconds": 0.0,
+        "settings": vars(arguments),
+        "environment": environment(),
+        "models": [],
+        "suites": [suite.described() for suite in plan.suites],
+        "attacks": [attack.described() for attack in plan.attacks],
+        "scores": [],
+        "comparisons": [],
+        "checks": [],
+        "examples": [],
+        "gains": [],
+    }
+    if not arguments.output_dir:
+        _measure(plan, None, results)
+        return EvaluateResult(_ended(results, start), None)
+    rows = Path(arguments.output_dir) / ROWS
+    with opened_or_gone_on_with(
+        arguments.output_dir,
+        arguments.overwrite_output_dir,
+        "evaluate",
+        rows.exists,
+        arguments=arguments,
+        data=plan.digests(),
+    ) as folder:
+        try:
+            _measure(plan, folder, results)
+        except KeyboardInterrupt:
+            message = f"stopped. What was measured is kept in {folder}: the same command goes on."
+            raise Interrupted(message, STOPPED_BY_USER) from None
+        record = _ended(results, start)
+        write_json(folder / "results.json", record)
+        write_evaluation_page(folder / "report.html", record)
+    return EvaluateResult(record, str(folder))
 
-    metrics: dict[str, dict[str, float]] = {}
-    for name in suites:
-        if name == "clean":
-            metrics[name] = scores(clean)
-        elif name == "typing":
-            noisy = _mistyped(rows, data.layout, arguments.typing_error_rate, arguments.seed)
-            metrics[name] = scores(data.supervision.encode(noisy, data.layout, tokenizer, length))
-        elif name == "pgd":
-            metrics[name] = scores(clean, attack)
-        else:
-            metrics[name] = gains(measured, clean.select(range(min(GAIN_ROWS, len(clean)))))
-    result = EvaluateResult(arguments.model_name_or_path, data.name, len(rows), metrics)
-    if folder is not None:
-        write_settings(folder, "evaluate", arguments=arguments)
-        write_json(folder / "results.json", asdict(result))
-    return result
+
+def _ended(results: dict[str, Any], start: float) -> EvaluationRecord:
+    return cast(EvaluationRecord, {**results, "elapsed_seconds": time.perf_counter() - start})
 
 
-def gains(measured: ModelOnTask, examples: Dataset) -> dict[str, float]:
-    """The adversarial gain of methods on one model, those with a relative ball at relative epsilon 0.05."""
-    found = {}
+def _measure(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
+    """Everything that is planned, into ``results``."""
+    run = EvaluationRun(plan, folder, EvaluationProgress())
+    baselines: dict[tuple[str, str | None, float | None], Measurement] = {}
+    for name in plan.models:
+        loaded, subjects = run.subjects(name)
+        results["models"].append(loaded.described())
+        for subject in subjects:
+            for measurement in run.measurements(subject):
+                results["scores"] += scores_of(measurement)
+                first = baselines.setdefault((measurement.suite, measurement.attack, measurement.epsilon), measurement)
+                if first is not measurement:
+                    results["comparisons"] += comparisons_of(first, measurement)
+                results["examples"] += _examples(measurement, subject)
+            results["checks"] += _checks(plan, run, subject)
+            if plan.arguments.adversarial_gain:
+                results["gains"] += _gains(subject)
+
+
+def _checks(plan: Plan, run: EvaluationRun, subject: Subject) -> list[dict[str, Any]]:
+    """The check for gradient masking, with the perturbations of the next model if there are several."""
+    if not plan.arguments.check_gradient_masking or PGD not in [a.name for a in plan.attacks_on(subject.data)]:
+        return []
+    names = list(plan.models)
+    another = names[(names.index(subject.name) + 1) % len(names)] if len(names) > 1 else None
+    check = run.check(subject, another)
+    return [] if check is None else [check]
+
+
+def _examples(measurement: Measurement, subject: Subject) -> list[dict[str, Any]]:
+    """Some attacked texts: four that the attack turned for one that it did not, as far as there are so many."""
+    if measurement.family != "text":
+        return []
+    count, right = subject.arguments.num_examples, subject.right_answers()
+    succeeded, failed = (
+        [record for record in measurement.records if record["outcome"] == outcome]
+        for outcome in ("succeeded", "failed")
+    )
+    chosen = succeeded[: max(round(0.8 * count), count - len(failed))]
+    chosen += failed[: count - len(chosen)]
+    where = {"model": measurement.model, "suite": measurement.suite, "attack": measurement.attack}
+    return [{**where, **_example(record, right[record[ROW]])} for record in chosen]
+
+
+def _example(record: Mapping[str, Any], right: str) -> dict[str, Any]:
+    of_attack = {name: value for name, value in record.items() if name not in ("scores", "changed_share")}
+    return {**of_attack, "label": right}
+
+
+def _gains(subject: Subject) -> list[dict[str, Any]]:
+    """The adversarial gain of methods on the model, those with a relative ball at relative epsilon 0.05."""
+    table = subject.data.table
+    features = subject.features(table.select(range(min(GAIN_ROWS, len(table)))))
+    found = []
     for name in GAIN_METHODS:
         method = method_named(name)
         if method.epsilon_unit == "relative":
             method = method_named(name, epsilon=GAIN_EPSILON)
-        found[name] = measured.gain(examples, method)
+        gain = subject.model.gain(features, method)
+        found.append({"model": subject.name, "suite": subject.data.name, "method": name, "gain": gain})
     return found
-
-
-def _mistyped(table: Table, layout: Layout, error_rate: float, seed: int) -> Table:
-    rows = table.rows
-    for column in layout.text:
-        mistyped = [with_typing_errors(text, error_rate, seed) for text in rows[column]]
-        rows = rows.remove_columns(column).add_column(column, mistyped)
-    return Table(rows, table.where, table.numbers)
-
-
-def _output_names(model: PreTrainedModel) -> tuple[str, ...]:
-    names: dict[Any, str] = model.config.id2label or {}
-    return tuple(names[index] for index in sorted(names))
-
-
-def _with_labels_of(model: PreTrainedModel, data: TaskData, task: str | None) -> TaskData:
-    """The data with its labels in the order of the model's outputs, which may know more labels than a file shows.
-
-    Raises `InputError` where the two do not go together.
-    """
-    names, own = data.layout.label_names, _output_names(model)
-    if data.kind is REGRESSION:
-        fits = len(own) == 1
-    elif task is not None:  # its integer labels have a meaning, which no model's order may change
-        lower, own_lower = [name.lower() for name in names], [name.lower() for name in own]
-        fits = len(own) == len(names) and (own_lower == lower or set(own_lower) != set(lower))
-    elif set(names) <= set(own) or (all(name.isdigit() for name in names) and len(names) <= len(own)):
-        return dataclasses.replace(data, layout=dataclasses.replace(data.layout, label_names=own))
-    else:
-        fits = len(own) == len(names) and own[0] == "LABEL_0"  # a model that does not name its labels
-    if not fits:
-        raise InputError(
-            f"the model's outputs are {', '.join(own)}, but the labels of {data.name} are "
-            f"{', '.join(names) or 'numbers'}: evaluate a model that was fine-tuned on this task."
-        )
-    return data

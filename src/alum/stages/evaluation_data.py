@@ -127,7 +127,7 @@ def load_suite(spec: str, arguments: SuiteArguments) -> SuiteData:
         suite=suite,
         kind=kind,
         layout=layout,
-        table=_part(table, arguments.max_eval_samples, arguments.seed),
+        table=part_of(table, arguments.max_eval_samples, arguments.seed),
         source=table.where,
         num_rows_available=len(table),
     )
@@ -203,7 +203,8 @@ def _from_hub(suite: Suite) -> Dataset:
     return load_dataset(suite.hub_id, revision=CONVERTED, data_files=files, split=suite.split)
 
 
-def _part(table: Table, count: int | None, seed: int) -> Table:
+def part_of(table: Table, count: int | None, seed: int) -> Table:
+    """A random part of the rows in their order, or all of them; a smaller part is in a larger one of the same seed."""
     if count is None or count >= len(table):
         return table
     chosen = np.random.default_rng(seed).permutation(len(table))[:count]

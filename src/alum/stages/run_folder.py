@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _MAY_CHANGE = {"cache_dir", "max_eval_samples"}
 RECORDS = ("run.json", "metrics.jsonl")  # of a run that has just begun
+_MAY_CHANGE_IN_EVALUATION = {"overwrite_output_dir", "per_device_eval_batch_size", "num_examples"}
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "scikit-learn")
 
 
@@ -137,19 +138,43 @@ def _open(output_dir: str | None, overwrite: bool, resume_from: str | None) -> _
 
 def check_same_settings(folder: Path, resume_from: str | None, **settings: Any) -> None:
     """Raises `InputError` where a resumed run would go on with other settings than are in its ``run.json``."""
-    former = settings_of(folder) if _resumes(resume_from) else {}
+    if _resumes(resume_from):
+        _check_unchanged(folder, settings, _MAY_CHANGE)
+
+
+def _check_unchanged(folder: Path, settings: Mapping[str, Any], may_change: Set[str]) -> None:
+    former = settings_of(folder)
     now = json.loads(json.dumps({name: _settings(value) for name, value in settings.items()}, default=_plain))
     changed = [
         f"{name} was {former[group][name]!r} and is {value!r}"
         for group, values in now.items()
         for name, value in values.items()
-        if name in former.get(group, {}) and former[group][name] != value and name not in _MAY_CHANGE
+        if name in former.get(group, {}) and former[group][name] != value and name not in may_change
     ]
     if changed:
         raise InputError(
             f"the run in {folder} cannot go on with other settings: {'; '.join(changed)}. Give those that it began "
             "with, or start another run in another folder."
         )
+
+
+@contextmanager
+def opened_or_gone_on_with(
+    output_dir: str, overwrite: bool, command: str, has_begun: Callable[[], bool], **settings: Any
+) -> Iterator[Path]:
+    """The folder of a run without checkpoints, with its settings: a new one, or that of the same run begun before.
+
+    As `opened_run_folder` for a run that fails before it ``has_begun``. Raises `InputError` for a folder that holds
+    something else, unless ``overwrite`` is set.
+    """
+    folder = Path(output_dir)
+    if not overwrite and settings_of(folder).get("command") == command:
+        _check_unchanged(folder, settings, _MAY_CHANGE_IN_EVALUATION)
+        yield folder
+        return
+    with opened_run_folder(output_dir, overwrite, None, has_begun) as (folder, _):
+        write_settings(folder, command, **settings)
+        yield folder
 
 
 def settings_of(folder: Path) -> dict[str, Any]:

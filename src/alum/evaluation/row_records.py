@@ -1,0 +1,65 @@
+"""What is known of each row of a measurement, kept as soon as it is known, so that a stopped one goes on."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from alum.core.errors import InputError
+
+ROW = "row"
+
+
+class RowRecords:
+    """Records by the number of their row, ``record["row"]``: a JSON line each in a file, or in memory alone.
+
+    A last line that was cut short, as a kill or a full disk leaves it, is dropped, and its row measured again. Raises
+    `InputError` for a file that holds anything else.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._known: dict[int, dict[str, Any]] = {}
+        if path is not None and path.is_file():
+            self._read(path)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, rows: Iterable[int]) -> list[dict[str, Any]]:
+        """The records of rows that are all known, in the order asked for."""
+        return [self._known[row] for row in rows]
+
+    def missing(self, rows: Iterable[int]) -> list[int]:
+        return [row for row in rows if row not in self._known]
+
+    def add(self, records: Iterable[dict[str, Any]]) -> None:
+        """Keeps the records; after this returns a kill does not lose them."""
+        records = list(records)
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+            try:
+                with self._path.open("ab") as file:
+                    file.write(lines.encode("utf-8", errors="surrogatepass"))
+            except OSError as error:
+                raise InputError(
+                    f"{self._path} could not be written: {error.strerror}. Mend that, and the same call goes on."
+                ) from None
+        self._known |= {record[ROW]: record for record in records}
+
+    def _read(self, path: Path) -> None:
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                record = json.loads(line.decode("utf-8", errors="surrogatepass"))
+                self._known[record[ROW]] = record
+            except (ValueError, TypeError, KeyError):
+                raise InputError(
+                    f"{path}, line {number}: expected the record of a row, not {line[:40]!r}. Remove the file to "
+                    "measure its rows again."
+                ) from None

@@ -1,0 +1,28 @@
+"""What an evaluation says while it runs: a bar in a terminal, and a line for each measurement that is done."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+class EvaluationProgress:
+    """Bars go where warnings go, so that what is printed can be piped."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+
+    @contextmanager
+    def measuring(self, title: str, num_rows: int) -> Iterator[Callable[[int], None]]:
+        """Yields a function to be told how many more rows are done."""
+        start = time.perf_counter()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        shown = self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=not shown) as progress:
+            task = progress.add_task(title, total=num_rows)
+            yield lambda done: progress.advance(task, done)
+        seconds = time.perf_counter() - start
+        self._console.print(Text(f"{title}: {num_rows:,} rows in {seconds:,.1f} s", style="dim"), soft_wrap=True)

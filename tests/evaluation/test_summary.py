@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from scipy.stats import binomtest, pearsonr
+
+from alum.evaluation.summary import Measurement, comparisons_of, scores_of
+
+
+def measurement(scores, **settings):
+    records = [{"row": number, "scores": {"accuracy": score}} for number, score in enumerate(scores, start=1)]
+    return Measurement(
+        **{"model": "a", "suite": "s", "attack": None, "epsilon": None, "family": None, **settings}, records=records
+    )
+
+
+def attacked(*outcomes, **settings):
+    """Records of (outcome, queries, changed share)."""
+    records = [
+        {
+            "row": number,
+            "scores": {"accuracy": float(outcome == "failed")},
+            "outcome": outcome,
+            "num_queries": queries,
+            "changed_share": share,
+        }
+        for number, (outcome, queries, share) in enumerate(outcomes, start=1)
+    ]
+    return Measurement(model="a", suite="s", attack="typos", epsilon=None, family="text", records=records, **settings)
+
+
+def by_metric(rows, group=None):
+    return {row["metric"]: row for row in rows if row["group"] == group}
+
+
+def test_a_rate_is_the_mean_over_rows_with_an_interval_around_it():
+    (row,) = scores_of(measurement([1, 1, 1, 0] * 25))
+    assert (row["metric"], row["value"], row["num_rows"], row["group"]) == ("accuracy", 0.75, 100, None)
+    # The normal approximation to a bootstrap interval of a rate: 1.96 √(p (1 - p) / n).
+    half = 1.96 * np.sqrt(0.75 * 0.25 / 100)
+    assert row["low"] == pytest.approx(0.75 - half, abs=0.015)
+    assert row["high"] == pytest.approx(0.75 + half, abs=0.015)
+
+
+def test_under_an_attack_a_rate_is_robust():
+    assert set(by_metric(scores_of(measurement([1, 0], attack="pgd", epsilon=0.1, family="embedding")))) == {
+        "robust_accuracy"
+    }
+
+
+def test_what_an_attack_costs_is_counted_where_it_was_tried():
+    rows = by_metric(
+        scores_of(attacked(("skipped", 1, 0.0), ("failed", 30, 0.5), ("succeeded", 10, 0.2), ("succeeded", 20, 0.1)))
+    )
+    assert rows["robust_accuracy"]["value"] == 1 / 4
+    assert rows["attack_success_rate"]["value"] == pytest.approx(2 / 3)
+    assert rows["attack_success_rate"]["num_rows"] == 3
+    assert rows["changed_word_share"]["value"] == pytest.approx((0.2 + 0.1) / 2)
+    assert rows["changed_word_share"]["num_rows"] == 2
+    assert rows["mean_queries"]["value"] == pytest.approx((30 + 10 + 20) / 3)
+
+
+def test_where_nothing_was_right_before_there_is_no_success_rate():
+    rows = by_metric(scores_of(attacked(("skipped", 1, 0.0), ("skipped", 1, 0.0))))
+    assert rows["robust_accuracy"]["value"] == 0
+    assert set(rows) == {"robust_accuracy"}
+
+
+def test_groups_are_scored_apart():
+    rows = scores_of(measurement([1, 1, 0, 0, 1], groups=["x", "y", "x", "y", "y"]))
+    assert by_metric(rows, "x")["accuracy"]["value"] == 1 / 2
+    assert by_metric(rows, "y")["accuracy"]["value"] == pytest.approx(2 / 3)
+    assert by_metric(rows)["accuracy"]["value"] == pytest.approx(3 / 5)
+
+
+def test_a_metric_of_the_whole_set_is_that_of_its_rows():
+    x, y = np.random.default_rng(0).normal(size=(2, 40))
+    y = y + x
+
+    def correlation(indices):
+        return {"pearson": float(pearsonr(x[list(indices)], y[list(indices)]).statistic)}
+
+    row = by_metric(scores_of(measurement([1] * 40, set_metrics=correlation)))["pearson"]
+    expected = pearsonr(x, y)
+    assert row["value"] == pytest.approx(expected.statistic)
+    fisher = expected.confidence_interval(0.95)
+    assert row["low"] == pytest.approx(fisher.low, abs=0.12)
+    assert row["high"] == pytest.approx(fisher.high, abs=0.12)
+
+
+def test_two_models_are_compared_on_the_rows_that_both_were_measured_on():
+    first = measurement([1, 1, 0, 0, 0, 0])
+    second = measurement([0, 1, 1, 1, 1, 1, 1, 1], model="b")
+    (row,) = comparisons_of(first, second)
+    assert (row["baseline"], row["model"], row["num_rows"]) == ("a", "b", 6)
+    assert row["difference"] == pytest.approx((5 - 2) / 6)
+    # One row only the first has right, four only the second.
+    assert row["p_value"] == pytest.approx(binomtest(1, 5).pvalue)
+    assert row["test"] == "mcnemar"
