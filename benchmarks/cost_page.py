@@ -54,8 +54,24 @@ def finetuning_blocks(record: Mapping[str, Any]) -> list[str]:
         "products. All ratios are to Hugging Face's.",
         "### Targets",
         targets_table([each for task in record["tasks"] for each in task["targets"]]),
+        "### Where it goes",
+        "Mean seconds of a step by part, of all rounds. `clean` is the first pass, in one-pass methods with its "
+        "backward pass; `adversary` what finds δ and the pass at it; `backward` the backward pass that ends the step; "
+        "`data` the batch. Clipping, scheduler and callbacks are in none.",
+        parts_table(record["tasks"][0]),
+        "A one-pass step holds the gradients of its first backward pass, "
+        f"{record['tasks'][0]['gradient_bytes'] / 1e6:.0f} MB, while its second graph grows; a standard step has its "
+        "gradients when its graph is going. That is what it takes above standard training, however large the batch: a "
+        "good part of a small one, little of a large one.",
     ]
     return blocks
+
+
+def parts_table(task: Mapping[str, Any]) -> str:
+    rows = [row for row in task["rows"] if row["contender"] in GROWING]
+    parts = ("data", "clean", "adversary", "backward", "optimizer")
+    cells = [(row["contender"], *(f"{row['seconds_by_part'].get(part, 0.0):.4f}" for part in parts)) for row in rows]
+    return markdown_table([task["task"], *parts], cells)
 
 
 def finetuning_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -245,6 +245,7 @@ def measured(task: Task, shape: str | BertConfig, scale: Scale, folder: str) -> 
     return {
         "task": task.name,
         "rows": rows,
+        "gradient_bytes": 4 * trainers[HUGGING_FACE].model.num_parameters(),
         "padded_tokens_per_batch": statistics.mean(num_tokens),
         "padding_share": 1 - sum(map(len, task.rows["input_ids"])) / sum(num_tokens),
         "targets": outcomes(targets(task.name), {task.name: [*rows, logged_now_and_then(rows)]}),

@@ -17,6 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Trainer, TrainerCallback, TrainerControl
 from transformers.trainer_callback import PrinterCallback
 
+from alum.training.clock import REST
+from alum.training.trainer import AlumTrainer
+
 
 class SteppedTraining:
     """A Trainer's own ``train()``, which waits after each step until it is asked for the next one.
@@ -217,13 +220,24 @@ def comparison(trainers: Mapping[str, Trainer], floor: str, effort: Effort) -> l
         costs = {name: cost_of(training, effort.counted_steps) for name, training in trainings.items()}
         progress(f"  time, {effort.max_seconds:.0f} seconds")
         steps = {name: training.step for name, training in trainings.items()}
+        for trainer in trainers.values():
+            seconds_by_part(trainer)  # from here on
         turns = seconds_in_turns(steps, effort.max_seconds, effort.steps_per_turn)
+        parts = {name: seconds_by_part(trainer) for name, trainer in trainers.items()}
+    num_steps = effort.steps_per_turn * (1 + len(turns[floor]))
     return [
         {
             "contender": name,
             **timing(turns[name], turns[floor]),
             **costs[name],
             "seconds_by_round": [turn.wall for turn in turns[name]],
+            "seconds_by_part": {part: seconds / num_steps for part, seconds in parts[name].items()},
         }
         for name in trainers
     ]
+
+
+def seconds_by_part(trainer: Trainer) -> dict[str, float]:
+    """Of one of our trainers since the last call, without what its clock calls other, where it waits for its turn."""
+    seconds = trainer._clock.take().seen if isinstance(trainer, AlumTrainer) else {}
+    return {part: value for part, value in seconds.items() if part != REST}

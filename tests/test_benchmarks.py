@@ -257,7 +257,17 @@ def test_finetuning_can_be_rehearsed(tmp_path, monkeypatch):
         assert rows["standard"]["gain"] is None
         assert rows["r3f"]["gain"] == pytest.approx(1.0, rel=0.5)  # noise, compared with noise
         assert rows["alum_one_pass"]["gain"] > 2.0
+        parts = rows["alum"]["seconds_by_part"]
+        assert set(parts) == {"data", "clean", "adversary", "backward", "optimizer"}
+        assert parts["adversary"] > parts["data"]
+        assert sum(parts.values()) < 3 * rows["alum"]["seconds"]  # a mean with the first round, and a median
         assert 0 <= task["padding_share"] < 1
+    monkeypatch.setattr(sys, "argv", ["", "--output_dir", str(tmp_path)])
+    cost_page.main()
+    page = (tmp_path / "cost.md").read_text()
+    assert f"| alum_one_pass | {rows['alum_one_pass']['seconds']:.3f} |" in page
+    ratio = rows["alum"]["seconds"] / rows["standard"]["seconds"]
+    assert f"| snli_sample: time of alum / standard | ≤ 2.80 | {ratio:.2f} |" in page
 
 
 def test_what_is_logged_now_and_then_costs_its_share():
