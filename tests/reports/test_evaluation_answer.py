@@ -85,3 +85,9 @@ def test_attacks_on_embeddings_and_noise_stand_in_where_there_are_no_others():
 
 def test_without_scores_nothing_is_claimed():
     assert said("alum", scores=[], comparisons=[]) == "Nothing was measured."
+
+
+def test_clean_and_attacked_scores_are_of_the_same_suites():
+    results = evaluation_results()
+    scores = [entry for entry in results["scores"] if entry["suite"] == "sst2" or entry["attack"] is None]
+    assert said("standard", scores=scores) == said("standard", **of_suites("sst2"))

@@ -12,7 +12,7 @@ SIGNIFICANT = 0.05
 def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
     """How well the model does without an attack and under the strongest one, and how it compares with the first.
 
-    A second sentence warns of robust accuracy that a failed check says not to trust.
+    Means are over the suites that were attacked, if any, with and without the attack. A second sentence warns of robust accuracy that a failed check says not to trust.
     """
     levels = [
         _Level(
@@ -21,7 +21,7 @@ def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
         for suite in results["suites"]
     ]
     metrics = {suite["main_metric"] for suite in results["suites"]}
-    levels = [level for level in levels if level.clean or level.attacked]
+    levels = [level for level in levels if level.attacked] or [level for level in levels if level.clean]
     if not levels:
         return "Nothing was measured." + _caution(results, model)
     if len(levels) > 1 and len(metrics) == 1:
