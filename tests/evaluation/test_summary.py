@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, pearsonr
@@ -95,3 +97,12 @@ def test_two_models_are_compared_on_the_rows_that_both_were_measured_on():
     # One row only the first has right, four only the second.
     assert row["p_value"] == pytest.approx(binomtest(1, 5).pvalue)
     assert row["test"] == "mcnemar"
+
+
+def test_a_metric_that_is_not_defined_has_no_value():
+    (row,) = [
+        row
+        for row in scores_of(measurement([1] * 4, set_metrics=lambda rows: {"pearson": math.nan}))
+        if row["metric"] == "pearson"
+    ]
+    assert (row["value"], row["low"], row["high"]) == (None, None, None)

@@ -1,5 +1,6 @@
 """From records of rows to rates with intervals, and from two models' records to the difference between them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
@@ -110,9 +111,12 @@ def _of_sets(measurement: Measurement, indices: Sequence[int]) -> list[dict[str,
         def drawn(positions: np.ndarray, name: str = name) -> float:
             return of_rows([indices[position] for position in positions])[name]
 
-        found.append(_row(measurement.named(name), value, resampled_interval(drawn, len(indices)), len(indices)))
+        is_defined = math.isfinite(value)
+        interval = resampled_interval(drawn, len(indices)) if is_defined else None
+        found.append(_row(measurement.named(name), value if is_defined else None, interval, len(indices)))
     return found
 
 
-def _row(metric: str, value: float, interval: Interval, num_rows: int) -> dict[str, Any]:
-    return {"metric": metric, "value": value, "low": interval.low, "high": interval.high, "num_rows": num_rows}
+def _row(metric: str, value: float | None, interval: Interval | None, num_rows: int) -> dict[str, Any]:
+    low, high = interval or (None, None)
+    return {"metric": metric, "value": value, "low": low, "high": high, "num_rows": num_rows}

@@ -12,7 +12,8 @@ SIGNIFICANT = 0.05
 def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
     """How well the model does without an attack and under the strongest one, and how it compares with the first.
 
-    Means are over the suites that were attacked, if any, with and without the attack. A second sentence warns of robust accuracy that a failed check says not to trust.
+    Means are over the suites that were attacked, if any, with and without the attack. A second sentence warns of
+    robust accuracy that a failed check says not to trust.
     """
     levels = [
         _Level(
