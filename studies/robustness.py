@@ -106,7 +106,7 @@ TASKS = (
         "squad_sample/validation.jsonl",
         192,
         (("squad", "squad_sample/validation.jsonl"), ("squad_addsent", "squad_adversarial_addsent/validation.jsonl")),
-        ("typing", "pgd"),
+        ("typing",),
         3e-4,
     ),
 )
