@@ -17,7 +17,10 @@ class EvaluationProgress:
 
     @contextmanager
     def measuring(self, title: str, num_rows: int) -> Iterator[Callable[[int], None]]:
-        """Yields a function to be told how many more rows are done."""
+        """Yields a function to be told how many more rows are done; where there are none to do, nothing is said."""
+        if num_rows == 0:
+            yield lambda done: None
+            return
         start = time.perf_counter()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         shown = self._console.is_terminal
