@@ -160,6 +160,7 @@ def test_what_was_measured_before_a_stop_is_not_measured_again(measure, tmp_path
     path.write_bytes(json.dumps(kept).encode() + b"\n" + b"".join(lines[1:5]) + lines[5][:20])
     (folder / "results.json").unlink()
     again = measure(output_dir=str(folder), **settings).results
+    assert again["elapsed_seconds"] > whole["elapsed_seconds"]
     after = path.read_bytes().splitlines(keepends=True)
     assert json.loads(after[0]) == kept
     assert sorted(after[1:]) == sorted(lines[1:])

@@ -83,7 +83,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
     }
     if not arguments.output_dir:
         _measure(plan, None, results)
-        return EvaluateResult(_ended(results, start), None)
+        return EvaluateResult(cast(EvaluationRecord, {**results, "elapsed_seconds": time.perf_counter() - start}), None)
     rows = Path(arguments.output_dir) / ROWS
     with opened_or_gone_on_with(
         arguments.output_dir,
@@ -96,16 +96,23 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
         try:
             _measure(plan, folder, results)
         except KeyboardInterrupt:
+            _elapsed(folder, start)
             message = f"stopped. What was measured is kept in {folder}: the same command goes on."
             raise Interrupted(message, STOPPED_BY_USER) from None
-        record = _ended(results, start)
+        record = cast(EvaluationRecord, {**results, "elapsed_seconds": _elapsed(folder, start)})
         write_json(folder / "results.json", record)
         write_evaluation_page(folder / "report.html", record)
     return EvaluateResult(record, str(folder))
 
 
-def _ended(results: dict[str, Any], start: float) -> EvaluationRecord:
-    return cast(EvaluationRecord, {**results, "elapsed_seconds": time.perf_counter() - start})
+def _elapsed(folder: Path, start: float) -> float:
+    """The seconds since ``start``, and of the calls that this one goes on from but those that were killed."""
+    place = folder / ROWS / "elapsed_seconds.json"
+    former = float(place.read_text(encoding="utf-8")) if place.is_file() else 0.0
+    elapsed = former + time.perf_counter() - start
+    place.parent.mkdir(exist_ok=True)
+    write_json(place, elapsed)
+    return elapsed
 
 
 def _measure(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
