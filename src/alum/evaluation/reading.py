@@ -14,8 +14,9 @@ from alum.core.errors import InputError
 Tokens = dict[str, list[int]]
 Row = TypeVar("Row")
 
-# A batch of so many rows costs as much a row as a larger one, and is ended before a row that is a good deal shorter.
-# Where searches on sentences run side by side, padding is then 6 % of all tokens instead of 33 %.
+# On a CPU a batch of so many rows costs as much a row as a larger one; it is ended before a row that is a good deal
+# shorter. DeepWordBug on 200 sentences of SST-2, 32 at a time: padding adds 6 % to the tokens instead of 33 %, in three
+# times as many batches, which on a GPU was not measured.
 _ROWS_ENOUGH = 8
 _LEAST_SHARE_OF_LENGTH = 7 / 8
 
