@@ -337,7 +337,8 @@ def _checks(of_task: Mapping[str, Any]) -> list[str]:
         for part in check["parts"]
         if part["passed"] is False
     ]
-    text = f"Check for gradient masking, of the first seed: passed by {sum(c['passed'] for c in checks)} of {len(checks)} models."
+    passed = f"{sum(check['passed'] for check in checks)} of {len(checks)} models"
+    text = f"Check for gradient masking, of the first seed: passed by {passed}."
     return [text + (f" Not by {'; '.join(failed)}." if failed else "")]
 
 
