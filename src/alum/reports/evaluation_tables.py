@@ -170,9 +170,15 @@ def _show_comparisons(comparisons: Sequence[ComparisonRecord], scores: Scores, c
 
 
 def _show_checks(checks: Sequence[CheckRecord], console: Console) -> None:
+    """A line for each check, and for one that failed also its parts."""
     rows = []
     for check in checks:
-        rows.append([visible(f"{check['model']} on {check['suite']}"), "", _VERDICTS[check["passed"]]])
+        name = visible(f"{check['model']} on {check['suite']}")
+        if check["passed"]:
+            told = sum(part["passed"] is not None for part in check["parts"])
+            rows.append([name, f"{told} of {len(check['parts'])} parts could be told", _VERDICTS[True]])
+            continue
+        rows.append([name, "", _VERDICTS[False]])
         for part in check["parts"]:
             rows.append([visible(f"· {part['name']}"), visible(part["found"]), _VERDICTS[part["passed"]]])
     if rows:

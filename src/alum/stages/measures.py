@@ -54,14 +54,15 @@ class Subject:
 
     def mistyped(self, table: Table) -> list[Record]:
         """The same with typing errors; the contexts of questions, which hold the answers, stay as they are."""
-        rows, layout = table.rows, self.data.layout
-        for column in layout.text[:1] if self.data.kind is QUESTION_ANSWERING else layout.text:
-            mistyped = [
+        layout = self.data.layout
+        columns = {name: table.column(name) for name in table.rows.column_names}
+        for name in layout.text[:1] if self.data.kind is QUESTION_ANSWERING else layout.text:
+            columns[name] = [
                 with_typing_errors(text, self.arguments.typing_error_rate, self.arguments.seed)
-                for text in table.texts(column)
+                for text in table.texts(name)
             ]
-            rows = rows.remove_columns(column).add_column(column, mistyped)
-        return self.clean(Table(rows, table.where, table.numbers))
+        mistyped = Dataset.from_dict(columns, features=table.rows.features)
+        return self.clean(Table(mistyped, table.where, table.numbers))
 
     def under_pgd(self, table: Table, epsilons: Sequence[float]) -> list[tuple[float, list[Record]]]:
         """The same under PGD, for each of the rising radii."""
