@@ -58,13 +58,12 @@ def test_comparisons_are_with_the_first_model():
 
 def test_checks_say_what_failed_and_with_which_figures():
     rows = cells(shown(evaluation_results(), width=120))
-    (passed,) = [row for row in rows if row[0] == "standard on sst2" and row[-1] == "passed"]
-    assert passed[1].endswith("parts could be told")
+    assert ["standard on sst2", "3 of 3 parts could be told", "passed"] in rows
     (failed,) = [check for check in evaluation_results()["checks"] if not check["passed"]]
     assert sum(row[0].startswith("·") for row in rows) == len(failed["parts"])
     assert ["alum_one_pass on hans", "", "FAILED"] in rows
     assert ["· stronger than noise", "58.0 % under the attack, 57.0 % under noise", "FAILED"] in rows
-    assert ["· zero at a large radius", "not measured", "not told"] in rows
+    assert ["standard on cad_imdb", "2 of 3 parts could be told", "passed"] in rows
 
 
 def test_attacks_on_text_have_their_cost():
