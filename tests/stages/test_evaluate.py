@@ -1,12 +1,15 @@
 import json
+import signal
 
 import pytest
 from transformers import AutoModelForSequenceClassification
 
 from alum.attacks.typing_noise import with_typing_errors
 from alum.core.errors import InputError
+from alum.evaluation.row_records import RowRecords
 from alum.stages.evaluate import GAIN_METHODS, evaluate
 from alum.stages.evaluation_arguments import EvaluateArguments
+from alum.stages.training_run import Interrupted
 from tiny_stages import log_lines, record, save_untrained
 from tiny_texts import opinions, tree, write_rows
 
@@ -62,6 +65,26 @@ def test_a_large_radius_breaks_the_model_and_a_small_one_does_not(measure):
     result = measure(attacks=["pgd"], epsilons=[1.0, 1e-4])
     assert result.score("robust_accuracy", "pgd", 1e-4) > 0.9
     assert result.score("robust_accuracy", "pgd", 1.0) < 0.1
+
+
+def test_a_terminated_evaluation_keeps_its_rows_and_says_so(measure, tmp_path, monkeypatch):
+    """SIGTERM comes once the second suite's clean rows are kept."""
+    add = RowRecords.add
+
+    def add_and_end(records, rows):
+        add(records, rows)
+        if records._path.parent.name == "b":
+            signal.raise_signal(signal.SIGTERM)
+
+    file = write_rows(tmp_path / "rows.jsonl", opinions(8))
+    settings = {"validation_file": None, "suites": [f"a={file}", f"b={file}"], "output_dir": str(tmp_path / "out")}
+    with monkeypatch.context() as patched:
+        patched.setattr(RowRecords, "add", add_and_end)
+        with pytest.raises(Interrupted, match="the same command goes on") as stopped:
+            measure(**settings)
+    assert stopped.value.exit_code == 143
+    assert sum(len(log_lines(path)) for path in tmp_path.glob("out/rows/*/*/clean.jsonl")) == 9
+    assert measure(**settings).score("accuracy", suite="b") == measure(file).score("accuracy")
 
 
 def test_the_gain_tells_adversaries_from_noise(measure):
@@ -210,9 +233,21 @@ def test_another_model_in_the_same_place_is_noticed(measure, finetuned, tmp_path
 
 def test_a_folder_of_something_else_is_left_alone(measure, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="already holds a run or other files"):
+    with pytest.raises(InputError, match=r"already holds what .* has not begun.* --overwrite_output_dir"):
         measure(output_dir=str(tmp_path))
     assert tree(tmp_path) == {"notes.txt": b"mine"}
+
+
+def test_records_of_two_names_are_never_in_one_folder(measure, finetuned):
+    with pytest.raises(InputError, match=r"records of a b and A_b would be in one folder"):
+        measure(model_name_or_path=[f"a b={finetuned.output_dir}", f"A_b={finetuned.output_dir}"])
+
+
+def test_all_models_are_looked_at_before_any_is_measured(measure, finetuned, tmp_path, capsys):
+    with pytest.raises(InputError, match="nowhere"):
+        measure(model_name_or_path=[finetuned.output_dir, str(tmp_path / "nowhere")], output_dir=str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    assert "clean" not in capsys.readouterr().err
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------

@@ -278,6 +278,20 @@ def test_rows_that_do_not_fit_a_suite(rows, message, tmp_path):
         loaded(f"sst2={write_rows(tmp_path / 'rows.jsonl', rows)}")
 
 
+@pytest.mark.parametrize(
+    ("suite", "row", "message"),
+    [
+        ("sst2", {"sentence": None, "label": 0}, "row 1: column 'sentence' must be text"),
+        ("stsb", {"sentence1": "a", "sentence2": "b", "label": "much"}, "row 1: label 'much' .* is no number"),
+        ("copa", {"premise": "a", "choice1": "b", "choice2": "c", "question": "cause", "label": 2}, "row 1: label 2"),
+        ("squad", {"question": "a", "context": "b", "answers": {"text": ["c"], "answer_start": [0]}}, "row 1"),
+    ],
+)
+def test_labels_and_texts_of_every_kind_are_checked_at_once(suite, row, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        loaded(f"{suite}={write_rows(tmp_path / 'rows.jsonl', [row])}")
+
+
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match="no file at"):
         loaded(f"sst2={tmp_path / 'nothing.jsonl'}")

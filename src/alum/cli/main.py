@@ -2,7 +2,8 @@
 
 0: done. 1: the work failed. 2: what was given cannot be used, or the disk is full. 3: stopped since ``--max_minutes``
 are over. 130: stopped by Ctrl-C (SIGINT). 143: stopped by SIGTERM. After 3, 130 and 143 training has left a checkpoint
-that ``--resume_from_checkpoint true`` goes on from; a second signal ends the process at once, without one.
+that ``--resume_from_checkpoint true`` goes on from, and an evaluation records that the same command goes on from; a
+second signal ends the process at once, without a checkpoint.
 """
 
 import logging
@@ -35,7 +36,8 @@ _HELP = "\n".join(
         "alum COMMAND --help lists the flags of a command.",
         "",
         "Exit codes: 0 done, 1 the work failed, 2 input that cannot be used or a full disk, 3 --max_minutes are over,",
-        "130 stopped by Ctrl-C, 143 by SIGTERM. After the last three --resume_from_checkpoint true goes on.",
+        "130 stopped by Ctrl-C, 143 by SIGTERM. After the last three --resume_from_checkpoint true goes on training,",
+        "and the same command goes on with an evaluation.",
     ]
 )
 

@@ -23,6 +23,8 @@ from alum.tasks.question_answering import QUESTION_ANSWERING, answers_in, questi
 from alum.tasks.regression import REGRESSION, numbers_in
 from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
 
+ATTACKABLE_KINDS = (SEQUENCE_CLASSIFICATION, REGRESSION, MULTIPLE_CHOICE, QUESTION_ANSWERING)
+
 
 class TextVictim(Protocol):
     """A model that attacks on texts ask; what its outputs are its goals know."""
@@ -122,7 +124,5 @@ def _texts(table: Table, layout: Layout) -> list[Example]:
 
 
 def _not_attackable(kind: TaskKind) -> InputError:
-    kinds = (SEQUENCE_CLASSIFICATION, REGRESSION, MULTIPLE_CHOICE, QUESTION_ANSWERING)
-    return InputError(
-        f"attacks on texts are for {', '.join(known.name for known in kinds)}, not for {kind.name}: leave them out."
-    )
+    kinds = ", ".join(known.name for known in ATTACKABLE_KINDS)
+    return InputError(f"attacks on texts are for {kinds}, not for {kind.name}: leave them out.")

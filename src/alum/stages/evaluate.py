@@ -18,10 +18,11 @@ from alum.stages.evaluation_progress import EvaluationProgress
 from alum.stages.evaluation_run import ROWS, EvaluationRun
 from alum.stages.measures import Subject
 from alum.stages.run_folder import environment, opened_or_gone_on_with, write_json
+from alum.stages.termination import Terminated, terminated_by_exception
 from alum.stages.training_run import Interrupted
 
 SCHEMA_VERSION = 1
-STOPPED_BY_USER = 130
+STOPPED_BY_USER, TERMINATED = 130, 143
 GAIN_METHODS = ("alum", "alum_one_pass", "alum_released", "alum_paper")
 GAIN_EPSILON = 0.05
 GAIN_ROWS = 256
@@ -60,9 +61,9 @@ class EvaluateResult:
 def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
     """Measures every model on every suite; with an ``output_dir`` writes records, ``results.json`` and ``report.html``.
 
-    A folder that holds the beginning of the same evaluation is gone on with. Raises `InputError` for suites, attacks
-    and settings that cannot be used or do not fit each other, before anything is measured, and for models in their
-    turn; `Interrupted` when stopped.
+    A folder that holds the beginning of the same evaluation is gone on with. Raises `InputError` for suites,
+    attacks, settings and models that cannot be used or do not fit each other, before anything is measured, and for
+    weights in their turn; `Interrupted` when stopped.
     """
     start = time.perf_counter()
     plan = plan_of(arguments)
@@ -94,11 +95,13 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
         data=plan.digests(),
     ) as folder:
         try:
-            _measure(plan, folder, results)
-        except KeyboardInterrupt:
+            with terminated_by_exception():
+                _measure(plan, folder, results)
+        except KeyboardInterrupt as stop:
             _elapsed(folder, start)
             message = f"stopped. What was measured is kept in {folder}: the same command goes on."
-            raise Interrupted(message, STOPPED_BY_USER) from None
+            code = TERMINATED if isinstance(stop, Terminated) else STOPPED_BY_USER
+            raise Interrupted(message, code) from None
         record = cast(EvaluationRecord, {**results, "elapsed_seconds": _elapsed(folder, start)})
         write_json(folder / "results.json", record)
         write_evaluation_page(folder / "report.html", record)

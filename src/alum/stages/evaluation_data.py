@@ -15,6 +15,7 @@ from alum.data.table import Table
 from alum.data.tables import FORMATS, load_table
 from alum.evaluation.label_names import answers_of, check_one_output, label_names_for
 from alum.evaluation.suites import NOT_STATED, SUITES, Suite
+from alum.evaluation.victims import ATTACKABLE_KINDS, attackable_rows
 from alum.stages.task_data import DEFAULT_LENGTH_TOKENS, ColumnArguments, kind_of_rows, layout_of, not_from_hub
 from alum.tasks.kind import Layout, Supervision, TaskKind
 from alum.tasks.labels import label_ids
@@ -121,13 +122,16 @@ def load_suite(spec: str, arguments: SuiteArguments) -> SuiteData:
     if not layout.label_names:
         layout = dataclasses.replace(layout, label_names=kind.supervision.label_names(table, layout))
     if kind is SEQUENCE_CLASSIFICATION:
-        label_ids(table, layout)  # before any model is loaded
+        label_ids(table, layout)  # of all rows, whatever part is measured
+    part = part_of(table, arguments.max_eval_samples, arguments.seed)
+    if kind in ATTACKABLE_KINDS:
+        attackable_rows(kind, part, layout, tolerance=0.0)  # raises for labels and texts before any model is loaded
     return SuiteData(
         name=name,
         suite=suite,
         kind=kind,
         layout=layout,
-        table=part_of(table, arguments.max_eval_samples, arguments.seed),
+        table=part,
         source=table.where,
         num_rows_available=len(table),
     )

@@ -18,7 +18,7 @@ from alum.evaluation.gradient_masking import check_gradient_masking
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.evaluation.row_records import ROW, RowRecords
 from alum.evaluation.summary import Measurement
-from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
+from alum.models.loading import input_length_tokens, load_config, load_tokenizer, load_trained_model
 from alum.stages.attack_resources import attack_resources, attack_similarity
 from alum.stages.evaluation_data import SuiteData, part_of
 from alum.stages.evaluation_plan import PGD, TYPING, Plan, PlannedAttack
@@ -68,7 +68,13 @@ class EvaluationRun:
     """The measurements of a plan. Records are kept in ``folder``, or in memory alone."""
 
     def __init__(self, plan: Plan, folder: Path | None, progress: EvaluationProgress) -> None:
+        """Raises `InputError` if a model is missing or has other labels than a suite, before any is measured."""
         self._plan, self._folder, self._progress = plan, folder, progress
+        _check_file_names(plan.models)
+        _check_file_names([suite.name for suite in plan.suites])
+        self._labelled = {
+            (name, suite.name): labelled for name in plan.models for suite, labelled in _with_labels_of(plan, name)
+        }
         self._similarity = attack_similarity(plan.arguments)
         self._resources: Resources | None = None
 
@@ -93,8 +99,7 @@ class EvaluationRun:
 
     def subject(self, loaded: LoadedModel, suite: SuiteData) -> Subject:
         arguments = self._plan.arguments
-        names: dict[Any, str] = loaded.model.config.id2label or {}
-        data, answers = suite.with_labels_of([names[index] for index in sorted(names)])
+        data, answers = self._labelled[loaded.name, suite.name]
         length = input_length_tokens(
             loaded.path, arguments.max_seq_length, suite.max_length_tokens, arguments.trust_remote_code
         )
@@ -216,6 +221,26 @@ class EvaluationRun:
             return None
         suffix = ".json" if measure == GRADIENT_MASKING else ".jsonl"
         return self._folder / ROWS / _file_name(subject.name) / _file_name(subject.data.name) / f"{measure}{suffix}"
+
+
+def _with_labels_of(plan: Plan, name: str) -> Iterator[tuple[SuiteData, tuple[SuiteData, tuple[int, ...]]]]:
+    """Each suite as it is, and as it is told in the labels of a model, of which only the configuration is read."""
+    config = load_config(plan.models[name], plan.arguments.trust_remote_code)
+    names: dict[Any, str] = config.id2label or {}
+    for suite in plan.suites:
+        try:
+            yield suite, suite.with_labels_of([names[index] for index in sorted(names)])
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+
+
+def _check_file_names(names: Iterable[str]) -> None:
+    """Raises `InputError` for two names whose records would be in the same folder."""
+    taken: dict[str, str] = {}
+    for name in names:
+        other = taken.setdefault(_file_name(name).casefold(), name)
+        if other != name:
+            raise InputError(f"the records of {other} and {name} would be in one folder: name one of them otherwise.")
 
 
 def _rows_at_once(subject: Subject, attack: PlannedAttack | None) -> int | None:

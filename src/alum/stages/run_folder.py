@@ -172,6 +172,11 @@ def opened_or_gone_on_with(
         _check_unchanged(folder, settings, _MAY_CHANGE_IN_EVALUATION)
         yield folder
         return
+    if _holds_anything(folder) and not overwrite:
+        raise InputError(
+            f"output_dir {folder} already holds what this command has not begun, and nothing was changed. Name "
+            "another folder, or have this one moved aside by --overwrite_output_dir."
+        )
     with opened_run_folder(output_dir, overwrite, None, has_begun) as (folder, _):
         write_settings(folder, command, **settings)
         yield folder
