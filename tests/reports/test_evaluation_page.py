@@ -81,6 +81,27 @@ def test_the_page_says_what_the_record_holds():
         assert source in text
 
 
+def test_gains_are_a_section_if_there_are_any():
+    (table,) = [table for table in page().texts("table") if "alum_released" in table and "perturbation of" in table]
+    assert "alum_released0.94" in table
+    assert "Adversarial gain" not in page(gains=[]).texts("h2")
+
+
+def test_metrics_of_a_comparison_are_rows_of_their_own():
+    entry = next(entry for entry in evaluation_results()["comparisons"] if entry["attack"] is None)
+    found = page(comparisons=[entry, {**entry, "metric": "exact_match", "difference": 0.25}])
+    (table,) = [table for table in found.texts("table") if "p = " in table]
+    assert "clean, exact match" in table
+    assert "+25.0" in table
+
+
+def test_attacks_on_a_part_of_the_rows_say_so():
+    scores = evaluation_results()["scores"]
+    part = [{**score, "num_rows": 60} if score["attack"] == "hotflip" else score for score in scores]
+    assert "hotflip60 rows" in page(scores=part).texts("table")[0].replace("hotflip 60", "hotflip60")
+    assert " rows" not in page().texts("table")[0]
+
+
 def test_changed_words_are_marked():
     found = page(examples=[example()])
     assert found.texts("del")[1:] == ["[was: gentle", "[was: compassionate"]

@@ -56,6 +56,24 @@ def test_comparisons_are_with_the_first_model():
     assert "p: McNemar's test. Of 60 comparisons, 3.0 would be below 0.05 by chance alone." in text
 
 
+def test_another_metric_than_the_main_one_is_named():
+    results = evaluation_results()
+    entry = next(entry for entry in results["comparisons"] if entry["attack"] == "typing")
+    results["comparisons"] = [entry, {**entry, "metric": "robust_exact_match"}]
+    text = shown(results)
+    assert text.count("exact match") == 1
+    assert "typing, exact match" in text
+
+
+def test_attacks_on_a_part_of_the_rows_say_so():
+    results = evaluation_results()
+    assert "part of the rows" not in shown(results)
+    for score in results["scores"]:
+        if score["suite"] == "hans" and score["attack"] in ("pgd", "hotflip") and score["group"] is None:
+            score["num_rows"] = 60
+    assert "On a part of the rows only: 60 of hans (pgd, hotflip)." in " ".join(shown(results).split())
+
+
 def test_checks_say_what_failed_and_with_which_figures():
     rows = cells(shown(evaluation_results(), width=120))
     assert ["standard on sst2", "3 of 3 parts could be told", "passed"] in rows

@@ -20,7 +20,14 @@ from alum.reports.changed_words import changed_words, shortened
 from alum.reports.evaluation_answer import SIGNIFICANT, answer
 from alum.reports.evaluation_charts import NUM_STYLES, has_matplotlib
 from alum.reports.evaluation_figures import figures
-from alum.reports.evaluation_record import CheckRecord, ComparisonRecord, EvaluationRecord, ExampleRecord, ScoreRecord
+from alum.reports.evaluation_record import (
+    CheckRecord,
+    ComparisonRecord,
+    EvaluationRecord,
+    ExampleRecord,
+    GainRecord,
+    ScoreRecord,
+)
 from alum.reports.evaluation_scores import (
     ATTACK_METRICS,
     Measure,
@@ -30,6 +37,7 @@ from alum.reports.evaluation_scores import (
     interval_text,
     is_number,
     listed,
+    measure_of,
     p_text,
     texts_of,
 )
@@ -96,6 +104,7 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
         "tests": listed(_TESTS[test] for test in sorted({entry["test"] for entry in results["comparisons"]}) or _TESTS),
         "significant": SIGNIFICANT,
         "checks": [_check(check) for check in results["checks"]],
+        "gains": [_gain(gain, scores.models) for gain in results["gains"]],
         "examples": [_example(example, scores.models) for example in results["examples"]],
         "choices": _choices(results["examples"]),
         "settings": _settings(results["settings"]),
@@ -119,10 +128,15 @@ def _summary(scores: Scores) -> list[dict[str, Any]]:
     """By suite: a row for each condition, with a cell for each model."""
     blocks = []
     for suite in dict.fromkeys(measure.suite for measure in scores.measures):
+        measures = [measure for measure in scores.measures_of(suite) if any(scores.row(measure))]
+        most = max(map(scores.num_rows, measures), default=0)
         rows = [
-            {"condition": measure.condition, "cells": _score_cells(scores.row(measure))}
-            for measure in scores.measures_of(suite)
-            if any(scores.row(measure))
+            {
+                "condition": measure.condition,
+                "num_rows": scores.num_rows(measure) if scores.num_rows(measure) < most else None,
+                "cells": _score_cells(scores.row(measure)),
+            }
+            for measure in measures
         ]
         blocks.append({"suite": suite, "metric": _words(scores.main_metric(Measure(suite))), "rows": rows})
     return blocks
@@ -150,19 +164,21 @@ def _attack_tables(scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]
 
 
 def _comparison_table(scores: Scores, baseline: str, comparisons: Sequence[ComparisonRecord]) -> dict[str, Any]:
-    """A row for each measure, a cell for each model that is compared with the baseline."""
-    found = {
-        (Measure(entry["suite"], entry["attack"], entry["epsilon"]), entry["model"]): entry
-        for entry in comparisons
-        if entry["baseline"] == baseline
-    }
-    models = list(dict.fromkeys(model for _, model in found))
+    """A row for each measure and metric, a cell for each model that is compared with the baseline."""
+    entries = [entry for entry in comparisons if entry["baseline"] == baseline]
     order = {measure: number for number, measure in enumerate(scores.measures)}
-    measures = sorted({measure for measure, _ in found}, key=lambda measure: order.get(measure, len(order)))
-    blocks: dict[str, list[dict[str, Any]]] = {}
-    for measure in measures:
-        cells = [_comparison_cell(found.get((measure, model))) for model in models]
-        blocks.setdefault(measure.suite, []).append({"condition": measure.condition, "cells": cells})
+    entries.sort(key=lambda entry: order.get(measure_of(entry), len(order)))
+    models = list(dict.fromkeys(entry["model"] for entry in entries))
+    found: dict[str, dict[str, dict[str, ComparisonRecord]]] = {}
+    for entry in entries:
+        found.setdefault(entry["suite"], {}).setdefault(scores.compared(entry), {})[entry["model"]] = entry
+    blocks = {
+        suite: [
+            {"condition": condition, "cells": [_comparison_cell(cells.get(model)) for model in models]}
+            for condition, cells in rows.items()
+        ]
+        for suite, rows in found.items()
+    }
     looks = [{"name": model, **_look_of(model, scores.models)} for model in models]
     return {"baseline": baseline, "models": looks, "blocks": blocks}
 
@@ -177,6 +193,10 @@ def _comparison_cell(entry: ComparisonRecord | None) -> dict[str, Any] | None:
         "p": p_text(entry["p_value"]),
         "verdict": ("better" if entry["difference"] > 0 else "worse") if is_clear else "",
     }
+
+
+def _gain(gain: GainRecord, models: Sequence[str]) -> dict[str, Any]:
+    return {**gain, "gain": f"{gain['gain']:.3g}", **_look_of(gain["model"], models)}
 
 
 def _check(check: CheckRecord) -> dict[str, Any]:

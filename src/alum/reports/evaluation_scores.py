@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from alum.reports.evaluation_record import EvaluationRecord, ScoreRecord
+from alum.reports.evaluation_record import ComparisonRecord, EvaluationRecord, ScoreRecord
 
 _RATES = ("accuracy", "precision", "recall", "f1", "exact_match", "within_tolerance", "success_rate", "_share")
 ATTACK_METRICS = ("attack_success_rate", "changed_word_share", "mean_queries")
@@ -59,6 +59,17 @@ class Scores:
         metric = self._main_metrics.get(measure.suite, "accuracy")
         return metric if measure.attack is None else f"robust_{metric}"
 
+    def compared(self, entry: ComparisonRecord) -> str:
+        """What is compared: the condition, and the metric where it is another than the suite's main one."""
+        measure, metric = measure_of(entry), entry["metric"]
+        if metric == self.main_metric(measure):
+            return measure.condition
+        return f"{measure.condition}, {metric.removeprefix('robust_').replace('_', ' ')}"
+
+    def num_rows(self, measure: Measure) -> int:
+        """How many rows the measure is of, at most."""
+        return max((score["num_rows"] for score in self.row(measure) if score), default=0)
+
     def main(self, model: str, measure: Measure, group: str | None = None) -> ScoreRecord | None:
         """The metric that counts on the suite, clean or under attack; None where it was not measured."""
         return self.of(model, measure, self.main_metric(measure), group)
@@ -77,6 +88,10 @@ class Scores:
         """In the record's order."""
         found = (group for _, measure, group, _ in self._found if measure.suite == suite and group is not None)
         return list(dict.fromkeys(found))
+
+
+def measure_of(entry: ComparisonRecord) -> Measure:
+    return Measure(entry["suite"], entry["attack"], entry["epsilon"])
 
 
 def best_of(values: Sequence[float | None]) -> set[int]:

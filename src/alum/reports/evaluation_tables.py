@@ -11,10 +11,10 @@ from alum.reports.attacked_text import visible
 from alum.reports.evaluation_record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
 from alum.reports.evaluation_scores import (
     ATTACK_METRICS,
-    Measure,
     Scores,
     difference_text,
     interval_text,
+    measure_of,
     p_text,
     value_text,
 )
@@ -56,6 +56,22 @@ def _show_scores(results: EvaluationRecord, scores: Scores, console: Console) ->
     sizes = ", ".join(f"{suite['name']} {suite['num_rows']:,}" for suite in results["suites"])
     title = f"Scores, {_UNIT}, with 95 % intervals. Rows: {sizes}"
     _show_by_model(title, ("suite", "under"), rows, scores.models, console)
+    _show_attacked_rows(results, scores, console)
+
+
+def _show_attacked_rows(results: EvaluationRecord, scores: Scores, console: Console) -> None:
+    """Where attacks are measured on a part of the rows: their scores are not of the rows of the clean ones."""
+    parts = []
+    for suite in results["suites"]:
+        counts: dict[int, list[str]] = {}
+        for measure in scores.measures_of(suite["name"]):
+            if 0 < scores.num_rows(measure) < suite["num_rows"]:
+                counts.setdefault(scores.num_rows(measure), []).append(measure.attack or "clean")
+        parts += [
+            f"{count:,} of {suite['name']} ({', '.join(dict.fromkeys(names))})" for count, names in counts.items()
+        ]
+    if parts:
+        console.print(Text(visible(f"On a part of the rows only: {', '.join(parts)}."), style="dim"))
 
 
 def _show_groups(results: EvaluationRecord, scores: Scores, console: Console) -> None:
@@ -145,14 +161,14 @@ def _show_comparisons(comparisons: Sequence[ComparisonRecord], scores: Scores, c
     pairs = dict.fromkeys((entry["baseline"], entry["model"]) for entry in comparisons)
     for baseline, model in pairs:
         found = [entry for entry in comparisons if (entry["baseline"], entry["model"]) == (baseline, model)]
-        ordered = sorted(found, key=lambda entry: order.get(_measure(entry), len(order)))
+        ordered = sorted(found, key=lambda entry: order.get(measure_of(entry), len(order)))
         rows, previous = [], None
         for entry in ordered:
             metric = entry["metric"]
             rows.append(
                 [
                     "" if entry["suite"] == previous else visible(entry["suite"]),
-                    visible(_measure(entry).condition),
+                    visible(scores.compared(entry)),
                     difference_text(metric, entry["difference"]),
                     interval_text(metric, entry["low"], entry["high"], signed=True),
                     p_text(entry["p_value"]),
@@ -185,7 +201,3 @@ def _show_checks(checks: Sequence[CheckRecord], console: Console) -> None:
         passed = sum(check["passed"] for check in checks)
         title = f"Check for gradient masking: {passed} of {len(checks)} passed"
         show_table(title, ("what", "found", "outcome"), rows, console, num_text_columns=2)
-
-
-def _measure(entry: ComparisonRecord) -> Measure:
-    return Measure(entry["suite"], entry["attack"], entry["epsilon"])
