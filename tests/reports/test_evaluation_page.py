@@ -98,7 +98,7 @@ def test_metrics_of_a_comparison_are_rows_of_their_own():
 def test_attacks_on_a_part_of_the_rows_say_so():
     scores = evaluation_results()["scores"]
     part = [{**score, "num_rows": 60} if score["attack"] == "hotflip" else score for score in scores]
-    assert "hotflip60 rows" in page(scores=part).texts("table")[0].replace("hotflip 60", "hotflip60")
+    assert "hotflip 60 rows" in page(scores=part).texts("table")[0]
     assert " rows" not in page().texts("table")[0]
 
 
