@@ -48,7 +48,7 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     names = ["pretrain", "pretrain", "finetune", "tasks", "finetune", "suites", "evaluate", "attack"]
     assert [command[1] for command in found] == names
     for _, *words in found:
-        local = ["--data_dir", "sst2"] if "--task" in words else []
+        local = ["--data_dir", "sst2"] if {"--task", "--suites"} & set(words) else []
         steps = ["--max_steps", "2", "--use_cpu"] if words[0] in ("pretrain", "finetune") else []
         assert main([*words, *local, *steps]) == 0, capsys.readouterr().err
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, enable_progress_bars
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.utils.data import DataLoader
 from transformers import (
@@ -359,6 +359,7 @@ class Screen(io.StringIO):
 
 
 def test_progress_is_shown_on_a_terminal_when_it_takes_long(corpus, tokenizer, tmp_path, monkeypatch):
+    enable_progress_bars()  # a command whose errors go to a file has switched them off for the whole process
     for seconds, stream, shown in [(0, Screen(), True), (60, Screen(), False), (0, io.StringIO(), False)]:
         monkeypatch.setattr(packing_module, "SECONDS_WITHOUT_PROGRESS", seconds)
         monkeypatch.setattr(sys, "stderr", stream)
