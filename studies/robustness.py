@@ -140,7 +140,8 @@ READING = (
     "the floor (F1 about 10 %), so AddSent says nothing here: that needs more training than two slow cores allow.",
     "",
     "One-pass ALUM does what ALUM does, a little weaker on SNLI, at three quarters of its FLOPs. Two seeds are few:",
-    "their range is not a confidence interval.",
+    "their range is not a confidence interval. It was run in parts, and goes on where it was stopped, on a machine",
+    "that other work shared.",
     "",
     "![The report of the second seed on sentiment](robustness-report.png)",
 )

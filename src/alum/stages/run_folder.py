@@ -100,7 +100,7 @@ def _undo(opened: _Opened) -> None:
     opened.folder.rmdir()
     if opened.former is not None:
         opened.former.rename(opened.folder)
-        print(f"Nothing was trained: {opened.former} is {opened.folder} again.")
+        print(f"Nothing was begun: {opened.former} is {opened.folder} again.")
 
 
 def _opened(output_dir: str | None, overwrite: bool, resume_from: str | None) -> _Opened:
