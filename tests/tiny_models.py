@@ -38,7 +38,12 @@ CONFIGS: dict[str, Callable[..., PretrainedConfig]] = {
     "albert": functools.partial(AlbertConfig, **_ENCODER, embedding_size=16),
     "electra": functools.partial(ElectraConfig, **_ENCODER, embedding_size=16),
     "deberta-v2": functools.partial(
-        DebertaV2Config, **_ENCODER, relative_attention=True, pos_att_type=["p2c", "c2p"], conv_kernel_size=3
+        DebertaV2Config,
+        **_ENCODER,
+        relative_attention=True,
+        pos_att_type=["p2c", "c2p"],
+        conv_kernel_size=3,
+        norm_rel_ebd="layer_norm",
     ),
     "mpnet": functools.partial(MPNetConfig, **_ENCODER),
     "modernbert": functools.partial(ModernBertConfig, **_ENCODER),

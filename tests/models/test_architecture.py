@@ -62,12 +62,12 @@ def test_the_embeddings_module_where_there_is_one():
 
 
 @pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "albert"])
-def test_a_block_and_those_below_it(architecture):
+def test_a_block_and_those_below_and_above_it(architecture):
     model = classifier(architecture)
-    first, below_first = block(model, 0)
-    second, below_second = block(model, 1)
-    assert below_first == []
-    assert below_second == [first]
+    below_first, first, above_first = block(model, 0)
+    below_second, second, above_second = block(model, 1)
+    assert (below_first, above_first) == ([], [second])
+    assert (below_second, above_second) == ([first], [])
     assert first is not second
 
 

@@ -62,7 +62,7 @@ def test_blocks_below_the_perturbed_one_do_not_run_again(architecture):
     with torch.no_grad():
         _, vectors = recorded(model, injection, batch)
         ran = []
-        here, below = block(model, 1)
+        below, here, _ = block(model, 1)
         for module in (below[0], *below[0].children(), here, *here.children()):
             forward = module.forward
             module.forward = lambda *a, module=module, forward=forward, **k: ran.append(module) or forward(*a, **k)
@@ -82,11 +82,25 @@ def test_blocks_below_run_as_ever_afterwards():
         torch.testing.assert_close(model(**other).logits, classifier()(**other).logits, rtol=0, atol=0)
 
 
+# -- a pass whose backward pass stops there ----------------------------------------------------------------------------
+
+
+def cut(model, injection, batch):
+    """The clean logits and the vectors at the place, which the backward pass of the logits gives a gradient."""
+    with injection.cutting() as vectors:
+        logits = model(**batch).logits
+    return logits, vectors()
+
+
+def gradients(model):
+    return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_gradient_of_x_is_that_of_delta(layer):
     model, batch = classifier(), token_batch()
     injection = Injection(model, layer)
-    logits, vectors = recorded(model, injection, batch)
+    logits, vectors = cut(model, injection, batch)
     logits.square().sum().backward()
     delta = torch.zeros(vectors.shape, requires_grad=True)
     (gradient,) = torch.autograd.grad(perturbed(model, injection, batch, delta).square().sum(), delta)
@@ -96,13 +110,56 @@ def test_the_gradient_of_x_is_that_of_delta(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_frozen_embeddings_still_give_the_gradient_of_x(layer):
     model, batch = classifier(), token_batch()
-    free = recorded(model, Injection(model, layer), batch)
+    free = cut(model, Injection(model, layer), batch)
     free[0].sum().backward()
     frozen_model = classifier()
     frozen_model.bert.embeddings.requires_grad_(False)
-    frozen = recorded(frozen_model, Injection(frozen_model, layer), batch)
+    frozen = cut(frozen_model, Injection(frozen_model, layer), batch)
     frozen[0].sum().backward()
     torch.testing.assert_close(frozen[1].grad, free[1].grad)
+    assert frozen[1].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("architecture", "layer"), PLACES)
+def test_what_lies_below_gets_the_gradients_of_both_passes_from_the_second(architecture, layer):
+    (model, plain), batch = (classifier(architecture, dropout=0.0) for _ in range(2)), token_batch()
+    injection = Injection(model, layer)
+    logits, vectors = cut(model, injection, batch)
+    logits.square().sum().backward()
+    delta = 0.1 * torch.randn(vectors.shape, generator=torch.Generator().manual_seed(0))
+    perturbed(model, injection, batch, delta).exp().sum().backward()
+
+    both = plain(**batch).logits.square().sum() + perturbed(plain, Injection(plain, layer), batch, delta).exp().sum()
+    both.backward()
+    torch.testing.assert_close(gradients(model), gradients(plain))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "depth"),
+    [("mpnet", "num_hidden_layers"), ("deberta-v2", "num_hidden_layers"), ("t5", "num_layers")],
+)
+def test_blocks_below_and_above_may_share_learned_positions(architecture, depth):
+    model, plain = (classifier(architecture, dropout=0.0, **{depth: 4}) for _ in range(2))
+    batch, injection = token_batch(), Injection(model, 2)
+    logits, vectors = cut(model, injection, batch)
+    logits.square().sum().backward()
+    delta = torch.zeros(vectors.shape)
+    perturbed(model, injection, batch, delta).square().sum().backward()
+    (2 * plain(**batch).logits.square().sum()).backward()
+    torch.testing.assert_close(gradients(model), gradients(plain))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_weights_below_are_differentiated_once(layer):
+    model, batch = classifier(), token_batch()
+    reached = []
+    model.get_input_embeddings().weight.register_post_accumulate_grad_hook(reached.append)
+    injection = Injection(model, layer)
+    logits, vectors = cut(model, injection, batch)
+    logits.sum().backward()
+    assert reached == []
+    perturbed(model, injection, batch, torch.zeros(vectors.shape)).sum().backward()
+    assert len(reached) == 1
 
 
 def test_the_sum_is_taken_in_fp32():

@@ -35,7 +35,8 @@ def run(folder, dropout, **settings):
     ("method", "settings", "num_passes"),
     [
         ("standard", {}, 1),
-        ("alum_one_pass", {"adv_layer": "embeddings"}, 2),
+        ("alum_one_pass", {}, 2),
+        ("alum_one_pass", {"adv_layer": "1"}, 2),
         ("alum", {"adv_layer": "1"}, 3),
         ("alum_paper", {}, 3),  # whose masks are independent
     ],

@@ -114,7 +114,7 @@ class EmbeddingPGD:
         if any(not smaller < larger for smaller, larger in zip([0.0, *epsilons], epsilons, strict=False)):
             raise InputError(f"the radii of a curve must be above 0 and rise, not {list(epsilons)}.")
         injection = Injection(batch.model)
-        worst, embeddings = _clean(injection, batch)
+        worst, embeddings = _clean(batch)
         num_examples = len(worst.fallen)
         unit = embedding_scale(embeddings, batch.mask, _NORM, _SCOPE)
         for epsilon in epsilons:
@@ -134,7 +134,7 @@ class EmbeddingPGD:
 
     def random(self, batch: AttackedBatch, num_draws: int) -> WorstFound:
         """What the worst of random perturbations does, each of which is as long at every token as the radius."""
-        _, embeddings = _clean(Injection(batch.model), batch)
+        _, embeddings = _clean(batch)
         radius = self.epsilon * embedding_scale(embeddings, batch.mask, _NORM, _SCOPE) * batch.mask.unsqueeze(-1)
         generator = torch.Generator(embeddings.device).manual_seed(self.seed)
         return worst_of(batch, (radius * _random_directions(embeddings, generator) for _ in range(num_draws)))
@@ -169,16 +169,16 @@ class EmbeddingPGD:
 def worst_of(batch: AttackedBatch, perturbations: Iterable[Tensor]) -> WorstFound:
     """What the worst of some perturbations ``[n · batch, length, hidden]``, or none at all, does to each example."""
     injection = Injection(batch.model)
-    worst, _ = _clean(injection, batch)
+    worst, _ = _clean(batch)
     rows = torch.arange(len(worst.fallen), device=worst.fallen.device)
     for delta in perturbations:
         worst.take_worse(rows, _at(injection, batch, delta, with_gradient=False)[0])
     return worst
 
 
-def _clean(injection: Injection, batch: AttackedBatch) -> tuple[WorstFound, Tensor]:
+def _clean(batch: AttackedBatch) -> tuple[WorstFound, Tensor]:
     """Without a perturbation, and the embeddings ``[n · batch, length, hidden]``."""
-    with torch.no_grad(), injection.recording() as recorded:
+    with torch.no_grad(), Injection(batch.model).recording() as recorded:
         outputs = batch.run(batch.inputs)
     embeddings = recorded()
     return _found(batch, outputs, torch.zeros_like(embeddings, dtype=torch.float32)).copy(), embeddings

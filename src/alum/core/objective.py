@@ -23,8 +23,12 @@ class Batch(Protocol):
     """What the mean over this batch's items counts for in the step's loss; 1 without gradient accumulation."""
 
     def clean(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The task loss ℓ (scalar, scaled), the outputs ``[items, ...]`` and the embeddings x, whose ``.grad`` is
-        filled by the loss's backward pass."""
+        """The task loss ℓ (scalar, scaled), the outputs ``[items, ...]`` and the embeddings x."""
+
+    def clean_cut_at_x(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, for a loss that is back-propagated before the adversarial pass: its backward pass stops at x and
+        fills ``x.grad``, which the backward pass of f(x + δ) takes down to the weights below x with its own gradient.
+        """
 
     def outputs(self, delta: Tensor) -> Tensor:
         """f(x + δ), ``[items, ...]``."""
@@ -34,9 +38,6 @@ class Batch(Protocol):
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         """D between two outputs, ``[items]``."""
-
-    def forget_graph(self) -> None:
-        """The clean pass's graph is freed: keep nothing that belongs to it."""
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,19 @@ def alum_loss(
     ``backward`` back-propagates the task loss where ``method`` takes its gradient from there (one-pass ALUM). Two
     graphs are then never alive at once, and the clean side of D is a constant.
     """
-    task_loss, clean_outputs, embeddings = batch.clean()
+    one_pass = method.alpha > 0 and method.gradient == "task_backward"
+    task_loss, clean_outputs, embeddings = batch.clean_cut_at_x() if one_pass else batch.clean()
     if method.alpha == 0:
         zero = torch.zeros_like(task_loss.detach())
         return AlumResult(task_loss, task_loss.detach(), zero, 0.0, skipped=zero)
 
     constant_outputs = clean_outputs.detach()
     first_gradient = None
-    if method.gradient == "task_backward":
+    if one_pass:
         with torch.autocast(embeddings.device.type, enabled=False):
             backward(task_loss)
-        first_gradient, embeddings.grad = embeddings.grad, None
+        first_gradient = embeddings.grad
         task_loss, clean_outputs = task_loss.detach(), constant_outputs
-        batch.forget_graph()
 
     def ascended(delta: Tensor) -> Tensor:
         if method.ascent == "task_loss":

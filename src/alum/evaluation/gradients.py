@@ -72,10 +72,10 @@ class ClassifierGradients:
         self.model.eval()
         batch = {name: values.to(self.model.device) for name, values in PaddedTokens(self.tokenizer)([row]).items()}
         injection = Injection(self.model)
-        with torch.enable_grad(), injection.recording() as recorded:
+        with torch.enable_grad(), injection.cutting() as x:
             logits = self.model(**batch).logits[0].float()
             if self.answers:
                 logits = joined_logits(logits, self.answers, self.num_labels)
             others = torch.arange(len(logits), device=logits.device) != label
-            (gradient,) = torch.autograd.grad(logits[others].logsumexp(-1) - logits[label], recorded())
+            (gradient,) = torch.autograd.grad(logits[others].logsumexp(-1) - logits[label], x())
         return gradient[0]

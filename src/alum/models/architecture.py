@@ -50,8 +50,8 @@ def embeddings_module(model: nn.Module) -> nn.Module | None:
     return module if isinstance(module, nn.Module) else None
 
 
-def block(model: nn.Module, index: int) -> tuple[nn.Module, list[nn.Module]]:
-    """Transformer block number ``index``, counted from 0, and the blocks below it.
+def block(model: nn.Module, index: int) -> tuple[list[nn.Module], nn.Module, list[nn.Module]]:
+    """The blocks below transformer block number ``index``, counted from 0, that block, and those above it.
 
     Raises `InputError` where the architecture has no such block or, like ALBERT, uses one module for all of them.
     """
@@ -70,7 +70,7 @@ def block(model: nn.Module, index: int) -> tuple[nn.Module, list[nn.Module]]:
             "gradient checkpointing runs each block again in the backward pass, without the perturbation at a block's "
             "input. Choose the layer 'word' or 'embeddings', or turn gradient checkpointing off."
         )
-    return blocks[index], blocks[:index]
+    return blocks[:index], blocks[index], blocks[index + 1 :]
 
 
 def check_layer(layer: Layer, config: PretrainedConfig, name: str) -> None:

@@ -36,14 +36,10 @@ class HookedBatch:
     _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
 
     def clean(self) -> tuple[Tensor, Tensor, Tensor]:
-        # What draws before a pass reaches the perturbed place may not run again: the masks have to be equal from there.
-        def remember() -> None:
-            self._state_at_place = random_state(self.mask.device)
+        return self._clean_pass(self.injection.recording)
 
-        self._state_at_start = random_state(self.mask.device)
-        with self.injection.recording(on_reaching=remember) as recorded:
-            loss, self.clean_raw = (self.run_clean or self.run_with_loss)()
-        return loss, self.compared(self.clean_raw), recorded()
+    def clean_cut_at_x(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self._clean_pass(self.injection.cutting)
 
     def outputs(self, delta: Tensor) -> Tensor:
         with self._adversarial(delta):
@@ -56,8 +52,15 @@ class HookedBatch:
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         return self.distance(adversarial, clean)
 
-    def forget_graph(self) -> None:
-        self.injection.forget_graph()
+    def _clean_pass(self, recording: Callable[..., Any]) -> tuple[Tensor, Tensor, Tensor]:
+        # What draws before a pass reaches the perturbed place may not run again: the masks have to be equal from there.
+        def remember() -> None:
+            self._state_at_place = random_state(self.mask.device)
+
+        self._state_at_start = random_state(self.mask.device)
+        with recording(on_reaching=remember) as recorded:
+            loss, self.clean_raw = (self.run_clean or self.run_with_loss)()
+        return loss, self.compared(self.clean_raw), recorded()
 
     @contextmanager
     def _adversarial(self, delta: Tensor) -> Iterator[None]:

@@ -5,15 +5,17 @@ as ``inputs_embeds``; a hook on the module changes its output and nothing else.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from alum.core.errors import InputError
 from alum.core.methods import Layer
 from alum.models.architecture import block, embeddings_module, word_embeddings
+from alum.models.graph_cut import GraphCut
+
+_HIDDEN = "hidden_states"  # a block's input, where it is not its first positional argument
 
 
 def _nothing() -> None:
@@ -23,12 +25,14 @@ def _nothing() -> None:
 class Injection:
     """A place in ``model`` where clean passes are recorded and δ is added in adversarial ones.
 
-    ``layer`` is ``"word"``, ``"embeddings"``, a block's number (δ goes to its input and the blocks below are not run
-    again), or any module of a model that ``transformers`` does not know (δ goes to its output).
+    ``layer`` is ``"word"``, ``"embeddings"``, a block's number (δ goes to its input), or any module of a model that
+    ``transformers`` does not know (δ goes to its output). After a clean pass was recorded, adversarial ones add δ to
+    the very same x, and what lies below the place is not run again; otherwise they compute x themselves.
     """
 
     def __init__(self, model: nn.Module, layer: Layer | nn.Module = "word") -> None:
-        self._skipped: list[nn.Module] = []
+        self._below: list[nn.Module] = []
+        self._above: list[nn.Module] = []
         self._at_input = False
         if isinstance(layer, nn.Module):
             self._module = layer
@@ -37,36 +41,41 @@ class Injection:
         elif layer == "embeddings" and (module := embeddings_module(model)) is not None:
             self._module = module
         else:
-            self._module, self._skipped = block(model, 0 if layer == "embeddings" else int(layer))
+            self._below, self._module, self._above = block(model, 0 if layer == "embeddings" else int(layer))
             self._at_input = True
-        self._clean: Tensor | None = None
-        self._skipped_output: Any = None
+        if not self._at_input:
+            self._below = [self._module]
+        self._x: Tensor | None = None
+        self._output_below: Any = None
+        self._cut = GraphCut()
 
-    @contextmanager
-    def recording(self, on_reaching: Callable[[], None] = _nothing) -> Iterator[Callable[[], Tensor]]:
+    def recording(self, on_reaching: Callable[[], None] = _nothing) -> AbstractContextManager[Callable[[], Tensor]]:
         """A clean pass. Yields a function that returns x, ``[batch, length, hidden]``, once the pass has been run.
 
-        A backward pass fills ``x.grad``, even where the embeddings are frozen. ``on_reaching`` is called when the pass
-        reaches the place.
+        ``on_reaching`` is called when the pass reaches the place.
         """
+        self._cut = GraphCut()
+        return self._clean_pass(on_reaching, self._cut.copied)
 
-        def record(x: Tensor) -> Tensor:
-            on_reaching()
-            if torch.is_grad_enabled():
-                if not x.requires_grad:
-                    x.requires_grad_()
-                x.retain_grad()
-            self._clean = x
-            return x
+    @contextmanager
+    def cutting(self, on_reaching: Callable[[], None] = _nothing) -> Iterator[Callable[[], Tensor]]:
+        """As `recording`, but the backward pass stops at x and fills ``x.grad``, even where nothing below is trained.
 
-        def keep_output(module: nn.Module, inputs: Any, output: Any) -> None:
-            self._skipped_output = output
+        That gradient goes further down together with the one of the next pass that adds δ, so that what lies below the
+        place is differentiated once.
+        """
+        self._cut = cut = GraphCut()
+
+        def copy_of_shared(value: Any) -> Any:
+            return cut.copy_of(value) if isinstance(value, Tensor) and value.grad_fn is not None else value
 
         with ExitStack() as stack:
-            stack.enter_context(self._changing(record))
-            if self._skipped:
-                stack.callback(self._skipped[0].register_forward_hook(keep_output).remove)
-            yield self._recorded
+            # Blocks below and above may share more than x: learned biases for relative positions (T5, MPNet, DeBERTa).
+            if self._at_input:
+                stack.enter_context(_changing_other_inputs(self._module, copy_of_shared))
+            for module in self._above:
+                stack.enter_context(_changing_other_inputs(module, cut.copied))
+            yield stack.enter_context(self._clean_pass(on_reaching, cut.copy_of))
 
     @contextmanager
     def adding(self, delta: Tensor, on_reaching: Callable[[], None] = _nothing) -> Iterator[None]:
@@ -74,26 +83,35 @@ class Injection:
 
         def add(x: Tensor) -> Tensor:
             on_reaching()
-            if self._skipped:
-                x = self._recorded()
+            x = x if self._x is None else self._cut.joined(self._x)
             if x.shape != delta.shape:
                 raise InputError(f"the perturbation is {list(delta.shape)}, but the vectors here are {list(x.shape)}.")
             return (x.float() + delta).to(x.dtype)
 
         with ExitStack() as stack:
-            for lower in self._skipped:
-                stack.enter_context(_answering(lower, self._skipped_output))
+            if self._x is not None:
+                for module in self._below:
+                    stack.enter_context(_answering(module, self._output_below))
             stack.enter_context(self._changing(add))
             yield
 
-    def forget_graph(self) -> None:
-        """Keep the values of the recorded pass without its graph, which a backward pass has freed."""
-        self._clean = None if self._clean is None else self._clean.detach()
-        self._skipped_output = _detached(self._skipped_output)
+    @contextmanager
+    def _clean_pass(
+        self, on_reaching: Callable[[], None], passed_on: Callable[[Tensor], Tensor]
+    ) -> Iterator[Callable[[], Tensor]]:
+        def record(x: Tensor) -> Tensor:
+            on_reaching()
+            self._x = x
+            return passed_on(x)
 
-    def _recorded(self) -> Tensor:
-        assert self._clean is not None, "no clean pass was recorded"
-        return self._clean
+        def keep_output(module: nn.Module, inputs: Any, output: Any) -> None:
+            self._output_below = output
+
+        with ExitStack() as stack:
+            if self._below:
+                stack.callback(self._below[0].register_forward_hook(keep_output).remove)
+            stack.enter_context(self._changing(record))
+            yield lambda: self._cut.copied(self._x)
 
     @contextmanager
     def _changing(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
@@ -113,7 +131,7 @@ class Injection:
             count()
             if args:
                 return (change(args[0]), *args[1:]), kwargs
-            return args, {**kwargs, "hidden_states": change(kwargs["hidden_states"])}
+            return args, {**kwargs, _HIDDEN: change(kwargs[_HIDDEN])}
 
         if self._at_input:
             handle = self._module.register_forward_pre_hook(on_input, with_kwargs=True)
@@ -134,6 +152,21 @@ class Injection:
 
 
 @contextmanager
+def _changing_other_inputs(block: nn.Module, change: Callable[[Any], Any]) -> Iterator[None]:
+    """All but the hidden states, which come first or by their name."""
+
+    def on_inputs(module: nn.Module, args: Any, kwargs: Any) -> Any:
+        others = {name: value if name == _HIDDEN else change(value) for name, value in kwargs.items()}
+        return (*args[:1], *map(change, args[1:])), others
+
+    handle = block.register_forward_pre_hook(on_inputs, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def _answering(module: nn.Module, output: Any) -> Iterator[None]:
     """The module returns ``output`` without computing anything."""
     patched = module.__dict__.get("forward")  # kernels and device hooks replace it on the instance
@@ -144,11 +177,3 @@ def _answering(module: nn.Module, output: Any) -> Iterator[None]:
         del module.forward
         if patched is not None:
             module.forward = patched
-
-
-def _detached(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.detach()
-    if isinstance(value, tuple | list):
-        return type(value)(_detached(item) for item in value)
-    return value

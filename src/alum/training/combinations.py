@@ -6,8 +6,6 @@ from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.training.config import AlumConfig
 
-_WHOLE = ("word", "embeddings", 0)  # layers below which no block is left out of an adversarial pass
-
 
 def check_combination(args: AlumConfig, method: Method, distributed_type: DistributedType, own_loss: bool) -> None:
     """Raises `InputError` where training with an adversary of ``method`` would fail or be another than was asked for.
@@ -17,12 +15,6 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
     one_pass = method.gradient == "task_backward"
     if args.n_gpu > 1:
         raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
-    if args.world_size > 1 and one_pass and method.layer not in _WHOLE:
-        raise InputError(
-            f"in several processes {method.name!r} cannot perturb block {method.layer}: the pass after which gradients "
-            "are averaged would leave out the blocks below. Choose the layer 'word' or 'embeddings', or the method "
-            "'alum'."
-        )
     if _re_entrant_checkpointing(args) and not one_pass and method.num_steps:
         raise InputError(
             f"re-entrant gradient checkpointing cannot give the gradient that method {method.name!r} ascends. Use "
