@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+import torch._dynamo.config
 from torch._dynamo.eval_frame import OptimizedModule
 
-from tiny_models import classifier
+from alum.training.step import AlumStep
+from tiny_models import classifier, token_batch
 from tiny_runs import config, labelled_sentences, logged, trained, weights
 
 NUM_STEPS = 3
+COMPILED = {"torch_compile": True, "torch_compile_backend": "aot_eager"}
 
 
 @pytest.fixture
@@ -21,7 +24,8 @@ def compiled_passes(monkeypatch):
 
     monkeypatch.setattr(OptimizedModule, "__call__", counted)
     torch.compiler.reset()
-    yield passes
+    with torch._dynamo.config.patch(skip_nnmodule_hook_guards=True):  # as in a new process, and afterwards as it was
+        yield passes
     torch.compiler.reset()
 
 
@@ -44,14 +48,37 @@ def run(folder, dropout, **settings):
 def test_losses_are_those_of_the_model_that_is_not_compiled(tmp_path, compiled_passes, method, settings, num_passes):
     plain = run(tmp_path, dropout=0.1, adv_method=method, **settings)
     assert compiled_passes == []
-    compiled = run(
-        tmp_path, dropout=0.1, adv_method=method, torch_compile=True, torch_compile_backend="aot_eager", **settings
-    )
+    compiled = run(tmp_path, dropout=0.1, adv_method=method, **settings, **COMPILED)
     assert len(compiled_passes) == num_passes * NUM_STEPS
     for name in ("loss", "adversarial_loss", "adversarial_gain"):
         assert logged(compiled, name) == pytest.approx(logged(plain, name), rel=1e-3, abs=1e-9)
     for name, value in weights(plain).items():
         torch.testing.assert_close(weights(compiled)[name], value, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{"adv_start_fraction": 0.5}, {"adv_every_steps": 3}, {"adv_fraction": 0.5}])
+@pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
+def test_an_adversary_that_comes_and_goes_is_not_compiled_away(tmp_path, compiled_passes, method, settings):
+    plain, compiled = (
+        run(tmp_path, dropout=0.0, adv_method=method, **settings, **compilation) for compilation in ({}, COMPILED)
+    )
+    assert logged(compiled, "adv_alpha")[-1] == 1
+    for name in ("loss", "adversarial_loss"):
+        assert logged(compiled, name) == pytest.approx(logged(plain, name), rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_step_of_ones_own_perturbs_a_model_that_was_compiled_and_run_before(compiled_passes, in_place):
+    model, batch = classifier(dropout=0.0).train(), {**token_batch(), "labels": torch.tensor([0, 1])}
+    expected = AlumStep(model, "alum_one_pass")(batch).adversarial_loss
+    if in_place:
+        model.compile(backend="aot_eager")
+    else:
+        model = torch.compile(model, backend="aot_eager")
+    model(**batch).loss.backward()
+    torch.testing.assert_close(AlumStep(model, "alum_one_pass")(batch).adversarial_loss, expected, rtol=1e-3, atol=1e-9)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from alum.core.methods import method_named
 from alum.core.objective import AlumResult, alum_loss
 from alum.models.architecture import pretrained_model
+from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooked_batch import HookedBatch, padding_mask
 from alum.models.injection import Injection
 from alum.tasks.kind import LABEL_INPUTS, TaskKind
@@ -38,6 +39,8 @@ class AlumStep:
         self.kind = kind or kind_of(pretrained_model(model))
         self._backward = backward
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
+        if is_compiled(model):
+            heed_hooks()
 
     def __call__(self, inputs: Mapping[str, Any], num_gain_draws: int = 0) -> AlumResult:
         """Fills the gradients of ℓ + α·D; with ``num_gain_draws`` random perturbations the gain is measured too."""

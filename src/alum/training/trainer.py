@@ -15,6 +15,7 @@ from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
 from alum.models.architecture import pretrained_model
+from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooked_batch import HookedBatch, padding_mask
 from alum.models.injection import Injection
 from alum.models.predicted_positions import head_sees_only
@@ -57,6 +58,8 @@ class AlumMixin(_Trainer):
             check_combination(
                 self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
             )
+        if self.args.torch_compile or is_compiled(self.model):
+            heed_hooks()
         self._running_log = RunningLog(self.method)
         self._clock = StepClock(self.args.device)
         self.add_callback(ClockedOptimizer(self._clock))
