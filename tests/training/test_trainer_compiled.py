@@ -1,11 +1,15 @@
 """Training with ``torch_compile``: all passes run compiled, hooks and all, and come to the same."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import torch._dynamo.config
 from torch._dynamo.eval_frame import OptimizedModule
+from torch._dynamo.utils import counters
 
 from alum.training.step import AlumStep
+from alum.training.trainer import AlumTrainer
 from tiny_models import classifier, token_batch
 from tiny_runs import config, labelled_sentences, logged, trained, weights
 
@@ -69,6 +73,20 @@ def test_an_adversary_that_comes_and_goes_is_not_compiled_away(tmp_path, compile
 
 
 @pytest.mark.slow
+def test_nor_is_it_in_a_thread_of_its_own(tmp_path, compiled_passes):
+    """The compiler's settings are each thread's own."""
+    settings = {"adv_method": "alum_one_pass", "adv_start_fraction": 0.5, **COMPILED}
+    trainer = AlumTrainer(
+        model=classifier(),
+        args=config(tmp_path, max_steps=NUM_STEPS, **settings),
+        train_dataset=labelled_sentences(24),
+    )
+    with ThreadPoolExecutor() as threads:
+        threads.submit(trainer.train).result()
+    assert [loss > 0 for loss in logged(trainer, "adversarial_loss")] == [False, False, True]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("in_place", [True, False])
 def test_a_step_of_ones_own_perturbs_a_model_that_was_compiled_and_run_before(compiled_passes, in_place):
     model, batch = classifier(dropout=0.0).train(), {**token_batch(), "labels": torch.tensor([0, 1])}
@@ -79,6 +97,21 @@ def test_a_step_of_ones_own_perturbs_a_model_that_was_compiled_and_run_before(co
         model = torch.compile(model, backend="aot_eager")
     model(**batch).loss.backward()
     torch.testing.assert_close(AlumStep(model, "alum_one_pass")(batch).adversarial_loss, expected, rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["word", "1"])
+@pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
+def test_later_steps_compile_nothing_anew(tmp_path, compiled_passes, method, layer):
+    compilations = []
+    for num_steps in (3, 8):
+        torch.compiler.reset()
+        counters.clear()
+        arguments = config(tmp_path, max_steps=num_steps, adv_method=method, adv_layer=layer, **COMPILED)
+        trained(classifier(), arguments, labelled_sentences(24))
+        compilations.append(sum(counters["frames"].values()))
+    assert compilations[0] > 0
+    assert compilations[1] == compilations[0]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from alum.core.errors import InputError
 from alum.core.methods import Layer
 from alum.models.architecture import block, embeddings_module, word_embeddings
+from alum.models.compilation import not_compiled
 from alum.models.graph_cut import GraphCut
 
 _HIDDEN = "hidden_states"  # a block's input, where it is not its first positional argument
@@ -104,6 +105,7 @@ class Injection:
             self._x = x
             return passed_on(x)
 
+        @not_compiled
         def keep_output(module: nn.Module, inputs: Any, output: Any) -> None:
             self._output_below = output
 
@@ -123,10 +125,12 @@ class Injection:
             if calls > 1:
                 raise self._misfired("more than once")
 
+        @not_compiled
         def on_output(module: nn.Module, inputs: Any, output: Any) -> Any:
             count()
             return change(output)
 
+        @not_compiled
         def on_input(module: nn.Module, args: Any, kwargs: Any) -> Any:
             count()
             if args:
@@ -155,6 +159,7 @@ class Injection:
 def _changing_other_inputs(block: nn.Module, change: Callable[[Any], Any]) -> Iterator[None]:
     """All but the hidden states, which come first or by their name."""
 
+    @not_compiled
     def on_inputs(module: nn.Module, args: Any, kwargs: Any) -> Any:
         others = {name: value if name == _HIDDEN else change(value) for name, value in kwargs.items()}
         return (*args[:1], *map(change, args[1:])), others

@@ -39,11 +39,11 @@ class AlumStep:
         self.kind = kind or kind_of(pretrained_model(model))
         self._backward = backward
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
-        if is_compiled(model):
-            heed_hooks()
 
     def __call__(self, inputs: Mapping[str, Any], num_gain_draws: int = 0) -> AlumResult:
         """Fills the gradients of ℓ + α·D; with ``num_gain_draws`` random perturbations the gain is measured too."""
+        if is_compiled(self.model):
+            heed_hooks()
         unlabelled = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
 
         def with_loss() -> tuple[Tensor, Any]:

@@ -58,8 +58,6 @@ class AlumMixin(_Trainer):
             check_combination(
                 self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
             )
-        if self.args.torch_compile or is_compiled(self.model):
-            heed_hooks()
         self._running_log = RunningLog(self.method)
         self._clock = StepClock(self.args.device)
         self.add_callback(ClockedOptimizer(self._clock))
@@ -119,6 +117,8 @@ class AlumMixin(_Trainer):
             return super().get_batch_samples(*args, **kwargs)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        if self.args.torch_compile or is_compiled(self.model):
+            heed_hooks()
         with self._clock.part("backward"):  # what compute_loss does inside counts for itself
             return super().training_step(*args, **kwargs)
 
