@@ -59,12 +59,31 @@ def finetuning_blocks(record: Mapping[str, Any]) -> list[str]:
         "backward pass; `adversary` what finds δ and the pass at it; `backward` the backward pass that ends the step; "
         "`data` the batch. Clipping, scheduler and callbacks are in none.",
         parts_table(record["tasks"][0]),
-        "A one-pass step holds the gradients of its first backward pass, "
-        f"{record['tasks'][0]['gradient_bytes'] / 1e6:.0f} MB, while its second graph grows; a standard step has its "
-        "gradients when its graph is going. That is what it takes above standard training, however large the batch: a "
-        "good part of a small one, little of a large one.",
+        "And by the kind of operation, in milliseconds, the median over a few steps under PyTorch's profiler, which "
+        "makes them somewhat slower. In small batches some operations cost as much in every method: that is why "
+        "adversarial steps cost less than their passes. The table of word embeddings gets its gradient, as large as "
+        "itself, once a step; how long that takes depends on whether its memory is new to the process (see [memory "
+        "that is kept](#memory-that-is-kept)). Passes share dropout masks by drawing them again.",
+        kinds_table(record["tasks"][0]),
+        "A one-pass step holds the gradients of its first backward pass, those of all weights above the perturbed "
+        f"embeddings ({record['tasks'][0]['gradient_bytes_after_first_backward'] / 1e6:.0f} MB), while its second "
+        "graph grows; a standard step has its gradients when its graph is going. That is what it takes above standard "
+        "training, however large the batch: a good part of a small one, little of a large one.",
     ]
     return blocks
+
+
+def kinds_table(task: Mapping[str, Any]) -> str:
+    rows = [row for row in task["rows"] if row["contender"] in GROWING]
+    floor = rows[0]["seconds_by_kind"]
+    cells = [(kind, *(_milliseconds(row["seconds_by_kind"][kind], floor[kind]) for row in rows)) for kind in floor]
+    totals = [sum(row["seconds_by_kind"].values()) for row in rows]
+    cells.append(("all operations", *(_milliseconds(total, totals[0]) for total in totals)))
+    return markdown_table([task["task"], *(row["contender"] for row in rows)], cells)
+
+
+def _milliseconds(seconds: float, floor: float) -> str:
+    return f"{1000 * seconds:.1f} ({seconds / floor:.2f})" if floor else f"{1000 * seconds:.1f}"
 
 
 def parts_table(task: Mapping[str, Any]) -> str:
@@ -229,6 +248,34 @@ def allocator_blocks(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
+# -- compiled ----------------------------------------------------------------------------------------------------------
+
+
+def compiled_blocks(record: Mapping[str, Any]) -> list[str]:
+    base = Cell()
+    cells = [
+        (
+            row["method"],
+            f"{row['plain']['seconds']:.3f}",
+            f"{row['compiled']['seconds']:.3f}",
+            f"{row['compiled']['ratio_of_medians']:.2f}",
+            f"{row['compiled']['median_of_ratios']:.2f}",
+            f"{row['first_steps_seconds']:.0f}",
+        )
+        for row in record["rows"]
+    ]
+    header = ["", "seconds", "compiled", "ratio", "in a round", f"seconds of the first {record['warm_steps']} steps"]
+    return [
+        "## Compiled",
+        f"The same BERT, {base.batch_size} sentences of {base.length_tokens} tokens, with `torch_compile` and without. "
+        "All passes that are differentiated run compiled; the hooks that record x and add δ run as they stand, between "
+        "compiled parts. Losses agree (`tests/training/test_trainer_compiled.py`), and later steps compile nothing "
+        "anew where lengths do not change.",
+        conditions(record, "make bench"),
+        markdown_table(header, cells),
+    ]
+
+
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 GPU = (
@@ -254,6 +301,8 @@ def page(parts: Mapping[str, Any]) -> str:
         blocks += finetuning_blocks(parts["finetuning"])
     if "growth" in parts:
         blocks += growth_blocks(parts["growth"])
+    if "compiled" in parts:
+        blocks += compiled_blocks(parts["compiled"])
     if "allocator" in parts:
         blocks += allocator_blocks(parts["allocator"])
     return "\n\n".join([*blocks, *GPU]) + "\n"

@@ -49,7 +49,7 @@ sys.path.append(str(ROOT / "studies"))
 from minilm import minilm  # noqa: E402
 
 HUGGING_FACE = "Hugging Face"
-HALF_DEPTH, LOGGED = "alum at half depth", "alum_one_pass, logged"
+HALF_DEPTH, ONE_PASS_HALF_DEPTH, LOGGED = "alum at half depth", "alum_one_pass at half depth", "alum_one_pass, logged"
 BATCH_SIZE, MAX_LENGTH_TOKENS, WARM_LEARNING_RATE, LOGGING_STEPS = 16, 128, 1e-4, 50
 
 
@@ -64,8 +64,8 @@ class Scale:
     effort: Effort
 
 
-FULL = Scale(3200, 100, 2, 8, Effort(130.0, steps_per_turn=1, counted_steps=1))
-REHEARSAL = Scale(64, 2, 1, 1, Effort(0.0, steps_per_turn=1, counted_steps=1))
+FULL = Scale(3200, 100, 2, 8, Effort(300.0, steps_per_turn=1, counted_steps=1))
+REHEARSAL = Scale(64, 2, 1, 1, Effort(0.0, steps_per_turn=1, counted_steps=1, profiled_steps=1))
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ class Contest:
             HUGGING_FACE: self.theirs(),
             **{name: self.ours(name) for name in METHODS},
             HALF_DEPTH: self.ours("alum", adv_layer=str(half)),
+            ONE_PASS_HALF_DEPTH: self.ours("alum_one_pass", adv_layer=str(half)),
             LOGGED: self.ours("alum_one_pass", logging_strategy="steps", logging_steps=1),
             **{name: self.theirs(peer) for name, peer in peers_here().items()},
         }
@@ -242,10 +243,12 @@ def measured(task: Task, shape: str | BertConfig, scale: Scale, folder: str) -> 
     found = {name: gains(trainer, some, scale.gain_draws) for name, trainer in trainers.items()}
     rows = [{**row, **found[row["contender"]]} for row in comparison(trainers, HUGGING_FACE, scale.effort)]
     num_tokens = [batch["input_ids"].numel() for batch in task.batches]
+    model = trainers[HUGGING_FACE].model
+    held = model.num_parameters() - model.get_input_embeddings().weight.numel()
     return {
         "task": task.name,
         "rows": rows,
-        "gradient_bytes": 4 * trainers[HUGGING_FACE].model.num_parameters(),
+        "gradient_bytes_after_first_backward": 4 * held,
         "padded_tokens_per_batch": statistics.mean(num_tokens),
         "padding_share": 1 - sum(map(len, task.rows["input_ids"])) / sum(num_tokens),
         "targets": outcomes(targets(task.name), {task.name: [*rows, logged_now_and_then(rows)]}),

@@ -67,7 +67,7 @@ class Cell:
         graphs = 2 if self.method == "alum" else 1
         return graphs * self.batch_size * self.length_tokens * self.num_layers * self.hidden_size
 
-    def trainer(self, folder: str) -> AlumTrainer:
+    def trainer(self, folder: str, **settings: Any) -> AlumTrainer:
         torch.manual_seed(0)
         config = BertConfig(
             vocab_size=self.vocab_size,
@@ -87,6 +87,7 @@ class Cell:
             report_to="none",
             disable_tqdm=True,
             use_cpu=True,
+            **settings,
         )
         return AlumTrainer(BertForSequenceClassification(config), arguments, train_dataset=self._rows())
 
@@ -131,7 +132,7 @@ FULL = Scale(
 REHEARSAL = Scale(
     Cell(hidden_size=32, vocab_size=100, length_tokens=16, num_layers=2),
     {"batch_size": (2, 4), "num_steps": (1, 2)},
-    Effort(0.0, steps_per_turn=1, counted_steps=1),
+    Effort(0.0, steps_per_turn=1, counted_steps=1, profiled_steps=1),
 )
 
 

@@ -10,6 +10,7 @@ from itertools import accumulate
 from threading import Semaphore, Thread
 from typing import Any, NamedTuple
 
+from profiling import OperationTimes
 from records import progress
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
@@ -205,11 +206,12 @@ def cost_of(training: SteppedTraining, num_steps: int) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured: memory and operations in so many steps each, and the time in turns."""
+    """How much is measured: memory, operations and their times in so many steps each, and the time in turns."""
 
     max_seconds: float
     steps_per_turn: int = 2
     counted_steps: int = 2
+    profiled_steps: int = 4
 
 
 def comparison(trainers: Mapping[str, Trainer], floor: str, effort: Effort) -> list[dict[str, Any]]:
@@ -218,6 +220,7 @@ def comparison(trainers: Mapping[str, Trainer], floor: str, effort: Effort) -> l
         trainings = {name: stack.enter_context(SteppedTraining(trainer)) for name, trainer in trainers.items()}
         progress("  memory and FLOPs")
         costs = {name: cost_of(training, effort.counted_steps) for name, training in trainings.items()}
+        kinds = {name: seconds_by_kind(training, effort.profiled_steps) for name, training in trainings.items()}
         progress(f"  time, {effort.max_seconds:.0f} seconds")
         steps = {name: training.step for name, training in trainings.items()}
         for trainer in trainers.values():
@@ -231,10 +234,19 @@ def comparison(trainers: Mapping[str, Trainer], floor: str, effort: Effort) -> l
             **timing(turns[name], turns[floor]),
             **costs[name],
             "seconds_by_round": [turn.wall for turn in turns[name]],
+            "seconds_by_kind": kinds[name],
             "seconds_by_part": {part: seconds / num_steps for part, seconds in parts[name].items()},
         }
         for name in trainers
     ]
+
+
+def seconds_by_kind(training: SteppedTraining, num_steps: int) -> dict[str, float]:
+    """Of one step's operations, the median over some steps."""
+    steps = [OperationTimes() for _ in range(num_steps)]
+    for times in steps:
+        training.step(times)
+    return {kind: statistics.median(times.seconds[kind] for times in steps) for kind in steps[0].seconds}
 
 
 def seconds_by_part(trainer: Trainer) -> dict[str, float]:

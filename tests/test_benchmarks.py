@@ -23,6 +23,8 @@ harness = importlib.import_module("harness")
 records = importlib.import_module("records")
 pretraining = importlib.import_module("pretraining")
 finetuning = importlib.import_module("finetuning")
+profiling = importlib.import_module("profiling")
+compiled = importlib.import_module("compiled")
 allocator = importlib.import_module("allocator")
 growth = importlib.import_module("growth")
 cost_page = importlib.import_module("cost_page")
@@ -156,6 +158,31 @@ def test_the_cost_of_a_step_is_counted_in_the_thread_that_takes_it(tmp_path):
     assert cost["peak_bytes"] > cost["held_bytes"] + 4 * num_weights  # the gradients are alive at the end
 
 
+def test_the_time_of_operations_is_that_of_their_kinds():
+    weight = torch.nn.Parameter(torch.randn(512, 512))
+    table = torch.nn.Embedding(64, 512)
+    optimizer = torch.optim.AdamW([weight, *table.parameters()])
+    with profiling.OperationTimes() as times:
+        (table(torch.arange(64)) @ weight).sigmoid().sum().backward()
+        torch.nn.functional.dropout(weight, 0.1)
+        torch.nn.utils.clip_grad_norm_([weight, *table.parameters()], 1.0)
+        optimizer.step()
+    assert set(times.seconds) == set(profiling.NAMES)
+    assert all(seconds > 0 for kind, seconds in times.seconds.items())
+
+
+def test_an_operation_within_another_is_of_its_kind():
+    with profiling.OperationTimes() as plain:
+        torch.zeros(1 << 22)
+    assert plain.seconds[profiling.REST] > 0
+    assert sum(plain.seconds.values()) == plain.seconds[profiling.REST]
+    table = torch.nn.Embedding(1 << 16, 64)
+    loss = table(torch.tensor([1])).sum()
+    with profiling.OperationTimes() as within:
+        loss.backward()  # makes as many zeros, and little else
+    assert within.seconds["gradients of embedding tables"] > within.seconds[profiling.REST]
+
+
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
@@ -248,7 +275,8 @@ def test_finetuning_can_be_rehearsed(tmp_path, monkeypatch):
         # Passes in forward ones, where a backward pass counts two: 3 for the standard step. Attention's backward pass
         # works its scores out again, which is more than counted; so much in so small a model.
         for name, passes in {
-            "alum": 8, "alum_one_pass": 6, "fgm": 6, "pgd": 12, finetuning.HALF_DEPTH: 5.5,
+            "alum": 8, "alum_one_pass": 6, "fgm": 6, "pgd": 12,
+            finetuning.HALF_DEPTH: 5.5, finetuning.ONE_PASS_HALF_DEPTH: 4.5,
             "ALUM, Algorithm 1": 8, "FreeLB, K = 3": 9, "PGD, K = 3": 9,
         }.items():  # fmt: skip
             assert passes / 3 * 0.95 <= rows[name]["flops"] / floor <= passes / 3 * 1.1
@@ -307,6 +335,21 @@ def test_growth_can_be_rehearsed_and_becomes_a_page(tmp_path, monkeypatch):
     assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "cost.md").read_text()
     assert f"| ascent steps K | 2 | alum | {rows[-1]['seconds']:.3f} |" in page
+
+
+@pytest.mark.slow
+def test_compiled_steps_can_be_rehearsed(tmp_path, monkeypatch):
+    torch.compiler.reset()
+    monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--output_dir", str(tmp_path)])
+    compiled.main()
+    (row,) = json.loads((tmp_path / "cost.json").read_text())["compiled"]["rows"]
+    assert row["plain"]["ratio_of_medians"] == 1.0
+    assert row["first_steps_seconds"] > 4 * row["compiled"]["seconds"]
+    monkeypatch.setattr(sys, "argv", ["", "--output_dir", str(tmp_path)])
+    cost_page.main()
+    assert f"| alum | {row['plain']['seconds']:.3f} | {row['compiled']['seconds']:.3f} |" in (
+        tmp_path / "cost.md"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
