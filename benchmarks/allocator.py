@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import Seconds, timing
-from records import Record, progress, write_part
+from records import Record, conditions, markdown_table, progress, write_part
 
 ROOT = Path(__file__).resolve().parent.parent
 KEEPING = {  # no tensor by mmap, nothing given back, one heap for all threads
@@ -167,6 +168,39 @@ def measured(case: Case, num_rounds: int) -> dict[str, Any]:
             for name, process in processes.items()
         }
     return {"case": case.name, **found}
+
+
+# -- its part of the page ----------------------------------------------------------------------------------------------
+
+
+def blocks(record: Mapping[str, Any]) -> list[str]:
+    settings = " ".join(f"{name}={value}" for name, value in record["settings"].items())
+    cells = [
+        (
+            row["case"],
+            f"{row['usual']['processor_seconds']:.3f}",
+            f"{row['keeping']['processor_seconds']:.3f}",
+            f"{row['keeping']['processor_ratio']:.2f}",
+            f"{row['keeping']['median_of_ratios']:.2f}",
+            f"{row['usual']['resident_bytes'] / 1e6:.0f}",
+            f"{row['keeping']['resident_bytes'] / 1e6:.0f}",
+        )
+        for row in record["rows"]
+    ]
+    header = [
+        "", "processor seconds, usual", "keeping", "ratio", "ratio of times", "resident MB, usual", "keeping",
+    ]  # fmt: skip
+    return [
+        "## Memory that is kept",
+        "glibc, the C library of most Linux systems, takes tensors above 32 MB from the system one by one and gives "
+        "each back at once, so that every step pays for the same pages again. Where the logits of a vocabulary or the "
+        "gradient of a table of embeddings are that large, it is faster to keep them:",
+        f"    {settings} alum pretrain ...",
+        "Freed memory then stays with the process, in pieces that do not always fit what is asked for next, so that it "
+        "grows somewhat larger. `alum` does not set this by itself for that reason.",
+        conditions(record, "make bench"),
+        markdown_table(header, cells),
+    ]
 
 
 def main() -> None:

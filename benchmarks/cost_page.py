@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import allocator
+import compiled
 import matplotlib.pyplot as plt
 from growth import METHODS as GROWING
 from growth import Cell
@@ -56,19 +58,21 @@ def finetuning_blocks(record: Mapping[str, Any]) -> list[str]:
         targets_table([each for task in record["tasks"] for each in task["targets"]]),
         "### Where it goes",
         "Mean seconds of a step by part, of all rounds. `clean` is the first pass, in one-pass methods with its "
-        "backward pass; `adversary` what finds δ and the pass at it; `backward` the backward pass that ends the step; "
-        "`data` the batch. Clipping, scheduler and callbacks are in none.",
+        "backward pass down to what is perturbed; `adversary` what finds δ and the pass at it; `backward` the backward "
+        "pass that ends the step; `data` the batch. Clipping, scheduler and callbacks are in none.",
         parts_table(record["tasks"][0]),
-        "And by the kind of operation, in milliseconds, the median over a few steps under PyTorch's profiler, which "
-        "makes them somewhat slower. In small batches some operations cost as much in every method: that is why "
-        "adversarial steps cost less than their passes. The table of word embeddings gets its gradient, as large as "
-        "itself, once a step; how long that takes depends on whether its memory is new to the process (see [memory "
-        "that is kept](#memory-that-is-kept)). Passes share dropout masks by drawing them again.",
+        "And by the kind of operation, in milliseconds, medians over a few steps under PyTorch's profiler, which makes "
+        "them somewhat slower (in brackets, over those of the first column). In small batches some operations cost as "
+        "much in every method: that is why adversarial steps cost less than their passes. The table of word embeddings "
+        "gets its gradient, as large as itself, once a step; how long that takes depends on whether its memory is new "
+        "to the process (see [memory that is kept](#memory-that-is-kept)). Passes share dropout masks by drawing them "
+        "again.",
         kinds_table(record["tasks"][0]),
         "A one-pass step holds the gradients of its first backward pass, those of all weights above the perturbed "
         f"embeddings ({record['tasks'][0]['gradient_bytes_after_first_backward'] / 1e6:.0f} MB), while its second "
         "graph grows; a standard step has its gradients when its graph is going. That is what it takes above standard "
-        "training, however large the batch: a good part of a small one, little of a large one.",
+        "training where activations outweigh gradients, however large the batch: a good part of a small one, little of "
+        "a large one. In the smallest batches the gradients are the peak of both.",
     ]
     return blocks
 
@@ -77,8 +81,6 @@ def kinds_table(task: Mapping[str, Any]) -> str:
     rows = [row for row in task["rows"] if row["contender"] in GROWING]
     floor = rows[0]["seconds_by_kind"]
     cells = [(kind, *(_milliseconds(row["seconds_by_kind"][kind], floor[kind]) for row in rows)) for kind in floor]
-    totals = [sum(row["seconds_by_kind"].values()) for row in rows]
-    cells.append(("all operations", *(_milliseconds(total, totals[0]) for total in totals)))
     return markdown_table([task["task"], *(row["contender"] for row in rows)], cells)
 
 
@@ -215,67 +217,6 @@ def _draw_fit(
     axis.plot(ends, [(line["intercept"] + line["slope"] * end * x_unit) * y_unit for end in ends], linewidth=1)
 
 
-# -- the allocator -----------------------------------------------------------------------------------------------------
-
-
-def allocator_blocks(record: Mapping[str, Any]) -> list[str]:
-    settings = " ".join(f"{name}={value}" for name, value in record["settings"].items())
-    cells = [
-        (
-            row["case"],
-            f"{row['usual']['processor_seconds']:.3f}",
-            f"{row['keeping']['processor_seconds']:.3f}",
-            f"{row['keeping']['processor_ratio']:.2f}",
-            f"{row['keeping']['median_of_ratios']:.2f}",
-            f"{row['usual']['resident_bytes'] / 1e6:.0f}",
-            f"{row['keeping']['resident_bytes'] / 1e6:.0f}",
-        )
-        for row in record["rows"]
-    ]
-    header = [
-        "", "processor seconds, usual", "keeping", "ratio", "ratio of times", "resident MB, usual", "keeping",
-    ]  # fmt: skip
-    return [
-        "## Memory that is kept",
-        "glibc, the C library of most Linux systems, takes tensors above 32 MB from the system one by one and gives "
-        "each back at once, so that every step pays for the same pages again. Where the logits of a vocabulary are "
-        "that large, it is faster to keep them:",
-        f"    {settings} alum pretrain ...",
-        "Freed memory then stays with the process, in pieces that do not always fit what is asked for next, so that it "
-        "grows somewhat larger. `alum` does not set this by itself for that reason.",
-        conditions(record, "make bench"),
-        markdown_table(header, cells),
-    ]
-
-
-# -- compiled ----------------------------------------------------------------------------------------------------------
-
-
-def compiled_blocks(record: Mapping[str, Any]) -> list[str]:
-    base = Cell()
-    cells = [
-        (
-            row["method"],
-            f"{row['plain']['seconds']:.3f}",
-            f"{row['compiled']['seconds']:.3f}",
-            f"{row['compiled']['ratio_of_medians']:.2f}",
-            f"{row['compiled']['median_of_ratios']:.2f}",
-            f"{row['first_steps_seconds']:.0f}",
-        )
-        for row in record["rows"]
-    ]
-    header = ["", "seconds", "compiled", "ratio", "in a round", f"seconds of the first {record['warm_steps']} steps"]
-    return [
-        "## Compiled",
-        f"The same BERT, {base.batch_size} sentences of {base.length_tokens} tokens, with `torch_compile` and without. "
-        "All passes that are differentiated run compiled; the hooks that record x and add δ run as they stand, between "
-        "compiled parts. Losses agree (`tests/training/test_trainer_compiled.py`), and later steps compile nothing "
-        "anew where lengths do not change.",
-        conditions(record, "make bench"),
-        markdown_table(header, cells),
-    ]
-
-
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 GPU = (
@@ -302,9 +243,9 @@ def page(parts: Mapping[str, Any]) -> str:
     if "growth" in parts:
         blocks += growth_blocks(parts["growth"])
     if "compiled" in parts:
-        blocks += compiled_blocks(parts["compiled"])
+        blocks += compiled.blocks(parts["compiled"])
     if "allocator" in parts:
-        blocks += allocator_blocks(parts["allocator"])
+        blocks += allocator.blocks(parts["allocator"])
     return "\n\n".join([*blocks, *GPU]) + "\n"
 
 

@@ -64,7 +64,7 @@ class Scale:
     effort: Effort
 
 
-FULL = Scale(3200, 100, 2, 8, Effort(300.0, steps_per_turn=1, counted_steps=1))
+FULL = Scale(3200, 100, 2, 8, Effort(300.0, steps_per_turn=1, counted_steps=1, profiled_steps=5))
 REHEARSAL = Scale(64, 2, 1, 1, Effort(0.0, steps_per_turn=1, counted_steps=1, profiled_steps=1))
 
 

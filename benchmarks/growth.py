@@ -132,7 +132,7 @@ FULL = Scale(
 REHEARSAL = Scale(
     Cell(hidden_size=32, vocab_size=100, length_tokens=16, num_layers=2),
     {"batch_size": (2, 4), "num_steps": (1, 2)},
-    Effort(0.0, steps_per_turn=1, counted_steps=1, profiled_steps=1),
+    Effort(0.0, steps_per_turn=1, counted_steps=1),
 )
 
 

@@ -206,12 +206,12 @@ def cost_of(training: SteppedTraining, num_steps: int) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured: memory, operations and their times in so many steps each, and the time in turns."""
+    """How much is measured: memory, operations, their times by kind in so many steps each; and the time in turns."""
 
     max_seconds: float
     steps_per_turn: int = 2
     counted_steps: int = 2
-    profiled_steps: int = 4
+    profiled_steps: int = 0
 
 
 def comparison(trainers: Mapping[str, Trainer], floor: str, effort: Effort) -> list[dict[str, Any]]:
@@ -220,7 +220,7 @@ def comparison(trainers: Mapping[str, Trainer], floor: str, effort: Effort) -> l
         trainings = {name: stack.enter_context(SteppedTraining(trainer)) for name, trainer in trainers.items()}
         progress("  memory and FLOPs")
         costs = {name: cost_of(training, effort.counted_steps) for name, training in trainings.items()}
-        kinds = {name: seconds_by_kind(training, effort.profiled_steps) for name, training in trainings.items()}
+        kinds = seconds_by_kind(trainings, effort.profiled_steps)
         progress(f"  time, {effort.max_seconds:.0f} seconds")
         steps = {name: training.step for name, training in trainings.items()}
         for trainer in trainers.values():
@@ -234,19 +234,25 @@ def comparison(trainers: Mapping[str, Trainer], floor: str, effort: Effort) -> l
             **timing(turns[name], turns[floor]),
             **costs[name],
             "seconds_by_round": [turn.wall for turn in turns[name]],
-            "seconds_by_kind": kinds[name],
+            **({"seconds_by_kind": kinds[name]} if kinds else {}),
             "seconds_by_part": {part: seconds / num_steps for part, seconds in parts[name].items()},
         }
         for name in trainers
     ]
 
 
-def seconds_by_kind(training: SteppedTraining, num_steps: int) -> dict[str, float]:
-    """Of one step's operations, the median over some steps."""
-    steps = [OperationTimes() for _ in range(num_steps)]
-    for times in steps:
-        training.step(times)
-    return {kind: statistics.median(times.seconds[kind] for times in steps) for kind in steps[0].seconds}
+def seconds_by_kind(trainings: Mapping[str, SteppedTraining], num_steps: int) -> dict[str, dict[str, float]]:
+    """Of one step's operations, the median over some steps, which the contenders take in turns."""
+    steps: dict[str, list[OperationTimes]] = {name: [] for name in trainings}
+    for _ in range(num_steps):
+        for name, training in trainings.items():
+            training.step(times := OperationTimes())
+            steps[name].append(times)
+    return {
+        name: {kind: statistics.median(times.seconds[kind] for times in taken) for kind in taken[0].seconds}
+        for name, taken in steps.items()
+        if taken
+    }
 
 
 def seconds_by_part(trainer: Trainer) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Any
 from torch.profiler import ProfilerActivity, profile
 
 MATRIX_PRODUCTS, REST = "matrix products", "all else: element by element, norms, copies"
-# An operation is of the kind of the nearest one around it that stands here.
+# An operation is of the kind of the outermost one around it that stands here.
 KINDS = {
     **dict.fromkeys(("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"), MATRIX_PRODUCTS),
     **dict.fromkeys(("aten::bernoulli_", "aten::native_dropout"), "drawing dropout masks"),
@@ -16,11 +16,12 @@ KINDS = {
     **dict.fromkeys(("aten::_foreach_norm", "aten::_foreach_mul_"), "clipping"),
     "Optimizer.step#AdamW.step": "optimizer",
 }
-NAMES = (*dict.fromkeys(KINDS.values()), REST)
+ALL = "all operations"
+NAMES = (*dict.fromkeys(KINDS.values()), REST, ALL)
 
 
 class OperationTimes:
-    """``seconds`` of PyTorch's operations inside, by their kind; what Python does between them is not in it."""
+    """``seconds`` of PyTorch's operations inside, by their kind; what Python does around them is not in it."""
 
     def __init__(self) -> None:
         self.seconds = Counter(dict.fromkeys(NAMES, 0.0))
@@ -34,12 +35,15 @@ class OperationTimes:
     def __exit__(self, *_: object) -> None:
         self._profile.__exit__(None, None, None)
         for event in self._profile.events():
-            self.seconds[_kind(event)] += event.self_cpu_time_total / 1e6
+            if event.name.startswith(("aten::", "torch::autograd::AccumulateGrad")):
+                seconds = event.self_cpu_time_total / 1e6
+                self.seconds[_kind(event)] += seconds
+                self.seconds[ALL] += seconds
 
 
 def _kind(event: Any) -> str:
+    kind = REST
     while event is not None:
-        if event.name in KINDS:
-            return KINDS[event.name]
+        kind = KINDS.get(event.name, kind)
         event = event.cpu_parent
-    return REST
+    return kind

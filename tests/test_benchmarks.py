@@ -3,6 +3,7 @@
 import importlib
 import json
 import platform
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -168,14 +169,16 @@ def test_the_time_of_operations_is_that_of_their_kinds():
         torch.nn.utils.clip_grad_norm_([weight, *table.parameters()], 1.0)
         optimizer.step()
     assert set(times.seconds) == set(profiling.NAMES)
-    assert all(seconds > 0 for kind, seconds in times.seconds.items())
+    assert all(seconds > 0 for seconds in times.seconds.values())
+    of_kinds = [seconds for kind, seconds in times.seconds.items() if kind != profiling.ALL]
+    assert times.seconds[profiling.ALL] == pytest.approx(sum(of_kinds))
 
 
 def test_an_operation_within_another_is_of_its_kind():
     with profiling.OperationTimes() as plain:
         torch.zeros(1 << 22)
     assert plain.seconds[profiling.REST] > 0
-    assert sum(plain.seconds.values()) == plain.seconds[profiling.REST]
+    assert plain.seconds[profiling.ALL] == plain.seconds[profiling.REST] == sum(plain.seconds.values()) / 2
     table = torch.nn.Embedding(1 << 16, 64)
     loss = table(torch.tensor([1])).sum()
     with profiling.OperationTimes() as within:
@@ -338,13 +341,13 @@ def test_growth_can_be_rehearsed_and_becomes_a_page(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, ("g++", "c++", "clang++"))), reason="no C++ compiler")
 def test_compiled_steps_can_be_rehearsed(tmp_path, monkeypatch):
     torch.compiler.reset()
     monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--output_dir", str(tmp_path)])
     compiled.main()
     (row,) = json.loads((tmp_path / "cost.json").read_text())["compiled"]["rows"]
     assert row["plain"]["ratio_of_medians"] == 1.0
-    assert row["first_steps_seconds"] > 4 * row["compiled"]["seconds"]
     monkeypatch.setattr(sys, "argv", ["", "--output_dir", str(tmp_path)])
     cost_page.main()
     assert f"| alum | {row['plain']['seconds']:.3f} | {row['compiled']['seconds']:.3f} |" in (

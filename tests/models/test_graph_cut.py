@@ -35,11 +35,15 @@ def test_the_second_backward_pass_gives_the_gradients_of_both(weights):
     torch.testing.assert_close(weights.grad, expected.grad)
 
 
-def test_without_the_cut_it_could_not(weights):
+def test_what_waits_goes_down_once_however_many_passes_are_joined(weights):
+    cut = GraphCut()
     x, shared = below(weights)
-    first(x.detach().requires_grad_(), shared).backward()
-    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
-        second(x, below(weights)[1]).backward()
+    first(cut.copy_of(x), cut.copy_of(shared)).backward()
+    (second(cut.joined(x), below(weights)[1]) + second(cut.joined(x), below(weights)[1])).backward()
+
+    expected = weights.detach().requires_grad_()
+    (first(*below(expected)) + 2 * second(*below(expected))).backward()
+    torch.testing.assert_close(weights.grad, expected.grad)
 
 
 def test_a_copy_is_made_once_and_has_a_gradient_even_where_the_original_has_none():

@@ -72,6 +72,23 @@ def test_independent_masks_are_new_in_every_pass():
     assert (first != second).any()
 
 
+@pytest.mark.parametrize("layer", ["embeddings", 1])
+@pytest.mark.parametrize("dropout", ["independent", "off"])
+def test_the_masks_below_x_are_those_of_the_clean_pass_in_any_case(layer, dropout):
+    model = classifier(dropout=0.3).train()
+    batch = hooked(model, layer, dropout=dropout)
+    *_, embeddings = batch.clean()
+    below = []
+    place = model.bert.embeddings if layer == "embeddings" else model.bert.encoder.layer[1]
+    if layer == "embeddings":
+        handle = place.register_forward_hook(lambda module, inputs, output: below.append(output))
+    else:
+        handle = place.register_forward_pre_hook(lambda module, inputs: below.append(inputs[0]))
+    batch.outputs(torch.zeros(embeddings.shape))
+    handle.remove()
+    torch.testing.assert_close(below[0], embeddings, rtol=0, atol=0)
+
+
 def test_without_masks_the_pass_is_that_of_evaluation():
     model = classifier(dropout=0.3).train()
     batch = hooked(model, dropout="off")
@@ -98,6 +115,26 @@ def test_gradient_checkpointing_changes_no_gradient(name):
 
 
 # -- the whole objective through a model -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+@pytest.mark.parametrize("layer", ["word", "embeddings", 1])
+def test_gradients_are_those_of_a_model_that_is_perturbed_by_hand(layer, name):
+    model, expected = classifier(dropout=0.0).train(), classifier(dropout=0.0).train()
+    result = alum_loss(hooked(model, layer), method_named(name), generator=torch.Generator().manual_seed(0))
+    result.loss.backward()
+
+    clean = expected(**token_batch(), labels=LABELS)
+    module = {"word": expected.bert.embeddings.word_embeddings, "embeddings": expected.bert.embeddings}
+    module = module.get(layer, expected.bert.encoder.layer[0])  # the output of block 0 is the input of block 1
+    handle = module.register_forward_hook(lambda module, inputs, output: output + result.delta)
+    adversarial = expected(**token_batch()).logits
+    handle.remove()
+    constant = clean.logits.detach() if name == "alum_one_pass" else clean.logits
+    (clean.loss + symmetric_kl(adversarial, constant).mean()).backward()
+    torch.testing.assert_close(
+        [parameter.grad for parameter in model.parameters()], [parameter.grad for parameter in expected.parameters()]
+    )
 
 
 @pytest.mark.parametrize("name", ["alum", "alum_one_pass"])

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from transformers import CTRLConfig, CTRLForSequenceClassification
 
 from alum.core.errors import InputError
 from alum.models.architecture import block
@@ -173,6 +174,61 @@ def test_the_sum_is_taken_in_fp32():
             model(**batch)
     torch.testing.assert_close(seen[0], (vectors.float() + delta).bfloat16(), rtol=0, atol=0)
     assert (seen[0] != vectors + delta.bfloat16()).any()
+
+
+# -- what models do to x -----------------------------------------------------------------------------------------------
+
+
+class InPlace(nn.Module):
+    """Scales its embeddings in place, as CTRL does."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding, self.head = nn.Embedding(8, 4), nn.Linear(4, 3)
+
+    def forward(self, ids):
+        x = self.embedding(ids)
+        x *= 2.0
+        return self.head(x.mean(1).tanh())
+
+
+@pytest.mark.parametrize("way", ["recording", "cutting"])
+def test_models_may_change_x_in_place(way):
+    model, ids = InPlace(), torch.tensor([[1, 2]])
+    injection = Injection(model, model.embedding)
+    with getattr(injection, way)() as x:
+        clean = model(ids)
+    torch.testing.assert_close(x(), model.embedding(ids))
+    with injection.adding(torch.zeros(1, 2, 4)):
+        torch.testing.assert_close(model(ids), clean)
+    clean.sum().backward()
+
+
+def test_a_model_of_transformers_that_does():
+    config = CTRLConfig(vocab_size=64, n_embd=32, n_head=2, n_layer=2, dff=32, n_positions=64, pad_token_id=0)
+    model, batch = CTRLForSequenceClassification(config).eval(), token_batch()
+    injection = Injection(model)
+    logits, vectors = cut(model, injection, batch)
+    torch.testing.assert_close(perturbed(model, injection, batch, torch.zeros(vectors.shape)), logits)
+
+
+@pytest.mark.parametrize("again", ["recording", "cutting"])
+def test_a_pass_that_is_recorded_takes_the_place_of_the_one_before(again):
+    model = classifier(dropout=0.0)
+    injection = Injection(model)
+    cut(model, injection, token_batch())[0].sum().backward()
+    model.zero_grad()
+    other = token_batch(seed=1)
+    with getattr(injection, again)() as x:
+        clean = model(**other).logits
+    torch.testing.assert_close(x(), model.get_input_embeddings()(other["input_ids"]))
+    moved = perturbed(model, injection, other, torch.zeros(x().shape))
+    torch.testing.assert_close(moved, clean)
+    moved.sum().backward()
+    plain = classifier(dropout=0.0)
+    plain(**other).logits.sum().backward()
+    torch.testing.assert_close(gradients(model), gradients(plain))
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------

@@ -20,12 +20,14 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch.nn.parallel import DistributedDataParallel
 from tiny_models import classifier, language_model
 from tiny_runs import config, labelled_sentences, logged, masked_sentences, weights
 
 from alum.core import perturbation
 from alum.core.divergences import symmetric_kl
 from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
 
 
@@ -57,7 +59,29 @@ for method in METHODS:
     run(f"language_model-{method}", language_model, masked_sentences(), adv_method=method)
 halves = {"per_device_train_batch_size": 4 // size, "gradient_accumulation_steps": 2}
 for method in ("alum", "alum_one_pass"):
-    run(f"block-{method}", classifier, labelled_sentences(), adv_method=method, adv_layer="1")
+    for layer in ("embeddings", "1"):
+        run(f"{layer}-{method}", classifier, labelled_sentences(), adv_method=method, adv_layer=layer)
+
+
+def loop(method, layer):
+    # A loop of one's own, through DDP where there are several processes.
+    model, rows = classifier(dropout=0.0).train(), labelled_sentences(16)
+    wrapped = DistributedDataParallel(model) if size > 1 else model
+    step = AlumStep(wrapped, method, layer=layer)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for batch in (rows[:8], rows[8:]):
+        own = batch[rank::size]
+        step({key: torch.stack([row[key] for row in own]) for key in own[0]})
+        optimizer.step()
+        optimizer.zero_grad()
+    save_file(model.state_dict(), folder / f"loop-{method}-{layer}-{rank}.safetensors")
+
+
+if size > 1:
+    torch.distributed.is_initialized() or torch.distributed.init_process_group("gloo")
+for method in METHODS:
+    for layer in ("word", "embeddings", 1):
+        loop(method, layer)
 run("accumulated", language_model, masked_sentences(), adv_method="alum_one_pass", **halves)
 run("evaluated", language_model, masked_sentences(), adv_method="alum_one_pass", evaluates_first=True)
 
@@ -94,7 +118,8 @@ def records(folder, name, rank=0):
 
 
 RUNS = [f"{model}-{method}" for model in MODELS for method in METHODS]
-RUNS += ["block-alum", "block-alum_one_pass", "accumulated", "evaluated"]
+RUNS += [f"{layer}-{method}" for layer in ("embeddings", "1") for method in ("alum", "alum_one_pass")]
+RUNS += ["accumulated", "evaluated"]
 
 
 @pytest.mark.slow
@@ -104,6 +129,18 @@ def test_two_processes_train_as_one_with_batches_twice_as_large(folders, name):
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
     for key, values in logs_alone.items():
         assert logs_together[key] == pytest.approx(values, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["word", "embeddings", 1])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_loop_of_ones_own_trains_two_processes_as_one(folders, method, layer):
+    alone, first, second = (
+        load_file(folders[processes] / f"loop-{method}-{layer}-{rank}.safetensors")
+        for processes, rank in ((1, 0), (2, 0), (2, 1))
+    )
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    torch.testing.assert_close(first, alone, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow

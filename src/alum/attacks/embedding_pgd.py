@@ -178,6 +178,7 @@ def worst_of(batch: AttackedBatch, perturbations: Iterable[Tensor]) -> WorstFoun
 
 def _clean(batch: AttackedBatch) -> tuple[WorstFound, Tensor]:
     """Without a perturbation, and the embeddings ``[n · batch, length, hidden]``."""
+    # An injection of its own: what it records is of these rows, of which fewer and fewer are attacked.
     with torch.no_grad(), Injection(batch.model).recording() as recorded:
         outputs = batch.run(batch.inputs)
     embeddings = recorded()

@@ -61,7 +61,8 @@ class AlumResult:
     """What a step computed. All but ``loss`` are detached.
 
     ``loss`` has the value of the whole objective. Its backward pass gives what is still missing from the gradients:
-    all of it, or after a one-pass step, whose task loss has been back-propagated already, the adversarial part.
+    all of it, or after a one-pass step, whose task loss has been back-propagated down to x already, the adversarial
+    part, and for the weights below x that of the task loss too.
     """
 
     loss: Tensor
@@ -82,8 +83,8 @@ def alum_loss(
 ) -> AlumResult:
     """ℓ + α·D of one batch, with the diagnostics if ``num_gain_draws`` random perturbations are to be compared.
 
-    ``backward`` back-propagates the task loss where ``method`` takes its gradient from there (one-pass ALUM). Two
-    graphs are then never alive at once, and the clean side of D is a constant.
+    ``backward`` back-propagates the task loss where ``method`` takes its gradient from there (one-pass ALUM). No two
+    graphs of what lies above x are then alive at once, and the clean side of D is a constant.
     """
     one_pass = method.alpha > 0 and method.gradient == "task_backward"
     task_loss, clean_outputs, embeddings = batch.clean_cut_at_x() if one_pass else batch.clean()

@@ -19,11 +19,12 @@ def heed_hooks() -> None:
     """Has the compiler look at every call whether a module's hooks are those that it compiled.
 
     By default it does not, and goes on with the code of the first pass: without the perturbation, where training began
-    without an adversary. Holds for all that this thread compiles; a look takes microseconds.
+    without an adversary. Holds for all that this thread compiles (read in torch 2.13); a look takes microseconds. The
+    first call in a thread has everything compiled anew, since older code does not look.
     """
     if torch._dynamo.config.skip_nnmodule_hook_guards:
         torch._dynamo.config.skip_nnmodule_hook_guards = False
-        torch.compiler.reset()  # code that was compiled before does not look
+        torch.compiler.reset()
 
 
 def not_compiled(hook: Hook) -> Hook:

@@ -1,4 +1,4 @@
-"""The dropout masks of an adversarial pass: those of the clean pass, new ones, or none."""
+"""The dropout masks of an adversarial pass above x: those of the clean pass, new ones, or none."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

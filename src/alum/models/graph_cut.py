@@ -9,6 +9,8 @@ from torch.autograd import Function
 class GraphCut:
     """A backward pass from above stops at copies of some tensors; the next one takes what they got further down.
 
+    What the second one reaches below must not have been reached by the first, whose graph is gone.
+
     >>> import torch
     >>> weight, cut = torch.tensor(3.0, requires_grad=True), GraphCut()
     >>> x = 2 * weight
@@ -34,7 +36,7 @@ class GraphCut:
         return self._pairs[id(value)][1] if id(value) in self._pairs else value
 
     def joined(self, x: Tensor) -> Tensor:
-        """``x`` itself, whose backward pass takes along the gradients of all copies."""
+        """The values of ``x``; the backward pass takes along the gradients of all copies, once."""
         if not self._pairs:
             return x
         originals, copies = zip(*self._pairs.values(), strict=True)
@@ -50,4 +52,7 @@ class _Joined(Function):
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Any:
-        return None, *gradients, *(copy.grad for copy in context.copies)
+        waiting = [copy.grad for copy in context.copies]
+        for copy in context.copies:
+            copy.grad = None  # it goes down once, however many passes are joined
+        return None, *gradients, *waiting

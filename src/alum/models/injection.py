@@ -6,6 +6,7 @@ as ``inputs_embeds``; a hook on the module changes its output and nothing else.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,8 +28,9 @@ class Injection:
     """A place in ``model`` where clean passes are recorded and δ is added in adversarial ones.
 
     ``layer`` is ``"word"``, ``"embeddings"``, a block's number (δ goes to its input), or any module of a model that
-    ``transformers`` does not know (δ goes to its output). After a clean pass was recorded, adversarial ones add δ to
-    the very same x, and what lies below the place is not run again; otherwise they compute x themselves.
+    ``transformers`` does not know (δ goes to its output). After a clean pass was recorded, adversarial ones on the same
+    batch add δ to the very same x: its module, or the blocks below it, do not run again. Where none was, they compute x
+    themselves.
     """
 
     def __init__(self, model: nn.Module, layer: Layer | nn.Module = "word") -> None:
@@ -68,14 +70,23 @@ class Injection:
         self._cut = cut = GraphCut()
 
         def copy_of_shared(value: Any) -> Any:
-            return cut.copy_of(value) if isinstance(value, Tensor) and value.grad_fn is not None else value
+            """Blocks below and above may share more than x: learned biases for relative positions (T5, MPNet, DeBERTa).
 
-        with ExitStack() as stack:
-            # Blocks below and above may share more than x: learned biases for relative positions (T5, MPNet, DeBERTa).
-            if self._at_input:
-                stack.enter_context(_changing_other_inputs(self._module, copy_of_shared))
+            They are seen where they are arguments of the block by themselves.
+            """
+            if not isinstance(value, Tensor) or value.grad_fn is None:
+                return value
+            give_it_to_blocks_above()
+            return cut.copy_of(value)
+
+        @cache
+        def give_it_to_blocks_above() -> None:
             for module in self._above:
                 stack.enter_context(_changing_other_inputs(module, cut.copied))
+
+        with ExitStack() as stack:
+            if self._at_input:
+                stack.enter_context(_changing_other_inputs(self._module, copy_of_shared))
             yield stack.enter_context(self._clean_pass(on_reaching, cut.copy_of))
 
     @contextmanager
@@ -103,7 +114,7 @@ class Injection:
         def record(x: Tensor) -> Tensor:
             on_reaching()
             self._x = x
-            return passed_on(x)
+            return passed_on(x).clone()  # models may change it in place
 
         @not_compiled
         def keep_output(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -113,7 +124,12 @@ class Injection:
             if self._below:
                 stack.callback(self._below[0].register_forward_hook(keep_output).remove)
             stack.enter_context(self._changing(record))
-            yield lambda: self._cut.copied(self._x)
+            yield self._recorded
+
+    def _recorded(self) -> Tensor:
+        assert self._x is not None, "no clean pass was run"
+        x: Tensor = self._cut.copied(self._x)
+        return x
 
     @contextmanager
     def _changing(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
@@ -156,15 +172,15 @@ class Injection:
 
 
 @contextmanager
-def _changing_other_inputs(block: nn.Module, change: Callable[[Any], Any]) -> Iterator[None]:
+def _changing_other_inputs(module: nn.Module, change: Callable[[Any], Any]) -> Iterator[None]:
     """All but the hidden states, which come first or by their name."""
 
     @not_compiled
-    def on_inputs(module: nn.Module, args: Any, kwargs: Any) -> Any:
+    def on_inputs(_: nn.Module, args: Any, kwargs: Any) -> Any:
         others = {name: value if name == _HIDDEN else change(value) for name, value in kwargs.items()}
         return (*args[:1], *map(change, args[1:])), others
 
-    handle = block.register_forward_pre_hook(on_inputs, with_kwargs=True)
+    handle = module.register_forward_pre_hook(on_inputs, with_kwargs=True)
     try:
         yield
     finally:

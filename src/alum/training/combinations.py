@@ -15,6 +15,11 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
     one_pass = method.gradient == "task_backward"
     if args.n_gpu > 1:
         raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
+    if distributed_type == DistributedType.FSDP and one_pass and method.layer not in ("word", "embeddings"):
+        raise InputError(
+            f"with FSDP {method.name!r} cannot perturb block {method.layer}: the weights of the blocks below are freed "
+            "before their gradients are taken. Choose the layer 'word' or 'embeddings', or the method 'alum'."
+        )
     if _re_entrant_checkpointing(args) and not one_pass and method.num_steps:
         raise InputError(
             f"re-entrant gradient checkpointing cannot give the gradient that method {method.name!r} ascends. Use "

@@ -44,7 +44,9 @@ class AlumConfig(TrainingArguments):
     adv_step_rule: Literal["normalized", "sign", "raw"] | None = _override("What a step makes of the gradient")
     adv_projection: Literal["ball", "rescale"] | None = _override("Projection on the ball, or the released rescaling")
     adv_init_std: float | None = _override("Standard deviation of the first perturbation, in epsilon's unit")
-    adv_dropout: Literal["shared", "independent", "off"] | None = _override("Dropout masks of the adversarial passes")
+    adv_dropout: Literal["shared", "independent", "off"] | None = _override(
+        "Dropout masks of the adversarial passes, from what is perturbed on"
+    )
     adv_layer: str | None = _override("What is perturbed: word, embeddings, or the number of a block")
     adv_special_tokens: Literal["perturb", "keep"] = field(
         default="perturb", metadata={"help": "Whether [CLS], [SEP] and the like are perturbed."}

@@ -1,8 +1,10 @@
 """ALUM in a training loop of your own: one call instead of the forward and backward pass."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
+from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 
 from alum.core.methods import method_named
@@ -13,14 +15,15 @@ from alum.models.hooked_batch import HookedBatch, padding_mask
 from alum.models.injection import Injection
 from alum.tasks.kind import LABEL_INPUTS, TaskKind
 from alum.tasks.kinds import kind_of
+from alum.training.passes import Passes
 
 
 class AlumStep:
     """Forward and backward passes of a ``transformers`` model with a task head, on batches that have labels.
 
     ``settings`` change the method's row of the table (``epsilon=0.05``, ``layer="embeddings"``, …). ``backward`` is how
-    a loss is back-propagated, for loops that scale it (``accelerator.backward``). For other modules build a
-    `HookedBatch` and call `alum_loss`.
+    a loss is back-propagated, for loops that scale it (``accelerator.backward``). The model may be compiled, or wrapped
+    by DDP. For other modules build a `HookedBatch` and call `alum_loss`.
 
     >>> step = AlumStep(model, "alum_one_pass")  # doctest: +SKIP
     >>> result = step(batch)  # instead of model(**batch).loss.backward()  # doctest: +SKIP
@@ -45,17 +48,25 @@ class AlumStep:
         if is_compiled(self.model):
             heed_hooks()
         unlabelled = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
+        model = extract_model_from_parallel(self.model, keep_torch_compile=False)
+        one_pass = self.method.gradient == "task_backward"
+        passes = Passes(self.model, model, one_pass)
 
-        def with_loss() -> tuple[Tensor, Any]:
-            outputs = self.model(**inputs)
+        def with_loss(module: nn.Module) -> tuple[Tensor, Any]:
+            outputs = module(**inputs)
             return outputs.loss, outputs
 
+        def clean() -> tuple[Tensor, Any]:
+            with getattr(self.model, "no_sync", nullcontext)() if one_pass else nullcontext():
+                return with_loss(self.model)
+
         batch = HookedBatch(
-            model=self.model,
+            model=model,
             injection=Injection(self.model, self.method.layer),
             mask=padding_mask(inputs, getattr(pretrained_model(self.model).config, "pad_token_id", None)),
-            run=lambda: self.model(**unlabelled),
-            run_with_loss=with_loss,
+            run=lambda: passes.next()(**unlabelled),
+            run_with_loss=lambda: with_loss(passes.next()),
+            run_clean=clean,
             compared=lambda outputs: self.kind.compared(outputs, inputs),
             distance=self.kind.distance,
             dropout=self.method.dropout,

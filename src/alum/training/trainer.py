@@ -26,6 +26,7 @@ from alum.training.checkpoints import AtomicCheckpoints
 from alum.training.clock import ClockedOptimizer, StepClock, StepTimes
 from alum.training.combinations import check_combination
 from alum.training.config import AlumConfig
+from alum.training.passes import Passes
 from alum.training.running_log import RunningLog
 from alum.training.sampling import ResumableLengthGroups
 
@@ -116,11 +117,11 @@ class AlumMixin(_Trainer):
         with self._clock.part("data"):
             return super().get_batch_samples(*args, **kwargs)
 
-    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        if self.args.torch_compile or is_compiled(self.model):
+    def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
+        if is_compiled(model):
             heed_hooks()
         with self._clock.part("backward"):  # what compute_loss does inside counts for itself
-            return super().training_step(*args, **kwargs)
+            return super().training_step(model, *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         with self._clock.part("evaluation"):
@@ -182,22 +183,14 @@ class AlumMixin(_Trainer):
         one_pass = method.gradient == "task_backward"
         unlabelled = {key: value for key, value in inputs.items() if key not in LABEL_INPUTS}
         rows = self._predicted_rows(inputs)
-
-        # The pass whose backward ends the step goes through the DDP wrapper, which then reduces all gradients, and no
-        # other pass does after it. In joint methods it is the clean pass; ascent and measurement avoid the wrapper.
-        # A model that is only compiled has nothing to reduce, and runs compiled wherever it is differentiated.
-        through_wrapper = iter([model] if one_pass else [])
-        inner = model if getattr(model, "_orig_mod", None) is self.model else self.model
-
-        def wrapped() -> nn.Module:
-            return next(through_wrapper, inner) if torch.is_grad_enabled() else self.model
+        passes = Passes(model, self.model, one_pass)
 
         def run() -> Any:
             with self._head(rows):
-                return wrapped()(**unlabelled)
+                return passes.next()(**unlabelled)
 
         def run_with_loss() -> tuple[Tensor, Any]:
-            return self._task_loss(wrapped(), inputs, num_items, part.adversarial_share)
+            return self._task_loss(passes.next(), inputs, num_items, part.adversarial_share)
 
         def run_clean() -> tuple[Tensor, Any]:
             synchronized = self.accelerator.no_sync(model) if one_pass else contextlib.nullcontext()
