@@ -16,7 +16,7 @@ from growth import METHODS as GROWING
 from growth import Cell
 from matplotlib.axes import Axes
 from peers import PEERS
-from records import conditions, markdown_table, targets_table
+from records import conditions, markdown_table, short, targets_table
 
 from alum.core.methods import METHODS
 
@@ -113,16 +113,12 @@ def finetuning_table(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{row['peak_bytes'] / floor['peak_bytes']:.2f}",
             f"{row['flops'] / 1e9:.1f}",
             f"{row['flops'] / floor['flops']:.2f}",
-            _figure(row["gain"]),
-            _figure(row["divergence"]),
+            short(row["gain"]),
+            short(row["divergence"]),
         )
         for row in rows
     ]
     return markdown_table(header, cells) + "\n\n\\* not alum's"
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 # -- growth ------------------------------------------------------------------------------------------------------------

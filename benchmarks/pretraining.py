@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from harness import Effort, comparison
-from records import Record, Target, conditions, markdown_table, outcomes, progress, targets_table
+from records import Record, Target, conditions, markdown_table, outcomes, progress, short, targets_table
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -26,7 +26,9 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+from transformers.trainer_callback import PrinterCallback
 
+from alum.core.methods import METHODS
 from alum.data.corpora import file_corpus
 from alum.data.masking import MaskRate, TokenMasks
 from alum.data.packing import Packing
@@ -35,21 +37,23 @@ from alum.stages.run_folder import write_json
 from alum.tasks.language_modeling import MASKED_LM
 from alum.training.config import AlumConfig
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
+from alum.training.step import AlumStep
 
 ROOT = Path(__file__).resolve().parent.parent
 VOCAB_SIZE, LENGTH_TOKENS, MASK_RATE = 30522, 128, 0.15
 HUGGING_FACE = "Hugging Face"
-METHODS = ("standard", "alum_one_pass", "alum")
-CONTENDERS = (HUGGING_FACE, *METHODS)
+MAIN_METHODS = ("standard", "alum_one_pass", "alum")
+WARM_LEARNING_RATE = 1e-3
 
 
 @dataclass(frozen=True)
 class Size:
-    """A BERT, and how long its steps are timed."""
+    """A BERT, how long its steps are timed, and by which methods it is trained."""
 
     num_layers: int
     hidden_size: int
     max_seconds: float
+    methods: tuple[str, ...] = MAIN_METHODS
 
     @property
     def name(self) -> str:
@@ -77,10 +81,12 @@ class Scale:
     batch_size: int = 16
     steps_per_turn: int = 2
     counted_steps: int = 2
+    warm_steps: int = 100
+    gain_draws: int = 8
 
 
-FULL = Scale((Size(2, 128, 40.0), Size(4, 256, 60.0), Size(6, 384, 80.0)))
-REHEARSAL = Scale((Size(1, 32, 1.0),), batch_size=2, steps_per_turn=1, counted_steps=1)
+FULL = Scale((Size(2, 128, 40.0), Size(4, 256, 180.0, tuple(METHODS)), Size(6, 384, 80.0)))
+REHEARSAL = Scale((Size(1, 32, 1.0),), batch_size=2, steps_per_turn=1, counted_steps=1, warm_steps=2, gain_draws=1)
 
 
 @dataclass(frozen=True)
@@ -122,10 +128,24 @@ def ours(method: str, size: Size, text: Text, settings: Mapping[str, Any]) -> Tr
     )
 
 
-def trainer_of(contender: str, size: Size, text: Text, settings: Mapping[str, Any]) -> Trainer:
-    if contender == HUGGING_FACE:
-        return hugging_face(size, text, settings)
-    return ours(contender, size, text, settings)
+def gains(size: Size, text: Text, settings: Mapping[str, Any], scale: Scale) -> dict[str, dict[str, float | None]]:
+    """For each method, divergence and adversarial gain at one model that has been trained a little; without dropout,
+    so that what is measured is the perturbation."""
+    few_steps = {**settings, "max_steps": scale.warm_steps, "learning_rate": WARM_LEARNING_RATE}
+    trainer = ours("standard", size, text, few_steps)
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    torch.manual_seed(0)
+    model, collator = trainer.model.eval(), DataCollatorForLanguageModeling(text.tokenizer, mlm_probability=MASK_RATE)
+    batch = collator(list(text.rows.select(range(len(text.rows) - scale.batch_size, len(text.rows)))))
+    found: dict[str, dict[str, float | None]] = {}
+    for name in size.methods:
+        diagnostics = AlumStep(model, name)(batch, num_gain_draws=scale.gain_draws).diagnostics
+        model.zero_grad()
+        if diagnostics is not None:
+            divergence, of_noise = float(diagnostics.divergence), float(diagnostics.noise_divergence)
+            found[name] = {"divergence": divergence, "gain": divergence / of_noise if of_noise > 0 else None}
+    return found
 
 
 def measured(size: Size, text: Text, scale: Scale, folder: str) -> dict[str, Any]:
@@ -142,9 +162,14 @@ def measured(size: Size, text: Text, scale: Scale, folder: str) -> dict[str, Any
         "disable_tqdm": True,
         "use_cpu": True,
     }
-    trainers = {contender: trainer_of(contender, size, text, settings) for contender in CONTENDERS}
-    progress(size.name)
+    progress(f"{size.name}: adversarial gain after {scale.warm_steps} steps")
+    found = gains(size, text, settings, scale)
+    trainers = {
+        HUGGING_FACE: hugging_face(size, text, settings),
+        **{method: ours(method, size, text, settings) for method in size.methods},
+    }
     rows = comparison(trainers, HUGGING_FACE, Effort(size.max_seconds, scale.steps_per_turn, scale.counted_steps))
+    rows = [{**row, **found.get(row["contender"], {"divergence": None, "gain": None})} for row in rows]
     num_parameters = trainers[HUGGING_FACE].model.num_parameters()
     return {"size": size.name, "num_parameters": num_parameters, "rows": rows}
 
@@ -152,7 +177,9 @@ def measured(size: Size, text: Text, scale: Scale, folder: str) -> dict[str, Any
 # -- targets and page --------------------------------------------------------------------------------------------------
 
 
-_LESS_MEMORY = [Target(size.name, name, "peak_bytes", HUGGING_FACE, 1.0) for size in FULL.sizes for name in METHODS[:2]]
+_LESS_MEMORY = [
+    Target(size.name, name, "peak_bytes", HUGGING_FACE, 1.0) for size in FULL.sizes for name in MAIN_METHODS[:2]
+]
 TARGETS = (
     Target("2x128", "standard", "seconds", HUGGING_FACE, 0.40),
     Target("4x256", "standard", "seconds", HUGGING_FACE, 0.55),
@@ -180,7 +207,10 @@ def page(record: Mapping[str, Any]) -> str:
         "Contenders take turns in one process. Seconds are medians (with quartiles) over the rounds; ratios are to "
         "Hugging Face's, of the medians, and the median of those within a round. Peak memory is what PyTorch has "
         "allocated at the worst moment of a step, exact: weights and Adam's state, which all hold alike, and above "
-        "them gradients, activations and temporary tensors. FLOPs are those of matrix products, as PyTorch counts them."
+        "them gradients, activations and temporary tensors. FLOPs are those of matrix products, as PyTorch counts "
+        "them. The adversarial gain is the divergence at the perturbation over that at random ones of the same length, "
+        f"measured for all at one model after {FULL.warm_steps} standard steps, without dropout: such a young model "
+        "reacts little to anything."
     )
     if record["targets"]:
         blocks += ["## Targets", targets_table(record["targets"])]
@@ -188,7 +218,10 @@ def page(record: Mapping[str, Any]) -> str:
 
 
 def _table(size: Mapping[str, Any]) -> str:
-    header = ["", "seconds", "quartiles", "ratio", "in a round", "peak memory, MB", "ratio", "GFLOPs", "ratio"]
+    header = [
+        "", "seconds", "quartiles", "ratio", "in a round", "peak memory, MB", "ratio", "GFLOPs", "ratio", "gain",
+        "divergence",
+    ]  # fmt: skip
     floor = next(row for row in size["rows"] if row["contender"] == HUGGING_FACE)
     rows = [
         (
@@ -201,6 +234,8 @@ def _table(size: Mapping[str, Any]) -> str:
             f"{row['peak_bytes'] / floor['peak_bytes']:.2f}",
             f"{row['flops'] / 1e9:.1f}",
             f"{row['flops'] / floor['flops']:.2f}",
+            short(row["gain"]),
+            short(row["divergence"]),
         )
         for row in size["rows"]
     ]

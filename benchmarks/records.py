@@ -89,6 +89,11 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
 
 
+def short(value: float | None) -> str:
+    """A figure of any size in a table's cell."""
+    return "–" if value is None else f"{value:.2g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
 FIGURES = {"seconds": "time", "peak_bytes": "peak memory", "gain": "adversarial gain"}
 
 

@@ -245,6 +245,8 @@ def test_pretraining_can_be_rehearsed(tmp_path, monkeypatch, capsys):
     for row in rows.values():
         assert 0 < row["seconds_first_quartile"] <= row["seconds"] <= row["seconds_third_quartile"]
         assert row["held_bytes"] == rows["standard"]["held_bytes"]
+    assert rows["standard"]["gain"] is None
+    assert rows["alum_one_pass"]["gain"] > 1.5
     assert capsys.readouterr().out.strip() == (tmp_path / "out" / "pretraining.md").read_text().strip()
 
 

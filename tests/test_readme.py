@@ -12,7 +12,8 @@ import torch
 from alum.cli.main import main
 from tiny_models import classifier
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 WORDS = ["the", "film", "play", "good", "bad", "dull", "bright", "story", "actor", "ends", "never", "quite", "night"]
 
 
@@ -84,3 +85,21 @@ def test_what_it_points_to_exists():
     assert len(paths) >= 4
     for path in paths:
         assert (root / path).exists(), path
+
+
+def test_the_cost_table_is_what_was_measured():
+    record = json.loads((ROOT / "docs" / "benchmarks" / "cost.json").read_text(encoding="utf-8"))["finetuning"]
+    (measured,) = (task["rows"] for task in record["tasks"] if task["task"] == "glue_sst2")
+    by_name = {row["contender"]: row for row in measured}
+    floor = by_name["Hugging Face"]
+    table = README.partition("| step of fine-tuning MiniLM-L6 on SST-2 |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    assert len(rows) >= 5
+    for name, seconds, peak_bytes, gain in rows:
+        row = by_name[name]
+        assert float(seconds) == pytest.approx(row["seconds"] / floor["seconds"], abs=0.0051)
+        assert float(peak_bytes) == pytest.approx(row["peak_bytes"] / floor["peak_bytes"], abs=0.0051)
+        assert (gain == "–") == (row["gain"] is None)
+        if row["gain"] is not None:
+            assert float(gain.replace(",", "")) == pytest.approx(row["gain"], rel=0.05)
+    assert f"Medians of {record['date']}" in README

@@ -17,7 +17,7 @@ MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]).bool()
 SCALE = 0.5
 TRAINED = [name for name in METHODS if name != "standard"]
 JOINT = [name for name in TRAINED if METHODS[name].gradient == "own_pass"]
-ONE_PASS = [name for name in TRAINED if METHODS[name].gradient == "task_backward"]
+ONE_PASS = [name for name in TRAINED if METHODS[name].is_one_pass]
 
 
 class SmallBatch:

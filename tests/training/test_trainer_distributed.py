@@ -63,25 +63,26 @@ for method in ("alum", "alum_one_pass"):
         run(f"{layer}-{method}", classifier, labelled_sentences(), adv_method=method, adv_layer=layer)
 
 
-def loop(method, layer):
+def loop(name, method, **settings):
     # A loop of one's own, through DDP where there are several processes.
     model, rows = classifier(dropout=0.0).train(), labelled_sentences(16)
     wrapped = DistributedDataParallel(model) if size > 1 else model
-    step = AlumStep(wrapped, method, layer=layer)
+    step = AlumStep(wrapped, method, **settings)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for batch in (rows[:8], rows[8:]):
         own = batch[rank::size]
         step({key: torch.stack([row[key] for row in own]) for key in own[0]})
         optimizer.step()
         optimizer.zero_grad()
-    save_file(model.state_dict(), folder / f"loop-{method}-{layer}-{rank}.safetensors")
+    save_file(model.state_dict(), folder / f"loop-{name}-{rank}.safetensors")
 
 
 if size > 1:
     torch.distributed.is_initialized() or torch.distributed.init_process_group("gloo")
 for method in METHODS:
     for layer in ("word", "embeddings", 1):
-        loop(method, layer)
+        loop(f"{method}-{layer}", method, layer=layer)
+loop("without-alum_one_pass", "alum_one_pass", alpha=0.0)
 run("accumulated", language_model, masked_sentences(), adv_method="alum_one_pass", **halves)
 run("evaluated", language_model, masked_sentences(), adv_method="alum_one_pass", evaluates_first=True)
 
@@ -132,11 +133,13 @@ def test_two_processes_train_as_one_with_batches_twice_as_large(folders, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layer", ["word", "embeddings", 1])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_loop_of_ones_own_trains_two_processes_as_one(folders, method, layer):
+@pytest.mark.parametrize(
+    "name",
+    [*(f"{method}-{layer}" for method in METHODS for layer in ("word", "embeddings", 1)), "without-alum_one_pass"],
+)
+def test_a_loop_of_ones_own_trains_two_processes_as_one(folders, name):
     alone, first, second = (
-        load_file(folders[processes] / f"loop-{method}-{layer}-{rank}.safetensors")
+        load_file(folders[processes] / f"loop-{name}-{rank}.safetensors")
         for processes, rank in ((1, 0), (2, 0), (2, 1))
     )
     torch.testing.assert_close(first, second, rtol=0, atol=0)

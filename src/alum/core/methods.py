@@ -89,6 +89,11 @@ class Method:
         return idle
 
     @property
+    def is_one_pass(self) -> bool:
+        """Whether the task loss is back-propagated before the adversarial pass, which ascends its gradient."""
+        return self.alpha > 0 and self.gradient == "task_backward"
+
+    @property
     def cost_in_standard_steps(self) -> float:
         """FLOPs of a step over those of standard training, where a backward pass costs two forward passes.
 

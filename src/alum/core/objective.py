@@ -86,15 +86,14 @@ def alum_loss(
     ``backward`` back-propagates the task loss where ``method`` takes its gradient from there (one-pass ALUM). No two
     graphs of what lies above x are then alive at once, and the clean side of D is a constant.
     """
-    one_pass = method.alpha > 0 and method.gradient == "task_backward"
-    task_loss, clean_outputs, embeddings = batch.clean_cut_at_x() if one_pass else batch.clean()
+    task_loss, clean_outputs, embeddings = batch.clean_cut_at_x() if method.is_one_pass else batch.clean()
     if method.alpha == 0:
         zero = torch.zeros_like(task_loss.detach())
         return AlumResult(task_loss, task_loss.detach(), zero, 0.0, skipped=zero)
 
     constant_outputs = clean_outputs.detach()
     first_gradient = None
-    if one_pass:
+    if method.is_one_pass:
         with torch.autocast(embeddings.device.type, enabled=False):
             backward(task_loss)
         first_gradient = embeddings.grad

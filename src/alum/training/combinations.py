@@ -12,21 +12,20 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
 
     ``own_loss``: the Trainer was given a ``compute_loss_func``.
     """
-    one_pass = method.gradient == "task_backward"
     if args.n_gpu > 1:
         raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
-    if distributed_type == DistributedType.FSDP and one_pass and method.layer not in ("word", "embeddings"):
+    if distributed_type == DistributedType.FSDP and method.is_one_pass and method.layer not in ("word", "embeddings"):
         raise InputError(
             f"with FSDP {method.name!r} cannot perturb block {method.layer}: the weights of the blocks below are freed "
             "before their gradients are taken. Choose the layer 'word' or 'embeddings', or the method 'alum'."
         )
-    if _re_entrant_checkpointing(args) and not one_pass and method.num_steps:
+    if _re_entrant_checkpointing(args) and not method.is_one_pass and method.num_steps:
         raise InputError(
             f"re-entrant gradient checkpointing cannot give the gradient that method {method.name!r} ascends. Use "
             "gradient_checkpointing_kwargs {'use_reentrant': False}, or 'alum_one_pass'."
         )
-    if distributed_type == DistributedType.DEEPSPEED and (one_pass or args.adv_fraction < 1):
-        what = f"method {method.name!r}" if one_pass else "adv_fraction below 1"
+    if distributed_type == DistributedType.DEEPSPEED and (method.is_one_pass or args.adv_fraction < 1):
+        what = f"method {method.name!r}" if method.is_one_pass else "adv_fraction below 1"
         raise InputError(
             f"DeepSpeed updates the weights in its backward pass, of which {what} has two in a step. Choose 'alum' "
             "with adv_fraction 1."

@@ -49,15 +49,14 @@ class AlumStep:
             heed_hooks()
         unlabelled = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
         model = extract_model_from_parallel(self.model, keep_torch_compile=False)
-        one_pass = self.method.gradient == "task_backward"
-        passes = Passes(self.model, model, one_pass)
+        passes = Passes(self.model, model, self.method.is_one_pass)
 
         def with_loss(module: nn.Module) -> tuple[Tensor, Any]:
             outputs = module(**inputs)
             return outputs.loss, outputs
 
         def clean() -> tuple[Tensor, Any]:
-            with getattr(self.model, "no_sync", nullcontext)() if one_pass else nullcontext():
+            with getattr(self.model, "no_sync", nullcontext)() if self.method.is_one_pass else nullcontext():
                 return with_loss(self.model)
 
         batch = HookedBatch(

@@ -180,10 +180,9 @@ class AlumMixin(_Trainer):
     def _batch(self, model: nn.Module, part: Part, num_items: Any, method: Method) -> HookedBatch:
         assert self.kind is not None
         kind, inputs = self.kind, part.inputs
-        one_pass = method.gradient == "task_backward"
         unlabelled = {key: value for key, value in inputs.items() if key not in LABEL_INPUTS}
         rows = self._predicted_rows(inputs)
-        passes = Passes(model, self.model, one_pass)
+        passes = Passes(model, self.model, method.is_one_pass)
 
         def run() -> Any:
             with self._head(rows):
@@ -193,7 +192,7 @@ class AlumMixin(_Trainer):
             return self._task_loss(passes.next(), inputs, num_items, part.adversarial_share)
 
         def run_clean() -> tuple[Tensor, Any]:
-            synchronized = self.accelerator.no_sync(model) if one_pass else contextlib.nullcontext()
+            synchronized = self.accelerator.no_sync(model) if method.is_one_pass else contextlib.nullcontext()
             with self._clock.part("clean"), synchronized:
                 return self._task_loss(model, inputs, num_items, part.share)
 
