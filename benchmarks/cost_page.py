@@ -193,7 +193,8 @@ def draw_growth(record: Mapping[str, Any], file: Path) -> None:
                 axes[1, column].plot(values, memory, marker="o", color=f"C{color}", label=method)
         for row, label in enumerate(("seconds a step", "peak memory above weights, MB")):
             ticks = sorted({cell[size] for cell in record["rows"] if cell["size"] == size})
-            axes[row, column].set(xlabel=SIZES[size], ylabel=label, ylim=(0, None), xticks=ticks)
+            highest = max(float(max(line.get_ydata())) for line in axes[row, column].lines)
+            axes[row, column].set(xlabel=SIZES[size], ylabel=label, ylim=(0, 1.1 * highest), xticks=ticks)
         axes[0, column].legend()
     rows, fitted = record["rows"], record["fits"]
     seconds, memory = ([row["seconds"] for row in rows], [row["peak_bytes"] - row["held_bytes"] for row in rows])

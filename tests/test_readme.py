@@ -103,3 +103,11 @@ def test_the_cost_table_is_what_was_measured():
         if row["gain"] is not None:
             assert float(gain.replace(",", "")) == pytest.approx(row["gain"], rel=0.05)
     assert f"Medians of {record['date']}" in README
+
+
+def test_the_share_of_a_pretraining_step_is_what_was_measured():
+    record = json.loads((ROOT / "docs" / "benchmarks" / "pretraining.json").read_text(encoding="utf-8"))
+    (rows,) = (size["rows"] for size in record["sizes"] if size["size"] == "4x256")
+    seconds = {row["contender"]: row["seconds"] for row in rows}
+    (share,) = re.findall(r"one-pass ALUM takes\s+([\d.]+) of the time", README)
+    assert float(share) == pytest.approx(seconds["alum_one_pass"] / seconds["Hugging Face"], abs=0.0051)
