@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from harness import Effort, comparison
-from records import Record, Target, conditions, markdown_table, outcomes, progress, short, targets_table
+from records import Record, Target, conditions, gain_of, markdown_table, outcomes, progress, short, targets_table
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -209,8 +209,9 @@ def page(record: Mapping[str, Any]) -> str:
         "allocated at the worst moment of a step, exact: weights and Adam's state, which all hold alike, and above "
         "them gradients, activations and temporary tensors. FLOPs are those of matrix products, as PyTorch counts "
         "them. The adversarial gain is the divergence at the perturbation over that at random ones of the same length, "
-        f"measured for all at one model after {FULL.warm_steps} standard steps, without dropout: such a young model "
-        "reacts little to anything, and below about 1e-9 the divergence is in part fp32's rounding."
+        f"measured for all at one model after {record['warm_steps']} standard steps, without dropout, on one batch "
+        f"with {record['gain_draws']} draws: such a young model reacts little to anything. None is given where the "
+        "divergence is below 1e-9, about the rounding of fp32."
     )
     if record["targets"]:
         blocks += ["## Targets", targets_table(record["targets"])]
@@ -234,7 +235,7 @@ def _table(size: Mapping[str, Any]) -> str:
             f"{row['peak_bytes'] / floor['peak_bytes']:.2f}",
             f"{row['flops'] / 1e9:.1f}",
             f"{row['flops'] / floor['flops']:.2f}",
-            short(row["gain"]),
+            gain_of(row),
             short(row["divergence"]),
         )
         for row in size["rows"]
@@ -258,7 +259,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sizes = [measured(size, text, scale, folder) for size in scale.sizes]
     found = outcomes(TARGETS, {size["size"]: size["rows"] for size in sizes})
-    results = record.with_results(batch_size=scale.batch_size, sizes=sizes, targets=found)
+    results = record.with_results(
+        batch_size=scale.batch_size,
+        warm_steps=scale.warm_steps,
+        warm_learning_rate=WARM_LEARNING_RATE,
+        gain_draws=scale.gain_draws,
+        sizes=sizes,
+        targets=found,
+    )
     given.output_dir.mkdir(parents=True, exist_ok=True)
     write_json(given.output_dir / "pretraining.json", results)
     (given.output_dir / "pretraining.md").write_text(page(results), encoding="utf-8")

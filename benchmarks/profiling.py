@@ -6,18 +6,18 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
-MATRIX_PRODUCTS, REST = "matrix products", "all else: element by element, norms, copies"
+MATRIX_PRODUCTS, TABLES = "matrix products", "gradients of embedding tables"
+REST = "all else: element by element, norms, copies"
 # An operation is of the kind of the outermost one around it that stands here.
 KINDS = {
     **dict.fromkeys(("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"), MATRIX_PRODUCTS),
     **dict.fromkeys(("aten::bernoulli_", "aten::native_dropout"), "drawing dropout masks"),
-    "aten::embedding_dense_backward": "gradients of embedding tables",
+    "aten::embedding_dense_backward": TABLES,
     "torch::autograd::AccumulateGrad": "adding up gradients",
     **dict.fromkeys(("aten::_foreach_norm", "aten::_foreach_mul_"), "clipping"),
     "Optimizer.step#AdamW.step": "optimizer",
 }
-ALL = "all operations"
-NAMES = (*dict.fromkeys(KINDS.values()), REST, ALL)
+NAMES = (*dict.fromkeys(KINDS.values()), REST)
 
 
 class OperationTimes:
@@ -36,9 +36,7 @@ class OperationTimes:
         self._profile.__exit__(None, None, None)
         for event in self._profile.events():
             if event.name.startswith(("aten::", "torch::autograd::AccumulateGrad")):
-                seconds = event.self_cpu_time_total / 1e6
-                self.seconds[_kind(event)] += seconds
-                self.seconds[ALL] += seconds
+                self.seconds[_kind(event)] += event.self_cpu_time_total / 1e6
 
 
 def _kind(event: Any) -> str:

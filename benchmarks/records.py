@@ -94,6 +94,14 @@ def short(value: float | None) -> str:
     return "–" if value is None else f"{value:.2g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
+ROUNDING = 1e-9  # divergences below are in a good part rounding of fp32, and their ratios mean nothing
+
+
+def gain_of(row: Mapping[str, Any]) -> str:
+    """A contender's adversarial gain in a table's cell."""
+    return short(row["gain"] if row["divergence"] is not None and row["divergence"] > ROUNDING else None)
+
+
 FIGURES = {"seconds": "time", "peak_bytes": "peak memory", "gain": "adversarial gain"}
 
 

@@ -170,20 +170,18 @@ def test_the_time_of_operations_is_that_of_their_kinds():
         optimizer.step()
     assert set(times.seconds) == set(profiling.NAMES)
     assert all(seconds > 0 for seconds in times.seconds.values())
-    of_kinds = [seconds for kind, seconds in times.seconds.items() if kind != profiling.ALL]
-    assert times.seconds[profiling.ALL] == pytest.approx(sum(of_kinds))
 
 
 def test_an_operation_within_another_is_of_its_kind():
     with profiling.OperationTimes() as plain:
         torch.zeros(1 << 22)
     assert plain.seconds[profiling.REST] > 0
-    assert plain.seconds[profiling.ALL] == plain.seconds[profiling.REST] == sum(plain.seconds.values()) / 2
+    assert sum(plain.seconds.values()) == plain.seconds[profiling.REST]
     table = torch.nn.Embedding(1 << 16, 64)
     loss = table(torch.tensor([1])).sum()
     with profiling.OperationTimes() as within:
         loss.backward()  # makes as many zeros, and little else
-    assert within.seconds["gradients of embedding tables"] > within.seconds[profiling.REST]
+    assert within.seconds[profiling.TABLES] > within.seconds[profiling.REST]
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ def check(folder, name, distributed_type, **settings):
 
 @pytest.mark.parametrize("layer", ["0", "1"])
 def test_one_pass_at_a_block_is_refused_where_weights_are_freed_between_passes(tmp_path, layer):
-    with pytest.raises(InputError, match=rf"with FSDP 'alum_one_pass' cannot perturb block {layer}.*or the method"):
+    with pytest.raises(InputError, match=rf"with FSDP 'alum_one_pass' cannot perturb block {layer}.*or a method"):
         check(tmp_path, "alum_one_pass", DistributedType.FSDP, adv_layer=layer)
 
 

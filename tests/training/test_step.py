@@ -50,6 +50,11 @@ def test_the_loss_falls_in_a_loop_of_ones_own(name):
     assert losses[-1] < losses[0]
 
 
+def test_a_wrapper_that_runs_the_model_otherwise_is_refused():
+    with pytest.raises(InputError, match="DataParallel is not supported here: wrap the model by Distributed"):
+        AlumStep(nn.DataParallel(classifier()))
+
+
 def test_the_callers_backward_is_used_for_both_passes():
     model, scaled = classifier(), classifier()
     batch = {**token_batch(), "labels": LABELS}

@@ -10,8 +10,8 @@ from torch._dynamo.utils import counters
 
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
-from tiny_models import classifier, token_batch
-from tiny_runs import config, labelled_sentences, logged, trained, weights
+from tiny_models import classifier, language_model, token_batch
+from tiny_runs import config, labelled_sentences, logged, masked_sentences, trained, weights
 
 NUM_STEPS = 3
 COMPILED = {"torch_compile": True, "torch_compile_backend": "aot_eager"}
@@ -112,6 +112,21 @@ def test_later_steps_compile_nothing_anew(tmp_path, compiled_passes, method, lay
         compilations.append(sum(counters["frames"].values()))
     assert compilations[0] > 0
     assert compilations[1] == compilations[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["standard", "alum_one_pass"])
+def test_nor_where_the_number_of_predicted_tokens_changes(tmp_path, compiled_passes, method):
+    compilations, losses = [], []
+    for num_steps, compilation in ((4, {}), (4, COMPILED), (9, COMPILED)):
+        torch.compiler.reset()
+        counters.clear()
+        arguments = config(tmp_path, max_steps=num_steps, adv_method=method, **compilation)
+        trainer = trained(language_model(dropout=0.0), arguments, masked_sentences(24))
+        losses.append(logged(trainer, "loss"))
+        compilations.append(sum(counters["frames"].values()))
+    assert 0 == compilations[0] < compilations[1] == compilations[2]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 @pytest.mark.slow

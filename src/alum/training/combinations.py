@@ -17,7 +17,8 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
     if distributed_type == DistributedType.FSDP and method.is_one_pass and method.layer not in ("word", "embeddings"):
         raise InputError(
             f"with FSDP {method.name!r} cannot perturb block {method.layer}: the weights of the blocks below are freed "
-            "before their gradients are taken. Choose the layer 'word' or 'embeddings', or the method 'alum'."
+            "before their gradients are taken. Choose the layer 'word' or 'embeddings', or a method with passes of its "
+            "own ('alum', 'pgd')."
         )
     if _re_entrant_checkpointing(args) and not method.is_one_pass and method.num_steps:
         raise InputError(

@@ -7,6 +7,7 @@ from typing import Any
 from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 
+from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.core.objective import AlumResult, alum_loss
 from alum.models.architecture import pretrained_model
@@ -16,6 +17,8 @@ from alum.models.injection import Injection
 from alum.tasks.kind import LABEL_INPUTS, TaskKind
 from alum.tasks.kinds import kind_of
 from alum.training.passes import Passes
+
+_REFUSED = ("DataParallel", "FullyShardedDataParallel", "DeepSpeedEngine")
 
 
 class AlumStep:
@@ -37,6 +40,10 @@ class AlumStep:
         backward: Callable[[Tensor], None] = Tensor.backward,
         **settings: Any,
     ) -> None:
+        if (wrapper := type(model).__name__) in _REFUSED:
+            raise InputError(
+                f"{wrapper} is not supported here: wrap the model by DistributedDataParallel, or not at all."
+            )
         self.model = model
         self.method = method_named(method, **settings)
         self.kind = kind or kind_of(pretrained_model(model))

@@ -146,6 +146,8 @@ class AlumMixin(_Trainer):
         self, model: nn.Module, inputs: Inputs, prediction_loss_only: bool, *args: Any, **kwargs: Any
     ) -> Any:
         """The Trainer's: predictions and metrics get the logits of every position."""
+        if is_compiled(model):
+            heed_hooks()
         self._wants_all_logits = not prediction_loss_only
         try:
             return super().prediction_step(model, inputs, prediction_loss_only, *args, **kwargs)
