@@ -69,7 +69,9 @@ class LanguageModelTrainer(AlumTrainer):
                 yield {**batch, "input_ids": masked, "labels": labels}
 
     def _generator(self, device: torch.device, micro_batch: int) -> torch.Generator:
-        return torch.Generator(device).manual_seed((self._seed_of_this_step() * 1009 + micro_batch) % 2**63)
+        return torch.Generator(device).manual_seed(
+            (self._noise.seed_at(self.state.global_step) * 1009 + micro_batch) % 2**63
+        )
 
     def _not_padding(self, inputs: Inputs) -> Tensor:
         """All: where padding and the separator are one token, those between documents would be taken for it."""

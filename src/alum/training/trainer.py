@@ -29,6 +29,7 @@ from alum.training.config import AlumConfig
 from alum.training.passes import Passes
 from alum.training.running_log import RunningLog
 from alum.training.sampling import ResumableLengthGroups
+from alum.training.step_noise import StepNoise
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer
@@ -62,8 +63,7 @@ class AlumMixin(_Trainer):
         self._running_log = RunningLog(self.method)
         self._clock = StepClock(self.args.device)
         self.add_callback(ClockedOptimizer(self._clock))
-        self._noise = torch.Generator(self.args.device)
-        self._noise_step = -1
+        self._noise = StepNoise(self.args.seed, self.args.process_index, self.args.device)
         # Items are counted for every model with labels; whether the model itself takes the count is another matter.
         self._model_takes_num_items = self.model_accepts_loss_kwargs
         if self.compute_loss_func is None:
@@ -94,7 +94,7 @@ class AlumMixin(_Trainer):
                     self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), method, num_items_in_batch)
                 return (loss, outputs) if return_outputs else loss
             attacked, spared = attacked_and_spared(
-                inputs, self.args.adv_fraction, share, self._num_items, self._noise_of_this_step()
+                inputs, self.args.adv_fraction, share, self._num_items, self._noise.at(self.state.global_step)
             )
             spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
         batch = self._batch(model, attacked, num_items_in_batch, method)
@@ -102,7 +102,7 @@ class AlumMixin(_Trainer):
             result = alum_loss(
                 batch,
                 method,
-                generator=self._noise_of_this_step(),
+                generator=self._noise.at(self.state.global_step),
                 backward=lambda loss: self._backward(loss, num_items_in_batch),
                 num_gain_draws=self.args.adv_gain_draws if self._measures_gain() else 0,
             )
@@ -304,20 +304,7 @@ class AlumMixin(_Trainer):
             scaled = num_items is not None or self.compute_loss_func is not None
         return 1.0 if scaled else 1.0 / self.current_gradient_accumulation_steps
 
-    # -- noise and logs ---------------------------------------------------------------------------------------------
-
-    def _seed_of_this_step(self) -> int:
-        """Another one for each run, process and step: a resumed run draws what an undisturbed one would."""
-        of_process = self.args.seed * 1_000_003 + self.args.process_index
-        seed: int = (of_process * 10_000_019 + self.state.global_step) % 2**63
-        return seed
-
-    def _noise_of_this_step(self) -> torch.Generator:
-        """One generator for all that a step draws beside dropout, which it leaves alone."""
-        if self._noise_step != self.state.global_step:
-            self._noise_step = self.state.global_step
-            self._noise.manual_seed(self._seed_of_this_step())
-        return self._noise
+    # -- logs -------------------------------------------------------------------------------------------------------
 
     def _measures_gain(self) -> bool:
         """At the last micro-batch that is attacked before a log."""

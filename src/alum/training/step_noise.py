@@ -1,0 +1,27 @@
+"""What a training step draws beside dropout: the first δ, random perturbations, which rows are attacked."""
+
+import torch
+from torch import Generator
+
+
+class StepNoise:
+    """Random numbers that follow from the run's seed, the process and the step, and leave the global state alone.
+
+    A resumed run draws what an undisturbed one would.
+    """
+
+    def __init__(self, seed: int, process_index: int, device: torch.device) -> None:
+        self._of_process = seed * 1_000_003 + process_index
+        self._generator = Generator(device)
+        self._step = -1
+
+    def seed_at(self, step: int) -> int:
+        """Another one for each run, process and step."""
+        return (self._of_process * 10_000_019 + step) % 2**63
+
+    def at(self, step: int) -> Generator:
+        """One generator for all that the step draws, in turn."""
+        if self._step != step:
+            self._step = step
+            self._generator.manual_seed(self.seed_at(step))
+        return self._generator
