@@ -66,7 +66,7 @@ def blocks(record: Mapping[str, Any]) -> list[str]:
     return [
         "## Compiled",
         f"The same BERT, {base.batch_size} sentences of {base.length_tokens} tokens, with `torch_compile` and without. "
-        "All passes that are differentiated run compiled; the hooks that record x and add δ run as they stand, between "
+        "All passes run compiled; the hooks that record x and add δ run as they stand, between "
         "compiled parts. Later steps compile nothing anew where lengths do not change, and the weights come to those "
         "of training that is not compiled (`tests/training/test_trainer_compiled.py`, with the backend `aot_eager`; "
         "the default one, which is timed here, draws other dropout masks, but the same ones in all passes of a step). "

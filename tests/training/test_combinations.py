@@ -4,6 +4,7 @@ from accelerate.utils import DistributedType
 from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.training.combinations import check_combination
+from alum.training.config import AlumConfig
 from tiny_runs import config
 
 
@@ -25,6 +26,15 @@ def test_one_pass_at_a_block_is_refused_where_weights_are_freed_between_passes(t
 def test_others_are_not(tmp_path, name, settings):
     check(tmp_path, name, DistributedType.FSDP, **settings)
     check(tmp_path, "alum_one_pass", DistributedType.MULTI_CPU, adv_layer="1")
+
+
+def test_compiled_passes_in_several_processes_would_not_share_masks(tmp_path, monkeypatch):
+    check(tmp_path, "alum", DistributedType.NO, torch_compile=True)
+    monkeypatch.setattr(AlumConfig, "world_size", 2)
+    with pytest.raises(InputError, match=r"cannot share dropout masks.*Leave torch_compile out, or set adv_dropout"):
+        check(tmp_path, "alum", DistributedType.MULTI_CPU, torch_compile=True)
+    check(tmp_path, "alum", DistributedType.MULTI_CPU, torch_compile=True, adv_dropout="off")
+    check(tmp_path, "alum", DistributedType.MULTI_CPU)
 
 
 @pytest.mark.parametrize("settings", [{"adv_method": "alum_one_pass"}, {"adv_method": "alum", "adv_fraction": 0.5}])

@@ -40,13 +40,13 @@ def run(folder, dropout, **settings):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("method", "settings", "num_passes"),
+    ("method", "settings", "num_passes"),  # each step measures the gain by two more
     [
         ("standard", {}, 1),
-        ("alum_one_pass", {}, 2),
-        ("alum_one_pass", {"adv_layer": "1"}, 2),
-        ("alum", {"adv_layer": "1"}, 3),
-        ("alum_paper", {}, 3),  # whose masks are independent
+        ("alum_one_pass", {}, 2 + 2),
+        ("alum_one_pass", {"adv_layer": "1"}, 2 + 2),
+        ("alum", {"adv_layer": "1"}, 3 + 2),
+        ("alum_paper", {}, 3 + 2),  # whose masks are independent
     ],
 )
 def test_losses_are_those_of_the_model_that_is_not_compiled(tmp_path, compiled_passes, method, settings, num_passes):
@@ -134,4 +134,12 @@ def test_compiled_passes_share_their_dropout_masks(tmp_path, compiled_passes):
     """The compiler of the default backend draws masks in its own way; at δ = 0 the two passes must not differ."""
     trainer = run(tmp_path, 0.1, adv_method="r3f", adv_init_std=0.0, torch_compile=True)
     assert logged(trainer, "adversarial_loss") == [0.0] * NUM_STEPS
-    assert len(compiled_passes) == 2 * NUM_STEPS
+    assert len(compiled_passes) == (2 + 2) * NUM_STEPS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
+def test_the_gain_is_measured_with_the_masks_of_the_clean_pass(tmp_path, compiled_passes, method):
+    """With others it would be about 1: all of the divergence would be dropout."""
+    trainer = run(tmp_path, 0.1, adv_method=method, torch_compile=True)
+    assert min(logged(trainer, "adversarial_gain")) > 10

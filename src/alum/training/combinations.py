@@ -14,6 +14,11 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
     """
     if args.n_gpu > 1:
         raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
+    if args.torch_compile and args.world_size > 1 and method.dropout == "shared":
+        raise InputError(
+            "torch_compile in several processes cannot share dropout masks between passes, some of which are compiled "
+            "and some not: their divergence would be dropout noise. Leave torch_compile out, or set adv_dropout 'off'."
+        )
     if distributed_type == DistributedType.FSDP and method.is_one_pass and method.layer not in ("word", "embeddings"):
         raise InputError(
             f"with FSDP {method.name!r} cannot perturb block {method.layer}: the weights of the blocks below are freed "
