@@ -38,8 +38,8 @@ from alum.core.divergences import symmetric_kl
 from alum.core.methods import METHODS, Method
 from alum.core.perturbation import random_perturbation_like
 from alum.models.loading import load_tokenizer
-from alum.stages.arguments import FinetuneArguments
-from alum.stages.task_data import load_task_data
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.task_data import load_task_data
 from alum.training.config import AlumConfig
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer

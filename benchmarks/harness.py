@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Trainer, TrainerCallback, TrainerControl
 from transformers.trainer_callback import PrinterCallback
 
-from alum.training.clock import REST
+from alum.training.records.clock import REST
 from alum.training.trainer import AlumTrainer
 
 

@@ -29,12 +29,12 @@ from transformers import (
 from transformers.trainer_callback import PrinterCallback
 
 from alum.core.methods import METHODS
-from alum.data.corpora import file_corpus
-from alum.data.masking import MaskRate, TokenMasks
-from alum.data.packing import Packing
-from alum.data.tokenizer import train_wordpiece
-from alum.stages.run_folder import write_json
-from alum.tasks.language_modeling import MASKED_LM
+from alum.data.pretraining.corpora import file_corpus
+from alum.data.pretraining.masking import MaskRate, TokenMasks
+from alum.data.pretraining.packing import Packing
+from alum.data.pretraining.tokenizer import train_wordpiece
+from alum.stages.runs.folder import write_json
+from alum.tasks.kinds.language_modeling import MASKED_LM
 from alum.training.config import AlumConfig
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 from alum.training.step import AlumStep

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from alum.stages.run_folder import environment, write_json
+from alum.stages.runs.folder import environment, write_json
 
 # -- targets ----
 

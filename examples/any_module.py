@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from alum.core.divergences import symmetric_kl
 from alum.core.methods import method_named
 from alum.core.objective import AlumResult, alum_loss
-from alum.models.hooked_batch import HookedBatch
-from alum.models.injection import Injection
+from alum.models.hooks.hooked_batch import HookedBatch
+from alum.models.hooks.injection import Injection
 
 VOCAB_SIZE, LENGTH, PAD = 64, 12, 0
 

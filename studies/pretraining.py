@@ -24,13 +24,14 @@ from typing import Any
 from minilm import minilm
 from two_at_a_time import one_thread_each, two_at_a_time
 
-from alum.data.corpora import chained, file_corpus, held_back
-from alum.data.tokenizer import train_wordpiece
+from alum.data.pretraining.corpora import chained, file_corpus, held_back
+from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.reports.curves import write_validation_curves
-from alum.stages.arguments import FinetuneArguments, FinetuneConfig, PretrainArguments, PretrainConfig
-from alum.stages.finetune import finetune
-from alum.stages.pretrain import pretrain
-from alum.stages.run_folder import environment, write_json
+from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.run import finetune
+from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.run import pretrain
+from alum.stages.runs.folder import environment, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "studies"

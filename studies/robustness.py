@@ -22,12 +22,13 @@ from typing import Any
 from minilm import minilm
 from two_at_a_time import one_thread_each, two_at_a_time
 
-from alum.stages.arguments import FinetuneArguments, FinetuneConfig, PretrainArguments, PretrainConfig
-from alum.stages.evaluate import evaluate
-from alum.stages.evaluation_arguments import EvaluateArguments
-from alum.stages.finetune import finetune
-from alum.stages.pretrain import pretrain
-from alum.stages.run_folder import environment, write_json
+from alum.stages.evaluation.arguments import EvaluateArguments
+from alum.stages.evaluation.run import evaluate
+from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.run import finetune
+from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.run import pretrain
+from alum.stages.runs.folder import environment, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "studies"

@@ -17,9 +17,9 @@ from typing import Any
 
 from minilm import minilm
 
-from alum.stages.arguments import FinetuneArguments, FinetuneConfig
-from alum.stages.finetune import finetune
-from alum.stages.run_folder import environment, write_json
+from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.run import finetune
+from alum.stages.runs.folder import environment, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 METHODS = ("standard", "alum_one_pass")

@@ -2,7 +2,7 @@
 
 import math
 
-from alum.attacks.words import WordedText
+from alum.attacks.text.worded import WordedText
 
 MODELS = ("standard", "alum", "alum_one_pass")
 EPSILONS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2)

@@ -2,17 +2,17 @@
 
 import importlib
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from transformers import Trainer
 
+from places import ROOT
 from tiny_models import classifier, token_batch
 from tiny_runs import plain_config
 
-sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.append(str(ROOT / "benchmarks"))
 peers = importlib.import_module("peers")
 
 FROM_PAPERS = ("ALUM, Algorithm 1", "FreeLB, K = 3", "PGD, K = 3")

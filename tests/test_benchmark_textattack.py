@@ -4,13 +4,12 @@ import ast
 import importlib
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
+from places import ROOT
 from tiny_stages import save_untrained
 
-ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks" / "against_textattack"
 sys.path += [str(FOLDER), str(FOLDER.parent)]
 compare = importlib.import_module("compare")

@@ -6,7 +6,6 @@ import platform
 import shutil
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,12 +13,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Trainer
 
 from alum.core.methods import METHODS
+from places import ROOT
 from tiny_models import language_model
 from tiny_runs import masked_sentences, plain_config, weights
 from tiny_stages import save_untrained
 from tiny_texts import opinions, write_rows, write_text
 
-sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.append(str(ROOT / "benchmarks"))
 harness = importlib.import_module("harness")
 records = importlib.import_module("records")
 pretraining = importlib.import_module("pretraining")

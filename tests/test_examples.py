@@ -3,11 +3,12 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+from places import ROOT
+
+EXAMPLES = ROOT / "examples"
 
 
 def accuracy_in(shown):

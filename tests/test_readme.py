@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from alum.cli.main import main
+from places import ROOT
 from tiny_models import classifier
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 WORDS = ["the", "film", "play", "good", "bad", "dull", "bright", "story", "actor", "ends", "never", "quite", "night"]
 
@@ -80,7 +80,7 @@ def test_the_loop_snippet_fills_the_gradients():
 
 
 def test_what_it_points_to_exists():
-    root = Path(__file__).parent.parent
+    root = ROOT
     paths = re.findall(r"\]\(((?!http)[^)#]+)\)", README) + re.findall(r"`((?:src|examples|docs)/[\w./]*)`", README)
     assert len(paths) >= 4
     for path in paths:

@@ -6,8 +6,9 @@ from typing import Any
 
 from transformers import BertConfig, BertForMaskedLM
 
-from alum.data.tokenizer import train_wordpiece
-from alum.stages.arguments import FinetuneArguments, FinetuneConfig, PretrainArguments, PretrainConfig
+from alum.data.pretraining.tokenizer import train_wordpiece
+from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
 from tiny_texts import opinions
 
 LENGTH_TOKENS = 16

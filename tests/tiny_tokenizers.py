@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from alum.data.tokenizer import train_byte_level_bpe, train_wordpiece
+from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
 
 
 def wordpiece(texts: Sequence[str]) -> PreTrainedTokenizerFast:

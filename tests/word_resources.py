@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from alum.attacks.hotflip import WordGradient
-from alum.attacks.text_attacks import Resources
-from alum.attacks.word_tokens import Vocabulary
-from alum.attacks.words import WordedExample
+from alum.attacks.text.base import Resources
+from alum.attacks.text.candidates.word_tokens import Vocabulary
+from alum.attacks.text.searches.hotflip import WordGradient
+from alum.attacks.text.worded import WordedExample
 
 
 class BagOfWordsGradients:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from alum.attacks.search import Outputs
-from alum.attacks.words import Example
+from alum.attacks.text.protocol import Outputs
+from alum.attacks.text.worded import Example
 
 
 def victim_of(margin: Callable[[Example], float]) -> Callable[[Sequence[Example]], Outputs]:

@@ -29,12 +29,12 @@ from minilm import minilm  # noqa: E402
 from page import page  # noqa: E402
 from records import Record, progress  # noqa: E402
 
-from alum.attacks.edit_distance import levenshtein  # noqa: E402
-from alum.attacks.stop_words import STOP_WORDS  # noqa: E402
+from alum.attacks.text.candidates.stop_words import STOP_WORDS  # noqa: E402
+from alum.attacks.text.searches.state import levenshtein  # noqa: E402
 from alum.evaluation.statistics import paired_bootstrap, ratio_interval  # noqa: E402
-from alum.stages.arguments import FinetuneArguments, FinetuneConfig  # noqa: E402
-from alum.stages.finetune import finetune  # noqa: E402
-from alum.stages.run_folder import write_json  # noqa: E402
+from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig  # noqa: E402
+from alum.stages.finetuning.run import finetune  # noqa: E402
+from alum.stages.runs.folder import write_json  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from alum.attacks.driver import run_searches
-from alum.attacks.search import AttackResult, Misclassified
-from alum.attacks.text_attacks import SearchSettings, text_attack_named
-from alum.attacks.typing_noise import with_typing_errors
-from alum.evaluation.victim import ClassifierVictim
-from alum.stages.run_folder import environment
+from alum.attacks.text.base import SearchSettings
+from alum.attacks.text.candidates.typing_noise import with_typing_errors
+from alum.attacks.text.protocol import AttackResult, Misclassified
+from alum.attacks.text.searches.side_by_side import run_searches
+from alum.attacks.text.table import text_attack_named
+from alum.evaluation.attacked.classification import ClassifierVictim
+from alum.stages.runs.folder import environment
 
 ERROR_RATE = 0.05  # of letters mistyped
 

@@ -6,7 +6,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from alum.cli.main import main
-from alum.data.tokenizer import train_wordpiece
+from alum.data.pretraining.tokenizer import train_wordpiece
 from tiny_stages import save_untrained
 from tiny_texts import opinions
 

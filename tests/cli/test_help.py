@@ -6,7 +6,8 @@ from transformers import TrainingArguments
 
 from alum.cli.help import OFTEN_USED
 from alum.cli.main import main
-from alum.stages.arguments import FinetuneArguments, PretrainArguments
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.pretraining.arguments import PretrainArguments
 from alum.training.config import AlumConfig
 
 

@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 import alum
 from alum.cli import commands
-from alum.cli.main import COMMANDS, main
+from alum.cli.main import main
+from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
 from small_files import files_up_to
 from tiny_models import language_model

@@ -2,8 +2,8 @@ import pytest
 
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError
-from alum.stages.arguments import PretrainArguments, PretrainConfig
-from alum.stages.evaluation_arguments import EvaluateArguments
+from alum.stages.evaluation.arguments import EvaluateArguments
+from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
 
 
 @pytest.fixture

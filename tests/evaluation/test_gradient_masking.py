@@ -6,12 +6,12 @@ from datasets import Dataset
 
 from alum.attacks.embedding_pgd import EmbeddingPGD
 from alum.core.errors import InputError
-from alum.data.tokenizer import train_wordpiece
+from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.evaluation.gradient_masking import PART_NAMES, check_gradient_masking
 from alum.evaluation.model_on_task import ModelOnTask
-from alum.tasks.question_answering import QUESTION_ANSWERING
-from alum.tasks.regression import REGRESSION
-from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
+from alum.tasks.kinds.regression import REGRESSION
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from tiny_models import MASK, VOCAB_SIZE, classifier, headed
 
 TOKENIZER = train_wordpiece([" ".join(map(chr, range(97, 123)))], VOCAB_SIZE, 16)

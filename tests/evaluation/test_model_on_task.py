@@ -10,15 +10,15 @@ from datasets import Dataset
 from alum.attacks.embedding_pgd import EmbeddingPGD
 from alum.core.errors import InputError
 from alum.core.methods import method_named
+from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
-from alum.data.tokenizer import train_wordpiece
 from alum.evaluation.model_on_task import ModelOnTask
-from alum.tasks.kind import Layout
-from alum.tasks.multiple_choice import MULTIPLE_CHOICE
-from alum.tasks.question_answering import QUESTION_ANSWERING
-from alum.tasks.regression import REGRESSION
-from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
-from alum.tasks.token_classification import TOKEN_CLASSIFICATION
+from alum.tasks.base import Layout
+from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
+from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
+from alum.tasks.kinds.regression import REGRESSION
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
 from tiny_linear_model import HIDDEN, LENGTH, VOCAB_SIZE, LinearModel
 from tiny_models import classifier, headed
 

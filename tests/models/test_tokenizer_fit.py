@@ -3,8 +3,8 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from alum.core.errors import InputError
-from alum.data.tokenizer import train_byte_level_bpe, train_wordpiece
-from alum.models.architectures import ARCHITECTURES, config_from_scratch
+from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
+from alum.models.from_scratch import ARCHITECTURES, config_from_scratch
 from alum.models.tokenizer_fit import check_tokenizer_fits, num_embeddings_needed
 from tiny_models import config_of
 

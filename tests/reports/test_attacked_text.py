@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from alum.attacks.search import AttackResult, Change
-from alum.attacks.words import Place
+from alum.attacks.text.protocol import AttackResult, Change
+from alum.attacks.text.worded import Place
 from alum.reports.attacked_text import show_attack, visible
 
 GENTLE = Change(Place(0, 1), "gentle", "gentel")

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from transformers import GPT2Config, GPT2LMHeadModel, SchedulerType
 
 from alum.core.methods import METHODS
-from alum.data.tokenizer import train_byte_level_bpe
+from alum.data.pretraining.tokenizer import train_byte_level_bpe
 from alum.reports.model_card import write_model_card, write_pretraining_card
 from tiny_stages import save_untrained
 from tiny_texts import opinions

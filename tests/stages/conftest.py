@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from alum.stages.finetune import finetune
-from alum.stages.pretrain import pretrain
+from alum.stages.finetuning.run import finetune
+from alum.stages.pretraining.run import pretrain
 from tiny_stages import finetune_arguments, finetune_config, pretrain_arguments, pretrain_config
 from tiny_texts import opinions, write_rows, write_text
 

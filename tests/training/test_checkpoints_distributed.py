@@ -4,13 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from alum.training.checkpoints import checkpoints_in, damage
+from places import TESTS
 
-TESTS = Path(__file__).parents[1]
 NUM_STEPS = 12
 
 SCRIPT = """

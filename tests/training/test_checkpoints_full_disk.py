@@ -5,11 +5,11 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
+from places import TESTS
+
 MOUNT = 'mount -t tmpfs -o size=12m tmpfs "$0" && exec "$@"'
 ROOMS = [0.0, 0.2, 0.5, 0.9, 0.97, 0.99]  # shares of a checkpoint that still fit: each cuts another file off
 

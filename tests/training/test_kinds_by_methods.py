@@ -9,10 +9,10 @@ from datasets import Dataset
 
 from alum.core.methods import METHODS
 from alum.core.objective import alum_loss
+from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
-from alum.data.tokenizer import train_wordpiece
-from alum.tasks.kind import Layout
-from alum.tasks.kinds import USER_KINDS
+from alum.tasks.base import Layout
+from alum.tasks.lookup import USER_KINDS
 from alum.training import trainer as training
 from alum.training.trainer import AlumTrainer
 from tiny_models import headed, language_model

@@ -8,9 +8,9 @@ from datasets import Dataset
 from torch.nn import functional as F
 from transformers import TrainerCallback
 
-from alum.data.masking import MaskRate, TokenMasks
-from alum.data.tokenizer import train_wordpiece
-from alum.tasks.language_modeling import CAUSAL_LM, MASKED_LM
+from alum.data.pretraining.masking import MaskRate, TokenMasks
+from alum.data.pretraining.tokenizer import train_wordpiece
+from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 from tiny_models import language_model
 from tiny_runs import config, logged

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from alum.core.methods import METHODS
-from alum.models.architecture import pretrained_model, word_embeddings
+from alum.models.model_parts import pretrained_model, word_embeddings
 from alum.training.step import AlumStep
 from tiny_models import CAUSAL, classifier, language_model
 from tiny_runs import config, labelled_sentences, logged, masked_sentences, trained, weights

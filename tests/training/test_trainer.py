@@ -9,7 +9,7 @@ from transformers import DataCollatorWithPadding, Trainer, TrainerCallback
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.methods import METHODS
-from alum.data.tokenizer import train_wordpiece
+from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.training.trainer import AlumMixin, AlumTrainer
 from tiny_models import CAUSAL, classifier, language_model
 from tiny_runs import (

@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-TESTS = Path(__file__).parents[1]
+from places import TESTS
+
 METHODS = ["standard", "alum", "alum_one_pass", "fgm"]
 MODELS = ["classifier", "language_model"]
 
@@ -26,7 +26,7 @@ from tiny_runs import config, labelled_sentences, logged, masked_sentences, weig
 
 from alum.core import perturbation
 from alum.core.divergences import symmetric_kl
-from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from alum.core.errors import InputError
 from alum.core.perturbation import gradient_at
 from alum.core.projections import Norm, Scope, embedding_scale, project_onto_ball, unit_direction
-from alum.models.injection import Injection
+from alum.models.hooks.injection import Injection
 
 _NORM: Norm = "l2"
 _SCOPE: Scope = "token"

@@ -7,28 +7,24 @@ from typing import Any
 from datasets import disable_progress_bars
 from transformers.utils import logging
 
-from alum.cli.main import COMMANDS
+from alum.cli.names import COMMANDS
 from alum.cli.parser import CommandParser
 from alum.core.errors import unknown_name
 from alum.evaluation.suites import SUITES
 from alum.reports.attacked_text import show_attack
-from alum.reports.evaluation_tables import show_evaluation
+from alum.reports.evaluation.terminal import show_evaluation
 from alum.reports.tables import metric_text, show_table
-from alum.stages.arguments import (
-    DemoArguments,
-    FinetuneArguments,
-    FinetuneConfig,
-    PretrainArguments,
-    PretrainConfig,
-)
-from alum.stages.attack import attack
-from alum.stages.demo import demo
-from alum.stages.evaluate import evaluate
-from alum.stages.evaluation_arguments import AttackArguments, EvaluateArguments
-from alum.stages.finetune import finetune
-from alum.stages.pretrain import pretrain
-from alum.stages.run_folder import environment
-from alum.tasks.kind import TaskKind
+from alum.stages.demo.arguments import DemoArguments
+from alum.stages.demo.run import demo
+from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
+from alum.stages.evaluation.attack import attack
+from alum.stages.evaluation.run import evaluate
+from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.run import finetune
+from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.run import pretrain
+from alum.stages.runs.folder import environment
+from alum.tasks.base import TaskKind
 from alum.tasks.named import TASKS
 
 

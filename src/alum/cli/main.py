@@ -14,16 +14,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 
-COMMANDS = {
-    "pretrain": "train a language model on text, from scratch or from a checkpoint",
-    "finetune": "fine-tune a checkpoint on a task",
-    "tasks": "list the named tasks",
-    "suites": "list the suites that models can be evaluated on",
-    "evaluate": "measure a fine-tuned model, clean, with typing errors and under attack",
-    "attack": "change a text until a classifier says something else, and show what changed",
-    "demo": "run all stages on the documentation of the installed packages",
-    "env": "print versions and hardware",
-}
+from alum.cli.names import COMMANDS
 
 _HELP = "\n".join(
     [
@@ -64,7 +55,7 @@ def _run(command: str, argv: Sequence[str]) -> int:
     _set_up()
     from alum.cli import commands
     from alum.core.errors import InputError
-    from alum.stages.training_run import Interrupted
+    from alum.stages.runs.stopping import Interrupted
 
     try:
         commands.run(command, argv)

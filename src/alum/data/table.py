@@ -9,7 +9,7 @@ from typing import Any
 from datasets import Dataset, concatenate_datasets
 
 from alum.core.errors import InputError
-from alum.data.tables import require_columns
+from alum.data.table_files import require_columns
 
 UNLABELLED = -1
 

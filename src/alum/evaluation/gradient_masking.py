@@ -11,7 +11,7 @@ from datasets import Dataset
 from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD, WorstFound, worst_of
 from alum.core.errors import InputError
 from alum.evaluation.model_on_task import ModelOnTask, frozen
-from alum.models.architecture import word_embeddings
+from alum.models.model_parts import word_embeddings
 
 LARGE_EPSILON = 1.0
 LARGE_NUM_STEPS = 50

@@ -15,13 +15,13 @@ from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import alum_loss
-from alum.evaluation.label_mapping import joined_logits
-from alum.models.hooked_batch import HookedBatch, padding_mask
-from alum.models.injection import Injection
-from alum.tasks.kind import LABEL_INPUTS, Inputs, Outputs, Supervision, TaskKind
-from alum.tasks.multiple_choice import MULTIPLE_CHOICE
-from alum.tasks.regression import REGRESSION
-from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.evaluation.label_names import joined_logits
+from alum.models.hooks.hooked_batch import HookedBatch, padding_mask
+from alum.models.hooks.injection import Injection
+from alum.tasks.base import LABEL_INPUTS, Inputs, Outputs, Supervision, TaskKind
+from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
+from alum.tasks.kinds.regression import REGRESSION
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 
 _BEYOND_THE_END = -100.0  # in outputs of shorter batches, as the Trainer pads them
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alum.core.errors import unknown_name
-from alum.tasks.kind import Layout, TaskKind
-from alum.tasks.multiple_choice import MULTIPLE_CHOICE
+from alum.tasks.base import Layout, TaskKind
+from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
+from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from alum.tasks.named import GLUE, NLI, TASKS
-from alum.tasks.question_answering import QUESTION_ANSWERING
-from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
 
 NOT_STATED = "not stated"
 SENTIMENT = ("negative", "positive")

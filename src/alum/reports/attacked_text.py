@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from alum.attacks.search import AttackResult, Change
-from alum.attacks.words import Place, WordedExample
+from alum.attacks.text.protocol import AttackResult, Change
+from alum.attacks.text.worded import Place, WordedExample
 from alum.reports.tables import show_table
 
 _MAX_LABELS = 5

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from alum.core.methods import Method, method_named
-from alum.data.masking import MaskRate
-from alum.models.architecture import parse_layer
+from alum.data.pretraining.masking import MaskRate
+from alum.models.model_parts import parse_layer
 from alum.reports.curves import LOSS_PICTURE
 from alum.reports.tables import metric_text
 

@@ -6,7 +6,7 @@ from typing import Any
 from datasets import ClassLabel
 
 from alum.data.table import Table
-from alum.tasks.kind import Layout
+from alum.tasks.base import Layout
 
 
 def names_in(table: Table, column: str) -> tuple[str, ...]:

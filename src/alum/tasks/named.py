@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from alum.core.errors import unknown_name
-from alum.tasks.kind import Layout, TaskKind
-from alum.tasks.multiple_choice import MULTIPLE_CHOICE
-from alum.tasks.question_answering import QUESTION_ANSWERING
-from alum.tasks.regression import REGRESSION
-from alum.tasks.sequence_classification import SEQUENCE_CLASSIFICATION
-from alum.tasks.token_classification import TOKEN_CLASSIFICATION
+from alum.tasks.base import Layout, TaskKind
+from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
+from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
+from alum.tasks.kinds.regression import REGRESSION
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
 
 GLUE = "nyu-mll/glue"
 NLI = ("entailment", "neutral", "contradiction")

@@ -10,7 +10,7 @@ from transformers import TrainingArguments
 from alum.core.curriculum import Curriculum
 from alum.core.errors import InputError, SettingError
 from alum.core.methods import METHODS, Method, method_named
-from alum.models.architecture import parse_layer
+from alum.models.model_parts import parse_layer
 
 OF_METHOD = ("alpha", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size", "step_rule", "projection",
              "init_std", "dropout", "layer")  # fmt: skip

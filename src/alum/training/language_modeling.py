@@ -12,11 +12,11 @@ from torch.nn import functional as F
 from transformers import EvalPrediction
 
 from alum.core.errors import InputError
-from alum.data.masking import MaskRate, TokenMasks
-from alum.models.predicted_positions import head_sees_only
-from alum.tasks.kind import LABEL_INPUTS, logits_of
-from alum.training.batch_parts import Inputs
-from alum.training.clock import StepTimes
+from alum.data.pretraining.masking import MaskRate, TokenMasks
+from alum.models.hooks.predicted_positions import head_sees_only
+from alum.tasks.base import LABEL_INPUTS, logits_of
+from alum.training.records.clock import StepTimes
+from alum.training.steps.batch_parts import Inputs
 from alum.training.trainer import AlumTrainer
 
 

@@ -14,22 +14,22 @@ from transformers.trainer_utils import IntervalStrategy, has_length
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
-from alum.models.architecture import pretrained_model
 from alum.models.compilation import heed_hooks, is_compiled
-from alum.models.hooked_batch import HookedBatch, padding_mask
-from alum.models.injection import Injection
-from alum.models.predicted_positions import head_sees_only
-from alum.tasks.kind import LABEL_INPUTS, TaskKind
-from alum.tasks.kinds import kind_of
-from alum.training.batch_parts import Inputs, Part, attacked_and_spared
+from alum.models.hooks.hooked_batch import HookedBatch, padding_mask
+from alum.models.hooks.injection import Injection
+from alum.models.hooks.predicted_positions import head_sees_only
+from alum.models.model_parts import pretrained_model
+from alum.tasks.base import LABEL_INPUTS, TaskKind
+from alum.tasks.lookup import kind_of
 from alum.training.checkpoints import AtomicCheckpoints
-from alum.training.clock import ClockedOptimizer, StepClock, StepTimes
 from alum.training.combinations import check_combination
 from alum.training.config import AlumConfig
-from alum.training.passes import Passes
-from alum.training.running_log import RunningLog
-from alum.training.sampling import ResumableLengthGroups
-from alum.training.step_noise import StepNoise
+from alum.training.records.clock import ClockedOptimizer, StepClock, StepTimes
+from alum.training.records.running_log import RunningLog
+from alum.training.steps.batch_parts import Inputs, Part, attacked_and_spared
+from alum.training.steps.passes import Passes
+from alum.training.steps.sampling import ResumableLengthGroups
+from alum.training.steps.step_noise import StepNoise
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer

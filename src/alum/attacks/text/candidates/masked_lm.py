@@ -1,0 +1,96 @@
+"""The words that a masked language model expects in a place (BAE, Garg & Ramakrishnan 2020, arXiv:2004.01970)."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from alum.attacks.text.candidates.stop_words import is_stop_word
+from alum.attacks.text.candidates.word_tokens import word_tokens_of
+from alum.attacks.text.worded import Candidates, Place, WordedExample, WordedText, in_case_of
+from alum.core.errors import InputError
+from alum.data.padding import PaddedTokens
+
+# The words expected in a place of an example, whatever stands there now, the likeliest first.
+WordPredictions = Callable[[WordedExample, Place], Sequence[str]]
+
+_MAX_ENTRIES = 10_000
+
+
+def predicted_candidates(predictions: WordPredictions) -> Candidates:
+    """The words expected instead of the old one: no stop words, with its capitals."""
+
+    def candidates(example: WordedExample, place: Place, rng: random.Random) -> list[str]:
+        old = example.word(place)
+        return [
+            in_case_of(old, new)
+            for new in predictions(example, place)
+            if new.casefold() != old.casefold() and not is_stop_word(new)
+        ]
+
+    return candidates
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedWords:
+    """What a masked language model predicts where a word is masked: of its ``top_k`` tokens those that are whole words.
+
+    It reads the one text that the word stands in, and of a long one the words around it. Raises `InputError` for a
+    tokenizer that has no mask or does not tell where its tokens are.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    max_length_tokens: int
+    top_k: int = 50
+
+    def __post_init__(self) -> None:
+        if self.tokenizer.mask_token is None:
+            raise InputError(
+                f"{self.tokenizer.name_or_path or 'the tokenizer'} has no mask token: expected a masked language "
+                "model, as BERT or RoBERTa, not one that predicts the next token."
+            )
+        _ = self._words
+
+    def __call__(self, example: WordedExample, place: Place) -> tuple[str, ...]:
+        text, masked_from = self._masked(example.texts[place.text], place.word)
+        return self._cached(text, masked_from)
+
+    @cached_property
+    def _words(self) -> dict[int, str]:
+        return word_tokens_of(self.tokenizer).all_ids
+
+    @cached_property
+    def _cached(self) -> Callable[[str, int], tuple[str, ...]]:
+        return lru_cache(maxsize=_MAX_ENTRIES)(self._predicted)
+
+    def _masked(self, text: WordedText, word: int) -> tuple[str, int]:
+        """The text around the word with the mask in its place, and where that begins."""
+        mask, at = str(self.tokenizer.mask_token), 2 * word + 1
+        # A word is a token or more, and what is between words seldom more: so far on both sides, the mask is not cut.
+        reach = max(2, self.max_length_tokens // 2)
+        before = "".join(text.parts[max(0, at - reach) : at])
+        return before + mask + "".join(text.parts[at + 1 : at + 1 + reach]), len(before)
+
+    def _predicted(self, text: str, masked_from: int) -> tuple[str, ...]:
+        encoded = self.tokenizer(text, truncation=True, max_length=self.max_length_tokens)
+        end = masked_from + len(str(self.tokenizer.mask_token))
+        positions = [
+            position
+            for position, (id, (_, token_end)) in enumerate(
+                zip(encoded["input_ids"], encoded[0].offsets, strict=True)
+            )  # the token's start may be that of a space before the mask
+            if id == self.tokenizer.mask_token_id and token_end == end
+        ]
+        if not positions:  # cut off after all
+            return ()
+        self.model.eval()
+        row = {name: list(encoded[name]) for name in encoded}
+        batch = {name: values.to(self.model.device) for name, values in PaddedTokens(self.tokenizer)([row]).items()}
+        with torch.inference_mode():
+            logits = self.model(**batch).logits[0, positions[0]]
+        best = logits.topk(min(self.top_k, len(logits))).indices.tolist()
+        return tuple(dict.fromkeys(self._words[id] for id in best if id in self._words))

@@ -1,0 +1,127 @@
+"""Which words are one token in a tokenizer's vocabulary, told by its own answers and not by the marks of its kind."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tokenizers import Encoding
+from transformers import PreTrainedTokenizerBase
+
+from alum.attacks.text.worded import Place, WordedExample
+from alum.core.errors import InputError
+
+# What a word may come after: a space, nothing, or something else. Byte-level BPE has tokens of their own for a word
+# after a space; SentencePiece treats the start of a text like a space; for WordPiece all are the same.
+_CONTEXTS = ("a ", "", "(")
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Words and the one token of each, where they come after the same."""
+
+    words: tuple[str, ...]
+    token_ids: tuple[int, ...]
+
+    @cached_property
+    def numbers(self) -> dict[str, list[int]]:
+        """Which of the words are the same, whatever their case."""
+        numbers: dict[str, list[int]] = {}
+        for number, word in enumerate(self.words):
+            numbers.setdefault(word.casefold(), []).append(number)
+        return numbers
+
+
+@dataclass(frozen=True)
+class WordTokens:
+    """The whole words of a vocabulary: of letters alone, and one token each where they come after a space.
+
+    Raises `InputError` for a tokenizer that does not tell where its tokens are in the text.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    _vocabularies: dict[str, Vocabulary] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.tokenizer.is_fast:
+            raise InputError(
+                f"{type(self.tokenizer).__name__} does not tell where in a text its tokens are: expected a tokenizer "
+                "of the tokenizers library (tokenizer.json)."
+            )
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """In the order of their token ids."""
+        ids = sorted(set(self.tokenizer.get_vocab().values()) - set(self.tokenizer.all_special_ids))
+        texts = self.tokenizer.batch_decode([[id] for id in ids], clean_up_tokenization_spaces=False)
+        words = list(dict.fromkeys(word for text in texts if (word := text.strip()).isalpha()))
+        return tuple(word for word, id in zip(words, self._single(words, "a "), strict=True) if id is not None)
+
+    @cached_property
+    def ignores_case(self) -> bool:
+        """Whether capitals and small letters are the same to the tokenizer."""
+        return bool(self._ids(["THE A"]) == self._ids(["the a"]))
+
+    @cached_property
+    def all_ids(self) -> dict[int, str]:
+        """The word of each token that is one, after whatever it comes."""
+        vocabularies = map(self._vocabulary, _CONTEXTS)
+        return {id: word for known in vocabularies for word, id in zip(known.words, known.token_ids, strict=True)}
+
+    def beside(self, word: str, token_id: int) -> Vocabulary | None:
+        """The words and their tokens in a place where ``word`` is ``token_id``; None where no word could be."""
+        for context in _CONTEXTS:
+            if self._single([word], context) == (token_id,):
+                return self._vocabulary(context)
+        return None
+
+    def _vocabulary(self, context: str) -> Vocabulary:
+        if context not in self._vocabularies:
+            found = zip(self.words, self._single(self.words, context), strict=True)
+            pairs = [(word, id) for word, id in found if id is not None]
+            self._vocabularies[context] = Vocabulary(tuple(w for w, _ in pairs), tuple(id for _, id in pairs))
+        return self._vocabularies[context]
+
+    def positions(self, encoding: Encoding, example: WordedExample, places: Sequence[Place]) -> dict[Place, int]:
+        """Where among the example's tokens each of the words is that is one token by itself and not cut off."""
+        texts = example.joined()
+        spans: dict[tuple[int, int, int], list[int]] = {}
+        for position, (text, (start, end)) in enumerate(zip(encoding.sequence_ids, encoding.offsets, strict=True)):
+            if text is not None:
+                token = texts[text][start:end]  # some begin with the space before the word
+                spans.setdefault((text, start + len(token) - len(token.lstrip()), end), []).append(position)
+        starts = [text.starts() for text in example.texts]
+        found = {}
+        for place in places:
+            start = starts[place.text][place.word]
+            # Several tokens may have the same span: the bytes of one character.
+            match spans.get((place.text, start, start + len(example.word(place)))):
+                case [position]:
+                    found[place] = position
+        return found
+
+    def _single(self, words: Sequence[str], context: str) -> tuple[int | None, ...]:
+        """The token of each word after the context, None where it is not exactly one beside the context's own."""
+        before = self._ids([context.strip()])[0] if context else []
+        after = [ids[len(before) :] if ids[: len(before)] == before else [] for ids in self._ids(words, context)]
+        unknown = self.tokenizer.unk_token_id
+        return tuple(ids[0] if len(ids) == 1 and ids[0] != unknown else None for ids in after)
+
+    def _ids(self, words: Sequence[str], context: str = "") -> list[list[int]]:
+        texts = [context + word for word in words]
+        return self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+
+
+_KNOWN: OrderedDict[str, WordTokens] = OrderedDict()
+_MOST_KNOWN = 4
+
+
+def word_tokens_of(tokenizer: PreTrainedTokenizerBase) -> WordTokens:
+    """Those of a tokenizer, or of an equal one that was asked for before: telling 30,000 words takes seconds."""
+    found = WordTokens(tokenizer)
+    key = f"{type(tokenizer).__name__} {tokenizer.backend_tokenizer.to_str()}"
+    known = _KNOWN.setdefault(key, found)
+    _KNOWN.move_to_end(key)
+    if len(_KNOWN) > _MOST_KNOWN:
+        _KNOWN.popitem(last=False)
+    return known

@@ -1,0 +1,102 @@
+"""What attacks on texts have in common: what they ask, what they are after, what they return.
+
+A search is a generator: it yields lists of examples to be scored, is sent the victim's outputs for them, and returns an
+`AttackResult`. It knows no model; `run_searches` asks the questions of many searches together.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alum.attacks.text.worded import Example, Place
+
+# A row for each example: of a classifier, the probabilities of its classes; of others, what their goal below says.
+Outputs = NDArray[np.float64]
+Outcome = Literal["succeeded", "failed", "skipped"]
+
+
+class Goal(Protocol):
+    """What a search is after, told from the victim's outputs ``[examples, …]``."""
+
+    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+        """What the search raises, ``[examples]``."""
+
+    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+        """Whether the answer is wrong, ``[examples]``."""
+
+
+@dataclass(frozen=True)
+class Misclassified:
+    """Another class than ``label`` is the most probable one."""
+
+    label: int
+
+    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+        # Not 1 - p, which is 0 for a victim that is sure to sixteen digits.
+        return np.asarray(np.delete(outputs, self.label, axis=-1).sum(-1))
+
+    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+        return np.asarray(outputs.argmax(-1) != self.label)
+
+
+@dataclass(frozen=True)
+class OutsideTolerance:
+    """The number that a regressor predicts, ``[examples, 1]``, is further than ``tolerance`` from ``value``."""
+
+    value: float
+    tolerance: float
+
+    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+        return np.asarray(np.abs(outputs[:, 0] - self.value))
+
+    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+        return np.asarray(self.loss(outputs) > self.tolerance)
+
+
+@dataclass(frozen=True)
+class AnswerLost:
+    """The answer to a question is no exact match any more, of outputs ``[examples, (loss, exact match, F1)]``.
+
+    An answer that overlaps with a right one is lost too: its F1 is for the scores to tell.
+    """
+
+    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+        return np.asarray(outputs[:, 0])
+
+    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+        return np.asarray(outputs[:, 1] == 0)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One word that became another."""
+
+    place: Place
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What came of the attack on one example.
+
+    ``skipped``: the answer was wrong before; ``failed``: ``perturbed`` is how far the search came. The outputs are the
+    victim's rows for the original and for the perturbed example. ``num_queries`` counts the examples that the search
+    asked about, answers from a cache included. ``num_words`` are those of the attacked texts, and ``changes`` are in
+    the order of the text.
+    """
+
+    original: Example
+    perturbed: Example
+    outcome: Outcome
+    clean_outputs: tuple[float, ...]
+    adversarial_outputs: tuple[float, ...]
+    num_queries: int
+    num_words: int
+    changes: tuple[Change, ...]
+
+
+Search = Generator[list[Example], Outputs, AttackResult]

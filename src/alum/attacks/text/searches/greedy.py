@@ -1,0 +1,57 @@
+"""Greedy search by word importance: rank the words, then change one after the other until the answer is wrong."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from alum.attacks.text.protocol import Goal, Outputs, Search
+from alum.attacks.text.searches.state import Limits, Walk
+from alum.attacks.text.worded import Candidates, Example, Place
+
+# Long texts are ranked and changed by so many words at a time, or the ranking would take all the queries there are.
+RANKED_TOGETHER = 512
+
+
+@dataclass(frozen=True)
+class GreedySearch:
+    """Ranks words by the loss without them, then changes one after the other to the candidate of the highest loss.
+
+    For the ranking a word is left out or, where there is an ``unknown_word``, that stands in its place. A change that
+    does not raise the loss is not made. The search ends when the goal is reached, no word is left, no more words may be
+    changed, or ``max_queries`` are asked: with fewer queries it is the beginning of the same search.
+
+    Differs from TextAttack's GreedyWordSwapWIR: of several candidates for a word, any that reaches the goal will do,
+    also where another one has the higher loss; long texts are ranked and changed `RANKED_TOGETHER` words at a time.
+    """
+
+    candidates: Candidates
+    unknown_word: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
+        """The search on one example; what is random in it depends on the seed and the example alone.
+
+        ``characters_read`` says how much of each text the victim reads: words that begin after it are left alone.
+        Raises `InputError` for an example that lacks one of the attacked texts.
+        """
+        walk = Walk(self.limits, example, goal)
+        if not (yield from walk.begun()):
+            return walk.result("skipped")
+        places = walk.open_places(characters_read)
+        for start in range(0, len(places), RANKED_TOGETHER):
+            ranked = yield from self._ranked(walk, places[start : start + RANKED_TOGETHER])
+            for place in ranked:
+                if not walk.may_go_on:
+                    return walk.result("failed")
+                words = self.candidates(walk.current, place, walk.rng)
+                if (yield from walk.changed_to_best([(place, word) for word in words])):
+                    return walk.result("succeeded")
+        return walk.result("failed")
+
+    def _ranked(self, walk: Walk, places: list[Place]) -> Generator[list[Example], Outputs, list[Place]]:
+        """The places, the most important first; none where there are too few queries for all of them."""
+        outputs = yield from walk.asked([walk.without(place, self.unknown_word) for place in places])
+        if len(outputs) < len(places):
+            return []
+        return [places[i] for i in np.argsort(-walk.goal.loss(outputs), kind="stable")]

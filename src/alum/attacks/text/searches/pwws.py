@@ -1,0 +1,68 @@
+"""Probability weighted word saliency: which words to change first (PWWS, Ren et al. 2019, ACL P19-1103)."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from scipy.special import softmax
+
+from alum.attacks.text.protocol import Goal, Outputs, Search
+from alum.attacks.text.searches.greedy import RANKED_TOGETHER
+from alum.attacks.text.searches.state import Limits, Walk
+from alum.attacks.text.worded import Candidates, Example, Place
+
+
+class _Substitute(NamedTuple):
+    place: Place
+    word: str
+    gain: float
+    saliency: float
+
+
+@dataclass(frozen=True)
+class WeightedSaliencySearch:
+    """Finds the best candidate for each word of the original, then puts them in until the answer is wrong.
+
+    They are put in by φ(S)·Δ, the highest first (section 3.3): Δ is by how much the candidate alone raises the loss, S
+    by how much the unknown word in its place does, and φ the softmax over the words.
+
+    Differs from the paper: candidates that do not raise the loss alone are not put in; long texts are taken
+    `RANKED_TOGETHER` words at a time.
+    """
+
+    candidates: Candidates
+    unknown_word: str
+    limits: Limits = field(default_factory=Limits)
+
+    def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
+        """The search on one example, as `GreedySearch` has it."""
+        walk = Walk(self.limits, example, goal)
+        if not (yield from walk.begun()):
+            return walk.result("skipped")
+        places = walk.open_places(characters_read)
+        for start in range(0, len(places), RANKED_TOGETHER):
+            for one in (yield from self._substitutes(walk, places[start : start + RANKED_TOGETHER])):
+                if not walk.may_go_on:
+                    return walk.result("failed")
+                if not walk.allowed([(one.place, one.word)]):  # beside the changes before
+                    continue
+                outputs = yield from walk.asked([walk.current.replaced(one.place, one.word).joined()])
+                if len(outputs) and walk.change(one.place, one.word, outputs[0]):
+                    return walk.result("succeeded")
+        return walk.result("failed")
+
+    def _substitutes(self, walk: Walk, places: list[Place]) -> Generator[list[Example], Outputs, list[_Substitute]]:
+        """The best of the candidates for each place, in the order that they are put in."""
+        outputs = yield from walk.asked([walk.without(place, self.unknown_word) for place in places])
+        if len(outputs) < len(places):
+            return []
+        saliencies = softmax(walk.goal.loss(outputs) - walk.loss)
+        found = []
+        for place, saliency in zip(places, saliencies, strict=True):
+            words = walk.allowed([(place, word) for word in self.candidates(walk.current, place, walk.rng)])
+            outputs = yield from walk.asked([walk.current.replaced(*flip).joined() for flip in words])
+            if len(outputs):
+                best = walk.best(outputs)
+                gain = float(walk.goal.loss(outputs)[best]) - walk.loss
+                found.append(_Substitute(place, words[best][1], gain, float(saliency)))
+        return sorted((one for one in found if one.gain > 0), key=lambda one: -one.gain * one.saliency)

@@ -1,0 +1,194 @@
+"""How far a search has come on one example: what it has asked, what it has changed, and what it may change."""
+
+import random
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alum.attacks.text.candidates.stop_words import is_stop_word
+from alum.attacks.text.protocol import AttackResult, Change, Goal, Outcome, Outputs, Search
+from alum.attacks.text.worded import Example, Place, WordedExample
+from alum.core.errors import InputError
+
+# How similar in meaning each of some examples is to the first one, ``[examples]``.
+Similarity = Callable[[Example, Sequence[Example]], NDArray[np.float64]]
+# The search on one example: its texts, the goal and, where it is known, how many characters of each the victim reads.
+TextSearch = Callable[[Example, Goal, Sequence[int] | None], Search]
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What a search leaves alone. No word is ever changed twice, and no stop word at all.
+
+    ``max_changed_share`` of the words of the attacked texts may be changed, rounded down, but one word at least, and
+    none of fewer than ``min_word_length`` characters. ``max_edit_distance`` bounds the Levenshtein distances of the
+    changed words, added up, which is never less than that of the texts. With a ``similarity``, candidates that are less
+    than ``min_similarity`` similar to the original are dropped.
+    """
+
+    max_changed_share: float = 1.0
+    min_word_length: int = 1
+    max_edit_distance: int | None = None
+    similarity: Similarity | None = None
+    min_similarity: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_changed_share <= 1:
+            raise InputError(
+                f"the share of words that may be changed must lie in (0, 1], not {self.max_changed_share}."
+            )
+
+    def max_changes(self, num_words: int) -> int:
+        # The product may fall just short of the whole number that it stands for, as 0.29 · 100 does.
+        return max(1, int(self.max_changed_share * num_words + 1e-9))
+
+    def allow_change_of(self, word: str) -> bool:
+        return len(word) >= self.min_word_length and not is_stop_word(word)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What every search keeps to: constraints, the texts that it attacks, and how often it may ask."""
+
+    constraints: Constraints = field(default_factory=Constraints)
+    attacked_texts: tuple[int, ...] = (-1,)
+    max_queries: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_queries is not None and self.max_queries < 1:
+            raise InputError(f"max_queries must be 1 or more, not {self.max_queries}.")
+
+
+class Walk:
+    """One search within its limits; what is random in it depends on the seed and the example alone.
+
+    Raises `InputError` for an example that lacks one of the attacked texts.
+    """
+
+    def __init__(self, limits: Limits, example: Example, goal: Goal) -> None:
+        self.limits, self.goal = limits, goal
+        self.original = self.current = WordedExample.of(example)
+        self.example = example
+        self.places = self.original.places(limits.attacked_texts)
+        self.rng = random.Random(f"{limits.seed}:{example}")
+        self.clean_outputs = self.outputs = np.empty(0)
+        self.changes: dict[Place, str] = {}
+        self.edit_distance = 0
+        self.num_queries = 0
+
+    def begun(self) -> Generator[list[Example], Outputs, bool]:
+        """Asks about the example itself. False if the answer is wrong already."""
+        (self.clean_outputs,) = yield from self.asked([self.example])
+        self.outputs = self.clean_outputs
+        return not self.goal.reached(self.outputs[None])[0]
+
+    def asked(self, examples: list[Example]) -> Generator[list[Example], Outputs, Outputs]:
+        """The outputs for the examples, or for the first of them where not enough queries are left."""
+        examples = examples[: self.num_queries_left(len(examples))]
+        if not examples:
+            return np.empty((0, *self.outputs.shape))
+        self.num_queries += len(examples)
+        outputs = yield examples
+        return outputs
+
+    def num_queries_left(self, wanted: int) -> int:
+        """How many of the queries that are wanted may still be asked."""
+        limit = self.limits.max_queries
+        return wanted if limit is None else min(wanted, limit - self.num_queries)
+
+    @property
+    def loss(self) -> float:
+        """The goal's loss where the search has come to."""
+        return float(self.goal.loss(self.outputs[None])[0])
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether one more word may be changed."""
+        return len(self.changes) < self.limits.constraints.max_changes(len(self.places))
+
+    def open_places(self, characters_read: Sequence[int] | None) -> list[Place]:
+        """The places not changed yet whose words the victim reads and the constraints leave open."""
+        starts = [text.starts() for text in self.original.texts]
+        return [
+            place
+            for place in self.places
+            if place not in self.changes
+            and (characters_read is None or starts[place.text][place.word] < characters_read[place.text])
+            and self.limits.constraints.allow_change_of(self.original.word(place))
+        ]
+
+    def without(self, place: Place, unknown_word: str | None) -> Example:
+        """The texts without a word, or with the unknown word in its place."""
+        if unknown_word is None:
+            return self.current.removed(place).joined()
+        return self.current.replaced(place, unknown_word).joined()
+
+    def allowed(self, flips: Sequence[tuple[Place, str]]) -> list[tuple[Place, str]]:
+        """Those of the new words that the constraints allow, each once in its place."""
+        constraints = self.limits.constraints
+        flips = [(place, word) for place, word in dict.fromkeys(flips) if word != self.original.word(place)]
+        if constraints.max_edit_distance is not None:
+            left = constraints.max_edit_distance - self.edit_distance
+            flips = [(place, word) for place, word in flips if levenshtein(self.original.word(place), word) <= left]
+        if constraints.similarity is not None and flips:
+            examples = [self.current.replaced(place, word).joined() for place, word in flips]
+            similar = constraints.similarity(self.example, examples) >= constraints.min_similarity
+            flips = [flip for flip, keep in zip(flips, similar, strict=True) if keep]
+        return flips
+
+    def best(self, outputs: Outputs) -> int:
+        """Which of the outputs has the highest loss: of those that reach the goal, if any does."""
+        losses, reached = self.goal.loss(outputs), self.goal.reached(outputs)
+        return int(np.where(reached, losses, losses - np.inf).argmax() if reached.any() else losses.argmax())
+
+    def change(self, place: Place, word: str, outputs: Outputs) -> bool:
+        """Puts the word in its place; ``outputs`` are the victim's for it. Whether the goal is reached."""
+        self.current, self.outputs = self.current.replaced(place, word), outputs
+        self.edit_distance += levenshtein(self.original.word(place), word)
+        self.changes[place] = word
+        return bool(self.goal.reached(outputs[None])[0])
+
+    def changed_to_best(self, flips: Sequence[tuple[Place, str]]) -> Generator[list[Example], Outputs, bool | None]:
+        """Makes the best of the changes that the constraints allow, if it raises the loss or reaches the goal.
+
+        Whether it reaches the goal; None if no change was made.
+        """
+        flips = self.allowed(flips)
+        outputs = yield from self.asked([self.current.replaced(place, word).joined() for place, word in flips])
+        if not len(outputs):
+            return None
+        best = self.best(outputs)
+        if self.goal.reached(outputs)[best] or self.goal.loss(outputs)[best] > self.loss:
+            return self.change(*flips[best], outputs[best])
+        return None
+
+    def result(self, outcome: Outcome) -> AttackResult:
+        return AttackResult(
+            original=self.example,
+            perturbed=self.current.joined(),
+            outcome=outcome,
+            clean_outputs=tuple(map(float, self.clean_outputs)),
+            adversarial_outputs=tuple(map(float, self.outputs)),
+            num_queries=self.num_queries,
+            num_words=len(self.places),
+            changes=tuple(
+                Change(place, self.original.word(place), word) for place, word in sorted(self.changes.items())
+            ),
+        )
+
+
+def levenshtein(first: str, second: str) -> int:
+    """The least number of characters to insert, delete or substitute (Levenshtein 1966).
+
+    >>> levenshtein("sunday", "saturday")
+    3
+    """
+    row = list(range(len(second) + 1))
+    for i, mine in enumerate(first, 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(second, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (mine != other))
+    return row[-1]

@@ -1,0 +1,158 @@
+"""The attacks on texts, a row each: first those that change characters, then those that put other words in."""
+
+import random
+from typing import Literal
+
+from alum.attacks.text.base import Resources, SearchSettings, TextAttack
+from alum.attacks.text.candidates.characters import (
+    CharacterChange,
+    delete,
+    delete_inside,
+    homoglyph,
+    insert,
+    insert_space,
+    lookalike_or_neighbour_key,
+    neighbour_key,
+    substitute,
+    swap_adjacent,
+    swap_inside,
+)
+from alum.attacks.text.candidates.masked_lm import predicted_candidates
+from alum.attacks.text.candidates.wordnet import synonym_candidates
+from alum.attacks.text.searches.greedy import GreedySearch
+from alum.attacks.text.searches.hotflip import HotFlipSearch
+from alum.attacks.text.searches.pwws import WeightedSaliencySearch
+from alum.attacks.text.searches.state import Constraints, TextSearch
+from alum.attacks.text.worded import Candidates, Place, WordedExample
+from alum.core.errors import unknown_name
+
+
+def character_candidates(*changes: CharacterChange) -> Candidates:
+    """One candidate for a word by each of the changes that it allows."""
+
+    def candidates(example: WordedExample, place: Place, rng: random.Random) -> list[str]:
+        word = example.word(place)
+        return [new for change in changes if (new := change(word, rng)) is not None]
+
+    return candidates
+
+
+_UNCONSTRAINED = Constraints()
+
+
+def _by_characters(
+    name: str,
+    source: str,
+    differs: str,
+    changes: tuple[CharacterChange, ...],
+    ranking: Literal["without", "unknown"],
+    constraints: Constraints = _UNCONSTRAINED,
+) -> TextAttack:
+    """Words are ranked by what the model says without them, or with an unknown word in their place."""
+
+    def build(settings: SearchSettings, resources: Resources) -> TextSearch:
+        unknown_word = settings.unknown_word if ranking == "unknown" else None
+        return GreedySearch(character_candidates(*changes), unknown_word, settings.limits(constraints))
+
+    return TextAttack(name, source, differs, build)
+
+
+def _hotflip(settings: SearchSettings, resources: Resources) -> TextSearch:
+    assert resources.gradients is not None
+    return HotFlipSearch(resources.gradients, settings.limits(Constraints()))
+
+
+def _masked_lm(settings: SearchSettings, resources: Resources) -> TextSearch:
+    assert resources.masked_lm is not None
+    constraints = Constraints(max_changed_share=0.4)  # of BERT-Attack
+    return GreedySearch(predicted_candidates(resources.masked_lm), None, settings.limits(constraints))
+
+
+def _wordnet(settings: SearchSettings, resources: Resources) -> TextSearch:
+    assert resources.wordnet is not None
+    candidates = synonym_candidates(resources.wordnet)
+    return WeightedSaliencySearch(candidates, settings.unknown_word, settings.limits(Constraints()))
+
+
+_ROWS = (
+    _by_characters(
+        name="deepwordbug",
+        source="Gao et al. 2018, arXiv:1801.04354, with all four changes and the constraints of TextAttack's recipe",
+        changes=(swap_adjacent, substitute, delete, insert),
+        ranking="unknown",
+        constraints=Constraints(min_word_length=2, max_edit_distance=30),
+        differs=(
+            "the paper ranks by what recurrent models say of the text up to a word and from it on, and changes a fixed "
+            "number of words without asking again; TextAttack has letters of either case, inserts none at the end of a "
+            "word, may swap two that are the same, has another list of stop words, and attacks both texts of a pair"
+        ),
+    ),
+    _by_characters(
+        name="textbugger",
+        source="Li et al. 2018, arXiv:1812.05271, the changes of characters",
+        changes=(insert_space, delete_inside, swap_inside, lookalike_or_neighbour_key),
+        ranking="without",
+        differs=(
+            "the paper also puts in words that are near in an embedding, drops candidates by a sentence encoder, and "
+            "ranks the sentences of a text before their words"
+        ),
+    ),
+    _by_characters(
+        name="homoglyphs",
+        source="Boucher et al. 2022, arXiv:2106.09898, the homoglyphs",
+        changes=(homoglyph,),
+        ranking="unknown",
+        differs="the paper searches by differential evolution, over several places of a text at once",
+    ),
+    _by_characters(
+        name="typos",
+        source="Pruthi et al. 2019, arXiv:1905.11268, the neighbouring keys",
+        changes=(neighbour_key,),
+        ranking="unknown",
+        constraints=Constraints(min_word_length=4),
+        differs="the paper tries every key at every place in a word, and changes one or two words of a text",
+    ),
+    TextAttack(
+        name="hotflip",
+        source="Ebrahimi et al. 2018, arXiv:1712.06751, the words",
+        differs=(
+            "the paper bounds the cosine similarity of word vectors by 0.8, wants the same part of speech, and flips "
+            "characters by a beam search; only words of one token are changed here"
+        ),
+        build=_hotflip,
+        needs=frozenset({"gradients"}),
+    ),
+    TextAttack(
+        name="masked_lm",
+        source=(
+            "Garg & Ramakrishnan 2020, arXiv:2004.01970, BAE-R; words that may be changed: 40 %, as in Li et al. 2020, "
+            "arXiv:2004.09984"
+        ),
+        differs=(
+            "the paper wants the same part of speech, and sentences similar by the Universal Sentence Encoder; "
+            "here only words of one token are put in, no stop words are, and similarity is bounded by any encoder, if "
+            "one is named"
+        ),
+        build=_masked_lm,
+        needs=frozenset({"masked_lm"}),
+    ),
+    TextAttack(
+        name="wordnet",
+        source="Ren et al. 2019, ACL P19-1103, PWWS",
+        differs=(
+            "the paper takes synonyms of the same part of speech and inflection, and exchanges names of people and "
+            "places; here they are those of all parts of speech, in their base form, and stop words stay"
+        ),
+        build=_wordnet,
+        needs=frozenset({"wordnet"}),
+    ),
+)
+
+TEXT_ATTACKS = {attack.name: attack for attack in _ROWS}
+
+
+def text_attack_named(name: str) -> TextAttack:
+    """A row of the table; raises `InputError` for a name that it does not have."""
+    if name not in TEXT_ATTACKS:
+        raise unknown_name("attack", name, TEXT_ATTACKS)
+    return TEXT_ATTACKS[name]

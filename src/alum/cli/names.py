@@ -1,0 +1,12 @@
+"""The commands, and what each does in a line."""
+
+COMMANDS = {
+    "pretrain": "train a language model on text, from scratch or from a checkpoint",
+    "finetune": "fine-tune a checkpoint on a task",
+    "tasks": "list the named tasks",
+    "suites": "list the suites that models can be evaluated on",
+    "evaluate": "measure a fine-tuned model, clean, with typing errors and under attack",
+    "attack": "change a text until a classifier says something else, and show what changed",
+    "demo": "run all stages on the documentation of the installed packages",
+    "env": "print versions and hardware",
+}

@@ -1,0 +1,1 @@
+"""Hooks on the modules of Hugging Face models: injected perturbations, replayed dropout, predicted positions only."""

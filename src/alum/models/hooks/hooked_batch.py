@@ -1,0 +1,92 @@
+"""The objective's view of a model on one batch: passes with δ added by a hook and with chosen dropout masks."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from alum.core.divergences import Divergence
+from alum.models.hooks.dropout import keeping_random_state, random_state, set_random_state, without_dropout
+from alum.models.hooks.injection import Injection
+
+
+@dataclass
+class HookedBatch:
+    """`alum.core.objective.Batch` for any ``torch.nn.Module``.
+
+    ``run`` is a forward pass that returns what ``compared`` turns into the outputs ``[items, ...]`` between which
+    ``distance`` is taken; ``run_with_loss`` returns the scaled task loss as well. ``run_clean`` stands in for it in the
+    clean pass where that must run differently (its gradients not synchronised, say).
+    """
+
+    model: nn.Module
+    injection: Injection
+    mask: Tensor
+    run: Callable[[], Any]
+    run_with_loss: Callable[[], tuple[Tensor, Any]]
+    compared: Callable[[Any], Tensor]
+    distance: Divergence
+    dropout: Literal["shared", "independent", "off"] = "shared"
+    scale: Tensor | float = 1.0
+    run_clean: Callable[[], tuple[Tensor, Any]] | None = None
+    _state_at_start: list[Tensor] = field(default_factory=list, repr=False)
+    _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
+
+    def clean(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self._clean_pass(self.injection.recording)
+
+    def clean_cut_at_x(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self._clean_pass(self.injection.cutting)
+
+    def outputs(self, delta: Tensor) -> Tensor:
+        with self._adversarial(delta):
+            return self.compared(self.run())
+
+    def task_loss(self, delta: Tensor) -> Tensor:
+        with self._adversarial(delta):
+            return self.run_with_loss()[0]
+
+    def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
+        return self.distance(adversarial, clean)
+
+    def _clean_pass(self, recording: Callable[..., Any]) -> tuple[Tensor, Tensor, Tensor]:
+        # What draws before a pass reaches the perturbed place may not run again: the masks have to be equal from there.
+        def remember() -> None:
+            self._state_at_place = random_state(self.mask.device)
+
+        self._state_at_start = random_state(self.mask.device)
+        with recording(on_reaching=remember) as recorded:
+            loss, self.clean_raw = (self.run_clean or self.run_with_loss)()
+        return loss, self.compared(self.clean_raw), recorded()
+
+    @contextmanager
+    def _adversarial(self, delta: Tensor) -> Iterator[None]:
+        def replay() -> None:
+            if self.dropout == "shared":
+                set_random_state(self.mask.device, self._state_at_place)
+
+        with ExitStack() as stack:
+            if self.dropout == "shared":
+                stack.enter_context(keeping_random_state(self.mask.device))
+                set_random_state(self.mask.device, self._state_at_start)
+            elif self.dropout == "off":
+                stack.enter_context(without_dropout(self.model))
+            stack.enter_context(self.injection.adding(delta, on_reaching=replay))
+            yield
+
+
+def padding_mask(inputs: Mapping[str, Any], pad_token_id: int | None = None) -> Tensor:
+    """``[batch, length]``, True at tokens that are not padding: the attention mask, else ``input_ids`` that are not
+    ``pad_token_id``. Multiple choice has a row for every choice, ``[batch · choices, length]``, as its models do."""
+    attention_mask: Tensor | None = inputs.get("attention_mask")
+    if attention_mask is not None and attention_mask.dim() == 2:
+        return attention_mask.bool()
+    ids: Tensor = inputs["input_ids"]
+    if attention_mask is not None and attention_mask.shape == ids.shape:
+        mask = attention_mask.bool()
+    else:
+        mask = torch.ones_like(ids, dtype=torch.bool) if pad_token_id is None else ids != pad_token_id
+    return mask.flatten(0, -2)

@@ -1,0 +1,81 @@
+"""An attacked text in pieces: what stayed, which words changed, and what of a long text is left out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alum.attacks.text.worded import WordedText
+from alum.reports.attacked_text import visible
+from alum.reports.evaluation.record import ChangeRecord
+
+MAX_WORDS = 160
+_CONTEXT_WORDS = 14
+_MAX_CHANGES = 40
+_MAX_WORD_CHARACTERS = 80
+_MAX_PART_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Piece:
+    """``same`` has its text in ``old``; ``gap`` stands for text that is left out and has none."""
+
+    kind: Literal["same", "changed", "gap"]
+    old: str = ""
+    new: str = ""
+
+
+def changed_words(texts: Sequence[str], changes: Sequence[ChangeRecord]) -> list[list[Piece]] | None:
+    """The pieces of each text, with control characters and marks of direction spelled out.
+
+    Of a text with more than `MAX_WORDS` words, only the surroundings of the first changes are kept, or its beginning.
+    None where the changes are not of these texts: there is no such word, or it is another one.
+    """
+    worded = [WordedText.of(text) for text in texts]
+    by_text: list[dict[int, ChangeRecord]] = [{} for _ in texts]
+    for change in changes:
+        text, word = change["text"], change["word"]
+        if not (0 <= text < len(worded) and 0 <= word < len(worded[text].words)):
+            return None
+        if worded[text].word(word) != change["old"]:
+            return None
+        by_text[text][word] = change
+    return [_pieces(text, found) for text, found in zip(worded, by_text, strict=True)]
+
+
+def shortened(text: str) -> list[Piece]:
+    """The pieces of a text without changes."""
+    return _pieces(WordedText.of(text), {})
+
+
+def _pieces(text: WordedText, changes: Mapping[int, ChangeRecord]) -> list[Piece]:
+    kept = _kept_words(len(text.words), sorted(changes))
+    pieces: list[Piece] = []
+    for number, part in enumerate(text.parts):
+        word = number // 2
+        if not (word in kept or (number % 2 == 0 and word - 1 in kept)):
+            if not pieces or pieces[-1].kind != "gap":
+                pieces.append(Piece("gap"))
+        elif number % 2 and word in changes:
+            old, new = (_clipped(changes[word][key], _MAX_WORD_CHARACTERS) for key in ("old", "new"))
+            pieces.append(Piece("changed", old, new))
+        else:
+            same = _clipped(part, _MAX_PART_CHARACTERS)
+            before = pieces.pop().old if pieces and pieces[-1].kind == "same" else ""
+            pieces.append(Piece("same", before + same))
+    return [piece for piece in pieces if piece != Piece("same")]
+
+
+def _kept_words(num_words: int, changed: Sequence[int]) -> Sequence[int] | set[int]:
+    if num_words <= MAX_WORDS:
+        return range(num_words + 1)  # and what stands where there is no word at all
+    centres = changed[:_MAX_CHANGES] or [_CONTEXT_WORDS]
+    around = (range(max(0, word - _CONTEXT_WORDS), word + _CONTEXT_WORDS + 1) for word in centres)
+    return {word for words in around for word in words if word < num_words}
+
+
+def _clipped(text: str, max_characters: int) -> str:
+    """With an ellipsis in the middle, where it is longer."""
+    if len(text) > max_characters:
+        half = max_characters // 2
+        return f"{visible(text[:half])}…{visible(text[-half:])}"
+    return visible(text)

@@ -1,0 +1,116 @@
+"""Which charts an evaluation has: curves over the radius, suites, and groups of rows, each with its table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from alum.reports.attacked_text import visible
+from alum.reports.evaluation.charts import DotRow, Point, curves_chart, dots_chart, has_matplotlib
+from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
+from alum.reports.evaluation.scores import Measure, Scores, is_number, is_rate, texts_of
+
+_MAX_LABEL_CHARACTERS = 44
+
+
+def figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[str, Any]]]:
+    """Figures by section: ``curves``, ``suites`` and ``groups``.
+
+    Each has a ``title``, the ``head`` of its table's first column, ``rows`` of a name and the scores of the models, and
+    ``svg`` (None without matplotlib).
+    """
+    names = [suite["name"] for suite in results["suites"]]
+    return {
+        "curves": [figure for name in names for figure in _curves(scores, name)],
+        "suites": [figure for name in names for figure in _suite(scores, name)],
+        "groups": [figure for name in names for figure in _groups(scores, name)],
+    }
+
+
+def _curves(scores: Scores, suite: str) -> list[dict[str, Any]]:
+    """One for each attack with several radii; the clean score is the curve's beginning."""
+    measures = scores.measures_of(suite)
+    attacks = dict.fromkeys(measure.attack for measure in measures if measure.epsilon is not None)
+    return [
+        _curve(scores, suite, [Measure(suite), *(measure for measure in measures if measure.attack == attack)])
+        for attack in attacks
+        if sum(measure.attack == attack for measure in measures) > 1
+    ]
+
+
+def _curve(scores: Scores, suite: str, measures: Sequence[Measure]) -> dict[str, Any]:
+    attack = measures[-1].attack
+    title = f"{suite} under {attack}"
+    lines = [
+        [
+            point
+            for measure in measures
+            if (point := _point(model, measure, scores.main(model, measure), measure.condition)) is not None
+        ]
+        for model in scores.models
+    ]
+    rows = [(f"{measure.epsilon or 0:g}", scores.row(measure)) for measure in measures]
+    rate = is_rate(scores.main_metric(Measure(suite)))
+    svg = curves_chart(lines, rate, title) if has_matplotlib() and any(lines) else None
+    return _figure(title, "radius ε", rows, svg)
+
+
+def _suite(scores: Scores, suite: str) -> list[dict[str, Any]]:
+    """The clean score and each attack; of several radii the middle one, since the curves have all."""
+    shown = []
+    measures = scores.measures_of(suite)
+    for measure in measures:
+        radii = [other.epsilon for other in measures if other.attack == measure.attack and other.epsilon is not None]
+        if any(scores.row(measure)) and (not radii or measure.epsilon == radii[(len(radii) - 1) // 2]):
+            shown.append(measure)
+    rows = [(measure.condition, scores.row(measure)) for measure in shown]
+    return [_dots(suite, "under", rows, scores)] if rows else []
+
+
+def _groups(scores: Scores, suite: str) -> list[dict[str, Any]]:
+    """One for each measure, in which the groups stand below each other."""
+    found = []
+    for measure in scores.measures_of(suite):
+        rows = [(group, scores.row(measure, group)) for group in scores.groups(suite)]
+        rows = [(group, row) for group, row in rows if any(row)]
+        if rows:
+            found.append(_dots(f"{suite}, {measure.condition}", "group", rows, scores))
+    return found
+
+
+def _dots(
+    title: str, head: str, rows: Sequence[tuple[str, Sequence[ScoreRecord | None]]], scores: Scores
+) -> dict[str, Any]:
+    lines = [
+        DotRow(
+            _label(name), [_point(model, None, score, name) for model, score in zip(scores.models, row, strict=True)]
+        )
+        for name, row in rows
+    ]
+    rate = all(is_rate(score["metric"]) for _, row in rows for score in row if score)
+    has_points = any(point for line in lines for point in line.points)
+    svg = dots_chart(lines, rate, f"{head} {title}") if has_matplotlib() and has_points else None
+    return _figure(title, head, rows, svg)
+
+
+def _figure(
+    title: str, head: str, rows: Sequence[tuple[str, Sequence[ScoreRecord | None]]], svg: str | None
+) -> dict[str, Any]:
+    cells = [(name, list(map(texts_of, row))) for name, row in rows]
+    return {"title": title, "head": head, "rows": cells, "svg": Markup(svg) if svg else None}
+
+
+def _point(model: str, measure: Measure | None, score: ScoreRecord | None, name: str) -> Point | None:
+    """None where nothing was measured; an interval that is missing has no length."""
+    if score is None or score["value"] is None or not is_number(score["value"]):
+        return None
+    value = score["value"]
+    low, high = (end if end is not None and is_number(end) else value for end in (score["low"], score["high"]))
+    shown, interval = texts_of(score)
+    text = visible(f"{model}, {name}: {shown} ({interval})")
+    return Point(value, low, high, text, (measure.epsilon or 0.0) if measure else 0.0)
+
+
+def _label(name: str) -> str:
+    shown = visible(name)
+    return shown if len(shown) <= _MAX_LABEL_CHARACTERS else shown[: _MAX_LABEL_CHARACTERS - 1] + "…"

@@ -1,0 +1,103 @@
+"""What an evaluation found of each model, in a sentence."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
+from alum.reports.evaluation.scores import Measure, Scores, is_number, listed, value_text
+
+SIGNIFICANT = 0.05
+
+
+def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
+    """How well the model does without an attack and under the strongest one, and how it compares with the first.
+
+    Means are over the suites that were attacked, if any, with and without the attack. A second sentence warns of
+    robust accuracy that a failed check says not to trust.
+    """
+    levels = [
+        _Level(
+            suite["name"], scores.main(model, Measure(suite["name"])), strongest(results, scores, model, suite["name"])
+        )
+        for suite in results["suites"]
+    ]
+    metrics = {suite["main_metric"] for suite in results["suites"]}
+    levels = [level for level in levels if level.attacked] or [level for level in levels if level.clean]
+    if not levels:
+        return "Nothing was measured." + _caution(results, model)
+    if len(levels) > 1 and len(metrics) == 1:
+        sentence = f"{_capital(*metrics)} is {_means(levels)} (means of {len(levels)} suites)"
+    else:
+        kinds = {suite["name"]: suite["main_metric"] for suite in results["suites"]}
+        sentence = "; ".join(
+            f"{_capital(kinds[level.suite])} on {level.suite} is {_means([level])}" for level in levels
+        )
+    return f"{sentence}{_beside_baseline(results, model)}.{_caution(results, model)}"
+
+
+def strongest(results: EvaluationRecord, scores: Scores, model: str, suite: str) -> ScoreRecord | None:
+    """The lowest score of the suite under an attack, as far as one says something by itself.
+
+    Text attacks come first; at which radius an attack on embeddings is fair nobody can say, so that the middle one of
+    those measured stands for it where nothing else was measured, and noise is no adversary.
+    """
+    families = {attack["name"]: attack["family"] for attack in results["attacks"]}
+    by_family: dict[str, list[ScoreRecord]] = {"text": [], "embedding": [], "noise": []}
+    for measure in scores.measures_of(suite):
+        score = scores.main(model, measure)
+        if measure.attack is not None and score is not None and is_number(score["value"]):
+            by_family[families.get(measure.attack, "text")].append(score)
+    for family, found in by_family.items():
+        if found:
+            return found[(len(found) - 1) // 2] if family == "embedding" else min(found, key=_value)
+    return None
+
+
+class _Level(NamedTuple):
+    suite: str
+    clean: ScoreRecord | None
+    attacked: ScoreRecord | None
+
+
+def _means(levels: Sequence[_Level]) -> str:
+    clean = [level.clean for level in levels if level.clean and is_number(level.clean["value"])]
+    attacked = [level.attacked for level in levels if level.attacked]
+    names = list(
+        dict.fromkeys(Measure(score["suite"], score["attack"], score["epsilon"]).condition for score in attacked)
+    )
+    under = (
+        f"under {names[0]}" if len(names) == 1 else f"under the strongest attack on each ({listed(names or ['none'])})"
+    )
+    texts = [f"{_mean(clean)} without an attack"] if clean else []
+    return listed([*texts, f"{_mean(attacked)} {under}"] if attacked else texts) if clean or attacked else "not known"
+
+
+def _mean(found: Sequence[ScoreRecord]) -> str:
+    return value_text(found[0]["metric"], sum(map(_value, found)) / len(found))
+
+
+def _capital(metric: str) -> str:
+    words = metric.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _beside_baseline(results: EvaluationRecord, model: str) -> str:
+    found = [entry for entry in results["comparisons"] if entry["model"] == model]
+    if not found:
+        return ""
+    clear = [entry for entry in found if is_number(entry["p_value"]) and (entry["p_value"] or 0.0) < SIGNIFICANT]
+    better = sum(entry["difference"] > 0 for entry in clear)
+    worse = sum(entry["difference"] < 0 for entry in clear)
+    counts = f"better than {listed(dict.fromkeys(entry['baseline'] for entry in found))} in {better} of {len(found)}"
+    return f"; {counts} comparisons and worse in {worse} (p < {SIGNIFICANT:g})"
+
+
+def _caution(results: EvaluationRecord, model: str) -> str:
+    failed = [check["suite"] for check in results["checks"] if check["model"] == model and not check["passed"]]
+    if not failed:
+        return ""
+    return f" The check for gradient masking failed on {listed(failed)}: its robust accuracy there may be too high."
+
+
+def _value(score: ScoreRecord) -> float:
+    return score["value"] or 0.0

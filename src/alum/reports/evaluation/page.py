@@ -1,0 +1,320 @@
+"""An evaluation as a page: one HTML file that loads nothing and runs no text that it shows."""
+
+import base64
+import hashlib
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from alum.reports.attacked_text import visible
+from alum.reports.evaluation.changed_words import changed_words, shortened
+from alum.reports.evaluation.charts import NUM_STYLES, has_matplotlib
+from alum.reports.evaluation.figures import figures
+from alum.reports.evaluation.headline import SIGNIFICANT, answer
+from alum.reports.evaluation.record import (
+    CheckRecord,
+    ComparisonRecord,
+    EvaluationRecord,
+    ExampleRecord,
+    GainRecord,
+    ScoreRecord,
+)
+from alum.reports.evaluation.scores import (
+    ATTACK_METRICS,
+    Measure,
+    Scores,
+    best_of,
+    difference_text,
+    interval_text,
+    is_number,
+    listed,
+    measure_of,
+    p_text,
+    texts_of,
+)
+
+logger = logging.getLogger(__name__)
+
+_GLYPHS = "●■▲◆▼✚"  # the markers of the charts
+_LINK = re.compile(r"https?://[^\s<>\"']*[\w/]|arXiv:\d{4}\.\d{4,5}")
+_TESTS = {"mcnemar": "McNemar’s exact test", "paired_bootstrap": "a paired bootstrap"}
+
+
+def write_evaluation_page(path: Path, results: EvaluationRecord) -> None:
+    """Writes what ``results.json`` holds as one HTML file, which is whole or not there.
+
+    Charts need matplotlib (extra ``plots``); without it the page has their tables alone, and says so.
+    """
+    if not has_matplotlib():
+        logger.warning("%s has tables but no charts: pip install 'alum[plots]' for them.", path.name)
+    _write_whole(path, evaluation_page(results))
+
+
+def evaluation_page(results: EvaluationRecord) -> str:
+    """The page's HTML."""
+    environment = Environment(
+        loader=PackageLoader("alum.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+    )
+    environment.filters["linked"] = _linked
+    style, script = (_source(environment, f"evaluation.{kind}") for kind in ("css", "js"))
+    policy = (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return environment.get_template("evaluation.html").render(
+        style=style, script=script, policy=policy, **_contents(results)
+    )
+
+
+# -- contents ----------------------------------------------------------------------------------------------------------
+
+
+def _contents(results: EvaluationRecord) -> dict[str, Any]:
+    scores = Scores(results)
+    return {
+        "models": [
+            {**model, **_look(index), "answer": answer(results, scores, model["name"]).replace(" %", "\u00a0%")}
+            for index, model in enumerate(results["models"])
+        ],
+        "suites": results["suites"],
+        "attacks": [{**attack, "settings": _settings(attack["settings"])} for attack in results["attacks"]],
+        "summary": _summary(scores),
+        "figures": figures(results, scores),
+        "has_charts": has_matplotlib(),
+        "attack_tables": _attack_tables(scores),
+        "comparisons": [
+            _comparison_table(scores, baseline, results["comparisons"])
+            for baseline in dict.fromkeys(entry["baseline"] for entry in results["comparisons"])
+        ],
+        "num_comparisons": len(results["comparisons"]),
+        "tests": listed(_TESTS[test] for test in sorted({entry["test"] for entry in results["comparisons"]}) or _TESTS),
+        "significant": SIGNIFICANT,
+        "checks": [_check(check) for check in results["checks"]],
+        "gains": [_gain(gain, scores.models) for gain in results["gains"]],
+        "examples": [_example(example, scores.models) for example in results["examples"]],
+        "choices": _choices(results["examples"]),
+        "settings": _settings(results["settings"]),
+        "environment": _settings(results["environment"]),
+        "title": f"{listed(scores.models) if scores.models else 'No model'} under attack",
+        "created": _date(results["created"]),
+        "elapsed": _duration(results["elapsed_seconds"]),
+        "num_rows": sum(suite["num_rows"] for suite in results["suites"]),
+    }
+
+
+def _look(index: int) -> dict[str, Any]:
+    return {"style": f"m{index % NUM_STYLES}", "glyph": _GLYPHS[(index + index // NUM_STYLES) % NUM_STYLES]}
+
+
+def _look_of(model: str, models: Sequence[str]) -> dict[str, Any]:
+    return _look(models.index(model) if model in models else 0)
+
+
+def _summary(scores: Scores) -> list[dict[str, Any]]:
+    """By suite: a row for each condition, with a cell for each model."""
+    blocks = []
+    for suite in dict.fromkeys(measure.suite for measure in scores.measures):
+        measures = [measure for measure in scores.measures_of(suite) if any(scores.row(measure))]
+        most = max(map(scores.num_rows, measures), default=0)
+        rows = [
+            {
+                "condition": measure.condition,
+                "num_rows": scores.num_rows(measure) if scores.num_rows(measure) < most else None,
+                "cells": _score_cells(scores.row(measure)),
+            }
+            for measure in measures
+        ]
+        blocks.append({"suite": suite, "metric": _words(scores.main_metric(Measure(suite))), "rows": rows})
+    return blocks
+
+
+def _score_cells(found: Sequence[ScoreRecord | None]) -> list[dict[str, Any]]:
+    """Value and interval of each model, the highest value marked."""
+    best = best_of([score["value"] if score else None for score in found])
+    return [
+        {"value": value, "interval": interval, "is_best": index in best}
+        for index, (value, interval) in enumerate(map(texts_of, found))
+    ]
+
+
+def _attack_tables(scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """By suite and attack, a row for each model: what only attacks on text are measured by."""
+    tables: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for measure in scores.measures:
+        for model in scores.models:
+            found = [scores.of(model, measure, metric) for metric in ATTACK_METRICS]
+            if any(found):
+                row = {"model": model, "cells": [texts_of(score) for score in found], **_look_of(model, scores.models)}
+                tables.setdefault(measure.suite, {}).setdefault(measure.condition, []).append(row)
+    return tables
+
+
+def _comparison_table(scores: Scores, baseline: str, comparisons: Sequence[ComparisonRecord]) -> dict[str, Any]:
+    """A row for each measure and metric, a cell for each model that is compared with the baseline."""
+    entries = [entry for entry in comparisons if entry["baseline"] == baseline]
+    order = {measure: number for number, measure in enumerate(scores.measures)}
+    entries.sort(key=lambda entry: order.get(measure_of(entry), len(order)))
+    models = list(dict.fromkeys(entry["model"] for entry in entries))
+    found: dict[str, dict[str, dict[str, ComparisonRecord]]] = {}
+    for entry in entries:
+        found.setdefault(entry["suite"], {}).setdefault(scores.compared(entry), {})[entry["model"]] = entry
+    blocks = {
+        suite: [
+            {"condition": condition, "cells": [_comparison_cell(cells.get(model)) for model in models]}
+            for condition, cells in rows.items()
+        ]
+        for suite, rows in found.items()
+    }
+    looks = [{"name": model, **_look_of(model, scores.models)} for model in models]
+    return {"baseline": baseline, "models": looks, "blocks": blocks}
+
+
+def _comparison_cell(entry: ComparisonRecord | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    is_clear = is_number(entry["p_value"]) and (entry["p_value"] or 0.0) < SIGNIFICANT and entry["difference"] != 0
+    return {
+        "difference": difference_text(entry["metric"], entry["difference"]),
+        "interval": interval_text(entry["metric"], entry["low"], entry["high"], signed=True),
+        "p": p_text(entry["p_value"]),
+        "verdict": ("better" if entry["difference"] > 0 else "worse") if is_clear else "",
+    }
+
+
+def _gain(gain: GainRecord, models: Sequence[str]) -> dict[str, Any]:
+    return {**gain, "gain": f"{gain['gain']:.3g}", **_look_of(gain["model"], models)}
+
+
+def _check(check: CheckRecord) -> dict[str, Any]:
+    verdicts = {True: "passed", False: "failed", None: "could not be told"}
+    parts = [
+        {
+            **part,
+            "name": _words(part["name"]),
+            "verdict": verdicts[part["passed"]],
+            "figures": [
+                (_words(name), f"{value:.4g}" if is_number(value) else "–") for name, value in part["figures"].items()
+            ],
+        }
+        for part in check["parts"]
+    ]
+    return {**check, "verdict": verdicts[check["passed"]], "parts": parts}
+
+
+# -- examples ----------------------------------------------------------------------------------------------------------
+
+
+def _example(example: ExampleRecord, models: Sequence[str]) -> dict[str, Any]:
+    """The texts in pieces; where the changes do not fit them, the texts before and after."""
+    pieces = changed_words(example["original"], example["changes"])
+    is_marked = pieces is not None and bool(example["changes"] or example["original"] == example["perturbed"])
+    before = pieces if is_marked and pieces is not None else [shortened(text) for text in example["original"]]
+    after = [] if is_marked else [shortened(text) for text in example["perturbed"]]
+    return {
+        **example,
+        **_look_of(example["model"], models),
+        "texts": before,
+        "perturbed_texts": after,
+        "is_shortened": any(piece.kind == "gap" or "…" in piece.old for text in (*before, *after) for piece in text),
+        "num_words": sum(len(text.split()) for text in example["original"]),
+        "before_probability": _probability(example["before_probabilities"], example["before"]),
+        "after_probability": _probability(example["after_probabilities"], example["after"]),
+    }
+
+
+def _choices(examples: Sequence[ExampleRecord]) -> list[tuple[str, str, list[str]]]:
+    """What examples can be chosen by: a field, its name, and its values where there are several."""
+    fields = (("model", "Model"), ("suite", "Suite"), ("attack", "Attack"), ("outcome", "Outcome"))
+    found = [(key, name, list(dict.fromkeys(str(example[key]) for example in examples))) for key, name in fields]  # type: ignore[literal-required]
+    return [(key, name, values) for key, name, values in found if len(values) > 1]
+
+
+def _probability(probabilities: Mapping[str, float] | None, label: str) -> str:
+    probability = (probabilities or {}).get(label)
+    return f"{100 * probability:.1f}\u00a0%" if probability is not None and is_number(probability) else ""
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Text as it is, all else as JSON; what was left unset is left out."""
+    return [
+        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+        for name, value in settings.items()
+        if value is not None
+    ]
+
+
+def _date(created: str) -> str:
+    try:
+        when = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    return f"{when.day} {when:%B %Y, %H:%M %Z}".strip()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} seconds"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _linked(text: str) -> Markup:
+    """Addresses and arXiv numbers as links, which a reader may follow; all else escaped."""
+    shown, end = Markup(), 0
+    for match in _LINK.finditer(text):
+        address = match[0].replace("arXiv:", "https://arxiv.org/abs/")
+        link = Markup('<a href="{}" rel="noreferrer">{}</a>').format(address, visible(match[0]))
+        shown += Markup.escape(visible(text[end : match.start()])) + link
+        end = match.end()
+    return shown + Markup.escape(visible(text[end:]))
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+def _source(environment: Environment, name: str) -> Markup:
+    """A part of the page that is our own, as it is."""
+    loader = environment.loader
+    assert loader is not None
+    return Markup(loader.get_source(environment, name)[0])
+
+
+def _digest(source: str) -> str:
+    """By which the page's policy knows its own style sheet and script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", errors="backslashreplace", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as draft:
+        try:
+            draft.write(text)
+            draft.flush()
+            os.fsync(draft.fileno())
+        except BaseException:
+            os.unlink(draft.name)
+            raise
+    os.chmod(draft.name, 0o644)
+    os.replace(draft.name, path)

@@ -1,0 +1,203 @@
+"""An evaluation in the terminal: scores, groups, attacks, comparisons and checks, from its record."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from rich.console import Console
+from rich.text import Text
+
+from alum.reports.attacked_text import visible
+from alum.reports.evaluation.record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
+from alum.reports.evaluation.scores import (
+    ATTACK_METRICS,
+    Scores,
+    difference_text,
+    interval_text,
+    measure_of,
+    p_text,
+    value_text,
+)
+from alum.reports.tables import show_table
+
+_MAX_NAME_WIDTH = 14
+_UNIT = "rates in percent"
+_VERDICTS = {True: "passed", False: "FAILED", None: "not told"}
+
+
+def show_evaluation(results: EvaluationRecord, console: Console | None = None) -> None:
+    """Prints what ``results.json`` holds, as tables that can be read at 80 columns.
+
+    Models stand side by side; where they do not fit, further tables go on with the others.
+    """
+    console = console or Console()
+    scores = Scores(results)
+    _show_scores(results, scores, console)
+    _show_groups(results, scores, console)
+    _show_attacks(scores, console)
+    _show_comparisons(results["comparisons"], scores, console)
+    _show_checks(results["checks"], console)
+    _show_gains(results["gains"], console)
+
+
+def _show_gains(gains: Sequence[GainRecord], console: Console) -> None:
+    if gains:
+        rows = [[gain["model"], gain["suite"], gain["method"], f"{gain['gain']:.3g}"] for gain in gains]
+        title = "Adversarial gain: times the divergence of random noise of the same length; near 1 is noise"
+        show_table(title, ("model", "suite", "perturbation of", "gain"), rows, console, num_text_columns=3)
+
+
+def _show_scores(results: EvaluationRecord, scores: Scores, console: Console) -> None:
+    rows = [
+        (measure.suite, measure.condition, scores.row(measure))
+        for measure in scores.measures
+        if any(scores.row(measure))
+    ]
+    sizes = ", ".join(f"{suite['name']} {suite['num_rows']:,}" for suite in results["suites"])
+    title = f"Scores, {_UNIT}, with 95 % intervals. Rows: {sizes}"
+    _show_by_model(title, ("suite", "under"), rows, scores.models, console)
+    _show_attacked_rows(results, scores, console)
+
+
+def _show_attacked_rows(results: EvaluationRecord, scores: Scores, console: Console) -> None:
+    """Where attacks are measured on a part of the rows: their scores are not of the rows of the clean ones."""
+    parts = []
+    for suite in results["suites"]:
+        counts: dict[int, list[str]] = {}
+        for measure in scores.measures_of(suite["name"]):
+            if 0 < scores.num_rows(measure) < suite["num_rows"]:
+                counts.setdefault(scores.num_rows(measure), []).append(measure.attack or "clean")
+        parts += [
+            f"{count:,} of {suite['name']} ({', '.join(dict.fromkeys(names))})" for count, names in counts.items()
+        ]
+    if parts:
+        console.print(Text(visible(f"On a part of the rows only: {', '.join(parts)}."), style="dim"))
+
+
+def _show_groups(results: EvaluationRecord, scores: Scores, console: Console) -> None:
+    for suite in results["suites"]:
+        places = [
+            (group, measure)
+            for group in scores.groups(suite["name"])
+            for measure in scores.measures_of(suite["name"])
+            if any(scores.row(measure, group))
+        ]
+        rows = [(group, measure.condition, scores.row(measure, group)) for group, measure in places]
+        if rows:
+            title = f"Groups of {suite['name']}, {_UNIT}. Rows: {_group_sizes(rows)}"
+            _show_by_model(title, ("group", "under"), rows, scores.models, console)
+
+
+def _group_sizes(rows: Iterable[tuple[str, str, Sequence[ScoreRecord | None]]]) -> str:
+    sizes: dict[str, int] = {}
+    for group, _, found in rows:
+        sizes.setdefault(group, max(score["num_rows"] for score in found if score))
+    return ", ".join(f"{group} {size:,}" for group, size in sizes.items())
+
+
+def _show_by_model(
+    title: str,
+    places: tuple[str, str],
+    rows: Sequence[tuple[str, str, Sequence[ScoreRecord | None]]],
+    models: Sequence[str],
+    console: Console,
+) -> None:
+    """A column for each model, in as many tables as the width of the console asks for."""
+    if not rows:
+        return
+    names = ["\n".join(textwrap.wrap(visible(name), _MAX_NAME_WIDTH)) or name for name in models]
+    cells = [[_cell(score) for score in found] for _, _, found in rows]
+    columns = zip(names, zip(*cells, strict=True), strict=True)
+    widths = [3 + max(map(len, (*name.split("\n"), *column))) for name, column in columns]
+    beside = 7 + sum(min(max(len(place), *(len(row[index]) for row in rows)), 16) for index, place in enumerate(places))
+    title = visible(title)
+    while names:
+        count = sum(width <= console.width - beside for width in accumulate(widths)) or 1
+        lines = [[*labels, *line[:count]] for labels, line in zip(_labels(rows), cells, strict=True)]
+        show_table(title, (*places, *names[:count]), lines, console, num_text_columns=2)
+        names, widths, cells = names[count:], widths[count:], [line[count:] for line in cells]
+        title = "The same of further models"
+
+
+def _labels(rows: Sequence[tuple[str, str, Sequence[ScoreRecord | None]]]) -> Iterable[tuple[str, str]]:
+    """The first name only where it changes."""
+    previous = None
+    for first, second, _ in rows:
+        yield "" if first == previous else visible(first), visible(second)
+        previous = first
+
+
+def _cell(score: ScoreRecord | None) -> str:
+    """``84.5 (80–88)``: the interval in whole percent, which is as much as it can say."""
+    if score is None:
+        return "–"
+    value = value_text(score["metric"], score["value"]).removesuffix(" %")
+    if score["low"] is None or score["high"] is None:
+        return value
+    if value_text(score["metric"], 0.0).endswith("%"):
+        return f"{value} ({100 * score['low']:.0f}–{100 * score['high']:.0f})"
+    return f"{value} ({score['low']:.2f} to {score['high']:.2f})"
+
+
+def _show_attacks(scores: Scores, console: Console) -> None:
+    rows, previous = [], None
+    for measure in scores.measures:
+        for model in scores.models:
+            found = [scores.of(model, measure, metric) for metric in ATTACK_METRICS]
+            if any(found):
+                label = "" if measure == previous else visible(f"{measure.suite}, {measure.condition}")
+                values = [value_text(score["metric"], score["value"]) if score else "–" for score in found]
+                rows.append([label, visible(model), *values])
+                previous = measure
+    if rows:
+        title = "Attacks on text: of the rows that were right before"
+        show_table(title, ("attack", "model", "success", "words", "queries"), rows, console, num_text_columns=2)
+        console.print(Text("words: share changed by successful attacks; queries: mean over the rows.", style="dim"))
+
+
+def _show_comparisons(comparisons: Sequence[ComparisonRecord], scores: Scores, console: Console) -> None:
+    """A table for each pair of models, in the order of the measures."""
+    order = {measure: number for number, measure in enumerate(scores.measures)}
+    pairs = dict.fromkeys((entry["baseline"], entry["model"]) for entry in comparisons)
+    for baseline, model in pairs:
+        found = [entry for entry in comparisons if (entry["baseline"], entry["model"]) == (baseline, model)]
+        ordered = sorted(found, key=lambda entry: order.get(measure_of(entry), len(order)))
+        rows, previous = [], None
+        for entry in ordered:
+            metric = entry["metric"]
+            rows.append(
+                [
+                    "" if entry["suite"] == previous else visible(entry["suite"]),
+                    visible(scores.compared(entry)),
+                    difference_text(metric, entry["difference"]),
+                    interval_text(metric, entry["low"], entry["high"], signed=True),
+                    p_text(entry["p_value"]),
+                ]
+            )
+            previous = entry["suite"]
+        title = f"{model} minus {baseline}, {_UNIT}, on the same rows"
+        show_table(visible(title), ("suite", "under", "difference", "95 % interval", "p"), rows, console, 2)
+    if comparisons:
+        tests = {"mcnemar": "McNemar's test", "paired_bootstrap": "paired bootstrap"}
+        used = " or ".join(tests[test] for test in tests if any(entry["test"] == test for entry in comparisons))
+        chance = 0.05 * len(comparisons)
+        note = f"p: {used}. Of {len(comparisons)} comparisons, {chance:.1f} would be below 0.05 by chance alone."
+        console.print(Text(note, style="dim"))
+
+
+def _show_checks(checks: Sequence[CheckRecord], console: Console) -> None:
+    """A line for each check, and for one that failed also its parts."""
+    rows = []
+    for check in checks:
+        name = visible(f"{check['model']} on {check['suite']}")
+        if check["passed"]:
+            told = sum(part["passed"] is not None for part in check["parts"])
+            rows.append([name, f"{told} of {len(check['parts'])} parts could be told", _VERDICTS[True]])
+            continue
+        rows.append([name, "", _VERDICTS[False]])
+        for part in check["parts"]:
+            rows.append([visible(f"· {part['name']}"), visible(part["found"]), _VERDICTS[part["passed"]]])
+    if rows:
+        passed = sum(check["passed"] for check in checks)
+        title = f"Check for gradient masking: {passed} of {len(checks)} passed"
+        show_table(title, ("what", "found", "outcome"), rows, console, num_text_columns=2)

@@ -1,0 +1,1 @@
+"""The demo: all stages on text that every machine has."""

@@ -1,0 +1,16 @@
+"""The settings of the demo."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class DemoArguments:
+    """The main job: all three stages on the documentation of the installed packages."""
+
+    output_dir: str = field(default="demo-run", metadata={"help": "Folder for models, records and tables."})
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Start anew in a folder that holds a run; the old one is moved aside."}
+    )
+    fast: bool = field(default=False, metadata={"help": "A smaller run, in at most 90 seconds."})
+    adv_method: str = field(default="alum_one_pass", metadata={"help": "The method to hold against standard."})
+    seed: int = field(default=0, metadata={"help": "Random seed."})

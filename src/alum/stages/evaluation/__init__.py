@@ -1,0 +1,1 @@
+"""Evaluation: models on suites, clean and attacked; and the attack on one text."""

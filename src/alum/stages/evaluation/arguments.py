@@ -1,0 +1,178 @@
+"""The settings of the stages that measure models, named as those of the others."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from alum.attacks.text.table import TEXT_ATTACKS
+from alum.core.errors import InputError
+from alum.stages.runs.config import require_one_or_more
+
+
+@dataclass(kw_only=True)
+class TextAttackArguments:
+    """What attacks on texts are told, whether it is one text or a suite that they attack."""
+
+    masked_lm: str | None = field(
+        default=None, metadata={"help": "Masked language model whose predictions the attack masked_lm puts in."}
+    )
+    wordnet_dir: str | None = field(
+        default=None, metadata={"help": "Folder of the WordNet database (index.noun, data.noun, …) for wordnet."}
+    )
+    similarity_model: str | None = field(
+        default=None, metadata={"help": "Encoder that keeps changed texts similar to the original; default: none."}
+    )
+    min_similarity: float | None = field(
+        default=None,
+        metadata={"help": "Least cosine similarity of a changed text by the similarity_model; default: 0.8."},
+    )
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+    def __post_init__(self) -> None:
+        if self.min_similarity is None:
+            return
+        if self.similarity_model is None:
+            raise InputError("min_similarity needs an encoder to measure it by: name one with --similarity_model.")
+        if not -1 <= self.min_similarity <= 1:
+            raise InputError(f"min_similarity must lie in [-1, 1], not {self.min_similarity}.")
+
+    @property
+    def least_similarity(self) -> float:
+        """What is set, or what it is where nothing is."""
+        return 0.8 if self.min_similarity is None else self.min_similarity
+
+
+@dataclass(kw_only=True)
+class EvaluateArguments(TextAttackArguments):
+    """Fine-tuned models and suites to measure them on, clean and attacked."""
+
+    model_name_or_path: list[str] = field(
+        metadata={"help": "Fine-tuned checkpoints, each a folder, a model id or NAME=PATH; the first is the baseline."}
+    )
+    suites: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "What to measure on: NAME (from the hub, or in data_dir) or NAME=PATH; alum suites lists them."
+        },
+    )
+    attacks: list[str] = field(
+        default_factory=lambda: ["typing", "pgd"],
+        metadata={"help": f"none, or some of typing (errors), pgd (on the embeddings), {', '.join(TEXT_ATTACKS)}."},
+    )
+    output_dir: str | None = field(
+        default=None,
+        metadata={"help": "Folder for results.json, report.html and a record of each row; none: no files."},
+    )
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Write to a folder that holds something; the old one is moved aside."}
+    )
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder with a folder or file of each suite's name; of one suite, its own."}
+    )
+    validation_file: str | None = field(
+        default=None, metadata={"help": "Rows of your own: JSON lines, CSV or Parquet. Say what its columns mean."}
+    )
+    kind: str | None = field(
+        default=None, metadata={"help": "Kind of a task of one's own: sentence_classification, pair_classification, …"}
+    )
+    text_columns: str | None = field(
+        default=None, metadata={"help": "Column of the text, or two with a comma for pairs; default: the suite's."}
+    )
+    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: the suite's."})
+    choice_columns: str | None = field(
+        default=None, metadata={"help": "Multiple choice: the columns of the choices with commas, or one of lists."}
+    )
+    max_seq_length: int | None = field(
+        default=None,
+        metadata={"help": "Longest input in tokens; default: the suite's, or the model's if that is less."},
+    )
+    max_eval_samples: int | None = field(
+        default=None, metadata={"help": "Measure on so many rows of each suite, drawn with the seed."}
+    )
+    max_attacked_samples: int | None = field(
+        default=None, metadata={"help": "Attack only so many of them: attacks take far longer than clean scores."}
+    )
+    attacked_suites: list[str] = field(
+        default_factory=list, metadata={"help": "Attack the rows of these suites only; default: of all."}
+    )
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows in a batch."})
+    typing_error_rate: float = field(default=0.05, metadata={"help": "typing: share of the letters that are mistyped."})
+    epsilons: list[float] = field(
+        default_factory=lambda: [0.01, 0.03, 0.1, 0.3],
+        metadata={"help": "pgd: radii, relative to the mean length of a text's embeddings."},
+    )
+    num_steps: int = field(default=10, metadata={"help": "pgd: steps of each start."})
+    num_restarts: int = field(default=1, metadata={"help": "pgd: starts, the further ones random."})
+    check_gradient_masking: bool = field(
+        default=True, metadata={"help": "pgd: check that the model's gradients do not lead the attack nowhere."}
+    )
+    adversarial_gain: bool = field(
+        default=False, metadata={"help": "Also measure the adversarial gain of each method's perturbation."}
+    )
+    tolerance: float = field(
+        default=0.5, metadata={"help": "Regression: an answer that is further off than this is wrong."}
+    )
+    max_changed_words: float | None = field(
+        default=None,
+        metadata={"help": "Attacks on texts: share of the words changed at most; default: the attack's own."},
+    )
+    max_queries: int | None = field(
+        default=None,
+        metadata={"help": "Attacks on texts: how often a model may be asked about a row; default: any number."},
+    )
+    num_examples: int = field(default=20, metadata={"help": "Attacked texts in the report, for each model and attack."})
+    seed: int = field(default=0, metadata={"help": "Seed of samples, noise and attacks."})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_one_or_more(
+            self,
+            "max_seq_length",
+            "max_eval_samples",
+            "max_attacked_samples",
+            "per_device_eval_batch_size",
+            "num_steps",
+            "num_restarts",
+            "max_queries",
+        )
+        for name in ("typing_error_rate", "max_changed_words"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise InputError(f"{name} must lie in [0, 1], not {share}.")
+        for epsilon in self.epsilons:
+            if not 0 < epsilon < math.inf:
+                raise InputError(f"epsilons must be above 0 and finite, not {epsilon}.")
+        if not self.tolerance >= 0 or self.num_examples < 0:
+            raise InputError(
+                f"tolerance and num_examples must be 0 or more, not {self.tolerance} and {self.num_examples}."
+            )
+
+
+@dataclass
+class AttackArguments(TextAttackArguments):
+    """A fine-tuned classifier and one text, or a pair, to attack it with."""
+
+    model_name_or_path: str = field(metadata={"help": "Fine-tuned checkpoint: a folder or a model id."})
+    text: str = field(metadata={"help": "The text, or the first one of a pair."})
+    text_pair: str | None = field(default=None, metadata={"help": "The second text of a pair."})
+    attacked_text: Literal["first", "last", "both"] = field(
+        default="last", metadata={"help": "Which text of a pair may be changed."}
+    )
+    attack: str = field(default="deepwordbug", metadata={"help": f"How words are changed: {', '.join(TEXT_ATTACKS)}."})
+    label: str | None = field(
+        default=None, metadata={"help": "The right label, which the attack turns; default: the model's answer."}
+    )
+    max_changed_words: float | None = field(
+        default=None, metadata={"help": "Share of the words that may be changed; default: the attack's own."}
+    )
+    max_queries: int = field(default=5000, metadata={"help": "How many texts the model may be asked about."})
+    max_seq_length: int | None = field(
+        default=None, metadata={"help": "Longest input in tokens; default: 512, or the model's if that is less."}
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of the changes."})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_one_or_more(self, "max_queries", "max_seq_length")
+        if self.max_changed_words is not None and not 0 < self.max_changed_words <= 1:
+            raise InputError(f"max_changed_words must lie in (0, 1], not {self.max_changed_words}.")

@@ -1,0 +1,263 @@
+"""Running a plan: each model on each suite, row by row, into records that a later call goes on from."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from alum.attacks.text.base import Resources
+from alum.attacks.text.table import text_attack_named
+from alum.core.errors import InputError
+from alum.data.table import Table
+from alum.evaluation.gradient_masking import check_gradient_masking
+from alum.evaluation.model_on_task import ModelOnTask
+from alum.evaluation.row_records import ROW, RowRecords
+from alum.evaluation.summary import Measurement
+from alum.models.loading import input_length_tokens, load_config, load_tokenizer, load_trained_model
+from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
+from alum.stages.evaluation.plan import PGD, TYPING, Plan, PlannedAttack
+from alum.stages.evaluation.progress import EvaluationProgress
+from alum.stages.evaluation.subject import Record, Subject
+from alum.stages.evaluation.suite_data import SuiteData, part_of
+from alum.stages.runs.folder import write_json
+from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
+
+CLEAN = "clean"
+GRADIENT_MASKING = "gradient_masking"
+CHECKED_ROWS = 32
+ROWS = "rows"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model under the name that records give it."""
+
+    name: str
+    path: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @classmethod
+    def of(cls, plan: Plan, name: str) -> "LoadedModel":
+        """Raises `InputError` for a model that cannot be loaded, or was not fine-tuned for the kind of the suites."""
+        path, trusted = plan.models[name], plan.arguments.trust_remote_code
+        tokenizer = load_tokenizer(path, trusted)
+        model = load_trained_model(plan.suites[0].kind.auto_class, path, trusted)
+        model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
+        return cls(name, path, model, tokenizer)
+
+    def described(self) -> dict[str, Any]:
+        """What ``results.json`` says of a model."""
+        return {"name": self.name, "path": self.path, "num_parameters": self.model.num_parameters()}
+
+    def digest(self) -> str:
+        """Of the weights, whatever files they are in."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, values in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(values.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+
+class EvaluationRun:
+    """The measurements of a plan. Records are kept in ``folder``, or in memory alone."""
+
+    def __init__(self, plan: Plan, folder: Path | None, progress: EvaluationProgress) -> None:
+        """Raises `InputError` if a model is missing or has other labels than a suite, before any is measured."""
+        self._plan, self._folder, self._progress = plan, folder, progress
+        _check_file_names(plan.models)
+        _check_file_names([suite.name for suite in plan.suites])
+        self._labelled = {
+            (name, suite.name): labelled for name in plan.models for suite, labelled in _with_labels_of(plan, name)
+        }
+        self._similarity = attack_similarity(plan.arguments)
+        self._resources: Resources | None = None
+
+    def subjects(self, name: str) -> tuple[LoadedModel, list[Subject]]:
+        """A model, and the model on each suite.
+
+        Raises `InputError` if it is not the one that this name's records are of, or its labels are not the suites'.
+        """
+        loaded = LoadedModel.of(self._plan, name)
+        subjects = [self.subject(loaded, suite) for suite in self._plan.suites]
+        if self._folder is not None:
+            record = self._folder / ROWS / _file_name(name) / "model.json"
+            described = {"path": loaded.path, "digest": loaded.digest()}
+            if record.is_file() and json.loads(record.read_text(encoding="utf-8")) != described:
+                raise InputError(
+                    f"{loaded.path} is not the model {name} that the evaluation in {self._folder} began with. Evaluate "
+                    "it into another folder, or start anew with --overwrite_output_dir."
+                )
+            record.parent.mkdir(parents=True, exist_ok=True)
+            write_json(record, described)
+        return loaded, subjects
+
+    def subject(self, loaded: LoadedModel, suite: SuiteData) -> Subject:
+        arguments = self._plan.arguments
+        data, answers = self._labelled[loaded.name, suite.name]
+        length = input_length_tokens(
+            loaded.path, arguments.max_seq_length, suite.max_length_tokens, arguments.trust_remote_code
+        )
+        model = ModelOnTask(
+            loaded.model,
+            loaded.tokenizer,
+            suite.kind,
+            arguments.per_device_eval_batch_size,
+            answers or None,
+            arguments.tolerance,
+        )
+        return Subject(loaded.name, model, data, length, arguments)
+
+    def measurements(self, subject: Subject) -> Iterator[Measurement]:
+        """Clean, and then under each of the plan's attacks; what is known already is not measured again."""
+        rows, arguments = subject.data.table, self._plan.arguments
+        few = part_of(rows, arguments.max_attacked_samples, arguments.seed)
+        yield from self._measured(subject, None, rows)
+        for attack in self._plan.attacks_on(subject.data):
+            yield from self._measured(subject, attack, rows if attack.family == "noise" else few)
+
+    def check(self, subject: Subject, another: str | None) -> dict[str, Any] | None:
+        """Whether the attack on embeddings can be believed, told on a part of the rows, with ``another`` model's help.
+
+        None for kinds of task where a single answer is not right or wrong.
+        """
+        if not subject.model.has_wrong_answers:
+            return None
+        arguments = self._plan.arguments
+        place = self._file(subject, GRADIENT_MASKING)
+        if place is not None and place.is_file():
+            return dict(json.loads(place.read_text(encoding="utf-8")))
+        count = min(CHECKED_ROWS, arguments.max_attacked_samples or CHECKED_ROWS)
+        table = part_of(subject.data.table, count, arguments.seed)
+        other = self.subject(LoadedModel.of(self._plan, another), subject.data) if another else None
+        with self._progress.measuring(f"{subject.name} on {subject.data.name}, check for gradient masking", len(table)):
+            parts = check_gradient_masking(
+                subject.model, subject.features(table), subject.middle_pgd, other.model if other else None
+            )
+        check = {
+            "model": subject.name,
+            "suite": subject.data.name,
+            "name": GRADIENT_MASKING,
+            "passed": all(part.passed is not False for part in parts),
+            "parts": [asdict(part) for part in parts],
+        }
+        if place is not None:
+            write_json(place, check)
+        return check
+
+    def _measured(self, subject: Subject, attack: PlannedAttack | None, table: Table) -> Iterator[Measurement]:
+        """The measurement at each radius, after the rows that are not known have been measured."""
+        radii = attack.settings.get("epsilons", [None]) if attack else [None]
+        name = attack.name if attack else CLEAN
+        files = {radius: name if radius is None else f"{name}-{radius:g}" for radius in radii}
+        known = {radius: RowRecords(self._file(subject, file)) for radius, file in files.items()}
+        missing = sorted({row for records in known.values() for row in records.missing(table.numbers)})
+        title = f"{subject.name} on {subject.data.name}, {name}"
+        with self._progress.measuring(title, len(missing) * len(radii)) as done:
+            for part in _parts(table, missing, _rows_at_once(subject, attack)):
+                for radius, records in self._records(subject, attack, part):
+                    for record in records:
+                        if known[radius].missing([record[ROW]]):
+                            known[radius].add([record])
+                        done(1)
+        for radius in radii:
+            yield self._measurement(subject, attack, radius, table, known[radius].of(table.numbers))
+
+    def _records(
+        self, subject: Subject, attack: PlannedAttack | None, rows: Table
+    ) -> Iterable[tuple[float | None, Iterable[Record]]]:
+        """The records of some rows, by radius where the attack has one."""
+        if attack is None:
+            return [(None, subject.clean(rows))]
+        if attack.name == TYPING:
+            return [(None, subject.mistyped(rows))]
+        if attack.name == PGD:
+            return subject.under_pgd(rows, attack.settings["epsilons"])
+        return [(None, subject.attacked(rows, attack.name, self._similarity, self._resources_for(subject)))]
+
+    def _measurement(
+        self,
+        subject: Subject,
+        attack: PlannedAttack | None,
+        radius: float | None,
+        table: Table,
+        records: Sequence[Record],
+    ) -> Measurement:
+        groups = dict(zip(subject.data.table.numbers, subject.data.groups or (), strict=False))
+        return Measurement(
+            model=subject.name,
+            suite=subject.data.name,
+            attack=attack.name if attack else None,
+            epsilon=radius,
+            family=attack.family if attack else None,
+            records=records,
+            groups=[groups[number] for number in table.numbers] if groups else (),
+            set_metrics=None if attack and attack.family == "text" else subject.set_metrics(table, records),
+        )
+
+    def _resources_for(self, subject: Subject) -> Resources:
+        """What the planned attacks need; what does not depend on the attacked model is loaded once."""
+        attacks = [text_attack_named(attack.name) for attack in self._plan.attacks if attack.family == "text"]
+        needed = attacks if self._resources is None else [a for a in attacks if a.needs == {"gradients"}]
+        found = attack_resources(
+            self._plan.arguments,
+            needed,
+            subject.model.model,
+            subject.model.tokenizer,
+            subject.max_length_tokens,
+            subject.model.answers or (),
+            len(subject.data.layout.label_names),
+        )
+        self._resources = found if self._resources is None else replace(self._resources, gradients=found.gradients)
+        return self._resources
+
+    def _file(self, subject: Subject, measure: str) -> Path | None:
+        if self._folder is None:
+            return None
+        suffix = ".json" if measure == GRADIENT_MASKING else ".jsonl"
+        return self._folder / ROWS / _file_name(subject.name) / _file_name(subject.data.name) / f"{measure}{suffix}"
+
+
+def _with_labels_of(plan: Plan, name: str) -> Iterator[tuple[SuiteData, tuple[SuiteData, tuple[int, ...]]]]:
+    """Each suite as it is, and as it is told in the labels of a model, of which only the configuration is read."""
+    config = load_config(plan.models[name], plan.arguments.trust_remote_code)
+    names: dict[Any, str] = config.id2label or {}
+    for suite in plan.suites:
+        try:
+            yield suite, suite.with_labels_of([names[index] for index in sorted(names)])
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+
+
+def _check_file_names(names: Iterable[str]) -> None:
+    """Raises `InputError` for two names whose records would be in the same folder."""
+    taken: dict[str, str] = {}
+    for name in names:
+        other = taken.setdefault(_file_name(name).casefold(), name)
+        if other != name:
+            raise InputError(f"the records of {other} and {name} would be in one folder: name one of them otherwise.")
+
+
+def _rows_at_once(subject: Subject, attack: PlannedAttack | None) -> int | None:
+    """How many rows are lost at most when a measurement is stopped; None for all of them."""
+    if subject.data.kind is QUESTION_ANSWERING or (attack and attack.family == "text"):
+        return None  # whether there may be no answer is told from all rows; attacks on texts end one by one
+    return 64 if attack and attack.family == "embedding" else 1024
+
+
+def _parts(table: Table, rows: Sequence[int], size: int | None) -> Iterator[Table]:
+    """Some of the rows, by their numbers, so many at a time."""
+    wanted = set(rows)
+    indices = [index for index, number in enumerate(table.numbers) if number in wanted]
+    for start in range(0, len(indices), size or max(len(indices), 1)):
+        yield table.select(indices[start : start + size] if size else indices)
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"

@@ -1,0 +1,177 @@
+"""What an evaluation will measure: its models, suites and attacks, checked against each other before anything runs."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alum.attacks.text.base import Need
+from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
+from alum.core.errors import InputError, unknown_name
+from alum.evaluation.summary import Family
+from alum.stages.evaluation.arguments import EvaluateArguments
+from alum.stages.evaluation.suite_data import SuiteData, load_suite
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
+
+TYPING, PGD = "typing", "pgd"
+NO_ATTACKS = "none"
+# The setting that gives what an attack needs, None for what every victim that it fits has.
+_RESOURCES: dict[Need, str | None] = {"gradients": None, "masked_lm": "masked_lm", "wordnet": "wordnet_dir"}
+
+
+@dataclass(frozen=True)
+class PlannedAttack:
+    """An attack with its settings; of PGD also the radii, from the smallest on."""
+
+    name: str
+    family: Family
+    source: str
+    differs: str
+    settings: dict[str, Any]
+
+    def described(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``models`` are paths by the names that they have in records and reports; the first is held against the others."""
+
+    arguments: EvaluateArguments
+    models: dict[str, str]
+    suites: tuple[SuiteData, ...]
+    attacks: tuple[PlannedAttack, ...]
+
+    def attacks_on(self, suite: SuiteData) -> tuple[PlannedAttack, ...]:
+        chosen = self.arguments.attacked_suites
+        return self.attacks if not chosen or suite.name in chosen else ()
+
+    def digests(self) -> dict[str, str]:
+        """Of each suite's rows: a stopped evaluation goes on with the same ones only."""
+        return {suite.name: _digest(suite) for suite in self.suites}
+
+
+def plan_of(arguments: EvaluateArguments) -> Plan:
+    """Loads the suites. Raises `InputError` for names, files and settings that cannot be used, or not together."""
+    attacks = tuple(_attack(name, arguments) for name in _attack_names(arguments))
+    models = _models(arguments.model_name_or_path)
+    suites = tuple(load_suite(spec, arguments) for spec in _suite_specs(arguments))
+    names = [suite.name for suite in suites]
+    if len(set(names)) < len(names):
+        raise InputError(f"each suite needs a name of its own, but they are {', '.join(names)}: give NAME=PATH.")
+    for name in arguments.attacked_suites:
+        if name not in names:
+            raise unknown_name("attacked suite", name, names)
+    heads = {suite.kind.auto_class.__name__ for suite in suites}
+    if len(heads) > 1:
+        kinds = ", ".join(f"{suite.name} ({suite.kind.name})" for suite in suites)
+        raise InputError(f"one model cannot be measured on suites of different kinds: {kinds}. Evaluate them apart.")
+    plan = Plan(arguments, models, suites, attacks)
+    for suite in suites:
+        for attack in plan.attacks_on(suite):
+            _check_fit(attack, suite)
+    return plan
+
+
+def _models(specs: Sequence[str]) -> dict[str, str]:
+    """Paths or hub ids by name: the one given (``NAME=PATH``), or as much of the path's end as tells them apart."""
+    named: dict[str, str] = {}
+    for spec in specs:
+        name, _, path = spec.partition("=")
+        if not path or Path(spec).exists() or "/" in name:
+            name, path = _short_name(spec, specs), spec
+        if name in named:
+            raise InputError(f"two models are called {name}: name them apart, as NAME=PATH.")
+        named[name] = path
+    if not named:
+        raise InputError("no model: give --model_name_or_path, one or more folders or hub ids.")
+    return named
+
+
+def _short_name(path: str, specs: Sequence[str]) -> str:
+    parts = Path(path).parts[::-1]
+    others = [Path(spec).parts[::-1] for spec in specs if spec != path]
+    for count in range(1, len(parts) + 1):
+        if all(other[:count] != parts[:count] for other in others):
+            return "-".join(reversed(parts[:count])).strip("/-.") or path
+    return path
+
+
+def _suite_specs(arguments: EvaluateArguments) -> list[str]:
+    """``NAME`` or ``NAME=PATH`` of each suite; the rows of ``--validation_file`` are one too."""
+    specs = []
+    for spec in arguments.suites:
+        if arguments.data_dir and "=" not in spec:
+            inside = [p for p in sorted(Path(arguments.data_dir).glob(f"{spec}*")) if p.stem == spec]
+            if not inside and len(arguments.suites) > 1:
+                raise InputError(
+                    f"{arguments.data_dir} holds nothing called {spec}: expected a folder or file of each suite's "
+                    "name, or give NAME=PATH."
+                )
+            spec = f"{spec}={inside[0] if inside else arguments.data_dir}"
+        specs.append(spec)
+    if arguments.validation_file:
+        specs.append(f"{Path(arguments.validation_file).stem}={arguments.validation_file}")
+    if not specs:
+        raise InputError("nothing to measure on: give --suites (alum suites lists them) or --validation_file.")
+    return specs
+
+
+def _attack_names(arguments: EvaluateArguments) -> list[str]:
+    names = [name for word in arguments.attacks for name in word.split(",") if name]
+    return [] if names == [NO_ATTACKS] else list(dict.fromkeys(names))
+
+
+def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
+    if name == TYPING:
+        return PlannedAttack(
+            name,
+            "noise",
+            "random typing errors: neighbouring keys, letters left out, doubled or swapped",
+            "",
+            {"error_rate": arguments.typing_error_rate, "seed": arguments.seed},
+        )
+    if name == PGD:
+        settings = {
+            "epsilons": sorted(set(arguments.epsilons)),
+            "num_steps": arguments.num_steps,
+            "num_restarts": arguments.num_restarts,
+            "seed": arguments.seed,
+        }
+        return PlannedAttack(
+            name,
+            "embedding",
+            "Madry et al. 2018, arXiv:1706.06083, on word embeddings",
+            "each token's vector moves in a ball of its own, relative to the mean length of the vectors of its text",
+            settings,
+        )
+    if name not in TEXT_ATTACKS:
+        raise unknown_name("attack", name, [TYPING, PGD, *TEXT_ATTACKS, NO_ATTACKS])
+    attack = text_attack_named(name)
+    given: set[Need] = {need for need, value in _RESOURCES.items() if value is None or getattr(arguments, value)}
+    attack.check_needs(given)
+    settings = {
+        "max_changed_words": arguments.max_changed_words,
+        "max_queries": arguments.max_queries,
+        "min_similarity": arguments.least_similarity if arguments.similarity_model else None,
+        "seed": arguments.seed,
+    }
+    return PlannedAttack(name, "text", attack.source, attack.differs, settings)
+
+
+def _check_fit(attack: PlannedAttack, suite: SuiteData) -> None:
+    needs = text_attack_named(attack.name).needs if attack.family == "text" else ()
+    if "gradients" in needs and suite.kind is not SEQUENCE_CLASSIFICATION:
+        raise InputError(
+            f"{attack.name} attacks classifiers, but {suite.name} is {suite.kind.name.replace('_', ' ')}: leave it "
+            "out, or name the suites that it fits with --attacked_suites."
+        )
+
+
+def _digest(suite: SuiteData) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for row in suite.table.rows:
+        digest.update(json.dumps(row, sort_keys=True, default=str).encode("utf-8", errors="surrogatepass"))
+    return digest.hexdigest()

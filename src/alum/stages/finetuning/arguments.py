@@ -1,0 +1,57 @@
+"""The settings of fine-tuning.
+
+Named as in the example scripts of transformers, where those have a name.
+"""
+
+from dataclasses import dataclass, field
+
+from alum.stages.runs.config import StageConfig, instead, require_one_or_more
+
+
+@dataclass
+class FinetuneConfig(StageConfig):
+    """Fine-tuning: arXiv:2004.08994, section 4.1, has learning rates of 5e-6 to 3e-5, warm-up 0.1 and clipping at 1."""
+
+    learning_rate: float = instead("learning_rate", 3e-5)
+    per_device_train_batch_size: int = instead("per_device_train_batch_size", 16)
+    per_device_eval_batch_size: int = instead("per_device_eval_batch_size", 64)
+    early_stopping_patience: int = field(
+        default=0, metadata={"help": "Stop after so many evaluations without a better metric; 0 never stops early."}
+    )
+    train_sampling_strategy: str = instead("train_sampling_strategy", "group_by_length")
+
+    def __post_init__(self) -> None:
+        # TrainingArguments then takes the loss where nothing was said.
+        self.asked_for_best_metric = self.metric_for_best_model is not None
+        super().__post_init__()
+
+
+@dataclass
+class FinetuneArguments:
+    """A model and a task: a named one, or local files with their columns."""
+
+    model_name_or_path: str = field(metadata={"help": "Checkpoint to fine-tune: a folder or a model id."})
+    task: str | None = field(default=None, metadata={"help": "Named task; alum tasks lists them."})
+    kind: str | None = field(
+        default=None, metadata={"help": "Kind of a task of one's own: sentence_classification, pair_classification, …"}
+    )
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder with train.jsonl (.csv, .parquet) and validation.jsonl."}
+    )
+    train_file: str | None = field(default=None, metadata={"help": "Training rows: JSON lines, CSV or Parquet."})
+    validation_file: str | None = field(default=None, metadata={"help": "Validation rows."})
+    test_file: str | None = field(default=None, metadata={"help": "Rows to predict after training."})
+    text_columns: str | None = field(
+        default=None, metadata={"help": "Column of the text, or two with a comma for pairs; default: the task's."}
+    )
+    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: the task's."})
+    choice_columns: str | None = field(
+        default=None, metadata={"help": "Multiple choice: the columns of the choices with commas, or one of lists."}
+    )
+    max_seq_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; default: the task's."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training rows."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation rows."})
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+    def __post_init__(self) -> None:
+        require_one_or_more(self, "max_seq_length", "max_train_samples", "max_eval_samples")

@@ -1,0 +1,40 @@
+"""Predictions as files: one JSON line a row, and the form that GLUE's server takes."""
+
+import json
+from pathlib import Path
+
+from datasets import Dataset
+
+from alum.stages.finetuning.task_data import TaskData
+from alum.tasks.base import Outputs
+
+GLUE_FILES = {
+    "cola": "CoLA", "sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "qqp": "QQP", "mnli": "MNLI", "qnli": "QNLI",
+    "rte": "RTE", "wnli": "WNLI",
+}  # fmt: skip
+_WRITTEN_AS_NUMBERS = {"cola", "sst2", "mrpc", "qqp", "wnli"}
+
+
+def write_predictions(folder: Path, split: str, data: TaskData, outputs: Outputs, features: Dataset) -> None:
+    """``predictions.jsonl`` (validation) or ``predictions_SPLIT.jsonl``: the row's number or id, and the prediction.
+
+    For a GLUE task's unlabelled test set also the tab-separated file that gluebenchmark.com takes.
+    """
+    table = data.splits.get(split) or data.unlabelled[split]
+    predicted = data.supervision.predict(outputs, features, table, data.layout)
+    ids = next((table.column(name) for name in ("id", "idx", "uid") if name in table.rows.column_names), None)
+    name = "predictions.jsonl" if split == "validation" else f"predictions_{split}.jsonl"
+    with (folder / name).open("w", encoding="utf-8") as file:
+        for index, prediction in enumerate(predicted):
+            key = {"row": table.numbers[index]} if ids is None else {"id": ids[index]}
+            file.write(json.dumps({**key, "prediction": prediction}, ensure_ascii=False) + "\n")
+    if split in data.unlabelled and data.name in GLUE_FILES:
+        suffix = {"test_matched": "-m", "test_mismatched": "-mm"}.get(split, "")
+        lines = ["index\tprediction"]
+        for index, prediction in enumerate(predicted):
+            if data.name in _WRITTEN_AS_NUMBERS:
+                prediction = data.layout.label_names.index(prediction)
+            elif data.name == "stsb":
+                prediction = f"{min(max(prediction, 0.0), 5.0):.3f}"
+            lines.append(f"{index}\t{prediction}")
+        (folder / f"{GLUE_FILES[data.name]}{suffix}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")

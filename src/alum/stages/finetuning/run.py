@@ -1,0 +1,131 @@
+"""Fine-tuning on a task: a named one or the user's own."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from datasets import Dataset
+from transformers import EarlyStoppingCallback, EvalPrediction, set_seed
+
+from alum.core.errors import InputError
+from alum.models.loading import input_length_tokens, load_config, load_model, load_tokenizer
+from alum.models.model_parts import check_layer
+from alum.reports.model_card import write_model_card
+from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.predictions import write_predictions
+from alum.stages.finetuning.task_data import TaskData, load_task_data
+from alum.stages.runs.folder import check_run_folder, environment, opened_run_folder, write_json, write_settings
+from alum.stages.runs.training import train
+from alum.tasks.base import Outputs
+from alum.training.trainer import AlumTrainer
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """Validation metrics by name (rates in [0, 1]) and the cost."""
+
+    output_dir: str
+    task: str
+    method: str
+    metrics: dict[str, float]
+    label_names: tuple[str, ...]
+    num_train_rows: int
+    num_unlabelled_rows: int
+    num_steps: int
+    train_seconds: float
+    train_flops: float | None
+
+
+def finetune(
+    arguments: FinetuneArguments, config: FinetuneConfig, splits: Mapping[str, Dataset] | None = None
+) -> FinetuneResult:
+    """Fine-tunes a model on a task and saves it, with its tokenizer and label names, for `transformers` to load.
+
+    ``splits`` are rows in memory (``train``, ``validation``, …), used instead of the files that the arguments name.
+
+    Raises `InputError` for data, settings or checkpoints that cannot be used, before any training.
+    """
+    predicts_test = config.do_predict or arguments.test_file is not None
+    check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
+    method, name = config.method(), arguments.model_name_or_path
+    if method.alpha > 0 and isinstance(method.layer, int):  # before data are read, which may take long
+        check_layer(method.layer, load_config(name, arguments.trust_remote_code), name)
+    data = load_task_data(arguments, ("train", "validation"), wanted=("test",) if predicts_test else (), splits=splits)
+    data = _limited(data, {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples})
+    tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
+    length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)
+    features = {
+        split: data.supervision.encode(table, data.layout, tokenizer, length) for split, table in data.splits.items()
+    }
+    set_seed(config.seed)
+    head = data.supervision.head(data.layout.label_names)
+    model = load_model(data.kind.auto_class, arguments.model_name_or_path, arguments.trust_remote_code, **head)
+
+    def scores(outputs: Outputs, split: str) -> dict[str, float]:
+        predicted = data.supervision.predict(outputs, features[split], data.splits[split], data.layout)
+        return data.score(predicted, split)
+
+    def validation_scores(prediction: EvalPrediction) -> dict[str, float]:
+        return scores(prediction.predictions, "validation")
+
+    _choose_best_by(data.main_metric, config)
+    trainer = AlumTrainer(
+        model=model,
+        args=config,
+        train_dataset=features["train"],
+        eval_dataset=features["validation"],
+        processing_class=tokenizer,
+        data_collator=data.supervision.collator(tokenizer),
+        compute_metrics=validation_scores,
+        preprocess_logits_for_metrics=data.supervision.gathered,
+        kind=data.kind,
+        callbacks=[EarlyStoppingCallback(config.early_stopping_patience)] if config.early_stopping_patience else None,
+    )
+    with opened_run_folder(
+        config.output_dir,
+        config.overwrite_output_dir,
+        config.resume_from_checkpoint,
+        has_begun=lambda: trainer.state.global_step > 0,
+    ) as (folder, checkpoint):
+        write_settings(folder, "finetune", arguments=arguments, config=config)
+        cost = train(trainer, config, folder, checkpoint)
+    trainer.save_model(str(folder))
+    trainer.compute_metrics = None  # it scores the validation split whatever is predicted; below each gets its own
+    metrics: dict[str, float] = {}
+    for split in data.splits:
+        if split == "train":
+            continue
+        predicted = trainer.predict(features[split], metric_key_prefix="eval")
+        found = {"loss": (predicted.metrics or {})["eval_loss"], **scores(predicted.predictions, split)}
+        metrics |= found if split == "validation" else {f"{split}_{name}": value for name, value in found.items()}
+        write_predictions(folder, split, data, predicted.predictions, features[split])
+    for split, table in data.unlabelled.items():
+        inputs = data.supervision.encode(table, data.layout, tokenizer, length)
+        predicted = trainer.predict(inputs.remove_columns([c for c in ("labels",) if c in inputs.column_names]))
+        write_predictions(folder, split, data, predicted.predictions, inputs)
+    result = FinetuneResult(
+        output_dir=str(folder),
+        task=data.name,
+        method=config.adv_method,
+        metrics=metrics,
+        label_names=data.layout.label_names,
+        num_train_rows=len(data.splits["train"]),
+        num_unlabelled_rows=data.num_unlabelled_rows,
+        **asdict(cost),
+    )
+    write_json(folder / "results.json", asdict(result))
+    write_model_card(folder, arguments.model_name_or_path, asdict(result), asdict(config), environment())
+    return result
+
+
+def _limited(data: TaskData, limits: dict[str, int | None]) -> TaskData:
+    splits = {split: table.first(limits.get(split)) for split, table in data.splits.items()}
+    return TaskData(**{**vars(data), "splits": splits})
+
+
+def _choose_best_by(metric: str, config: FinetuneConfig) -> None:
+    """The task's own metric chooses the best checkpoint, where nothing else was asked for."""
+    if config.early_stopping_patience and not config.load_best_model_at_end:
+        raise InputError("early_stopping_patience needs --load_best_model_at_end true, to know what the best is.")
+    if config.load_best_model_at_end and not config.asked_for_best_metric:
+        config.metric_for_best_model = metric
+        config.greater_is_better = True

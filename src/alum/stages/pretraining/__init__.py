@@ -1,0 +1,1 @@
+"""Pre-training on text, from scratch or continued."""

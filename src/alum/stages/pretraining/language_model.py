@@ -1,0 +1,174 @@
+"""A language model to pre-train, with its tokenizer: made from scratch, or a checkpoint, which may lack the head."""
+
+import dataclasses
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
+
+from alum.core.errors import InputError
+from alum.data.pretraining.tokenizer import Objective, train_tokenizer
+from alum.models.from_scratch import config_from_scratch, num_blocks_of, objective_of, tokenizer_kind_of
+from alum.models.loading import (
+    input_length_tokens,
+    load_config,
+    load_model_and_new_weights,
+    load_tokenizer,
+    name_causal_loss,
+)
+from alum.models.model_parts import check_block_number, check_layer
+from alum.models.tokenizer_fit import check_tokenizer_fits
+from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.tasks.base import TaskKind
+from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
+from alum.training.language_modeling import LanguageModelTrainer
+from alum.training.records.console import use_own_console
+
+logger = logging.getLogger(__name__)
+
+HEAD_LEARNING_RATE = 1e-3  # of a head alone, on features that stay as they are
+SEEING_THE_NEXT = ("bert-generation", "xlnet")  # listed as causal models, they are not unless they are decoders
+KINDS: dict[Objective, TaskKind] = {"masked_lm": MASKED_LM, "causal_lm": CAUSAL_LM}
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """``new_weights`` are the parameters, by name, that a checkpoint did not hold."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    objective: Objective
+    new_weights: frozenset[str] = frozenset()
+
+
+def build_tokenizer(arguments: PretrainArguments, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+    """The tokenizer that was named, the checkpoint's, or a new one trained on ``texts``."""
+    if name := arguments.tokenizer_name or arguments.model_name_or_path:
+        return load_tokenizer(name, arguments.trust_remote_code)
+    kind = arguments.tokenizer_type or tokenizer_kind_of(arguments.architecture)
+    objective = arguments.objective or objective_of(arguments.architecture)
+    return train_tokenizer(texts, kind, objective, arguments.vocab_size, arguments.max_seq_length)
+
+
+def objective_for(arguments: PretrainArguments) -> Objective:
+    """What the model that the arguments name is trained to predict.
+
+    Raises `InputError` where it cannot be trained like this.
+    """
+    if not arguments.model_name_or_path:
+        natural = objective_of(arguments.architecture)
+        if arguments.objective not in (None, natural):
+            raise InputError(f"{arguments.architecture} has the objective {natural}, not {arguments.objective}.")
+        return natural
+    config = load_config(arguments.model_name_or_path, arguments.trust_remote_code)
+    can = _objectives(config)
+    if not can:
+        raise InputError(
+            f"{arguments.model_name_or_path} ({config.model_type}) cannot be pre-trained here: expected an encoder "
+            "such as BERT or a decoder such as GPT-2."
+        )
+    if arguments.objective is not None and arguments.objective not in can:
+        raise InputError(
+            f"{arguments.model_name_or_path} ({config.model_type}) can be trained with objective {' or '.join(can)}, "
+            f"not {arguments.objective}."
+        )
+    return arguments.objective or can[0]
+
+
+def check_adversary_fits(arguments: PretrainArguments, config: PretrainConfig) -> None:
+    """Raises `InputError` where the model that the arguments name has not the block that is to be perturbed."""
+    method, name = config.method(), arguments.model_name_or_path
+    if method.alpha == 0 or not isinstance(method.layer, int):
+        return
+    if name:
+        check_layer(method.layer, load_config(name, arguments.trust_remote_code), name)
+    else:
+        check_block_number(method.layer, num_blocks_of(arguments.architecture), arguments.architecture)
+
+
+def build_model(
+    arguments: PretrainArguments, objective: Objective, tokenizer: PreTrainedTokenizerBase
+) -> LanguageModel:
+    """The model, new or from the checkpoint; raises `InputError` where the tokenizer does not fit it."""
+    auto_class: Any = AutoModelForMaskedLM if objective == "masked_lm" else AutoModelForCausalLM
+    name, length = arguments.model_name_or_path, arguments.max_seq_length
+    if not name:
+        model = auto_class.from_config(config_from_scratch(arguments.architecture, tokenizer, length))
+        if objective == "causal_lm":
+            name_causal_loss(model)
+        return LanguageModel(model, tokenizer, objective)
+    input_length_tokens(name, length, length, arguments.trust_remote_code)  # raises where the model is shorter
+    model, new_weights = load_model_and_new_weights(auto_class, name, arguments.trust_remote_code)
+    check_tokenizer_fits(tokenizer, model.config)
+    trainable = {parameter for parameter, _ in model.named_parameters()}
+    of_base = [weight for weight in new_weights & trainable if weight.startswith(f"{model.base_model_prefix}.")]
+    if of_base:
+        raise InputError(
+            f"{name} does not hold the weights of a {type(model).__name__}: {len(of_base)} are missing, such as "
+            f"{min(of_base)}."
+        )
+    return LanguageModel(model, tokenizer, objective, frozenset(new_weights & trainable))
+
+
+def warm_up_head(
+    language_model: LanguageModel, arguments: PretrainArguments, config: PretrainConfig, **trainer: Any
+) -> None:
+    """Trains the new head alone, so that its random start does not pull at the weights that are already trained."""
+    steps, model = arguments.head_warmup_steps, language_model.model
+    if not language_model.new_weights or not steps:
+        return
+    logger.warning(
+        "%s has no language-model head. A new one, tied to the embeddings, is trained alone for %d steps first "
+        "(--head_warmup_steps).",
+        arguments.model_name_or_path,
+        steps,
+    )
+    former = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name in language_model.new_weights
+    try:
+        of_head = LanguageModelTrainer(model=model, args=_head_config(config, steps), **trainer)
+        use_own_console(of_head)
+        of_head.train()
+    finally:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad = former[name]
+
+
+def _head_config(config: PretrainConfig, steps: int) -> PretrainConfig:
+    fields = dataclasses.fields(config)
+    changes: dict[str, Any] = {
+        **{field.name: field.default for field in fields if field.name.startswith("adv_")},  # they are of its method
+        "adv_method": "standard",
+        "max_steps": steps,
+        "learning_rate": HEAD_LEARNING_RATE,
+        "warmup_steps": 0.1,
+        "lr_scheduler_type": "constant_with_warmup",
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "load_best_model_at_end": False,
+    }
+    return dataclasses.replace(config, **changes)
+
+
+def _objectives(config: PretrainedConfig) -> tuple[Objective, ...]:
+    """What a model of this configuration can be trained with."""
+    is_decoder = getattr(config, "is_decoder", False)
+    if config.is_encoder_decoder or (config.model_type in SEEING_THE_NEXT and not is_decoder):
+        return ()
+    bidirectional = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not is_decoder
+    if bidirectional:  # predicting the next token would see it
+        return ("masked_lm",)
+    return ("causal_lm",) if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else ()

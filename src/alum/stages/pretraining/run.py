@@ -1,0 +1,221 @@
+"""Pre-training on text: from scratch or continued, standard or adversarial."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+from datasets import Dataset
+from transformers import set_seed
+from transformers.trainer_utils import SaveStrategy
+
+from alum.core.errors import InputError, unknown_name
+from alum.data.pretraining.corpora import chained
+from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
+from alum.data.pretraining.packing import Packing
+from alum.data.pretraining.tokenizer import Objective
+from alum.models.hooks.document_attention import attend_within_documents
+from alum.reports.curves import write_loss_curve
+from alum.reports.model_card import write_pretraining_card
+from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.language_model import (
+    KINDS,
+    build_model,
+    build_tokenizer,
+    check_adversary_fits,
+    objective_for,
+    warm_up_head,
+)
+from alum.stages.pretraining.texts import VALIDATION, find_texts, pack_texts
+from alum.stages.runs.folder import (
+    check_run_folder,
+    check_same_settings,
+    environment,
+    opened_run_folder,
+    settings_of,
+    write_json,
+    write_settings,
+)
+from alum.stages.runs.training import train
+from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
+from alum.training.records.console import use_own_console
+
+logger = logging.getLogger(__name__)
+
+_TRAJECTORY = {
+    "seed", "data_seed", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "adam_beta1",
+    "adam_beta2", "max_grad_norm", "optim", "per_device_train_batch_size", "gradient_accumulation_steps",
+}  # fmt: skip
+PAPER_START_FRACTION = 0.5  # arXiv:2004.08994, section 4.1: from scratch, the adversary enters half way
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """Scores on each validation text before and after, on masks that never change, and the cost.
+
+    Scores are loss (nats per predicted token), perplexity, accuracy at the predicted positions and their number.
+    Those before are of the model that training began with, a new head warmed up. ``train_seconds``, ``train_flops`` and
+    ``tokens_per_second`` (evaluation and checkpoints not counted; None where nothing was left to train) are of the last
+    process, which went on from ``first_step``.
+    """
+
+    output_dir: str
+    objective: str
+    method: str
+    base_model: str | None
+    architecture: str | None
+    corpora: list[str]
+    metrics_before: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, float]]
+    num_parameters: int
+    num_train_sequences: int | None
+    """None where they are streamed."""
+    sequence_length_tokens: int
+    num_train_tokens: int
+    tokens_per_second: float | None
+    num_steps: int
+    first_step: int
+    train_seconds: float
+    train_flops: float | None
+
+
+def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainResult:
+    """Trains a language model and saves it, with its tokenizer, for `transformers` to load.
+
+    Raises `InputError` for text, settings or checkpoints that cannot be used.
+    """
+    mask_rate = MaskRate.parse(arguments.mlm_probability)
+    _check_settings(arguments, config)
+    run_folder = check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
+    objective = objective_for(arguments)
+    _refuse_idle_settings(arguments, objective)
+    check_adversary_fits(arguments, config)
+    texts = find_texts(arguments)
+    corpora = {corpus.name: corpus.fingerprint for corpus in texts.train}
+    former = settings_of(run_folder)
+    of_training = {name: value for name, value in asdict(config).items() if _follows_a_run(name)}
+    check_same_settings(
+        run_folder, config.resume_from_checkpoint, arguments=arguments, corpora=corpora, config=of_training
+    )
+    set_seed(config.seed)
+    with config.main_process_first(desc="tokenizing"):  # the others then find it in the cache
+        tokenizer = build_tokenizer(arguments, chained(texts.train))
+        packing = Packing(tokenizer, arguments.max_seq_length, objective)
+        sequences = pack_texts(texts, arguments, packing, config.seed)
+    language_model = build_model(arguments, objective, tokenizer)
+    masks = TokenMasks(tokenizer, arguments.whole_word_masking) if objective == "masked_lm" else None
+    validation: Mapping[str, Dataset] = sequences.validation
+    if masks is not None:  # at the rate that training ends with
+        validation = {name: fixed_masks(rows, masks, mask_rate.end) for name, rows in validation.items()}
+    if arguments.attention_within_documents:
+        attend_within_documents(language_model.model, packing.separator_id, causal=objective == "causal_lm")
+    parts: dict[str, Any] = {
+        "train_dataset": sequences.train,
+        "processing_class": tokenizer,
+        "data_collator": stacked,
+        "kind": KINDS[objective],
+        "supervise": Supervise(masks, mask_rate),
+    }
+    _check_best_metric(config, list(validation))
+    sets = next(iter(validation.values())) if len(validation) == 1 else dict(validation)
+    trainer = LanguageModelTrainer(model=language_model.model, args=config, eval_dataset=sets, **parts)
+    use_own_console(trainer)
+    settings = {"config": config, "arguments": arguments, "corpora": corpora}
+    with opened_run_folder(
+        config.output_dir,
+        config.overwrite_output_dir,
+        config.resume_from_checkpoint,
+        has_begun=lambda: trainer.state.global_step > 0,
+    ) as (folder, checkpoint):
+        before = former.get("metrics_before") if checkpoint else None
+        write_settings(folder, "pretrain", **settings, metrics_before=before)
+        if checkpoint is None:
+            warm_up_head(language_model, arguments, config, **parts)
+        if before is None:  # what a resumed run began with cannot be measured again
+            before = _scores(trainer, validation)
+            write_settings(folder, "pretrain", **settings, metrics_before=before)
+        cost = train(trainer, config, folder, checkpoint)
+    if cost.num_steps == 0 and (results := folder / "results.json").is_file():
+        logger.warning(
+            "The run in %s was finished: nothing was left to train, and its records stay as they are.", folder
+        )
+        return PretrainResult(**json.loads(results.read_text(encoding="utf-8")))
+    after = _scores(trainer, validation)
+    trainer.save_model(str(folder))
+    result = PretrainResult(
+        output_dir=str(folder),
+        objective=objective,
+        method=config.adv_method,
+        base_model=arguments.model_name_or_path,
+        architecture=None if arguments.model_name_or_path else arguments.architecture,
+        corpora=[corpus.name for corpus in texts.train],
+        metrics_before=before,
+        metrics=after,
+        num_parameters=language_model.model.num_parameters(),
+        num_train_sequences=len(sequences.train) if isinstance(sequences.train, Dataset) else None,
+        sequence_length_tokens=arguments.max_seq_length,
+        num_train_tokens=trainer.state.num_input_tokens_seen,
+        tokens_per_second=trainer.tokens_per_second(),
+        num_steps=trainer.state.global_step,
+        first_step=trainer.state.global_step - cost.num_steps,
+        train_seconds=cost.train_seconds,
+        train_flops=cost.train_flops,
+    )
+    if trainer.is_world_process_zero():
+        write_json(folder / "results.json", asdict(result))
+        write_loss_curve(folder)
+        write_pretraining_card(folder, asdict(result), asdict(arguments), asdict(config), environment())
+    return result
+
+
+def _check_settings(arguments: PretrainArguments, config: PretrainConfig) -> None:
+    if arguments.streaming and config.max_steps <= 0:
+        raise InputError("a stream has no end that is known: say with --max_steps how long to train.")
+    if arguments.streaming and arguments.max_train_samples is not None:
+        raise InputError("a stream cannot be cut short by --max_train_samples: say with --max_steps how long to train.")
+    if config.adv_start_fraction is None:
+        config.adv_start_fraction = 0.0 if arguments.model_name_or_path else PAPER_START_FRACTION
+
+
+def _refuse_idle_settings(arguments: PretrainArguments, objective: Objective) -> None:
+    """Raises `InputError` for settings that would change nothing, where they have another value than by default."""
+    idle: dict[str, str] = {}
+    if name := arguments.model_name_or_path:
+        idle["architecture"] = f"the model is that of model_name_or_path, {name}"
+        idle |= dict.fromkeys(("vocab_size", "tokenizer_type"), f"the tokenizer comes with model_name_or_path, {name}")
+    if name := arguments.tokenizer_name:
+        idle |= dict.fromkeys(("vocab_size", "tokenizer_type"), f"the tokenizer is that of tokenizer_name, {name}")
+    if objective == "causal_lm":
+        idle |= dict.fromkeys(("mlm_probability", "whole_word_masking"), "a causal model predicts every token")
+    if not arguments.dataset_name:
+        idle |= dict.fromkeys(("dataset_config_name", "dataset_split"), "there is no dataset_name")
+    for field in fields(arguments):
+        value = getattr(arguments, field.name)
+        if field.name in idle and field.default is not MISSING and value != field.default:
+            raise InputError(f"{field.name} {value} has no effect: {idle[field.name]}. Leave it out.")
+
+
+def _check_best_metric(config: PretrainConfig, validation_names: list[str]) -> None:
+    """Raises `InputError` where the best checkpoint would be chosen by a score that there will not be."""
+    if not config.load_best_model_at_end and config.save_strategy != SaveStrategy.BEST:
+        return
+    prefixes = [""] if len(validation_names) == 1 else [f"{name}_" for name in validation_names]
+    known = [prefix + score for prefix in prefixes for score in ("loss", "perplexity", "accuracy")]
+    asked = str(config.metric_for_best_model).removeprefix("eval_")
+    if asked not in known:
+        raise unknown_name("metric_for_best_model", asked, known)
+
+
+def _follows_a_run(name: str) -> bool:
+    """Whether a setting of the config decides what a run trains, beside how long."""
+    return name in _TRAJECTORY or (name.startswith("adv_") and name != "adv_gain_draws")
+
+
+def _scores(trainer: LanguageModelTrainer, validation: Mapping[str, Dataset]) -> dict[str, dict[str, float]]:
+    scores = {}
+    for name, rows in validation.items():
+        found = trainer.evaluate(rows, metric_key_prefix=VALIDATION)
+        names = ("loss", "perplexity", "accuracy", "num_tokens")
+        scores[name] = {metric: found[f"{VALIDATION}_{metric}"] for metric in names}
+    return scores

@@ -1,0 +1,107 @@
+"""Completions of prompts, or whole texts, for a causal language model."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+
+from alum.data.padding import PaddedTokens
+from alum.data.table import Table
+from alum.tasks.base import Layout, Outputs, first_output
+
+IGNORED = -100
+
+
+class CompletionSupervision:
+    """The label column is the completion, the text columns together are the prompt; without any, all of it is learned.
+
+    A newline goes between two parts where neither brings white space of its own. A prediction counts, with the true
+    tokens before each one, how many of a completion's tokens the model puts first.
+    """
+
+    main_metric = "token_accuracy"
+
+    def label_names(self, table: Table, layout: Layout) -> tuple[str, ...]:
+        return ()
+
+    def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
+        return {}
+
+    def encode(
+        self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
+    ) -> Dataset:
+        """``[bos] prompt completion [eos]``, with labels on the completion and the end-of-sequence token alone.
+
+        What is too long loses the start of its prompt, then the end of its completion. Prompt and completion are
+        tokenized apart, as the prompt is when a model generates.
+        """
+        table.require(layout.text)
+        labelled = layout.label in table.rows.column_names
+        completions = table.texts(layout.label) if labelled else [""] * len(table)
+        columns = [table.texts(column) for column in layout.text]
+        prompts = [_prompt(row) for row in zip(*columns, completions, strict=True)]
+        start = [i for i in tokenizer("")["input_ids"][:1] if i == tokenizer.bos_token_id]
+        end = [tokenizer.eos_token_id] if labelled and tokenizer.eos_token_id is not None else []
+        room = max_length_tokens - len(start)
+        features: dict[str, list[Any]] = {"input_ids": [], "attention_mask": [], "labels": []}
+        pairs = zip(_tokens(prompts, tokenizer), _tokens(completions, tokenizer), strict=True)
+        for index, (prompt, completion) in enumerate(pairs):
+            learned = [*completion, *end][:room]
+            given = [*start, *prompt[max(len(prompt) - (room - len(learned)), 0) :]]
+            if not given + learned:
+                raise table.error(index, "neither prompt nor completion has a token")
+            features["input_ids"].append([*given, *learned])
+            features["attention_mask"].append([1] * len(given + learned))
+            features["labels"].append([*[IGNORED] * len(given), *learned])
+        if not labelled:
+            del features["labels"]
+        return Dataset.from_dict(features)
+
+    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+        return PaddedTokens(tokenizer)
+
+    def gathered(self, logits: Any, labels: Any) -> Any:
+        """``[batch, length - 1]``: 1 where the likeliest next token is the label, 0 where not, -100 without a label.
+
+        Whatever side is padded, and without logits of the size of the vocabulary.
+        """
+        likeliest = (logits[0] if isinstance(logits, tuple) else logits).argmax(-1)[:, :-1]
+        if labels is None:
+            return likeliest.new_full(likeliest.shape, IGNORED)
+        labels = labels[:, 1:]
+        return (likeliest == labels).long().masked_fill(labels == IGNORED, IGNORED)
+
+    def predict(self, outputs: Outputs, features: Dataset, table: Table, layout: Layout) -> list[Any]:
+        """Nothing, None, for rows that have no completion."""
+        right = first_output(outputs)
+        counts = zip(np.sum(right == 1, axis=1), np.sum(right != IGNORED, axis=1), strict=True)
+        return [{"right_tokens": int(some), "completion_tokens": int(all_)} if all_ else None for some, all_ in counts]
+
+    def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
+        """The share of all completion tokens that are right: long completions weigh more than short ones."""
+        counted = [prediction for prediction in predictions if prediction is not None]
+        right = sum(prediction["right_tokens"] for prediction in counted)
+        return {"token_accuracy": right / max(sum(prediction["completion_tokens"] for prediction in counted), 1)}
+
+    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
+        return {}  # its accuracy is a mean over tokens
+
+
+def _prompt(parts_and_completion: Sequence[str]) -> str:
+    """The parts of the prompt, and what separates them from the completion."""
+    prompt = ""
+    *parts, completion = parts_and_completion
+    for part in parts:
+        prompt += _separator(prompt, part) + part
+    return prompt + _separator(prompt, completion)
+
+
+def _separator(before: str, after: str) -> str:
+    return "\n" if before and after and not before[-1].isspace() and not after[0].isspace() else ""
+
+
+def _tokens(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    tokens: list[list[int]] = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    return tokens

@@ -1,0 +1,54 @@
+"""Masked and causal language modelling: the outputs that count are those at labelled positions."""
+
+from typing import Any
+
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+from alum.core.divergences import labelled, symmetric_kl
+from alum.tasks.base import Inputs, TaskKind, logits_of
+from alum.tasks.kinds.completion import CompletionSupervision
+
+
+def _masked_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
+    flat = labels.flatten()
+    rows = labelled(flat).nonzero().squeeze(-1)
+    return rows, flat[rows]
+
+
+def _causal_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
+    # Position t predicts the label at t + 1: the last position of each sequence predicts nothing.
+    next_labels = labels.roll(-1, dims=-1).clone()
+    next_labels[..., -1] = -100
+    return _masked_rows(next_labels)
+
+
+def _masked_compared(outputs: Any, inputs: Inputs) -> Tensor:
+    return _at_rows(logits_of(outputs), _masked_rows(inputs["labels"])[0])
+
+
+def _causal_compared(outputs: Any, inputs: Inputs) -> Tensor:
+    return _at_rows(logits_of(outputs), _causal_rows(inputs["labels"])[0])
+
+
+def _at_rows(logits: Tensor, rows: Tensor) -> Tensor:
+    flat = logits.reshape(-1, logits.shape[-1])
+    return flat if len(flat) == len(rows) else flat[rows]
+
+
+MASKED_LM = TaskKind(
+    name="masked_lm",
+    auto_class=AutoModelForMaskedLM,
+    compared=_masked_compared,
+    distance=symmetric_kl,
+    predicted_rows=_masked_rows,
+)
+
+CAUSAL_LM = TaskKind(
+    name="causal_lm",
+    auto_class=AutoModelForCausalLM,
+    compared=_causal_compared,
+    distance=symmetric_kl,
+    supervision=CompletionSupervision(),
+    predicted_rows=_causal_rows,
+)

@@ -1,0 +1,212 @@
+"""A label for each word, as in named-entity recognition and part-of-speech tagging."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from sklearn.metrics import precision_recall_fscore_support
+from torch import Tensor
+from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBase
+
+from alum.core.divergences import labelled, symmetric_kl
+from alum.core.errors import InputError
+from alum.data.padding import PaddedTokens
+from alum.data.table import Table
+from alum.tasks.base import Inputs, Layout, Outputs, TaskKind, first_output, logits_of
+from alum.tasks.labels import classes, label_id, names_of
+
+OUTSIDE = "O"
+IGNORED = -100
+WORD_STARTS = "word_starts"
+
+
+class TokenClassificationSupervision:
+    """A row's words and labels are lists. A word's first sub-word carries its label and predicts it.
+
+    Names in IOB form (``O``, ``B-person``, ``I-person``) are scored by entities, others by words.
+    """
+
+    main_metric = "f1"
+
+    def label_names(self, table: Table, layout: Layout) -> tuple[str, ...]:
+        table.require([layout.label])
+        feature = table.rows.features[layout.label]
+        values = {value for row in _lists(table, layout.label) for value in row}
+        return names_of(getattr(feature, "feature", feature), values)
+
+    def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
+        if len(label_names) < 2:
+            raise InputError(f"token classification needs at least two labels, but the data has {list(label_names)}.")
+        return classes(label_names)
+
+    def encode(
+        self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
+    ) -> Dataset:
+        """Beside the model's inputs a column of where each word starts, -1 for words that were cut off."""
+        if not tokenizer.is_fast:
+            raise InputError(
+                f"{type(tokenizer).__name__} does not say which word a token is from: token classification needs a "
+                "fast tokenizer, one with a tokenizer.json."
+            )
+        words = _words(table, layout)
+        encoded = tokenizer(
+            _as_in_text(words, tokenizer), is_split_into_words=True, truncation=True, max_length=max_length_tokens
+        )
+        for index, ids in enumerate(encoded["input_ids"]):
+            if not ids:
+                raise table.error(index, f"column {layout.text[0]!r} holds nothing that becomes a token")
+        starts = [_word_starts(encoded.word_ids(i), len(row)) for i, row in enumerate(words)]
+        features = {**encoded, WORD_STARTS: starts}
+        if layout.label in table.rows.column_names:
+            features["labels"] = [
+                _at_starts(tags, row_starts, len(ids))
+                for tags, row_starts, ids in zip(_tags(table, layout), starts, encoded["input_ids"], strict=True)
+            ]
+        return Dataset.from_dict(features)
+
+    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+        # On the right, so that a token's place in its row is also its place in the outputs.
+        return PaddedTokens(tokenizer, side="right")
+
+    def gathered(self, logits: Any, labels: Any) -> Any:
+        return logits
+
+    def predict(self, outputs: Outputs, features: Dataset, table: Table, layout: Layout) -> list[Any]:
+        """The label names of each row's words; words that were cut off are outside, or of the first label."""
+        names = layout.label_names
+        cut_off = OUTSIDE if OUTSIDE in names else names[0]
+        return [
+            [names[row[start]] if start >= 0 else cut_off for start in starts]
+            for row, starts in zip(first_output(outputs).argmax(-1), features[WORD_STARTS], strict=True)
+        ]
+
+    def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
+        """Precision, recall and F1 of entities, or their means over the labels, and the accuracy of words."""
+        gold = [[layout.label_names[tag] for tag in tags] for tags in _tags(table, layout)]
+        flat_gold, flat_found = (np.array([tag for row in rows for tag in row]) for rows in (gold, predictions))
+        accuracy = float(np.mean(flat_gold == flat_found)) if len(flat_gold) else 0.0
+        if _is_iob(layout.label_names):
+            return {**entity_scores(gold, predictions), "accuracy": accuracy}
+        means = precision_recall_fscore_support(flat_gold, flat_found, average="macro", zero_division=0.0)
+        return {**{name: float(mean) for name, mean in zip(_SCORES, means, strict=False)}, "accuracy": accuracy}
+
+    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
+        return {}  # its scores are of all tags together
+
+
+_SCORES = ("precision", "recall", "f1")
+
+
+def entity_scores(gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Precision, recall and F1 over all rows: an entity is right if its type, first and last word are."""
+    gold_entities = {(row, *entity) for row, tags in enumerate(gold) for entity in entities(tags)}
+    found_entities = {(row, *entity) for row, tags in enumerate(found) for entity in entities(tags)}
+    right = len(gold_entities & found_entities)
+    return {
+        "precision": right / max(len(found_entities), 1),
+        "recall": right / max(len(gold_entities), 1),
+        "f1": 2 * right / max(len(gold_entities) + len(found_entities), 1),
+    }
+
+
+def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
+    """Type, first and last word of each entity in IOB tags.
+
+    As in conlleval, the script of the CoNLL shared tasks, an ``I-`` after ``O`` or after another type begins an entity.
+
+    >>> sorted(entities(["B-person", "I-person", "O", "I-group"]))
+    [('group', 3, 3), ('person', 0, 1)]
+    """
+    found: set[tuple[str, int, int]] = set()
+    open_type, first = "", 0
+    for index, tag in enumerate([*tags, OUTSIDE]):
+        position, _, type_ = tag.partition("-")
+        if position == "I" and type_ == open_type:
+            continue
+        if open_type:
+            found.add((open_type, first, index - 1))
+        open_type, first = type_, index
+    return found
+
+
+def _is_iob(names: Sequence[str]) -> bool:
+    return any(name.startswith("B-") for name in names) and all(
+        name == OUTSIDE or name.startswith(("B-", "I-")) for name in names
+    )
+
+
+def _lists(table: Table, column: str) -> list[list[Any]]:
+    rows = table.column(column)
+    for index, row in enumerate(rows):
+        if not isinstance(row, list):
+            raise table.error(index, f"column {column!r} must be a list with an entry for each word, not {row!r}")
+    return rows
+
+
+def _words(table: Table, layout: Layout) -> list[list[str]]:
+    if len(layout.text) != 1:
+        raise InputError(f"expected one column of words, not {len(layout.text)}: {', '.join(layout.text)}.")
+    table.require(layout.text)
+    (column,) = layout.text
+    rows = _lists(table, column)
+    for index, row in enumerate(rows):
+        for word in row:
+            if not isinstance(word, str):
+                raise table.error(index, f"column {column!r} must be a list of words, but {word!r} is no text")
+    return rows
+
+
+def _tags(table: Table, layout: Layout) -> list[list[int]]:
+    rows = _lists(table, layout.label)
+    for index, (words, tags) in enumerate(zip(_words(table, layout), rows, strict=True)):
+        if len(words) != len(tags):
+            raise table.error(
+                index,
+                f"{len(words)} words in column {layout.text[0]!r}, but {len(tags)} labels in column {layout.label!r}: "
+                "there must be one for each word",
+            )
+    return [
+        [label_id(tag, layout.label_names, table, index, layout.label) for tag in tags]
+        for index, tags in enumerate(rows)
+    ]
+
+
+def _as_in_text(words: list[list[str]], tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
+    """With a space before each word but the first, for tokenizers to which it belongs to the word (RoBERTa, GPT-2).
+
+    Differs from ``add_prefix_space=True``, which these otherwise need, in the first word alone; the tokenizer that is
+    saved with the model stays as it is.
+    """
+    if "ByteLevel(" not in str(tokenizer.backend_tokenizer.pre_tokenizer):
+        return words
+    return [[f" {word}" if index and word else word for index, word in enumerate(row)] for row in words]
+
+
+def _word_starts(word_ids: list[int | None], num_words: int) -> list[int]:
+    starts = [-1] * num_words
+    for position, word in reversed(list(enumerate(word_ids))):
+        if word is not None:
+            starts[word] = position
+    return starts
+
+
+def _at_starts(tags: list[int], starts: list[int], length: int) -> list[int]:
+    labels = [IGNORED] * length
+    for tag, start in zip(tags, starts, strict=True):
+        if start >= 0:
+            labels[start] = tag
+    return labels
+
+
+def _compared(outputs: Any, inputs: Inputs) -> Tensor:
+    return logits_of(outputs)[labelled(inputs["labels"])]
+
+
+TOKEN_CLASSIFICATION = TaskKind(
+    name="token_classification",
+    auto_class=AutoModelForTokenClassification,
+    compared=_compared,
+    distance=symmetric_kl,
+    supervision=TokenClassificationSupervision(),
+)

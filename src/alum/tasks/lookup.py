@@ -1,0 +1,88 @@
+"""The kinds of task, and the one that a model's head is made for."""
+
+from typing import Any
+
+from torch import nn
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES,
+    MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
+)
+
+from alum.core.errors import InputError, unknown_name
+from alum.tasks.base import Layout, TaskKind
+from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
+from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
+from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
+from alum.tasks.kinds.regression import REGRESSION
+from alum.tasks.kinds.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
+from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        SEQUENCE_CLASSIFICATION,
+        MULTI_LABEL_CLASSIFICATION,
+        REGRESSION,
+        MULTIPLE_CHOICE,
+        QUESTION_ANSWERING,
+        TOKEN_CLASSIFICATION,
+        MASKED_LM,
+        CAUSAL_LM,
+    )
+}
+
+
+# What users call the kinds of supervised task, with the number of text columns each takes.
+USER_KINDS: dict[str, tuple[TaskKind, int]] = {
+    "sentence_classification": (SEQUENCE_CLASSIFICATION, 1),
+    "pair_classification": (SEQUENCE_CLASSIFICATION, 2),
+    "regression": (REGRESSION, 0),
+    "multiple_choice": (MULTIPLE_CHOICE, 0),
+    "question_answering": (QUESTION_ANSWERING, 2),
+    "token_classification": (TOKEN_CLASSIFICATION, 1),
+    "causal_lm": (CAUSAL_LM, 0),
+}
+
+
+def task_kind_named(name: str, layout: Layout) -> TaskKind:
+    """The kind that ``--kind`` names; raises `InputError` for an unknown one, or a wrong number of text columns."""
+    if name not in USER_KINDS:
+        raise unknown_name("kind", name, USER_KINDS)
+    kind, num_texts = USER_KINDS[name]
+    if num_texts and len(layout.text) != num_texts:
+        raise InputError(f"{name} takes {num_texts} text columns, not {len(layout.text)}: {', '.join(layout.text)}.")
+    return kind
+
+
+def kind_of(model: nn.Module) -> TaskKind:
+    """The kind of task that a ``transformers`` model's head is made for.
+
+    Raises `InputError` for a head that no kind fits.
+    """
+    name = type(model).__name__
+    config: Any = getattr(model, "config", None)
+    if name in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.values():
+        if config.problem_type == "multi_label_classification":
+            return MULTI_LABEL_CLASSIFICATION
+        if config.problem_type == "regression" or (config.problem_type is None and config.num_labels == 1):
+            return REGRESSION
+        return SEQUENCE_CLASSIFICATION
+    if name in MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES.values():
+        return MULTIPLE_CHOICE
+    if name in MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES.values():
+        return QUESTION_ANSWERING
+    if name in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES.values():
+        return TOKEN_CLASSIFICATION
+    encoder_decoder = getattr(config, "is_encoder_decoder", False)
+    if name in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values() and not encoder_decoder:
+        return MASKED_LM
+    if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() and not encoder_decoder:
+        return CAUSAL_LM
+    raise InputError(
+        f"no kind of task fits {name}: expected a model for one of {', '.join(KINDS)}. "
+        "For another head give the trainer a TaskKind of your own: AlumTrainer(..., kind=...)."
+    )

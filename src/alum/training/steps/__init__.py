@@ -1,0 +1,1 @@
+"""The parts of a training step: its batch, its passes, its noise."""

@@ -1,0 +1,98 @@
+import random
+
+import pytest
+import torch
+
+from alum.attacks.text.candidates.masked_lm import MaskedWords, predicted_candidates
+from alum.attacks.text.worded import Place, WordedExample
+from alum.core.errors import InputError
+from tiny_models import language_model
+from tiny_texts import opinions
+from tiny_tokenizers import TOKENIZERS
+
+TEXTS = [row["text"] for row in opinions(24)]
+KINDS = {"bert": "wordpiece", "roberta": "byte_level_bpe", "albert": "unigram"}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def masked_words(request):
+    tokenizer = TOKENIZERS[KINDS[request.param]](TEXTS)
+    model = language_model(request.param, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    return MaskedWords(model, tokenizer, 48, top_k=30)
+
+
+def expected(masked_words, text):
+    """The words for the one mask of a text, from transformers and the tokenizer's decoding alone."""
+    tokenizer = masked_words.tokenizer
+    encoded = tokenizer(text, return_tensors="pt")
+    with torch.no_grad():
+        logits = masked_words.model(**encoded).logits[
+            0, encoded["input_ids"][0].tolist().index(tokenizer.mask_token_id)
+        ]
+    words = [tokenizer.decode([id]).strip() for id in logits.argsort(descending=True)[:30].tolist()]
+    length = len(tokenizer("the", add_special_tokens=False)["input_ids"]) + 1
+    return [
+        word
+        for word in dict.fromkeys(words)
+        if word.isalpha() and len(tokenizer(f"the {word}", add_special_tokens=False)["input_ids"]) == length
+    ]
+
+
+@pytest.mark.parametrize("word", [0, 2, 5])
+def test_predictions_are_those_of_the_model(masked_words, word):
+    text = f"({TEXTS[0]}"
+    masked = text.replace(text.strip("(").split()[word], masked_words.tokenizer.mask_token, 1)
+    found = masked_words(WordedExample.of((TEXTS[1], text)), Place(1, word))
+    assert [*found] == expected(masked_words, masked)
+    assert len(found) >= 3
+
+
+def test_what_stands_in_the_place_does_not_matter_and_is_asked_once(masked_words):
+    runs = []
+    handle = masked_words.model.register_forward_pre_hook(lambda module, args: runs.append(1))
+    first = masked_words(WordedExample.of(("a lovely dog sees the cat",)), Place(0, 2))
+    assert masked_words(WordedExample.of(("a lovely river sees the cat",)), Place(0, 2)) == first
+    handle.remove()
+    assert len(runs) == 1
+
+
+def test_masks_in_the_text_are_not_mixed_up(masked_words):
+    """The second one is asked about."""
+    mask = masked_words.tokenizer.mask_token
+    text = f"the {mask} sees the dog"
+    found = masked_words(WordedExample.of((text,)), Place(0, len(WordedExample.of((text,)).texts[0].words) - 1))
+    tokenizer = masked_words.tokenizer
+    encoded = tokenizer(f"the {mask} sees the {mask}", return_tensors="pt")
+    position = (encoded["input_ids"][0] == tokenizer.mask_token_id).nonzero()[-1]
+    with torch.no_grad():
+        best = masked_words.model(**encoded).logits[0, position].topk(30).indices[0].tolist()
+    assert set(found) <= {tokenizer.decode([id]).strip() for id in best}
+
+
+def test_ten_thousand_words_are_read_around_the_place(masked_words):
+    example = WordedExample.of((" ".join(["the dog"] * 5000),))
+    for word in (0, 1, 5000, 9999):
+        assert masked_words(example, Place(0, word))
+
+
+@pytest.mark.parametrize(
+    "text", ["dog", "[bold]dog[/bold]", "\x1b[31mdog\x00", "שלום dog \u202edog\u202c", "🙂 dog 🙂", "x" * 3000]
+)
+def test_any_text(masked_words, text):
+    example = WordedExample.of((text,))
+    for place in example.places([0]):
+        assert all(word.isalpha() for word in masked_words(example, place))
+
+
+def test_candidates_are_other_words_with_the_old_capitals_and_no_stop_words():
+    candidates = predicted_candidates(lambda example, place: ("good", "the", "fine", "British", "GREAT"))
+    example = WordedExample.of(("Fine good GREAT",))
+    found = [candidates(example, Place(0, word), random.Random(0)) for word in range(3)]
+    assert found == [["Good", "British", "GREAT"], ["fine", "British", "GREAT"], ["GOOD", "FINE", "BRITISH"]]
+
+
+def test_a_model_without_a_mask_is_refused():
+    tokenizer = TOKENIZERS["wordpiece"](TEXTS)
+    tokenizer.mask_token = None
+    with pytest.raises(InputError, match="has no mask token: expected a masked language model"):
+        MaskedWords(language_model("bert", vocab_size=len(tokenizer)), tokenizer, 16)

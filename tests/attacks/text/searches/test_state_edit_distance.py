@@ -1,0 +1,33 @@
+import functools
+import random
+
+import pytest
+
+from alum.attacks.text.searches.state import levenshtein
+
+
+@functools.cache
+def by_definition(first, second):
+    """The recursion that defines the distance."""
+    if not first or not second:
+        return len(first) + len(second)
+    return min(
+        by_definition(first[1:], second) + 1,
+        by_definition(first, second[1:]) + 1,
+        by_definition(first[1:], second[1:]) + (first[0] != second[0]),
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_distance_is_that_of_the_definition(seed):
+    rng = random.Random(seed)
+    first, second = ("".join(rng.choices("abc", k=rng.randrange(7))) for _ in range(2))
+    assert levenshtein(first, second) == by_definition(first, second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "distance"),
+    [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("ab", "ba", 2), ("word", "wo rd", 1), ("cat", "cat", 0)],
+)
+def test_known_distances(first, second, distance):
+    assert levenshtein(first, second) == levenshtein(second, first) == distance

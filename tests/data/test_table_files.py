@@ -1,0 +1,100 @@
+import csv
+import json
+
+import pandas
+import pytest
+from datasets import Dataset
+
+from alum.core.errors import InputError
+from alum.data.table_files import load_folder, load_table, require_columns
+from tiny_texts import write_rows
+
+ROWS = [
+    {"text": 'a "quoted" word, and a comma', "label": 1, "score": 0.5},
+    {"text": "two\nlines", "label": 0, "score": 2.0},
+    {"text": "None", "label": 2, "score": -1.25},
+]
+
+
+def write_csv(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_json(path, rows):
+    path.write_text(json.dumps(rows))
+
+
+def write_parquet(path, rows):
+    pandas.DataFrame(rows).to_parquet(path)
+
+
+WRITERS = {"jsonl": write_rows, "json": write_json, "csv": write_csv, "parquet": write_parquet}
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_every_format_gives_the_same_rows(tmp_path, ending):
+    path = tmp_path / f"rows.{ending}"
+    WRITERS[ending](path, ROWS)
+    assert load_table(path).to_list() == ROWS
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_integers_beside_missing_ones_stay_integers(tmp_path, ending):
+    path = tmp_path / f"rows.{ending}"
+    WRITERS[ending](path, [{"text": "a", "label": 1}, {"text": "b", "label": None}])
+    table = load_table(path)
+    assert table.features["label"].dtype == "int64"
+    assert table["label"][:] == [1, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("rows.jsonl", '{"a": 1}\n\n{"a": 2\n', "rows.jsonl, line 3: not JSON .* Expected one object a line"),
+        ("rows.jsonl", '{"a": "x\u2028y"}\n{"a":}\n', "rows.jsonl, line 2: not JSON"),
+        ("rows.jsonl", '{"a": 1}\n[1, 2]\n', "rows.jsonl, line 2: expected a JSON object, not list"),
+        ("rows.csv", "a,b\n1,2\n1,2,3\n", "rows.csv cannot be read as csv: .*Row #3: Expected 2 columns, got 3"),
+        ("rows.csv", "a,a\n1,2\n", "rows.csv cannot be read as csv: .*exists 2 times"),
+        ("rows.parquet", "a,b\n1,2\n", "rows.parquet cannot be read as parquet"),
+        (
+            "rows.json",
+            '[\n  {"a": 1},\n  {"a": {"b": 2}}, 3\n]',
+            "rows.json, line 1: a JSON array, where one object a line",
+        ),
+        ("rows.jsonl.gz", "a", "rows.jsonl.gz is compressed: unpack it first"),
+        ("rows.jsonl", "", "is empty"),
+        ("rows.csv", "a,b\n", "has no rows"),
+        ("rows.xlsx", "a", r"expected a file that ends in \.jsonl, .*not '\.xlsx'"),
+        ("rows", "a", "not 'nothing'"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_with_the_place(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=message) as error:
+        load_table(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_has_a_split_for_each_file(tmp_path):
+    write_rows(tmp_path / "train.jsonl", ROWS)
+    write_csv(tmp_path / "validation.csv", ROWS[:2])
+    (tmp_path / "notes.json").write_text("{}")  # settings of other tools lie about as .json
+    assert {name: len(table) for name, table in load_folder(tmp_path).items()} == {"train": 3, "validation": 2}
+
+
+def test_a_folder_without_tables_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no file that ends in \.jsonl, \.csv or \.parquet"):
+        load_folder(tmp_path)
+    with pytest.raises(InputError, match=r"no folder at .*missing"):
+        load_folder(tmp_path / "missing")
+
+
+def test_missing_columns_are_named_beside_those_that_there_are():
+    table = Dataset.from_list(ROWS)
+    require_columns(table, ["text", "label"], "rows.jsonl")
+    with pytest.raises(InputError, match=r"rows.jsonl has no column 'premise', 'gold': .* text, label, score"):
+        require_columns(table, ["premise", "text", "gold"], "rows.jsonl")

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from alum.attacks.text.protocol import Misclassified
+from alum.attacks.text.searches.hotflip import HotFlipSearch, best_flips
+from alum.attacks.text.searches.side_by_side import run_searches
+from alum.attacks.text.searches.state import Limits
+from alum.attacks.text.worded import WordedExample
+from alum.evaluation.attacked.classification import ClassifierVictim
+from alum.evaluation.attacked.gradients import ClassifierGradients
+from tiny_linear_model import LENGTH, VOCAB_SIZE, LinearModel
+from tiny_models import classifier
+from tiny_texts import opinions
+from tiny_tokenizers import TOKENIZERS
+
+TEXTS = [row["text"] for row in opinions(24)]
+
+
+def all_places(example):
+    return WordedExample.of(example).places(range(len(example)))
+
+
+# -- a model that is linear in its embeddings --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def linear():
+    """The model, and a tokenizer with a word for each of its tokens but the first, the unknown one."""
+    words = ["[UNK]", *(f"w{chr(96 + i)}" for i in range(1, VOCAB_SIZE))]
+    tokenizer = Tokenizer(models.WordLevel({word: id for id, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", model_input_names=["input_ids"])
+    return LinearModel().double(), fast, words[1:]
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_gains_are_those_of_each_flip_of_a_linear_model(linear, label):
+    """Of two classes the log odds are the difference of the logits: each flip raises them by just its gain."""
+    model, tokenizer, words = linear
+    text = "wa wb wc wd we"
+    gradients = ClassifierGradients(model, tokenizer, LENGTH)
+
+    def log_odds(text):
+        with torch.no_grad():
+            logits = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0]
+        return float(logits[1 - label] - logits[label])
+
+    worded = WordedExample.of((text,))
+    expected = {
+        (place, word): log_odds(worded.replaced(place, word).joined()[0]) - log_odds(text)
+        for place in worded.places([0])
+        for word in words
+        if word != worded.word(place)
+    }
+    flips = best_flips(gradients((text,), worded.places([0]), label), gradients.embeddings, 10_000)
+    assert {flip[:2] for flip in flips} == {pair for pair, gain in expected.items() if gain > 0}
+    for flip in flips:
+        assert flip.gain == pytest.approx(expected[flip[:2]], rel=1e-4)
+
+    victim = ClassifierVictim(model, tokenizer, LENGTH)
+    goal = Misclassified(int(victim([(text,)]).argmax()))
+    if goal.label == label:
+        search = HotFlipSearch(gradients, Limits(max_queries=1 + 1 + 20))
+        ((_, result),) = run_searches(victim, [search((text,), goal)])
+        (change,) = result.changes[:1]
+        assert expected[change.place, change.new] == max(expected.values())
+
+
+# -- tiny transformers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind"),
+    [
+        ("bert", "wordpiece"),
+        ("roberta", "byte_level_bpe"),
+        ("gpt2", "byte_level_bpe"),
+        ("albert", "unigram"),
+        ("modernbert", "wordpiece"),
+    ],
+)
+@pytest.mark.parametrize("example", [(TEXTS[0],), (TEXTS[1], TEXTS[2])], ids=["single", "pair"])
+def test_gradients_are_those_of_finite_differences(architecture, kind, example):
+    """A token of the model's is moved a little from the old word's embedding toward the new one's."""
+    tokenizer = TOKENIZERS[kind](TEXTS)
+    tested = classifier(architecture, vocab_size=len(tokenizer) + 1, pad_token_id=tokenizer.pad_token_id, num_labels=3)
+    tested = tested.double()
+    label, spare, step = 2, len(tokenizer), 1e-3
+    gradients = ClassifierGradients(tested, tokenizer, 64)
+    found = gradients(example, all_places(example), label)
+    assert len(found) >= 2
+    encoded = tokenizer(*example, return_tensors="pt")
+    table = tested.get_input_embeddings().weight.data
+    worded = WordedExample.of(example)
+
+    def loss(one, new, toward):
+        table[spare] = table[one.token_id] + toward * (table[new] - table[one.token_id])
+        ids = encoded["input_ids"].clone()
+        ids[0, gradients._word_tokens.positions(encoded[0], worded, [one.place])[one.place]] = spare
+        logits = tested(**{**encoded, "input_ids": ids}).logits[0]
+        return float(torch.cat((logits[:label], logits[label + 1 :])).logsumexp(0) - logits[label])
+
+    for one in found[:4]:
+        for new in one.vocabulary.token_ids[:3]:
+            slope = (loss(one, new, step) - loss(one, new, -step)) / (2 * step)
+            vector = gradients.embeddings[new] - gradients.embeddings[one.token_id]
+            assert float(one.gradient.double() @ vector) == pytest.approx(slope, rel=1e-2, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def bert():
+    tokenizer = TOKENIZERS["wordpiece"](TEXTS)
+    return classifier(vocab_size=len(tokenizer), num_labels=2), tokenizer
+
+
+def test_a_model_that_is_sure_has_a_gradient_still(bert):
+    model, tokenizer = bert
+    label = int(ClassifierVictim(model, tokenizer, 64)([(TEXTS[0],)]).argmax())
+    gradients = ClassifierGradients(model, tokenizer, 64)
+    before = gradients((TEXTS[0],), all_places((TEXTS[0],)), label)
+    with torch.no_grad():
+        model.classifier.bias[label] += 100
+    after = gradients((TEXTS[0],), all_places((TEXTS[0],)), label)
+    with torch.no_grad():
+        model.classifier.bias[label] -= 100
+    for one, other in zip(before, after, strict=True):
+        torch.testing.assert_close(one.gradient, other.gradient)
+        assert one.gradient.abs().sum() > 0
+
+
+def test_words_that_are_cut_off_have_none_and_nothing_is_left_behind(bert):
+    model, tokenizer = bert
+    example = (" ".join(["dog cat"] * 5000),)
+    found = ClassifierGradients(model, tokenizer, 16)(example, all_places(example), 0)
+    assert 0 < len(found) <= 14
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert ClassifierGradients(model, tokenizer, 16)(("",), [], 0) == []
+
+
+def test_flips_raise_the_loss_of_a_transformer(bert):
+    """Most texts that the model answers rightly are turned, and what is reported is what the model says."""
+    model, tokenizer = bert
+    victim = ClassifierVictim(model, tokenizer, 64)
+    with torch.no_grad():  # undecided, so that answers can be turned
+        model.classifier.bias -= torch.tensor(np.log(victim([(text,) for text in TEXTS])).mean(0), dtype=torch.float32)
+    victim = ClassifierVictim(model, tokenizer, 64)
+    search = HotFlipSearch(ClassifierGradients(model, tokenizer, 64))
+    examples = [(text,) for text in TEXTS]
+    labels = victim(examples).argmax(-1)
+    searches = [search(example, Misclassified(int(y))) for example, y in zip(examples, labels, strict=True)]
+    outcomes = []
+    for number, result in run_searches(victim, searches):
+        outcomes.append(result.outcome)
+        with torch.no_grad():
+            logits = model(**tokenizer(*result.perturbed, return_tensors="pt")).logits[0]
+        np.testing.assert_allclose(result.adversarial_outputs, logits.softmax(-1), atol=1e-5)
+        assert (result.outcome == "succeeded") == (int(logits.argmax()) != labels[number])
+    assert outcomes.count("succeeded") > len(TEXTS) // 2

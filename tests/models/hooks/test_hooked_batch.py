@@ -1,0 +1,212 @@
+import pytest
+import torch
+from torch import nn
+
+from alum.core.divergences import symmetric_kl
+from alum.core.methods import METHODS, method_named
+from alum.core.objective import alum_loss
+from alum.models.hooks.hooked_batch import HookedBatch, padding_mask
+from alum.models.hooks.injection import Injection
+from tiny_models import ARCHITECTURES, PAD, classifier, token_batch
+
+LABELS = torch.tensor([0, 1])
+PLACES = [
+    (name, layer) for name in ARCHITECTURES for layer in ("word", "embeddings", 1) if (name, layer) != ("albert", 1)
+]
+
+
+def hooked(model, layer="word", dropout="shared", batch=None):
+    batch = batch or token_batch()
+
+    def run_with_loss():
+        output = model(**batch, labels=LABELS)
+        return output.loss, output
+
+    return HookedBatch(
+        model=model,
+        injection=Injection(model, layer),
+        mask=padding_mask(batch),
+        run=lambda: model(**batch),
+        run_with_loss=run_with_loss,
+        compared=lambda output: output.logits,
+        distance=symmetric_kl,
+        dropout=dropout,
+    )
+
+
+# -- dropout -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("architecture", "layer"), PLACES)
+def test_shared_masks_are_those_of_the_clean_pass(architecture, layer):
+    torch.manual_seed(0)
+    batch = hooked(classifier(architecture, dropout=0.3).train(), layer)
+    _, clean, embeddings = batch.clean()
+    zero = torch.zeros(embeddings.shape)
+    for _ in range(2):  # encoder-decoders attend by another kernel when they get no labels
+        torch.testing.assert_close(batch.outputs(zero), clean, rtol=0, atol=1e-5)
+    assert (batch.clean()[1] - clean).abs().max() > 1e-3  # dropout was on: another clean pass has other masks
+
+
+def test_shared_masks_hold_for_the_task_loss_too():
+    batch = hooked(classifier(dropout=0.3).train())
+    loss, _, embeddings = batch.clean()
+    torch.testing.assert_close(batch.task_loss(torch.zeros(embeddings.shape)), loss, rtol=0, atol=0)
+
+
+def test_shared_passes_leave_what_training_draws_next_alone():
+    torch.manual_seed(0)
+    batch = hooked(classifier(dropout=0.3).train())
+    *_, embeddings = batch.clean()
+    torch.rand(1)  # as the noise of the first δ may be drawn in between
+    state = torch.get_rng_state()
+    batch.outputs(torch.zeros(embeddings.shape))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_independent_masks_are_new_in_every_pass():
+    batch = hooked(classifier(dropout=0.3).train(), dropout="independent")
+    _, clean, embeddings = batch.clean()
+    first, second = (batch.outputs(torch.zeros(embeddings.shape)) for _ in range(2))
+    assert (first != clean).any()
+    assert (first != second).any()
+
+
+@pytest.mark.parametrize("layer", ["embeddings", 1])
+@pytest.mark.parametrize("dropout", ["independent", "off"])
+def test_the_masks_below_x_are_those_of_the_clean_pass_in_any_case(layer, dropout):
+    model = classifier(dropout=0.3).train()
+    batch = hooked(model, layer, dropout=dropout)
+    *_, embeddings = batch.clean()
+    below = []
+    place = model.bert.embeddings if layer == "embeddings" else model.bert.encoder.layer[1]
+    if layer == "embeddings":
+        handle = place.register_forward_hook(lambda module, inputs, output: below.append(output))
+    else:
+        handle = place.register_forward_pre_hook(lambda module, inputs: below.append(inputs[0]))
+    batch.outputs(torch.zeros(embeddings.shape))
+    handle.remove()
+    torch.testing.assert_close(below[0], embeddings, rtol=0, atol=0)
+
+
+def test_without_masks_the_pass_is_that_of_evaluation():
+    model = classifier(dropout=0.3).train()
+    batch = hooked(model, dropout="off")
+    *_, embeddings = batch.clean()
+    outputs = batch.outputs(torch.zeros(embeddings.shape))
+    assert model.training
+    torch.testing.assert_close(outputs, model.eval()(**token_batch()).logits, rtol=0, atol=0)
+
+
+# -- gradient checkpointing --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "standard"])
+def test_gradient_checkpointing_changes_no_gradient(name):
+    gradients = []
+    for checkpointed in (False, True):
+        model = classifier(dropout=0.1).train()
+        if checkpointed:
+            model.gradient_checkpointing_enable()
+        torch.manual_seed(0)
+        alum_loss(hooked(model), method_named(name), generator=torch.Generator().manual_seed(0)).loss.backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+# -- the whole objective through a model -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+@pytest.mark.parametrize("layer", ["word", "embeddings", 1])
+def test_gradients_are_those_of_a_model_that_is_perturbed_by_hand(layer, name):
+    model, expected = classifier(dropout=0.0).train(), classifier(dropout=0.0).train()
+    result = alum_loss(hooked(model, layer), method_named(name), generator=torch.Generator().manual_seed(0))
+    result.loss.backward()
+
+    clean = expected(**token_batch(), labels=LABELS)
+    module = {"word": expected.bert.embeddings.word_embeddings, "embeddings": expected.bert.embeddings}
+    module = module.get(layer, expected.bert.encoder.layer[0])  # the output of block 0 is the input of block 1
+    handle = module.register_forward_hook(lambda module, inputs, output: output + result.delta)
+    adversarial = expected(**token_batch()).logits
+    handle.remove()
+    constant = clean.logits.detach() if name == "alum_one_pass" else clean.logits
+    (clean.loss + symmetric_kl(adversarial, constant).mean()).backward()
+    torch.testing.assert_close(
+        [parameter.grad for parameter in model.parameters()], [parameter.grad for parameter in expected.parameters()]
+    )
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+@pytest.mark.parametrize(("architecture", "layer"), PLACES)
+def test_gradients_are_those_of_the_written_out_objective(architecture, layer, name):
+    model, expected = (classifier(architecture, dropout=0.0).train() for _ in range(2))
+    result = alum_loss(hooked(model, layer), method_named(name), generator=torch.Generator().manual_seed(0))
+    result.loss.backward()
+
+    clean = expected(**token_batch(), labels=LABELS)
+    with Injection(expected, layer).adding(result.delta):
+        adversarial = expected(**token_batch()).logits
+    constant = clean.logits.detach() if name == "alum_one_pass" else clean.logits
+    (clean.loss + symmetric_kl(adversarial, constant).mean()).backward()
+    torch.testing.assert_close(
+        {name: parameter.grad for name, parameter in model.named_parameters()},
+        {name: parameter.grad for name, parameter in expected.named_parameters()},
+    )
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+def test_an_examples_delta_does_not_depend_on_its_batch(name):
+    """With one generator per example: the first example's noise is drawn first."""
+
+    def delta(batch):
+        model = classifier(dropout=0.0).train()
+        labels = LABELS[: len(batch["input_ids"])]
+        view = hooked(model, batch=batch)
+        view.run_with_loss = lambda: (lambda output: (output.loss, output))(model(**batch, labels=labels))
+        return alum_loss(view, method_named(name), generator=torch.Generator().manual_seed(0)).delta
+
+    together, alone = token_batch(), {key: value[:1] for key, value in token_batch().items()}
+    torch.testing.assert_close(delta(together)[:1], delta(alone), rtol=1e-3, atol=1e-5)
+
+
+def test_any_torch_module_can_be_trained():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(8, 4), nn.Flatten(), nn.Linear(8, 3))
+    ids, labels = torch.tensor([[1, 2], [3, 4]]), torch.tensor([0, 2])
+
+    def run_with_loss():
+        logits = model(ids)
+        return nn.functional.cross_entropy(logits, labels), logits
+
+    batch = HookedBatch(
+        model=model,
+        injection=Injection(model, model[0]),
+        mask=torch.ones_like(ids),
+        run=lambda: model(ids),
+        run_with_loss=run_with_loss,
+        compared=lambda logits: logits,
+        distance=symmetric_kl,
+    )
+    result = alum_loss(batch, method_named("alum_one_pass"))
+    result.loss.backward()
+    assert result.adversarial_loss > 0
+
+
+# -- padding -----------------------------------------------------------------------------------------------------------
+
+
+def test_padding_is_read_from_the_attention_mask():
+    mask = padding_mask({"input_ids": torch.tensor([[5, 6, PAD]]), "attention_mask": torch.tensor([[1, 0, 1]])})
+    assert mask.tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize(("pad_token_id", "expected"), [(PAD, [True, True, False]), (None, [True, True, True])])
+def test_without_a_mask_padding_is_the_pad_token(pad_token_id, expected):
+    assert padding_mask({"input_ids": torch.tensor([[5, 6, PAD]])}, pad_token_id).tolist() == [expected]
+
+
+@pytest.mark.parametrize("inputs", [{"attention_mask": torch.tensor([[[1, 1, 0], [1, 0, 0]]])}, {}])
+def test_multiple_choice_has_a_row_for_every_choice(inputs):
+    ids = torch.tensor([[[5, 6, PAD], [7, PAD, PAD]]])
+    assert padding_mask({"input_ids": ids, **inputs}, PAD).tolist() == [[True, True, False], [True, False, False]]

@@ -1,0 +1,230 @@
+import base64
+import hashlib
+import json
+import logging
+import re
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from alum.reports.evaluation.page import evaluation_page, write_evaluation_page
+from evaluation_results import MODELS, evaluation_results, example
+
+HOSTILE = """"'><img src=x onerror="window.hacked=1"><!-- </script><script>window.hacked=2</script>\u2028{{ 7*7 }}"""
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Elements(HTMLParser):
+    """Elements with their attributes and text, and whether each that is opened is closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs), []))
+        if tag not in VOID:
+            self.open.append(len(self.found) - 1)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs), []))
+
+    def handle_endtag(self, tag):
+        assert self.found[self.open.pop()][0] == tag
+
+    def handle_data(self, data):
+        for index in self.open:
+            self.found[index][2].append(data)
+
+    def texts(self, tag, **attrs):
+        return [
+            " ".join("".join(text).split())
+            for name, found, text in self.found
+            if name == tag and all(found.get(key) == value for key, value in attrs.items())
+        ]
+
+    def attributes(self, tag):
+        return [found for name, found, _ in self.found if name == tag]
+
+
+def page(**changes):
+    return Elements(evaluation_page({**evaluation_results(), **changes}))
+
+
+def spoiled(value):
+    """Every text of a record followed by what a page must not obey, but for the words that a format fixes."""
+    fixed = {"noise", "embedding", "text", "mcnemar", "paired_bootstrap", "gradient_masking", "succeeded", "failed"}
+    fixed |= {"accuracy", "robust_accuracy", "attack_success_rate", "changed_word_share", "mean_queries"}
+    if isinstance(value, str):
+        return value if value in fixed else value + HOSTILE
+    if isinstance(value, list):
+        return list(map(spoiled, value))
+    if isinstance(value, dict):
+        return {key: spoiled(part) for key, part in value.items()}
+    return value
+
+
+def test_the_page_says_what_the_record_holds():
+    found = page()
+    assert found.texts("h1") == ["standard, alum and alum_one_pass under attack"]
+    assert found.texts("dd")[0].startswith("Accuracy is 76.0 % without an attack and 11.4 % under hotflip")
+    assert found.open == []
+    tables = found.texts("table")
+    assert "clean 90.5 %86.4–94.6 91.2 %87.3–95.1 ★highest: 91.8 %88.0–95.6" in tables[0]
+    assert any("hans" in table and "better +4.5" in table and "+1.0 to +8.0p = 0.012" in table for table in tables)
+    assert "✗ failed alum_one_pass on hans" in found.texts("summary")
+    text = " ".join(found.texts("main"))
+    for source in ("arXiv:1801.04354", "Apache 2.0", "McCoy et al. 2019", "torch", "2.13.0", "max_eval_samples"):
+        assert source in text
+
+
+def test_gains_are_a_section_if_there_are_any():
+    (table,) = [table for table in page().texts("table") if "alum_released" in table and "perturbation of" in table]
+    assert "alum_released0.94" in table
+    assert "Adversarial gain" not in page(gains=[]).texts("h2")
+
+
+def test_metrics_of_a_comparison_are_rows_of_their_own():
+    entry = next(entry for entry in evaluation_results()["comparisons"] if entry["attack"] is None)
+    found = page(comparisons=[entry, {**entry, "metric": "exact_match", "difference": 0.25}])
+    (table,) = [table for table in found.texts("table") if "p = " in table]
+    assert "clean, exact match" in table
+    assert "+25.0" in table
+
+
+def test_attacks_on_a_part_of_the_rows_say_so():
+    scores = evaluation_results()["scores"]
+    part = [{**score, "num_rows": 60} if score["attack"] == "hotflip" else score for score in scores]
+    assert "hotflip 60 rows" in page(scores=part).texts("table")[0]
+    assert " rows" not in page().texts("table")[0]
+
+
+def test_changed_words_are_marked():
+    found = page(examples=[example()])
+    assert found.texts("del")[1:] == ["[was: gentle", "[was: compassionate"]
+    assert found.texts("ins")[1:] == ["now: getnle", "now: compasionate"]
+    (shown,) = found.texts("p", **{"class": "text", "dir": "auto"})
+    assert shown.startswith("a [was: gentle→ now: getnle], [was: compassionate")
+
+
+def test_changes_that_do_not_fit_give_way_to_both_texts():
+    found = page(examples=[example(changes=[{"text": 0, "word": 99, "old": "x", "new": "y"}])])
+    assert found.texts("p", **{"class": "text"}) == [*example()["original"], *example()["perturbed"]]
+
+
+def test_long_examples_are_shortened_and_say_so():
+    long = "word " * 9999 + "gentle"
+    change = {"text": 0, "word": 9999, "old": "gentle", "new": "gentel"}
+    text = evaluation_page({**evaluation_results(), "examples": [example(original=[long], changes=[change])] * 50})
+    assert text.count("Shortened: the text has 10,000 words.") == 50
+    assert len(text) < 500_000
+    assert "Shortened" not in evaluation_page(evaluation_results())
+
+
+def test_nothing_that_a_record_holds_is_obeyed():
+    plain, found = page(), Elements(evaluation_page(spoiled(evaluation_results())))
+    for tag in ("script", "img", "style", "meta", "iframe", "svg", "article", "section"):
+        assert len(found.attributes(tag)) == len(plain.attributes(tag))
+    assert not [name for _, attributes, _ in found.found for name in attributes if name.startswith("on")]
+    assert found.open == []
+    assert "{{ 7*7 }}" in " ".join(found.texts("main"))
+    assert "\u2028" not in "".join(found.texts("body"))
+
+
+def test_links_lead_to_web_addresses_alone():
+    attack = {
+        **evaluation_results()["attacks"][0],
+        "source": "javascript:alert(1) data:text/html,x arXiv:1902.01007, HTTP",
+    }
+    found = page(attacks=[attack])
+    outward = [link["href"] for link in found.attributes("a") if not link["href"].startswith("#")]
+    assert "https://arxiv.org/abs/1902.01007" in outward
+    assert all(address.startswith("https://") for address in outward)
+
+
+def test_links_within_the_page_have_somewhere_to_go():
+    found = page()
+    ids = [attributes["id"] for _, attributes, _ in found.found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    inward = {link["href"].removeprefix("#") for link in found.attributes("a") if link["href"].startswith("#")}
+    named = {attributes.get("aria-labelledby") for _, attributes, _ in found.found} - {None}
+    assert inward | named | {label["for"] for label in found.attributes("label")} <= set(ids)
+
+
+def test_only_our_own_style_and_script_are_allowed():
+    text = evaluation_page(evaluation_results())
+    (policy,) = (meta["content"] for meta in Elements(text).attributes("meta") if "http-equiv" in meta)
+    assert policy.startswith("default-src 'none'; ")
+    for tag in ("style", "script"):
+        (source,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    assert not [attributes for _, attributes, _ in Elements(text).found if "style" in attributes]
+
+
+def test_nothing_is_loaded():
+    found = page()
+    assert not [attributes for tag, attributes, _ in found.found if "src" in attributes or tag == "link"]
+
+
+@pytest.mark.parametrize("left", ["scores", "comparisons", "checks", "examples", "attacks"])
+def test_a_record_without_a_part_has_a_page(left):
+    assert page(**{left: []}).texts("h1") == ["standard, alum and alum_one_pass under attack"]
+
+
+def test_an_empty_record_has_a_page():
+    empty = {name: [] for name, part in evaluation_results().items() if isinstance(part, list)}
+    assert page(**empty).open == []
+
+
+def test_a_single_model_is_not_compared():
+    results = evaluation_results()
+    kept = {
+        part: [entry for entry in results[part] if entry["model"] == "alum"]
+        for part in ("scores", "checks", "examples")
+    }
+    found = page(models=results["models"][1:2], comparisons=[], **kept)
+    assert found.texts("h1") == ["alum under attack"]
+    assert "★highest" not in " ".join(found.texts("table"))
+    assert [select["data-key"] for select in found.attributes("select")] == ["suite", "attack", "outcome"]
+
+
+def test_without_matplotlib_the_page_has_its_tables_and_says_what_to_do(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with caplog.at_level(logging.WARNING):
+        write_evaluation_page(tmp_path / "report.html", evaluation_results())
+    found = Elements((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert not found.attributes("svg")
+    assert "alum[plots]" in caplog.text
+    assert any("alum[plots]" in note for note in found.texts("p", **{"class": "note"}))
+    assert any(table.startswith("sst2 under pgd") for table in found.texts("table"))
+
+
+def test_the_file_is_made_from_json_alone_and_whole(tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("the page before", encoding="utf-8")
+    write_evaluation_page(path, json.loads(json.dumps(evaluation_results())))
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert text.rstrip().endswith("</html>")
+    assert [found.name for found in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_page_that_cannot_be_made_leaves_the_one_before(tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("the page before", encoding="utf-8")
+    with pytest.raises(KeyError):
+        write_evaluation_page(path, {**evaluation_results(), "scores": [{"model": MODELS[0]}]})
+    assert path.read_text(encoding="utf-8") == "the page before"
+    assert [found.name for found in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_texts_that_no_file_can_hold_are_spelled_out(tmp_path):
+    path = tmp_path / "report.html"
+    write_evaluation_page(path, {**evaluation_results(), "examples": [example(label="\udcff\x00")]})
+    assert r"\udcff\x00" in path.read_text(encoding="utf-8")

@@ -1,0 +1,149 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from alum.reports.evaluation.terminal import show_evaluation
+from evaluation_results import evaluation_results, example
+
+
+def shown(results, width=80):
+    console = Console(file=io.StringIO(), width=width)
+    show_evaluation(results, console)
+    return console.file.getvalue()
+
+
+def cells(text):
+    """The lines of all tables, as lists of what stands in them."""
+    return [
+        [cell.strip() for cell in line.strip("│┃ ").split("│" if "│" in line else "┃")]
+        for line in text.splitlines()
+        if line.startswith(("│", "┃"))
+    ]
+
+
+def renamed(results, old, new):
+    for part in ("scores", "comparisons", "checks", "examples"):
+        for entry in results[part]:
+            entry.update({key: new for key in ("model", "baseline") if entry.get(key) == old})
+    for model in results["models"]:
+        model.update(name=new if model["name"] == old else model["name"])
+    return results
+
+
+def test_values_stand_beside_their_intervals():
+    rows = cells(shown(evaluation_results()))
+    assert ["suite", "under", "standard", "alum", "alum_one_pass"] in rows
+    # 0.905 of 200 rows: half of the interval is 1.96 √(0.905 · 0.095 / 200) = 0.0406
+    assert ["sst2", "clean", "90.5 (86–95)", "91.2 (87–95)", "91.8 (88–96)"] in rows
+
+
+def test_the_title_says_how_many_rows():
+    text = " ".join(shown(evaluation_results()).split())
+    assert "Rows: sst2 200, cad_imdb 200, hans 300" in text
+    assert "Groups of hans, rates in percent. Rows: lexical_overlap 100, subsequence 100, constituent 100" in text
+
+
+def test_groups_have_rows_of_their_own():
+    rows = cells(shown(evaluation_results()))
+    assert ["constituent", "clean", "50.0 (40–60)", "50.0 (40–60)", "50.0 (40–60)"] in rows
+
+
+def test_comparisons_are_with_the_first_model():
+    text = shown(evaluation_results())
+    assert "alum minus standard, rates in percent, on the same rows" in text
+    assert ["hans", "clean", "+4.5", "+1.0 to +8.0", "0.012"] in cells(text)  # 0.628 - 0.583
+    assert "p: McNemar's test. Of 60 comparisons, 3.0 would be below 0.05 by chance alone." in text
+
+
+def test_another_metric_than_the_main_one_is_named():
+    results = evaluation_results()
+    entry = next(entry for entry in results["comparisons"] if entry["attack"] == "typing")
+    results["comparisons"] = [entry, {**entry, "metric": "robust_exact_match"}]
+    text = shown(results)
+    assert text.count("exact match") == 1
+    assert "typing, exact match" in text
+
+
+def test_attacks_on_a_part_of_the_rows_say_so():
+    results = evaluation_results()
+    assert "part of the rows" not in shown(results)
+    for score in results["scores"]:
+        if score["suite"] == "hans" and score["attack"] in ("pgd", "hotflip") and score["group"] is None:
+            score["num_rows"] = 60
+    assert "On a part of the rows only: 60 of hans (pgd, hotflip)." in " ".join(shown(results).split())
+
+
+def test_checks_say_what_failed_and_with_which_figures():
+    rows = cells(shown(evaluation_results(), width=120))
+    assert ["standard on sst2", "3 of 3 parts could be told", "passed"] in rows
+    (failed,) = [check for check in evaluation_results()["checks"] if not check["passed"]]
+    assert sum(row[0].startswith("·") for row in rows) == len(failed["parts"])
+    assert ["alum_one_pass on hans", "", "FAILED"] in rows
+    assert ["· stronger than noise", "58.0 % under the attack, 57.0 % under noise", "FAILED"] in rows
+    assert ["standard on cad_imdb", "2 of 3 parts could be told", "passed"] in rows
+
+
+def test_attacks_on_text_have_their_cost():
+    assert ["sst2, hotflip", "standard", "85.0 %", "11.0 %", "38.2"] in cells(shown(evaluation_results()))
+
+
+def test_nothing_is_wider_than_the_terminal():
+    results = renamed(evaluation_results(), "alum", "alum-epsilon-0.05-alpha-10-seed-4711-continued")
+    for width in (80, 60):
+        assert max(map(len, shown(results, width).splitlines())) <= width
+
+
+def test_many_models_go_on_in_further_tables():
+    results = evaluation_results()
+    for number in range(5):
+        name = f"seed-{number}"
+        results["models"].append({"name": name, "path": name, "num_parameters": 1})
+        results["scores"] += [{**score, "model": name} for score in results["scores"] if score["model"] == "alum"]
+    text = shown(results)
+    assert max(map(len, text.splitlines())) <= 80
+    found = [row for row in cells(text) if row[:2] in (["sst2", "clean"], ["suite", "under"])]
+    names = [name for row in found if row[0] == "suite" for name in row[2:] if name != "difference"]
+    assert [name for name in names if name.startswith("seed")] == [f"seed-{number}" for number in range(5)]
+    assert sum(cell == "91.2 (87–95)" for row in found for cell in row) == 6
+
+
+def test_without_comparisons_checks_and_attacks_there_are_scores_alone():
+    results = evaluation_results()
+    results.update(comparisons=[], checks=[], examples=[], attacks=[], gains=[])
+    results["scores"] = [score for score in results["scores"] if score["attack"] is None and score["group"] is None]
+    text = shown(results)
+    assert text.count("┏") == 1
+    assert "chance" not in text
+
+
+def test_of_an_empty_record_nothing_is_shown():
+    results = evaluation_results()
+    results.update({name: [] for name in results if isinstance(results[name], list)})
+    assert shown(results) == ""
+
+
+def test_a_metric_that_is_no_rate_and_a_score_without_a_value():
+    results = evaluation_results()
+    results["suites"] = [{**results["suites"][0], "main_metric": "matthews_correlation"}]
+    score = {"model": "alum", "suite": "sst2", "epsilon": None, "group": None, "num_rows": 200}
+    results["scores"] = [
+        {**score, "attack": None, "metric": "matthews_correlation", "value": -0.05, "low": -0.1, "high": 0.25},
+        {**score, "attack": "hotflip", "metric": "changed_word_share", "value": None, "low": None, "high": None},
+    ]
+    rows = cells(shown(results))
+    assert ["sst2", "clean", "–", "-0.050 (-0.10 to 0.25)", "–"] in rows
+    assert ["sst2, hotflip", "alum", "–", "–", "–"] in rows
+
+
+@pytest.mark.parametrize("name", ["[red]alum[/]", "\x1b[31malum", "\u202emula", "a\nb"])
+def test_no_name_is_obeyed(name):
+    text = shown(renamed(evaluation_results(), "alum", name))
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert example()["label"] not in text  # rows are for the page
+
+
+def test_gains_are_shown_by_method():
+    lines = shown(evaluation_results()).splitlines()
+    (line,) = [line for line in lines if "alum_released" in line]
+    assert "0.94" in line

@@ -1,0 +1,163 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from alum.attacks.text.table import TEXT_ATTACKS
+from alum.core.errors import InputError
+from alum.stages.evaluation.arguments import AttackArguments
+from alum.stages.evaluation.attack import attack
+from small_wordnet import save_wordnet
+from tiny_stages import LENGTH_TOKENS, save_untrained
+
+TEXT = "the gentle cat sees the lovely dog ."
+
+
+@pytest.fixture
+def attacked(finetuned):
+    def attacked(text=TEXT, **settings):
+        return attack(AttackArguments(**{"model_name_or_path": finetuned.output_dir, "text": text, **settings}))
+
+    return attacked
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """What some attacks need: a masked language model and a WordNet database."""
+    folder = tmp_path_factory.mktemp("resources")
+    adjectives = ["gentle gloomy bitter", "lovely lousy", "gloomy gentle", "bitter lovely"]
+    wordnet_dir = save_wordnet(folder / "wordnet", noun=["cat river", "dog river"], verb=["see hide"], adj=adjectives)
+    return {"masked_lm": str(save_untrained(folder / "model")), "wordnet_dir": str(wordnet_dir)}
+
+
+@pytest.fixture
+def changed_model(finetuned, tmp_path):
+    """A copy of the fine-tuned model with other entries in its configuration."""
+
+    def changed_model(**settings):
+        folder = tmp_path / "model"
+        shutil.copytree(finetuned.output_dir, folder)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **settings}))
+        return str(folder)
+
+    return changed_model
+
+
+def says(folder, *texts):
+    """Probabilities by name, straight from transformers."""
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    inputs = AutoTokenizer.from_pretrained(folder)(
+        *texts, return_tensors="pt", truncation=True, max_length=LENGTH_TOKENS
+    )
+    with torch.no_grad():
+        probs = model(**inputs).logits.softmax(-1)[0]
+    return {model.config.id2label[i]: float(p) for i, p in enumerate(probs)}
+
+
+@pytest.mark.parametrize("name", TEXT_ATTACKS)
+def test_the_model_says_what_is_reported(attacked, finetuned, given, name):
+    """Of words that it does not know the model makes one of the labels, so one of the two texts can be turned."""
+    succeeded = set()
+    for label, other, text in (("good", "bad", TEXT), ("bad", "good", "the gloomy cat sees the bitter dog .")):
+        outcome = attacked(text, attack=name, **given)
+        result = outcome.result
+        assert (outcome.label, outcome.label_names) == (label, ("bad", "good"))
+        assert {change.old for change in result.changes} <= set(text.split()) - {"the", "."}
+        for texts, outputs in ((result.original, result.clean_outputs), (result.perturbed, result.adversarial_outputs)):
+            expected = says(finetuned.output_dir, *texts)
+            np.testing.assert_allclose(outputs, [expected[name] for name in outcome.label_names], atol=1e-5)
+        assert (result.outcome == "succeeded") == (expected[other] > expected[label])
+        succeeded.add(result.outcome)
+    assert "succeeded" in succeeded
+
+
+def test_the_label_given_is_the_one_attacked(attacked):
+    outcome = attacked(label="bad")
+    assert (outcome.label, outcome.result.outcome, outcome.result.num_queries) == ("bad", "skipped", 1)
+
+
+def test_the_second_text_of_a_pair_is_attacked_unless_another_is_named(attacked):
+    for attacked_text, texts in (("last", {1}), ("first", {0}), ("both", {0, 1})):
+        pair = attacked(text=TEXT, text_pair="the warm river .", attacked_text=attacked_text)
+        assert pair.result.original == (TEXT, "the warm river .")
+        assert {change.place.text for change in pair.result.changes} <= texts
+        assert pair.result.num_words == sum(
+            len(text.split()) - 1 for i, text in enumerate((TEXT, "the warm river .")) if i in texts
+        )
+
+
+def test_limits_hold(attacked):
+    few = attacked(max_queries=3).result
+    assert (few.outcome, few.num_queries, few.changes) == ("failed", 3, ())
+    one = attacked(max_changed_words=0.01).result
+    assert len(one.changes) <= 1
+
+
+def test_a_similarity_bounds_the_changes(attacked, given):
+    """Nothing but the text itself is similar to it to the last digit."""
+    settings = {"attack": "wordnet", "label": "good", **given}
+    free = attacked(**settings).result
+    assert free.changes
+    encoder = given["masked_lm"]
+    assert attacked(similarity_model=encoder, min_similarity=-1.0, **settings).result == free
+    assert attacked(similarity_model=encoder, min_similarity=1.0, **settings).result.changes == ()
+
+
+def test_seeds_repeat(attacked):
+    first, second = attacked(label="good", seed=3).result, attacked(label="good", seed=3).result
+    assert first == second
+
+
+def test_words_beyond_the_models_length_are_counted_and_left_alone(attacked):
+    """Of 10,000 words none after the first 16 can be among 16 tokens."""
+    outcome = attacked(text=" ".join(["gentle", "cat"] * 5000), max_queries=20)
+    assert outcome.result.num_words == 10_000
+    assert 10_000 - LENGTH_TOKENS < outcome.num_unread_words < 10_000
+    assert all(change.place.word < LENGTH_TOKENS for change in outcome.result.changes)
+    assert attacked().num_unread_words == 0
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"text": ""}, "has no words"),
+        ({"text": " ?! \n"}, "has no words"),
+        ({"text_pair": ""}, "has no words"),
+        ({"text": "caf\udce9"}, "UTF-8"),
+        ({"attack": "deepwordbugg"}, "unknown attack 'deepwordbugg'.*Did you mean 'deepwordbug'"),
+        ({"attack": "masked_lm"}, "the attack masked_lm needs a masked language model: name one with --masked_lm"),
+        ({"attack": "wordnet"}, "the attack wordnet needs .*: name their folder with --wordnet_dir"),
+        ({"attack": "wordnet", "wordnet_dir": "."}, "not the folder of a WordNet database: it lacks index.noun"),
+        ({"label": "god"}, "unknown label 'god': expected one of bad, good. Did you mean 'good'"),
+        ({"max_seq_length": 99}, "99 is more than the 16 positions"),
+    ],
+)
+def test_input_that_cannot_be_used(attacked, settings, words):
+    with pytest.raises(InputError, match=words):
+        attacked(**settings)
+
+
+def test_a_model_without_a_trained_head(attacked, tmp_path):
+    with pytest.raises(InputError, match="has not been fine-tuned"):
+        attacked(model_name_or_path=str(save_untrained(tmp_path / "model")))
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "what"), [("regression", "a number"), ("multi_label_classification", "several labels at once")]
+)
+def test_a_model_that_does_not_choose_a_label(attacked, changed_model, problem_type, what):
+    with pytest.raises(InputError, match=f"this one predicts {what}"):
+        attacked(model_name_or_path=changed_model(problem_type=problem_type))
+
+
+@pytest.mark.parametrize("bad", [{"max_queries": 0}, {"max_changed_words": 0.0}, {"max_changed_words": 1.5}])
+def test_settings_out_of_range(bad):
+    with pytest.raises(InputError, match=f"{next(iter(bad))} must .*not {next(iter(bad.values()))}"):
+        AttackArguments(model_name_or_path="model", text=TEXT, **bad)

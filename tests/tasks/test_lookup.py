@@ -1,0 +1,45 @@
+import pytest
+from torch import nn
+from transformers import AutoModel, BartForConditionalGeneration, T5ForConditionalGeneration
+
+from alum.core.errors import InputError
+from alum.tasks.lookup import KINDS, kind_of
+from tiny_models import ARCHITECTURES, CAUSAL, LANGUAGE_MODELS, classifier, config_of, language_model
+
+
+def test_the_table_goes_by_name():
+    assert {name: kind.name for name, kind in KINDS.items()} == {name: name for name in KINDS}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"num_labels": 3}, "sequence_classification"),
+        ({"num_labels": 1}, "regression"),
+        ({"num_labels": 3, "problem_type": "regression"}, "regression"),
+        ({"num_labels": 3, "problem_type": "multi_label_classification"}, "multi_label_classification"),
+    ],
+)
+def test_classifiers(architecture, settings, name):
+    assert kind_of(classifier(architecture, **settings)) is KINDS[name]
+
+
+@pytest.mark.parametrize("architecture", LANGUAGE_MODELS)
+def test_language_models(architecture):
+    assert kind_of(language_model(architecture)).name == ("causal_lm" if architecture in CAUSAL else "masked_lm")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AutoModel.from_config(config_of("bert")),
+        BartForConditionalGeneration(config_of("bart")),
+        T5ForConditionalGeneration(config_of("t5")),
+        nn.Linear(2, 2),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_head_that_no_kind_fits_is_refused_by_name(model):
+    with pytest.raises(InputError, match=type(model).__name__):
+        kind_of(model)

@@ -1,0 +1,93 @@
+import re
+import sys
+
+import pytest
+from transformers import TrainerCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from alum.training.records import console as console_module
+from alum.training.records.console import ConsoleProgress, use_own_console
+from alum.training.trainer import AlumTrainer
+from tiny_models import classifier
+from tiny_runs import config, labelled_sentences
+
+
+def on_a_terminal(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+
+
+def train(folder, **settings):
+    """Four steps, with an evaluation of 8 batches after the last."""
+    settings = config(folder, disable_tqdm=False, eval_strategy="steps", eval_steps=4, **settings)
+    rows = labelled_sentences()
+    trainer = AlumTrainer(
+        model=classifier(),
+        args=settings,
+        train_dataset=rows,
+        eval_dataset=rows[:8],
+    )
+    use_own_console(trainer)
+    trainer.train()
+
+
+def test_bars_have_names(tmp_path, capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
+    train(tmp_path, per_device_eval_batch_size=1)
+    bars = capsys.readouterr().err
+    assert "Training: 100%" in bars
+    assert re.search(r"Evaluating: .*/8", bars)
+
+
+def test_without_a_terminal_there_are_no_bars(tmp_path, capsys):
+    train(tmp_path, logging_strategy="no")
+    assert "%|" not in capsys.readouterr().err
+
+
+def test_without_a_terminal_there_is_a_line_when_nothing_was_said_for_long(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(console_module, "SECONDS_BETWEEN_LINES", 0)
+    train(tmp_path, logging_strategy="no", per_device_eval_batch_size=1)
+    out = capsys.readouterr().out
+    assert re.findall(r"^step (\d/\d)  [\d:]+ passed, [\d:]+ left$", out, re.MULTILINE) == ["1/4", "2/4", "3/4", "4/4"]
+    expected = [str(number) for number in range(1, 9)]
+    assert re.findall(r"^evaluating: batch (\d)/8$", out, re.MULTILINE) == expected
+
+
+def test_the_console_shows_a_short_line_for_each_log(tmp_path, capsys):
+    settings = config(tmp_path, disable_tqdm=False, adv_start_fraction=0.5)
+    trainer = AlumTrainer(model=classifier(), args=settings, train_dataset=labelled_sentences())
+    use_own_console(trainer)
+    trainer.train()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
+    assert [line.split()[1] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
+    assert "adversary not yet" in lines[0]
+    assert "gain" in lines[3]
+    assert "adversarial " in lines[3]
+
+
+def test_an_error_has_a_line_of_its_own(tmp_path, capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
+
+    class Fails(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            raise RuntimeError
+
+    settings = config(tmp_path, disable_tqdm=False)
+    trainer = AlumTrainer(model=classifier(), args=settings, train_dataset=labelled_sentences(), callbacks=[Fails()])
+    console = use_own_console(trainer)
+    with pytest.raises(RuntimeError):
+        trainer.train()
+    assert not capsys.readouterr().err.endswith("\n")
+    console.close()
+    assert capsys.readouterr().err.endswith("\n")
+    console.close()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_the_trainers_own_console_output_is_replaced(tmp_path, silent):
+    trainer = AlumTrainer(model=classifier(), args=config(tmp_path, disable_tqdm=silent))
+    use_own_console(trainer)
+    kinds = [type(callback) for callback in trainer.callback_handler.callbacks]
+    assert ProgressCallback not in kinds
+    assert PrinterCallback not in kinds
+    assert (ConsoleProgress in kinds) is not silent

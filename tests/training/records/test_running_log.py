@@ -1,0 +1,121 @@
+import logging
+
+import pytest
+import torch
+
+from alum.core.methods import METHODS, method_named
+from alum.core.objective import AlumResult, Diagnostics
+from alum.training.records.running_log import PATIENCE, RunningLog
+from tiny_models import classifier
+from tiny_runs import config, labelled_sentences, trained
+
+METHOD = method_named("alum", alpha=2.0)
+
+
+def result(task_loss=1.0, adversarial_loss=0.5, skipped=0.0, gain=None):
+    diagnostics = None
+    if gain is not None:
+        diagnostics = Diagnostics(*map(torch.tensor, (gain, 0.5, 0.5 / gain, 0.3, 0.03)))
+    task_loss, adversarial_loss = torch.tensor(task_loss), torch.tensor(adversarial_loss)
+    return AlumResult(task_loss, task_loss, adversarial_loss, 2.0, torch.tensor(skipped), diagnostics=diagnostics)
+
+
+def one_process(row):
+    return row
+
+
+def test_losses_are_means_over_the_steps_since_the_last_log():
+    log = RunningLog(METHOD)
+    for step, task_loss in ((10, 1.0), (10, 2.0), (11, 5.0), (11, 8.0)):  # two micro-batches in each of two steps
+        log.add(result(task_loss, adversarial_loss=task_loss / 4), METHOD, weight=0.5, step=step)
+    logs = log.flush(12, one_process)
+    assert (logs["task_loss"], logs["adversarial_loss"]) == (16 * 0.5 / 2, 4 * 0.5 / 2)
+    assert (logs["adv_alpha"], logs["adv_epsilon"]) == (2.0, METHOD.epsilon)
+
+    log.add(result(3.0), METHOD, weight=1.0, step=12)
+    assert log.flush(13, one_process)["task_loss"] == 3.0
+
+
+def test_losses_are_means_and_skips_are_sums_over_the_processes():
+    log = RunningLog(METHOD)
+    log.add(result(1.0, adversarial_loss=0.5, skipped=1.0), METHOD, weight=1.0, step=0)
+    logs = log.flush(1, lambda row: torch.cat((row, torch.tensor([[3.0, 1.5, 2.0]]))))
+    assert (logs["task_loss"], logs["adversarial_loss"], logs["adversarial_skipped"]) == (2.0, 1.0, 3.0)
+
+
+def test_skipped_batches_are_counted_from_the_start():
+    log, seen = RunningLog(METHOD), []
+    for step in range(4):
+        log.add(result(skipped=step % 2), METHOD, weight=1.0, step=step)
+        seen.append(log.flush(step + 1, one_process)["adversarial_skipped"])
+    assert seen == [0, 1, 1, 2]
+
+
+def test_diagnostics_are_logged_where_they_were_measured():
+    log = RunningLog(METHOD)
+    log.add(result(gain=50.0), METHOD, weight=1.0, step=0)
+    log.add(result(), METHOD, weight=1.0, step=1)
+    assert log.flush(2, one_process)["adversarial_gain"] == 50.0
+    log.add(result(), METHOD, weight=1.0, step=2)
+    assert "adversarial_gain" not in log.flush(3, one_process)
+
+
+def test_nothing_to_log_before_the_first_step():
+    assert RunningLog(METHOD).flush(0, one_process) == {}
+
+
+# -- the warning -------------------------------------------------------------------------------------------------------
+
+
+def warnings_of(caplog, method=METHOD, times=3 * PATIENCE, **what):
+    log = RunningLog(method)
+    with caplog.at_level(logging.WARNING):
+        for step in range(times):
+            log.add(result(**what), method, weight=1.0, step=step)
+            log.flush(step + 1, one_process)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_silent_adversary_is_named_once(caplog):
+    (message,) = warnings_of(caplog, adversarial_loss=1e-9, gain=50.0)
+    assert "2.0e-09 of the task loss" in message
+
+
+def test_noise_is_named_once(caplog):
+    (message,) = warnings_of(caplog, gain=1.1)
+    assert "its gain is 1.10" in message
+    assert "a larger adv_epsilon" in message
+
+
+def test_steps_that_lead_nowhere_are_to_be_exchanged(caplog):
+    (message,) = warnings_of(caplog, method=METHODS["alum_released"], gain=1.1)
+    assert "'alum' or 'alum_one_pass'" in message
+
+
+def test_patience_comes_before_the_warning(caplog):
+    assert warnings_of(caplog, gain=1.0, times=PATIENCE - 1) == []
+
+
+def test_controls_are_meant_to_be_noise(caplog):
+    assert warnings_of(caplog, method=METHODS["r3f"], gain=1.0) == []
+
+
+def test_an_adversary_that_gains_is_left_in_peace(caplog):
+    assert warnings_of(caplog, gain=2.0) == []
+
+
+def test_before_the_start_of_the_curriculum_nothing_is_expected(caplog):
+    assert warnings_of(caplog, method=method_named("alum", alpha=0.0), adversarial_loss=0.0) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("alum_paper", 1), ("alum_released", 1), ("alum", 0), ("alum_one_pass", 0), ("r3f", 0), ("pgd", 0)],
+)
+def test_methods_that_are_warned_of_in_training(tmp_path, caplog, name, count):
+    settings = config(tmp_path, adv_method=name, max_steps=8, adv_gain_draws=16)
+    with caplog.at_level(logging.WARNING, logger="alum"):
+        trained(classifier(dropout=0.0), settings, labelled_sentences())
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("alum")]
+    assert len(messages) == count
+    assert all(f"method {name}" in message for message in messages)
