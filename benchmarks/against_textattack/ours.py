@@ -16,7 +16,7 @@ from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult, Misclassified
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
-from alum.evaluation.attacked.classification import ClassifierVictim
+from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from alum.stages.runs.folder import environment
 
 ERROR_RATE = 0.05  # of letters mistyped

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 import torch
 from datasets import Dataset
@@ -8,10 +6,11 @@ from alum.attacks.embedding_pgd import EmbeddingPGD
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.evaluation.gradient_masking import PART_NAMES, check_gradient_masking
-from alum.evaluation.model_on_task import ModelOnTask
 from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
 from alum.tasks.kinds.regression import REGRESSION
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.tasks.lookup import SUPERVISED
+from text_models import on_task
 from tiny_models import MASK, VOCAB_SIZE, classifier, headed
 
 TOKENIZER = train_wordpiece([" ".join(map(chr, range(97, 123)))], VOCAB_SIZE, 16)
@@ -27,7 +26,7 @@ def measured_on_its_own_answers(model, num_wrong=0):
         labels = model(input_ids=ids).logits.argmax(-1)
     labels[:num_wrong] = 1 - labels[:num_wrong]
     features = Dataset.from_dict({"input_ids": ids.tolist(), "labels": labels.tolist()})
-    return ModelOnTask(model, TOKENIZER, SEQUENCE_CLASSIFICATION, 16), features
+    return on_task(model, TOKENIZER, SEQUENCE_CLASSIFICATION, 16), features
 
 
 def with_masked_gradients(model):
@@ -93,7 +92,7 @@ def test_figures_are_shares_of_right_answers_among_all_rows(ordinary):
 
 @pytest.mark.parametrize("change", [{"hidden_size": 16}, {"vocab_size": VOCAB_SIZE + 1}])
 def test_perturbations_of_a_model_that_does_not_fit_are_not_tried(ordinary, change):
-    other = dataclasses.replace(ordinary[0], model=classifier(dropout=0.0, **change))
+    other = on_task(classifier(dropout=0.0, **change), TOKENIZER, SEQUENCE_CLASSIFICATION, 16)
     for given in (None, other):
         parts = check_gradient_masking(*ordinary, ATTACK, other=given)
         assert [part.passed for part in parts] == [True, None, True, True]
@@ -107,7 +106,7 @@ def test_where_no_answer_is_right_nothing_can_be_said(ordinary):
 
 @pytest.mark.parametrize("kind", [REGRESSION, QUESTION_ANSWERING])
 def test_kinds_without_wrong_answers_are_refused(kind):
-    measured = ModelOnTask(headed(kind.auto_class, num_labels=1), TOKENIZER, kind)
+    measured = on_task(headed(SUPERVISED[kind.name].auto_class, num_labels=1), TOKENIZER, kind)
     with pytest.raises(InputError, match="not right or wrong"):
         check_gradient_masking(measured, Dataset.from_dict({}), ATTACK)
 

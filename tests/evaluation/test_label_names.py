@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from alum.core.errors import InputError
-from alum.evaluation.label_names import answers_of, check_one_output, label_names_for
+from alum.evaluation.label_names import check_one_output, label_mapping, label_names_for
 from alum.evaluation.suites import SUITES
 
 TWO_WAY = ("entailment", "not_entailment")
@@ -30,20 +30,20 @@ SENTIMENT = ("negative", "positive")
     ],
 )
 def test_outputs_are_found_by_their_names(model, suite, expected, caplog):
-    assert answers_of(model, suite, "it") == expected
+    assert label_mapping(model, suite, "it").labels == expected
     assert not caplog.records
 
 
 @pytest.mark.parametrize("model", [("LABEL_0", "LABEL_1", "LABEL_2"), ("0", "1", "2")])
 def test_the_order_of_unnamed_outputs_is_assumed_and_logged(model, caplog):
     with caplog.at_level(logging.WARNING):
-        assert answers_of(model, THREE_WAY, "snli") == (0, 1, 2)
+        assert label_mapping(model, THREE_WAY, "snli").labels == (0, 1, 2)
     assert "entailment, neutral, contradiction, in this order" in caplog.text
 
 
 def test_outputs_that_are_no_label_are_left_out_and_logged(caplog):
     with caplog.at_level(logging.WARNING):
-        assert answers_of(("negative", "neutral", "positive"), SENTIMENT, "sst2") == (0, -1, 1)
+        assert label_mapping(("negative", "neutral", "positive"), SENTIMENT, "sst2").labels == (0, -1, 1)
     assert "no label of sst2 are left out: neutral" in caplog.text
 
 
@@ -61,13 +61,13 @@ def test_outputs_that_are_no_label_are_left_out_and_logged(caplog):
 def test_models_of_other_tasks_are_refused_with_both_sides(model, suite):
     expected = rf"outputs are {', '.join(model)}, but the labels of it are {', '.join(suite)}"
     with pytest.raises(InputError, match=expected):
-        answers_of(model, suite, "it")
+        label_mapping(model, suite, "it")
 
 
-@pytest.mark.parametrize("suite", [s for s in SUITES.values() if s.layout.label_names], ids=lambda s: s.name)
+@pytest.mark.parametrize("suite", [s for s in SUITES.values() if s.source.layout.label_names], ids=lambda s: s.name)
 def test_models_with_the_labels_of_a_suite_fit_it(suite):
-    names = suite.layout.label_names
-    assert answers_of([name.upper() for name in names], names, suite.name) == tuple(range(len(names)))
+    names = suite.source.layout.label_names
+    assert label_mapping([name.upper() for name in names], names, suite.name).labels == tuple(range(len(names)))
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,16 @@ from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
-from alum.evaluation.model_on_task import ModelOnTask
-from alum.tasks.base import Layout
+from alum.evaluation.label_names import LabelMapping
 from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
 from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
 from alum.tasks.kinds.regression import REGRESSION
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
+from alum.tasks.layout import Layout
+from alum.tasks.lookup import SUPERVISED
+from alum.tasks.rows import TaskRows
+from text_models import on_task
 from tiny_linear_model import HIDDEN, LENGTH, VOCAB_SIZE, LinearModel
 from tiny_models import classifier, headed
 
@@ -37,7 +40,7 @@ def examples(count, lengths=(LENGTH,), vocab_size=VOCAB_SIZE):
 
 
 def measuring(model, tokenizer, kind=SEQUENCE_CLASSIFICATION, batch_size=4, **settings):
-    return ModelOnTask(model, tokenizer, kind, batch_size, **settings)
+    return on_task(model, tokenizer, kind, batch_size, **settings)
 
 
 # -- outputs of every kind ---------------------------------------------------------------------------------------------
@@ -65,11 +68,13 @@ KINDS = {
 def set_up(name, batch_size=2, **settings):
     """A model of the kind, what is measured on it, the rows and their features."""
     kind, layout, labels = KINDS[name]
+    supervision = SUPERVISED[kind.name]
     table = Table.of(Dataset.from_dict({"a": TEXTS, "b": OTHERS, "c": OTHERS[::-1], "label": labels}), "rows.jsonl")
-    head = kind.supervision.head(layout.label_names)
-    model = headed(kind.auto_class, dropout=0.5, vocab_size=len(WORDS), **head).train()
-    features = kind.supervision.encode(table, layout, WORDS, 32)
-    return ModelOnTask(model, WORDS, kind, batch_size, **settings), features, table, layout
+    head = supervision.head(layout.label_names)
+    model = headed(supervision.auto_class, dropout=0.5, vocab_size=len(WORDS), **head).train()
+    rows = TaskRows(table, layout)
+    measured = on_task(model, WORDS, kind, batch_size, **settings)
+    return measured, measured.features(rows), rows
 
 
 def parts(outputs):
@@ -78,9 +83,9 @@ def parts(outputs):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_outputs_are_those_of_each_feature_alone(name):
-    measured, features, _, _ = set_up(name)
+    measured, features, _ = set_up(name)
     found = parts(measured.outputs(features))
-    model, collate = measured.model.eval(), measured.kind.supervision.collator(WORDS)
+    model, collate = measured.model.eval(), measured.evaluated.supervision.collator(WORDS)
     for row, feature in enumerate(features):
         with torch.no_grad():
             outputs = model(**{k: v for k, v in collate([feature]).items() if "labels" not in k and "pos" not in k})
@@ -93,11 +98,11 @@ def test_outputs_are_those_of_each_feature_alone(name):
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("attack", [None, ATTACK])
 def test_outputs_can_be_scored(name, attack):
-    measured, features, table, layout = set_up(name)
-    supervision = measured.kind.supervision
-    predicted = supervision.predict(measured.outputs(features, attack), features, table, layout)
-    scores = supervision.score(predicted, table, layout)
-    for metric, values in supervision.row_scores(predicted, table, layout).items():
+    measured, features, rows = set_up(name)
+    supervision = measured.evaluated.supervision
+    predicted = supervision.predict(measured.outputs(features, attack), features, rows)
+    scores = supervision.score(predicted, rows)
+    for metric, values in supervision.row_scores(predicted, rows).items():
         assert np.mean(values) == pytest.approx(scores["mse" if metric == "squared_error" else metric])
 
 
@@ -105,7 +110,7 @@ def test_outputs_can_be_scored(name, attack):
 def test_batches_and_their_padding_change_nothing_under_attack(name):
     found = []
     for size in (1, 5):
-        measured, features, _, _ = set_up(name, batch_size=size)
+        measured, features, _ = set_up(name, batch_size=size)
         found.append(parts(measured.outputs(features, ATTACK)))
     for values, others in zip(*found, strict=True):
         width = min(values.shape[-1], others.shape[-1])
@@ -119,7 +124,7 @@ def test_batches_and_their_padding_change_nothing_under_attack(name):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_attack_raises_the_task_loss_and_more_of_it_at_larger_radii(name):
-    measured, features, _, _ = set_up(name)
+    measured, features, _ = set_up(name)
     losses = []
     for _, batch in measured.attacked_batches(features):
         at_radii = EmbeddingPGD(0.1, num_steps=4).curve(dataclasses.replace(batch, fallen=None), [1e-6, 0.03, 0.3])
@@ -131,7 +136,7 @@ def test_the_attack_raises_the_task_loss_and_more_of_it_at_larger_radii(name):
 
 
 def test_classification_falls_monotonously_over_the_radii():
-    measured, features, _, _ = set_up("pair")
+    measured, features, _ = set_up("pair")
     own = measured.outputs(features).argmax(-1).tolist()
     features = features.remove_columns("labels").add_column("labels", own)
     curve = measured.outputs_by_radius(features, EmbeddingPGD(0.1, num_steps=4), [0.01, 0.1, 1.0, 10.0])
@@ -158,9 +163,9 @@ def test_the_attack_lowers_the_margin_as_far_as_the_closed_form_says(tokenizer):
 
 
 def test_finer_outputs_are_joined_in_outputs_losses_and_attacks():
-    measured, features, _, _ = set_up("pair", answers=(1, 0, 0))
+    measured, features, _ = set_up("pair", mapping=LabelMapping((1, 0, 0), 2))
     features = features.remove_columns("labels").add_column("labels", [0, 1, 1, 0, 1])
-    own = ModelOnTask(measured.model, WORDS, SEQUENCE_CLASSIFICATION).outputs(features)
+    own = on_task(measured.model, WORDS, SEQUENCE_CLASSIFICATION).outputs(features)
     expected = np.stack((own[:, 1:].max(-1), own[:, 0]), axis=-1)
     np.testing.assert_allclose(measured.outputs(features), expected, rtol=1e-5, atol=1e-6)
     attacked = measured.outputs(features, EmbeddingPGD(3.0))
@@ -174,24 +179,24 @@ def test_finer_outputs_are_joined_in_outputs_losses_and_attacks():
 
 
 def test_a_regressors_answers_are_wrong_beyond_the_tolerance():
-    measured, features, _, _ = set_up("regression")
+    measured, features, _ = set_up("regression")
     errors = np.abs(measured.outputs(features)[:, 0] - np.array(KINDS["regression"][2]))
     tolerance = float(np.sort(errors)[1:3].mean())
     measured = dataclasses.replace(measured, tolerance=tolerance)
-    assert measured.has_wrong_answers
+    assert measured.is_wrong is not None
     for rows, batch in measured.attacked_batches(features):
         wrong = batch.fallen(measured.run(batch.inputs), batch.inputs)
         assert wrong.tolist() == (errors[rows] > tolerance).tolist()
 
 
 def test_numbers_and_spans_have_no_wrong_answers():
-    assert not set_up("regression")[0].has_wrong_answers
-    assert not set_up("question answering")[0].has_wrong_answers
-    assert set_up("multiple choice")[0].has_wrong_answers
+    assert set_up("regression")[0].is_wrong is None
+    assert set_up("question answering")[0].is_wrong is None
+    assert set_up("multiple choice")[0].is_wrong is not None
 
 
 def test_rows_without_labels_are_measured_but_not_attacked():
-    measured, features, _, _ = set_up("sentence")
+    measured, features, _ = set_up("sentence")
     unlabelled = features.remove_columns("labels")
     np.testing.assert_array_equal(measured.outputs(unlabelled), measured.outputs(features))
     with pytest.raises(InputError, match="labels"):
@@ -199,7 +204,7 @@ def test_rows_without_labels_are_measured_but_not_attacked():
 
 
 def test_a_kind_without_losses_is_not_attacked(tokenizer):
-    measured = measuring(headed(TOKEN_CLASSIFICATION.auto_class), tokenizer, TOKEN_CLASSIFICATION)
+    measured = measuring(headed(SUPERVISED["token_classification"].auto_class), tokenizer, TOKEN_CLASSIFICATION)
     with pytest.raises(InputError, match="token_classification"):
         measured.outputs(examples(2), ATTACK)
 

@@ -3,12 +3,18 @@ from torch import nn
 from transformers import AutoModel, BartForConditionalGeneration, T5ForConditionalGeneration
 
 from alum.core.errors import InputError
-from alum.tasks.lookup import KINDS, kind_of
+from alum.tasks.lookup import KINDS, SUPERVISED, kind_of
 from tiny_models import ARCHITECTURES, CAUSAL, LANGUAGE_MODELS, classifier, config_of, language_model
 
 
 def test_the_table_goes_by_name():
     assert {name: kind.name for name, kind in KINDS.items()} == {name: name for name in KINDS}
+
+
+def test_all_kinds_can_be_supervised_but_those_whose_labels_no_column_holds():
+    assert {name: supervision.kind for name, supervision in SUPERVISED.items()} == {
+        name: kind for name, kind in KINDS.items() if name not in ("masked_lm", "multi_label_classification")
+    }
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -11,8 +11,10 @@ from alum.core.methods import METHODS
 from alum.core.objective import alum_loss
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
-from alum.tasks.base import Layout
+from alum.models.tokenization import Tokenization
+from alum.tasks.layout import Layout
 from alum.tasks.lookup import USER_KINDS
+from alum.tasks.rows import TaskRows
 from alum.training import trainer as training
 from alum.training.trainer import AlumTrainer
 from tiny_models import headed, language_model
@@ -68,17 +70,17 @@ def test_a_kind_trains_with_a_method(name, method, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "alum_loss", observed)
     layout, columns = ROWS[name]
     table = Table.of(Dataset.from_dict(columns), "rows.jsonl")
-    kind, _ = USER_KINDS[name]
-    supervision = kind.supervision
-    features = supervision.encode(table, layout, TOKENIZER, 32)
+    supervision, _ = USER_KINDS[name]
+    rows = TaskRows(table, layout)
+    features = supervision.encode(rows, Tokenization(TOKENIZER, 32))
     if name == "causal_lm":
         model = language_model("gpt2", dropout=0.0, vocab_size=len(TOKENIZER))
     else:
         head = supervision.head(layout.label_names)
-        model = headed(kind.auto_class, "bert", dropout=0.0, vocab_size=len(TOKENIZER), **head)
+        model = headed(supervision.auto_class, "bert", dropout=0.0, vocab_size=len(TOKENIZER), **head)
 
     def scores(prediction):
-        return supervision.score(supervision.predict(prediction.predictions, features, table, layout), table, layout)
+        return supervision.score(supervision.predict(prediction.predictions, features, rows), rows)
 
     trainer = trained(
         model,
@@ -90,7 +92,7 @@ def test_a_kind_trains_with_a_method(name, method, tmp_path, monkeypatch):
         compute_metrics=scores,
         preprocess_logits_for_metrics=supervision.gathered,
     )
-    assert trainer.kind is kind  # found from the model's head
+    assert trainer.kind is supervision.kind  # found from the model's head
     assert all(map(math.isfinite, logged(trainer, "loss")))
     if method in ("alum", "alum_one_pass", "fgm", "pgd"):
         assert min(logged(trainer, "adversarial_gain")) > 1

@@ -24,8 +24,8 @@ from alum.stages.finetuning.run import finetune
 from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
 from alum.stages.pretraining.run import pretrain
 from alum.stages.runs.folder import environment
-from alum.tasks.base import TaskKind
 from alum.tasks.named import TASKS
+from alum.tasks.sources import Source
 
 
 def run(command: str, argv: Sequence[str]) -> None:
@@ -104,9 +104,9 @@ def _tasks(argv: Sequence[str]) -> None:
     rows = [
         [
             task.name,
-            _kind_text(task.kind),
-            "/".join(filter(None, (task.hub_id, task.hub_config))),
-            ", ".join(task.metrics),
+            _kind_text(task.source),
+            task.source.on_hub,
+            ", ".join(task.source.metrics),
         ]
         for task in TASKS.values()
     ]
@@ -118,18 +118,18 @@ def _suites(argv: Sequence[str]) -> None:
     rows = [
         [
             suite.name,
-            _kind_text(suite.kind),
-            "/".join(filter(None, (suite.hub_id, suite.hub_config))) or "no: give a file",
-            ", ".join(suite.metrics),
-            suite.licence,
+            _kind_text(suite.source),
+            suite.source.on_hub or "no: give a file",
+            ", ".join(suite.source.metrics),
+            suite.source.licence,
         ]
         for suite in SUITES.values()
     ]
     show_table("Suites", ("suite", "kind", "on the hub", "metrics", "licence"), rows, num_text_columns=5)
 
 
-def _kind_text(kind: TaskKind) -> str:
-    return kind.name.removeprefix("sequence_").replace("_", " ")
+def _kind_text(source: Source) -> str:
+    return source.kind.removeprefix("sequence_").replace("_", " ")
 
 
 def _env(argv: Sequence[str]) -> None:

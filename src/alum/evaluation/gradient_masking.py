@@ -39,19 +39,19 @@ class CheckPart:
 
 
 def check_gradient_masking(
-    measured: ModelOnTask, features: Dataset, attack: EmbeddingPGD, other: ModelOnTask | None = None
+    model: ModelOnTask, features: Dataset, attack: EmbeddingPGD, other: ModelOnTask | None = None
 ) -> list[CheckPart]:
     """Four signs that an attack on this model is as strong as it should be; one that is missing tells of masking.
 
     ``other`` is a model of the same tokens and embedding width, whose perturbations are tried on this one. Raises
-    `InputError` for kinds of task without wrong answers (`ModelOnTask.has_wrong_answers`).
+    `InputError` for kinds of task whose single answers are not right or wrong (`ModelOnTask.is_wrong`).
     """
-    if not measured.has_wrong_answers:
+    if model.is_wrong is None:
         raise InputError(
             f"gradient masking shows in how many answers an attack turns wrong, but single answers of "
-            f"{measured.kind.name} are not right or wrong. Give regressors a tolerance."
+            f"{model.kind.name} are not right or wrong. Give regressors a tolerance."
         )
-    rows = _Rows(measured, features)
+    rows = _Rows(model, features)
     if rows.right_under(lambda batch: worst_of(batch, [])) == 0:
         return [CheckPart(name, None, "right answers to attack", "no answer is right") for name in PART_NAMES]
     attacked = rows.right_under(attack)
@@ -67,15 +67,15 @@ def check_gradient_masking(
 class _Rows:
     """The number of right answers among some rows, under one attack after the other."""
 
-    measured: ModelOnTask
+    model: ModelOnTask
     features: Dataset
 
     def __len__(self) -> int:
         return len(self.features)
 
     def right_under(self, attack: Callable[[AttackedBatch], WorstFound]) -> int:
-        with frozen(self.measured.model):
-            found = [attack(batch).fallen for _, batch in self.measured.attacked_batches(self.features)]
+        with frozen(self.model.model):
+            found = [attack(batch).fallen for _, batch in self.model.attacked_batches(self.features)]
         return int(sum((~fallen).sum() for fallen in found))
 
 
@@ -92,9 +92,10 @@ def _noise_part(rows: _Rows, attack: EmbeddingPGD, attacked: int) -> CheckPart:
 
 def _transfer_part(rows: _Rows, attack: EmbeddingPGD, attacked: int, other: ModelOnTask | None) -> CheckPart:
     name, expected = "stronger_than_transfer", "no more right answers than under another model's perturbations"
-    if other is None or not _fit_together(rows.measured, other):
+    if other is None or not _fit_together(rows.model, other):
         return CheckPart(name, None, expected, "no other model with the same tokens and embedding width was given")
-    source = dataclasses.replace(other, batch_size=rows.measured.batch_size)
+    batch_size = rows.model.text_model.batch_size
+    source = dataclasses.replace(other, text_model=dataclasses.replace(other.text_model, batch_size=batch_size))
     batches = source.attacked_batches(rows.features)
 
     def transfer(batch: AttackedBatch) -> WorstFound:
@@ -114,9 +115,13 @@ def _transfer_part(rows: _Rows, attack: EmbeddingPGD, attacked: int, other: Mode
     )
 
 
-def _fit_together(measured: ModelOnTask, other: ModelOnTask) -> bool:
-    shapes = [word_embeddings(model).weight.shape for model in (measured.model, other.model)]
-    return shapes[0] == shapes[1] and measured.tokenizer.get_vocab() == other.tokenizer.get_vocab()
+def _fit_together(model: ModelOnTask, other: ModelOnTask) -> bool:
+    shapes = [word_embeddings(either.model).weight.shape for either in (model, other)]
+    return shapes[0] == shapes[1] and _vocabulary(model) == _vocabulary(other)
+
+
+def _vocabulary(model: ModelOnTask) -> dict[str, int]:
+    return model.text_model.tokenizer.get_vocab()
 
 
 def _large_radius_part(rows: _Rows, attack: EmbeddingPGD) -> CheckPart:

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,8 +29,48 @@ _JOINED = {"neutral": "not entailment", "contradiction": "not entailment"}
 _UNNAMED = re.compile(r"label\d+|\d+")
 
 
-def answers_of(model_names: Sequence[str], label_names: Sequence[str], suite: str) -> tuple[int, ...]:
-    """For each output of a model the index of its label in ``label_names``, or -1 if it is none of them.
+@dataclass(frozen=True)
+class LabelMapping:
+    """For each output of a model the label of a suite that it stands for, or -1 where that output is no label.
+
+    Raises `InputError` if a label has no output.
+    """
+
+    labels: tuple[int, ...]
+    num_labels: int
+
+    def __post_init__(self) -> None:
+        unanswered = set(range(self.num_labels)) - set(self.labels)
+        if unanswered or max(self.labels) >= self.num_labels or min(self.labels) < -1:
+            raise InputError(
+                f"expected the labels of the outputs to be -1 or below {self.num_labels}, and each of them to have an "
+                f"output, but they are {list(self.labels)}: evaluate a model that can give every label of the suite."
+            )
+
+    def joined(self, logits: Tensor) -> Tensor:
+        """Logits ``[..., outputs]`` of a model as logits ``[..., num_labels]`` of coarser or reordered labels.
+
+        A label's logit is the largest of its outputs', so that the likeliest label is the one of the likeliest output
+        that is a label, which is how McCoy et al. 2019 (arXiv:1902.01007) score three-way models on HANS.
+
+        Raises `InputError` if the model has another number of outputs.
+
+        >>> LabelMapping((0, 1, 1), num_labels=2).joined(torch.tensor([0.1, 2.0, 3.0]))
+        tensor([0.1000, 3.0000])
+        """
+        if len(self.labels) != logits.shape[-1]:
+            raise InputError(
+                f"expected a label for each of the model's {logits.shape[-1]} outputs, but there are "
+                f"{len(self.labels)}: map every output to a label, or to -1 if it is none."
+            )
+        if self.labels == tuple(range(self.num_labels)):
+            return logits
+        outputs = [[i for i, own in enumerate(self.labels) if own == label] for label in range(self.num_labels)]
+        return torch.stack([logits[..., own].amax(-1) for own in outputs], dim=-1)
+
+
+def label_mapping(model_names: Sequence[str], label_names: Sequence[str], suite: str) -> LabelMapping:
+    """The label of each output of a model, found by their names.
 
     Names count without case and separators, with common synonyms; two-way entailment takes the neutral and the
     contradiction of three-way models as one. A model that does not name its outputs (``LABEL_0``) is taken to have
@@ -37,24 +78,24 @@ def answers_of(model_names: Sequence[str], label_names: Sequence[str], suite: st
 
     Raises `InputError`, with both lists, where the model cannot give every label.
 
-    >>> answers_of(("CONTRADICTION", "NEUTRAL", "ENTAILMENT"), ("entailment", "non-entailment"), "hans")
+    >>> label_mapping(("CONTRADICTION", "NEUTRAL", "ENTAILMENT"), ("entailment", "non-entailment"), "hans").labels
     (1, 1, 0)
     """
     own, wanted = _compared(model_names, label_names)
     places = {name: index for index, name in enumerate(wanted)}
-    answers = tuple(places.get(name, places.get(_JOINED.get(name, ""), -1)) for name in own)
-    if set(answers) >= set(range(len(label_names))):
-        others = [name for name, answer in zip(model_names, answers, strict=True) if answer < 0]
+    labels = tuple(places.get(name, places.get(_JOINED.get(name, ""), -1)) for name in own)
+    if set(labels) >= set(range(len(label_names))):
+        others = [name for name, label in zip(model_names, labels, strict=True) if label < 0]
         if others:
             logger.warning("outputs of the model that are no label of %s are left out: %s", suite, ", ".join(others))
-        return answers
+        return LabelMapping(labels, len(label_names))
     if _are_unnamed(model_names) and len(model_names) == len(label_names):
         logger.warning(
             "the model does not name its outputs: for %s they are taken to be %s, in this order",
             suite,
             ", ".join(label_names),
         )
-        return tuple(range(len(label_names)))
+        return LabelMapping(tuple(range(len(label_names))), len(label_names))
     hint = ""
     if _are_unnamed(model_names):
         hint = " If these are the same under other names, write them to id2label in the model's config.json."
@@ -65,7 +106,7 @@ def answers_of(model_names: Sequence[str], label_names: Sequence[str], suite: st
 
 
 def label_names_for(model_names: Sequence[str], label_names: Sequence[str]) -> tuple[str, ...]:
-    """The names that the labels of a user's own rows are read by, where the file alone shows which there are.
+    """Names that the labels of a user's own rows are read by, where the file alone shows which there are.
 
     A file may show fewer labels than the model knows, or only their numbers: then the names are the model's, in the
     order of its outputs, and what it says beyond the file's labels counts as wrong rather than not at all. Otherwise
@@ -81,35 +122,6 @@ def label_names_for(model_names: Sequence[str], label_names: Sequence[str]) -> t
         in_file = dict(zip(wanted, label_names, strict=True))
         return tuple(in_file.get(plain, name) for plain, name in zip(own, model_names, strict=True))
     return tuple(label_names)
-
-
-def joined_logits(logits: Tensor, answers: Sequence[int], num_labels: int) -> Tensor:
-    """Logits ``[..., outputs]`` of a model as logits ``[..., num_labels]`` of a suite with coarser or reordered labels.
-
-    ``answers`` holds for each output of the model the suite's label, or -1 where that output is no answer. A label's
-    logit is the largest of its outputs', so that the likeliest label is the one of the likeliest output that is an
-    answer, which is how McCoy et al. 2019 (arXiv:1902.01007) score three-way models on HANS.
-
-    Raises `InputError` if the model has another number of outputs, or a label has no output.
-
-    >>> joined_logits(torch.tensor([0.1, 2.0, 3.0]), (0, 1, 1), 2)
-    tensor([0.1000, 3.0000])
-    """
-    if len(answers) != logits.shape[-1]:
-        raise InputError(
-            f"expected an answer for each of the model's {logits.shape[-1]} outputs, but there are {len(answers)}: "
-            "map every output to a label, or to -1 if it is none."
-        )
-    outputs = [[index for index, answer in enumerate(answers) if answer == label] for label in range(num_labels)]
-    unanswered = [str(label) for label, own in enumerate(outputs) if not own]
-    if unanswered or max(answers) >= num_labels or min(answers) < -1:
-        raise InputError(
-            f"expected the answers of the outputs to be -1 or below {num_labels}, and each label to be one, but they "
-            f"are {list(answers)}: evaluate a model that can give every label of the suite."
-        )
-    if all(own == [label] for label, own in enumerate(outputs)) and len(answers) == num_labels:
-        return logits
-    return torch.stack([logits[..., own].amax(-1) for own in outputs], dim=-1)
 
 
 def check_one_output(model_names: Sequence[str], suite: str) -> None:

@@ -9,46 +9,54 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import alum_loss
-from alum.evaluation.label_names import joined_logits
+from alum.evaluation.kinds.base import EvaluatedKind, WrongAnswers
+from alum.evaluation.label_names import LabelMapping
 from alum.models.hooks.hooked_batch import HookedBatch, padding_mask
 from alum.models.hooks.injection import Injection
-from alum.tasks.base import LABEL_INPUTS, Inputs, Outputs, Supervision, TaskKind
-from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
-from alum.tasks.kinds.regression import REGRESSION
-from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.models.text_model import TextModel, batches_by_length, on_device
+from alum.tasks.base import LABEL_INPUTS, GatheredOutputs, Inputs, TaskKind
+from alum.tasks.rows import TaskRows
 
 _BEYOND_THE_END = -100.0  # in outputs of shorter batches, as the Trainer pads them
 
 
 @dataclass(frozen=True)
 class ModelOnTask:
-    """A model with its tokenizer and kind of task, in evaluation mode.
+    """A model and the kind of task that it is measured on, in evaluation mode.
 
-    ``answers`` holds for each output of a classifier the task's label, or -1 for none (`joined_logits`); outputs and
-    losses are then in the task's labels. With a ``tolerance``, a regressor's answers are wrong where they err by more.
+    ``mapping`` has the task's label for each output of a classifier; outputs and losses are then in the task's labels.
+    With a ``tolerance``, a regressor's answers are wrong where they err by more.
     """
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    kind: TaskKind
-    batch_size: int = 64
-    answers: tuple[int, ...] | None = None
+    text_model: TextModel
+    evaluated: EvaluatedKind
+    mapping: LabelMapping | None = None
     tolerance: float | None = None
 
     @property
-    def has_wrong_answers(self) -> bool:
-        """Whether a single feature's answer is right or wrong; spans of several windows and mere numbers are not."""
-        return self.kind in (SEQUENCE_CLASSIFICATION, MULTIPLE_CHOICE) or (
-            self.kind is REGRESSION and self.tolerance is not None
-        )
+    def model(self) -> PreTrainedModel:
+        return self.text_model.model
 
-    def outputs(self, features: Dataset, attack: EmbeddingPGD | None = None) -> Outputs:
+    @property
+    def kind(self) -> TaskKind:
+        return self.evaluated.supervision.kind
+
+    def features(self, rows: TaskRows) -> Dataset:
+        """Model inputs and labels of rows."""
+        return self.evaluated.supervision.encode(rows, self.text_model.tokenization)
+
+    @property
+    def is_wrong(self) -> WrongAnswers | None:
+        """Which features' answers are wrong; None for spans of several windows and mere numbers."""
+        return self.evaluated.wrong_answers(self.tolerance)
+
+    def outputs(self, features: Dataset, attack: EmbeddingPGD | None = None) -> GatheredOutputs:
         """What ``Supervision.predict`` takes, in the order of ``features``: on clean or on attacked embeddings.
 
         Raises `InputError` for an attack on a kind of task that has no losses to raise.
@@ -61,7 +69,9 @@ class ModelOnTask:
                 found.append((rows, self._gathered(self.run(inputs), inputs)))
         return _in_order(found)
 
-    def outputs_by_radius(self, features: Dataset, attack: EmbeddingPGD, epsilons: Sequence[float]) -> list[Outputs]:
+    def outputs_by_radius(
+        self, features: Dataset, attack: EmbeddingPGD, epsilons: Sequence[float]
+    ) -> list[GatheredOutputs]:
         """The outputs under attack at each of the rising radii ``epsilons``, which stand for the attack's own."""
         found: list[list[tuple[list[int], tuple[np.ndarray, ...]]]] = [[] for _ in epsilons]
         with frozen(self.model):
@@ -85,36 +95,24 @@ class ModelOnTask:
                 inputs=inputs,
                 mask=self._mask(inputs),
                 losses=losses,
-                fallen=self.is_wrong if self.has_wrong_answers else None,
+                fallen=self.is_wrong,
             )
             yield rows, batch
 
     def batches(self, features: Dataset) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
         """Padded inputs with their labels and the rows they are of, the longest first."""
         self.model.eval()
-        collate = self._supervision.collator(self.tokenizer)
+        collate = self.evaluated.supervision.collator(self.text_model.tokenizer)
         lengths = [_num_tokens(ids) for ids in features["input_ids"]]
-        longest_first = sorted(range(len(features)), key=lambda row: -lengths[row])
-        for start in range(0, len(features), self.batch_size):
-            rows = longest_first[start : start + self.batch_size]
-            batch = collate(list(features.select(rows)))
-            yield rows, {name: values.to(self.model.device) for name, values in batch.items()}
+        for rows in batches_by_length(lengths, self.text_model.batch_size):
+            yield rows, on_device(collate(list(features.select(rows))), self.model.device)
 
     def run(self, inputs: Inputs) -> Any:
         """A forward pass, without the model's own loss."""
         outputs = self.model(**{name: values for name, values in inputs.items() if name not in LABEL_INPUTS})
-        if self.answers is not None:
-            outputs["logits"] = joined_logits(outputs["logits"], self.answers, max(self.answers) + 1)
+        if self.mapping is not None:
+            outputs["logits"] = self.mapping.joined(outputs["logits"])
         return outputs
-
-    def is_wrong(self, outputs: Any, inputs: Inputs) -> Tensor:
-        """``[features]``, where `has_wrong_answers`."""
-        logits, labels = outputs["logits"], inputs["labels"]
-        if self.kind is REGRESSION:
-            wrong: Tensor = (logits.float().squeeze(-1) - labels).abs() > self.tolerance
-        else:
-            wrong = logits.argmax(-1) != labels
-        return wrong
 
     def gain(self, features: Dataset, method: Method, num_draws: int = 4, seed: int = 0) -> float:
         """The adversarial gain of a method on this model: the ratio of the divergence at its δ to that at noise.
@@ -131,17 +129,12 @@ class ModelOnTask:
                 noise.append(float(result.diagnostics.noise_divergence) * len(rows))
         return sum(adversarial) / sum(noise) if sum(noise) > 0 else 1.0
 
-    @property
-    def _supervision(self) -> Supervision:
-        assert self.kind.supervision is not None, "a kind that makes its own labels"
-        return self.kind.supervision
-
     def _mask(self, inputs: Inputs) -> Tensor:
         return padding_mask(inputs, getattr(self.model.config, "pad_token_id", None))
 
     def _gathered(self, outputs: Any, inputs: Inputs) -> tuple[np.ndarray, ...]:
         logits = outputs["logits"] if "logits" in outputs else (outputs["start_logits"], outputs["end_logits"])
-        kept = self._supervision.gathered(logits, inputs.get("labels"))
+        kept = self.evaluated.supervision.gathered(logits, inputs.get("labels"))
         return tuple(_as_numpy(values) for values in (kept if isinstance(kept, tuple) else (kept,)))
 
     def _as_batch(self, inputs: dict[str, Tensor], method: Method) -> HookedBatch:
@@ -173,7 +166,7 @@ def _as_numpy(values: Tensor) -> np.ndarray:
     return values.detach().cpu().float().numpy() if values.is_floating_point() else values.cpu().numpy()
 
 
-def _in_order(found: Sequence[tuple[list[int], tuple[np.ndarray, ...]]]) -> Outputs:
+def _in_order(found: Sequence[tuple[list[int], tuple[np.ndarray, ...]]]) -> GatheredOutputs:
     """Batches put together, padded to the widest, with their rows in the features' order."""
     order = np.argsort([row for rows, _ in found for row in rows])
     columns = [_stacked([outputs[index] for _, outputs in found])[order] for index in range(len(found[0][1]))]

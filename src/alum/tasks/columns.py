@@ -6,11 +6,10 @@ from typing import Protocol
 from datasets import ClassLabel, Value
 
 from alum.core.errors import InputError
-from alum.data.table import Table
-from alum.tasks.base import Layout, TaskKind
-from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
-from alum.tasks.kinds.regression import REGRESSION
-from alum.tasks.lookup import task_kind_named
+from alum.tasks.base import Supervision
+from alum.tasks.layout import Layout
+from alum.tasks.lookup import SUPERVISED, supervision_named
+from alum.tasks.rows import TaskRows
 
 DEFAULT_LENGTH_TOKENS = 128
 
@@ -25,7 +24,7 @@ class ColumnArguments(Protocol):
 
 
 def layout_of(arguments: ColumnArguments, named: Layout | None = None) -> Layout:
-    """The columns that the arguments name, of others those of a ``named`` task.
+    """Columns that the arguments name, of others those of a ``named`` task.
 
     Raises `InputError` where neither says what the columns mean.
     """
@@ -45,15 +44,16 @@ def layout_of(arguments: ColumnArguments, named: Layout | None = None) -> Layout
     return dataclasses.replace(layout, **changes)  # type: ignore[arg-type]
 
 
-def kind_of_rows(arguments: ColumnArguments, table: Table, layout: Layout) -> TaskKind:
+def supervision_of(arguments: ColumnArguments, rows: TaskRows) -> Supervision:
     """The kind of task that ``--kind`` names, else the one that columns and labels show.
 
     Raises `InputError` where they do not show it.
     """
+    layout, table = rows.layout, rows.table
     if arguments.kind:
-        return task_kind_named(arguments.kind, layout)
+        return supervision_named(arguments.kind, layout)
     if layout.choices:
-        return MULTIPLE_CHOICE
+        return SUPERVISED["multiple_choice"]
     table.require([layout.label])
     feature = table.rows.features[layout.label]
     if not isinstance(feature, ClassLabel | Value):  # lists, records, or integers beside strings
@@ -62,14 +62,8 @@ def kind_of_rows(arguments: ColumnArguments, table: Table, layout: Layout) -> Ta
             "the same of these. For other tasks give --kind."
         )
     if feature.dtype.startswith("float"):
-        return REGRESSION
-    return task_kind_named("pair_classification" if len(layout.text) == 2 else "sentence_classification", layout)
-
-
-def not_from_hub(where: str, error: Exception, instead: str) -> InputError:
-    """The error for a data set that the hub's client does not load, and what to do ``instead``."""
-    reason = (str(error) or repr(error)).splitlines()[0].removesuffix(".")
-    return InputError(f"{where} cannot be loaded from the hub ({reason}). {instead}")
+        return SUPERVISED["regression"]
+    return supervision_named("pair_classification" if len(layout.text) == 2 else "sentence_classification", layout)
 
 
 def _names(text: str) -> tuple[str, ...]:

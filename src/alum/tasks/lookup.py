@@ -1,4 +1,4 @@
-"""The kinds of task, and the one that a model's head is made for."""
+"""Tables of the kinds of task, and the kind that a model's head is made for."""
 
 from typing import Any
 
@@ -13,15 +13,21 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from alum.core.errors import InputError, unknown_name
-from alum.tasks.base import Layout, TaskKind
+from alum.tasks.base import Supervision, TaskKind
+from alum.tasks.kinds.completion import CompletionSupervision
 from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
-from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
-from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
-from alum.tasks.kinds.regression import REGRESSION
-from alum.tasks.kinds.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
-from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
+from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE, MultipleChoiceSupervision
+from alum.tasks.kinds.question_answering import QUESTION_ANSWERING, QuestionAnsweringSupervision
+from alum.tasks.kinds.regression import REGRESSION, RegressionSupervision
+from alum.tasks.kinds.sequence_classification import (
+    MULTI_LABEL_CLASSIFICATION,
+    SEQUENCE_CLASSIFICATION,
+    ClassificationSupervision,
+)
+from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION, TokenClassificationSupervision
+from alum.tasks.layout import Layout
 
-KINDS = {
+KINDS: dict[str, TaskKind] = {
     kind.name: kind
     for kind in (
         SEQUENCE_CLASSIFICATION,
@@ -36,26 +42,38 @@ KINDS = {
 }
 
 
+SUPERVISED: dict[str, Supervision] = {
+    supervision.kind.name: supervision
+    for supervision in (
+        ClassificationSupervision(),
+        RegressionSupervision(),
+        MultipleChoiceSupervision(),
+        QuestionAnsweringSupervision(),
+        TokenClassificationSupervision(),
+        CompletionSupervision(),
+    )
+}
+
 # What users call the kinds of supervised task, with the number of text columns each takes.
-USER_KINDS: dict[str, tuple[TaskKind, int]] = {
-    "sentence_classification": (SEQUENCE_CLASSIFICATION, 1),
-    "pair_classification": (SEQUENCE_CLASSIFICATION, 2),
-    "regression": (REGRESSION, 0),
-    "multiple_choice": (MULTIPLE_CHOICE, 0),
-    "question_answering": (QUESTION_ANSWERING, 2),
-    "token_classification": (TOKEN_CLASSIFICATION, 1),
-    "causal_lm": (CAUSAL_LM, 0),
+USER_KINDS: dict[str, tuple[Supervision, int]] = {
+    "sentence_classification": (SUPERVISED["sequence_classification"], 1),
+    "pair_classification": (SUPERVISED["sequence_classification"], 2),
+    "regression": (SUPERVISED["regression"], 0),
+    "multiple_choice": (SUPERVISED["multiple_choice"], 0),
+    "question_answering": (SUPERVISED["question_answering"], 2),
+    "token_classification": (SUPERVISED["token_classification"], 1),
+    "causal_lm": (SUPERVISED["causal_lm"], 0),
 }
 
 
-def task_kind_named(name: str, layout: Layout) -> TaskKind:
+def supervision_named(name: str, layout: Layout) -> Supervision:
     """The kind that ``--kind`` names; raises `InputError` for an unknown one, or a wrong number of text columns."""
     if name not in USER_KINDS:
         raise unknown_name("kind", name, USER_KINDS)
-    kind, num_texts = USER_KINDS[name]
+    supervision, num_texts = USER_KINDS[name]
     if num_texts and len(layout.text) != num_texts:
         raise InputError(f"{name} takes {num_texts} text columns, not {len(layout.text)}: {', '.join(layout.text)}.")
-    return kind
+    return supervision
 
 
 def kind_of(model: nn.Module) -> TaskKind:

@@ -68,7 +68,7 @@ class AlumMixin(_Trainer):
         self._model_takes_num_items = self.model_accepts_loss_kwargs
         if self.compute_loss_func is None:
             self.model_accepts_loss_kwargs = True
-        if self.kind is not None and self.kind.name == "causal_lm":
+        if self.kind is not None and self.kind.shifts_labels:
             # The Trainer asks model.loss_type, which some causal models (GPT-2) leave empty.
             self._loss_shifts_labels = True
 
@@ -242,7 +242,7 @@ class AlumMixin(_Trainer):
             assert self.kind.predicted_rows is not None
             labels = self.kind.predicted_rows(inputs["labels"])[1].unsqueeze(0)
             inputs["labels"] = labels
-            if self.kind.name == "causal_lm":
+            if self.kind.shifts_labels:
                 inputs["shift_labels"] = labels
         if self.compute_loss_func is not None:
             share = None  # it divides by num_items_in_batch itself

@@ -7,11 +7,13 @@ from alum.attacks.text.candidates.wordnet import WordNet
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_byte_level_bpe
-from alum.evaluation.attacked.gradients import ClassifierGradients
-from alum.evaluation.attacked.sentence_similarity import SentenceSimilarity
+from alum.evaluation.gradients import ClassifierGradients
+from alum.evaluation.sentence_similarity import SentenceSimilarity
 from alum.stages.evaluation.arguments import TextAttackArguments
 from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from small_wordnet import save_wordnet
+from text_models import evaluated, text_model
 from tiny_models import language_model
 from tiny_stages import LENGTH_TOKENS, save_untrained
 from tiny_texts import opinions
@@ -23,7 +25,12 @@ def resources(finetuned):
         model = AutoModelForSequenceClassification.from_pretrained(finetuned.output_dir)
         tokenizer = AutoTokenizer.from_pretrained(finetuned.output_dir)
         rows = [TEXT_ATTACKS[attack] for attack in attacks]
-        return attack_resources(TextAttackArguments(**settings), rows, model, tokenizer, LENGTH_TOKENS)
+        return attack_resources(
+            TextAttackArguments(**settings),
+            rows,
+            evaluated(SEQUENCE_CLASSIFICATION),
+            text_model(model, tokenizer, LENGTH_TOKENS),
+        )
 
     return resources
 
@@ -36,7 +43,7 @@ def test_only_what_an_attack_needs_is_loaded(resources, tmp_path):
     assert resources("masked_lm", "wordnet") == Resources()  # the attacks say what is missing
     found = resources("masked_lm", "wordnet", **settings)
     assert (type(found.masked_lm), type(found.wordnet), found.gradients) == (MaskedWords, WordNet, None)
-    assert found.masked_lm.max_length_tokens == LENGTH_TOKENS
+    assert found.masked_lm.text_model.tokenization.max_length_tokens == LENGTH_TOKENS
 
 
 def test_similarity_is_by_the_model_that_is_named(tmp_path):

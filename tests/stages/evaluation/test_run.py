@@ -6,7 +6,7 @@ from transformers import AutoModelForSequenceClassification
 
 from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.core.errors import InputError
-from alum.evaluation.row_records import RowRecords
+from alum.evaluation.scores.row_records import RowRecords
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.run import GAIN_METHODS, evaluate
 from alum.stages.runs.stopping import Interrupted

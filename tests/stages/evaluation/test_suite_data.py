@@ -5,12 +5,9 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from alum.core.errors import InputError
-from alum.evaluation import suites
 from alum.evaluation.suites import SUITES
 from alum.stages.evaluation import suite_data as evaluation_data
-from alum.stages.evaluation.suite_data import load_suite
-from alum.tasks.kinds.regression import REGRESSION
-from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.stages.evaluation.suite_data import SuiteSpec, load_suite
 from places import DATA
 from tiny_texts import write_rows
 
@@ -28,7 +25,7 @@ class Arguments:
 
 
 def loaded(spec, **arguments):
-    return load_suite(str(spec), Arguments(**arguments))
+    return load_suite(SuiteSpec.parse(str(spec)), Arguments(**arguments))
 
 
 def sentences(count):
@@ -72,15 +69,15 @@ def test_every_folder_of_real_data_loads(name):
     data = loaded(f"{name}={file.parent}")
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     suite = SUITES[name]
-    expected = [row for row in rows if row[suite.layout.label] != -1]
+    expected = [row for row in rows if row[suite.source.layout.label] != -1]
     assert data.num_rows_available == len(expected)
-    assert data.table.column(suite.layout.text[0]) == [row[suite.layout.text[0]] for row in expected]
+    assert data.rows.table.column(suite.source.layout.text[0]) == [row[suite.source.layout.text[0]] for row in expected]
     assert data.source == str(file)
-    placeholders = {"question_answering": "", "sequence_classification": (suite.layout.label_names or ("",))[0]}
-    predictions = [placeholders.get(suite.kind.name, 0)] * len(expected)
-    scores = data.supervision.score(predictions, data.table, data.layout)  # refuses labels that do not fit
+    placeholders = {"question_answering": "", "sequence_classification": (suite.source.layout.label_names or ("",))[0]}
+    predictions = [placeholders.get(suite.source.kind, 0)] * len(expected)
+    scores = data.evaluated.supervision.score(predictions, data.rows)  # refuses labels that do not fit
     assert data.main_metric in scores
-    if suite.kind is SEQUENCE_CLASSIFICATION:
+    if suite.source.kind == "sequence_classification":
         share = sum(row["label"] == 0 for row in expected) / len(expected)
         assert scores["accuracy"] == pytest.approx(share)
 
@@ -124,7 +121,7 @@ def test_every_suite_is_loaded_here():
 def test_rows_in_the_columns_of_the_hub(name, tmp_path):
     file = write_rows(tmp_path / "rows.jsonl", [HUB_ROWS[name]] * 3)
     data = loaded(f"{name}={file}")
-    assert data.num_rows_available == len(data.table) == 3
+    assert data.num_rows_available == len(data.rows) == 3
     assert data.groups == (["drinks"] * 3 if name == "breaking_nli" else None)
 
 
@@ -137,11 +134,12 @@ def test_what_the_hub_client_loads(converted, tmp_path, monkeypatch):
     folder = tmp_path / "plain_text" / "validation" if converted else tmp_path
     folder.mkdir(parents=True, exist_ok=True)
     rows.to_parquet(str(folder / ("0000.parquet" if converted else "validation.parquet")))
-    hans = dataclasses.replace(SUITES["hans"], hub_id=str(tmp_path), converted=converted)
+    source = dataclasses.replace(SUITES["hans"].source, hub_id=str(tmp_path), converted=converted)
+    hans = dataclasses.replace(SUITES["hans"], source=source)
     monkeypatch.setitem(evaluation_data.SUITES, "hans", hans)
     data = loaded("hans")
-    assert data.table.column("premise") == ["a"]  # the other row has no label
-    assert data.table.column("label") == [1]
+    assert data.rows.table.column("premise") == ["a"]  # the other row has no label
+    assert data.rows.table.column("label") == [1]
     assert "validation" in data.source
 
 
@@ -154,8 +152,8 @@ def test_a_part_of_the_rows_is_random_in_their_order_and_in_every_larger_part(tm
     def part(count, seed=0):
         data = loaded(f"sst2={file}", max_eval_samples=count, seed=seed)
         assert data.num_rows_available == 200
-        assert list(data.table.numbers) == [row + 1 for row in data.table.column("idx")]
-        return data.table.column("idx")
+        assert list(data.rows.numbers) == [row + 1 for row in data.rows.table.column("idx")]
+        return data.rows.table.column("idx")
 
     few = part(20)
     assert len(few) == 20
@@ -187,7 +185,7 @@ def test_the_file_of_a_folder(files, name, expected, tmp_path):
     row = {"premise": "a", "hypothesis": "b", "sentence": "c", "label": 0}
     for file in files:
         write_rows(tmp_path / f"{file}.jsonl", [{**row, "from": file}])
-    assert loaded(f"{name}={tmp_path}").table.column("from") == [expected]
+    assert loaded(f"{name}={tmp_path}").rows.table.column("from") == [expected]
 
 
 def test_a_suite_in_csv_and_parquet(tmp_path):
@@ -195,7 +193,7 @@ def test_a_suite_in_csv_and_parquet(tmp_path):
     rows.to_csv(str(tmp_path / "a.csv"))
     rows.to_parquet(str(tmp_path / "b.parquet"))
     for file in ("a.csv", "b.parquet"):
-        assert loaded(f"sst2={tmp_path / file}").table.column("label") == [0, 1, 0]
+        assert loaded(f"sst2={tmp_path / file}").rows.table.column("label") == [0, 1, 0]
 
 
 # -- rows of one's own -------------------------------------------------------------------------------------------------
@@ -204,8 +202,8 @@ def test_a_suite_in_csv_and_parquet(tmp_path):
 def test_own_rows_are_named_by_the_user_and_show_their_labels(tmp_path):
     file = write_rows(tmp_path / "rows.jsonl", [{"words": "a", "mood": "bad"}, {"words": "b", "mood": "good"}])
     data = loaded(f"moods={file}", text_columns="words", label_column="mood")
-    assert (data.name, data.suite, data.kind) == ("moods", None, SEQUENCE_CLASSIFICATION)
-    assert data.layout.label_names == ("bad", "good")
+    assert (data.name, data.suite, data.evaluated.name) == ("moods", None, "sequence_classification")
+    assert data.rows.label_names == ("bad", "good")
     assert (data.metrics, data.main_metric) == ((), "accuracy")
     assert data.described() == {
         "name": "moods",
@@ -218,25 +216,25 @@ def test_own_rows_are_named_by_the_user_and_show_their_labels(tmp_path):
         "citation": "",
         "label_names": ["bad", "good"],
     }
-    fitted, answers = data.with_labels_of(("good", "fair", "bad"))
-    assert (fitted.layout.label_names, answers) == (("good", "fair", "bad"), (0, 1, 2))
+    fitted, mapping = data.in_labels_of(("good", "fair", "bad"))
+    assert (fitted.rows.label_names, mapping.labels) == (("good", "fair", "bad"), (0, 1, 2))
 
 
 def test_numbers_of_ones_own_are_a_regression(tmp_path):
     file = write_rows(tmp_path / "rows.jsonl", [{"a": "x", "b": "y", "score": 0.5}])
     data = loaded(f"scores={file}", text_columns="a,b", label_column="score")
-    assert data.kind is REGRESSION
-    assert data.with_labels_of(("LABEL_0",)) == (data, ())
+    assert data.evaluated.name == "regression"
+    assert data.in_labels_of(("LABEL_0",)) == (data, None)
     with pytest.raises(InputError, match="labels of scores are numbers"):
-        data.with_labels_of(("bad", "good"))
+        data.in_labels_of(("bad", "good"))
 
 
 def test_the_labels_of_a_suite_stay_and_finer_models_are_joined(tmp_path):
     row = {"premise": "a", "hypothesis": "b", "label": 1}
     data = loaded(f"hans={write_rows(tmp_path / 'rows.jsonl', [row])}")
-    fitted, answers = data.with_labels_of(NLI)
-    assert fitted.layout == data.layout == suites.SUITES["hans"].layout
-    assert answers == (0, 1, 1)
+    fitted, mapping = data.in_labels_of(NLI)
+    assert fitted.rows.layout == data.rows.layout == SUITES["hans"].source.layout
+    assert mapping.labels == (0, 1, 1)
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------

@@ -17,7 +17,11 @@ def loaded(rows, **arguments):
 
 def test_a_causal_model_may_learn_a_column_of_text_alone():
     data = loaded({"text": ["one", "two"]}, kind="causal_lm", label_column="text")
-    assert (data.kind, data.layout.text, data.layout.label) == (CAUSAL_LM, (), "text")
+    assert (data.supervision.kind, data.splits["train"].layout.text, data.splits["train"].layout.label) == (
+        CAUSAL_LM,
+        (),
+        "text",
+    )
     assert data.main_metric == "token_accuracy"
 
 
@@ -30,6 +34,6 @@ def test_other_kinds_need_a_text_column(kind):
 def test_tagging_takes_lists_of_names():
     rows = {"words": [["a", "b"], ["c"]], "tags": [["O", "B-x"], ["B-x"]]}
     data = loaded(rows, kind="token_classification", text_columns="words", label_column="tags")
-    assert (data.kind, data.layout.label_names) == (TOKEN_CLASSIFICATION, ("B-x", "O"))
+    assert (data.supervision.kind, data.label_names) == (TOKEN_CLASSIFICATION, ("B-x", "O"))
     with pytest.raises(InputError, match="takes 1 text columns, not 2"):
         loaded(rows, kind="token_classification", text_columns="words,tags", label_column="tags")

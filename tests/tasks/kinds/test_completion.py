@@ -8,14 +8,17 @@ from transformers import PreTrainedTokenizerFast, Trainer
 from alum.core.errors import InputError
 from alum.core.methods import METHODS
 from alum.data.table import Table
-from alum.tasks.base import Layout
+from alum.models.tokenization import Tokenization
+from alum.tasks.kinds.completion import CompletionSupervision
 from alum.tasks.kinds.language_modeling import CAUSAL_LM
+from alum.tasks.layout import Layout
 from alum.tasks.lookup import kind_of
+from alum.tasks.rows import TaskRows
 from alum.training.trainer import AlumTrainer
 from tiny_models import language_model
 from tiny_runs import config, logged, plain_config, trained
 
-SUPERVISION = CAUSAL_LM.supervision
+SUPERVISION = CompletionSupervision()
 LAYOUT = Layout(text=("prompt",), label="completion")
 WHOLE = Layout(text=(), label="completion")
 PROMPTS = ["a b", "c d e"]
@@ -47,7 +50,7 @@ def table(**columns):
 
 
 def encoded(rows, layout=LAYOUT, tokenizer=TOKENIZER, length=32):
-    return SUPERVISION.encode(rows, layout, tokenizer, length)
+    return SUPERVISION.encode(TaskRows(rows, layout), Tokenization(tokenizer, length))
 
 
 # -- encoding ----------------------------------------------------------------------------------------------------------
@@ -158,21 +161,21 @@ def test_predictions_are_held_against_the_next_token():
     assert gathered.tolist() == [[1, 1, 0], [IGNORED, IGNORED, 1]]
     assert SUPERVISION.gathered((logits, "cache"), labels).tolist() == gathered.tolist()
 
-    predictions = SUPERVISION.predict(gathered.numpy(), None, table(), LAYOUT)
+    predictions = SUPERVISION.predict(gathered.numpy(), None, TaskRows(table(), LAYOUT))
     assert predictions == [
         {"right_tokens": 2, "completion_tokens": 3},
         {"right_tokens": 1, "completion_tokens": 1},
     ]
-    assert SUPERVISION.score(predictions, table(), LAYOUT) == {"token_accuracy": 3 / 4}
+    assert SUPERVISION.score(predictions, TaskRows(table(), LAYOUT)) == {"token_accuracy": 3 / 4}
 
 
 def test_without_a_completion_nothing_is_predicted():
     gathered = SUPERVISION.gathered(torch.randn(2, 4, 10), None)
-    assert SUPERVISION.predict(gathered.numpy(), None, table(), LAYOUT) == [None, None]
+    assert SUPERVISION.predict(gathered.numpy(), None, TaskRows(table(), LAYOUT)) == [None, None]
 
 
 def test_there_are_no_label_names():
-    assert SUPERVISION.label_names(table(), LAYOUT) == ()
+    assert SUPERVISION.label_names(TaskRows(table(), LAYOUT)) == ()
     assert SUPERVISION.head(()) == {}
 
 
@@ -237,7 +240,7 @@ def test_what_is_trained_is_counted_as_right(tmp_path, side):
     features = encoded(table())
     predicted = trainer.predict(features)
     assert predicted.predictions.shape == (2, predicted.label_ids.shape[1] - 1)
-    predictions = SUPERVISION.predict(predicted.predictions, features, table(), LAYOUT)
+    predictions = SUPERVISION.predict(predicted.predictions, features, TaskRows(table(), LAYOUT))
     assert predictions == [
         {"right_tokens": 6, "completion_tokens": 6},
         {"right_tokens": 2, "completion_tokens": 2},
@@ -252,7 +255,7 @@ def test_evaluation_is_the_trainers(tmp_path, architecture):
     def scores(prediction):
         seen.append(prediction)
         return SUPERVISION.score(
-            SUPERVISION.predict(prediction.predictions, features, table(), LAYOUT), table(), LAYOUT
+            SUPERVISION.predict(prediction.predictions, features, TaskRows(table(), LAYOUT)), TaskRows(table(), LAYOUT)
         )
 
     options = {**trainer_options(TOKENIZER), "eval_dataset": features}

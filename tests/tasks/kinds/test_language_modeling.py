@@ -42,7 +42,3 @@ def test_the_outputs_compared_are_the_same_with_all_rows_and_with_the_predicted_
             gathered = model(**batch)
     torch.testing.assert_close(kind.compared(gathered, inputs), kind.compared(everywhere, inputs))
     assert kind.compared(gathered, inputs).shape == (len(rows), 64)
-
-
-def test_pre_training_makes_its_own_labels():
-    assert MASKED_LM.supervision is None

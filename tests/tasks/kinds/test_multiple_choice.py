@@ -9,14 +9,16 @@ from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
-from alum.tasks.base import Layout
-from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
+from alum.models.tokenization import Tokenization
+from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE, MultipleChoiceSupervision
+from alum.tasks.layout import Layout
 from alum.tasks.lookup import kind_of
+from alum.tasks.rows import TaskRows
 from alum.training.trainer import AlumTrainer
 from tiny_models import headed
 from tiny_runs import config, trained, weights
 
-SUPERVISION = MULTIPLE_CHOICE.supervision
+SUPERVISION = MultipleChoiceSupervision()
 COLUMNS = Layout(text=("context", "start"), choices=("ending0", "ending1", "ending2"))
 LISTS = Layout(text=("context",), choices=("endings",))
 CONTEXTS = ["the cat sits by the river", "a dog sleeps", "the teacher reads a long letter in the garden", "it rains"]
@@ -37,7 +39,7 @@ def table(labels=(0, 1, 2, 0), **columns):
 
 
 def encoded(rows, layout=COLUMNS):
-    return SUPERVISION.encode(rows, layout, TOKENIZER, 64)
+    return SUPERVISION.encode(TaskRows(rows, layout), Tokenization(TOKENIZER, 64))
 
 
 def decoded(ids):
@@ -75,7 +77,8 @@ def test_rows_without_labels_are_encoded():
 
 
 def test_long_inputs_are_truncated():
-    assert max(len(ids) for ids in SUPERVISION.encode(table(), COLUMNS, TOKENIZER, 8)[2]["input_ids"]) == 8
+    cut = SUPERVISION.encode(TaskRows(table(), COLUMNS), Tokenization(TOKENIZER, 8))
+    assert max(map(len, cut[2]["input_ids"])) == 8
 
 
 @pytest.mark.parametrize("label", [3, -2, "3", "first", True, 1.5])
@@ -142,11 +145,11 @@ def test_batches_need_no_labels():
 
 def test_scores_by_hand():
     logits = np.array([[2.0, 1.0, 0.0], [0.0, 0.1, 0.2], [-3.0, -2.0, -1.0], [1.0, 5.0, 2.0]])
-    predictions = SUPERVISION.predict(logits, None, table(), COLUMNS)
+    predictions = SUPERVISION.predict(logits, None, TaskRows(table(), COLUMNS))
     assert predictions == [0, 2, 2, 1]
     assert all(type(prediction) is int for prediction in predictions)  # as json writes it
-    assert SUPERVISION.score(predictions, table(), COLUMNS) == {"accuracy": 2 / 4}
-    assert SUPERVISION.score(predictions, table(labels=["0", "2", "2", "1"]), LISTS) == {"accuracy": 1.0}
+    assert SUPERVISION.score(predictions, TaskRows(table(), COLUMNS)) == {"accuracy": 2 / 4}
+    assert SUPERVISION.score(predictions, TaskRows(table(labels=["0", "2", "2", "1"]), LISTS)) == {"accuracy": 1.0}
 
 
 def test_the_choices_are_compared():
@@ -165,7 +168,7 @@ class Remembering(AlumTrainer):
 
 
 def model(**settings):
-    return headed(MULTIPLE_CHOICE.auto_class, dropout=0.0, **settings)
+    return headed(SUPERVISION.auto_class, dropout=0.0, **settings)
 
 
 def trained_on_choices(tmp_path, **settings):
@@ -213,17 +216,17 @@ def test_accumulating_small_batches_is_one_large_one(tmp_path, name):
 def test_what_is_trained_is_predicted(tmp_path):
     trainer = trained_on_choices(tmp_path, adv_method="alum_one_pass", max_steps=60, optim="adamw_torch")
     features = encoded(table()).remove_columns("labels")
-    predictions = SUPERVISION.predict(trainer.predict(features).predictions, features, table(), COLUMNS)
-    assert SUPERVISION.score(predictions, table(), COLUMNS) == {"accuracy": 1.0}
+    predictions = SUPERVISION.predict(trainer.predict(features).predictions, features, TaskRows(table(), COLUMNS))
+    assert SUPERVISION.score(predictions, TaskRows(table(), COLUMNS)) == {"accuracy": 1.0}
 
 
 def test_row_scores_say_which_rows_are_right():
-    assert SUPERVISION.row_scores([0, 2, 2, 1], table(), COLUMNS) == {"accuracy": [1.0, 0.0, 1.0, 0.0]}
-    assert SUPERVISION.score([0, 2, 2, 1], table(), COLUMNS) == {"accuracy": 0.5}
+    assert SUPERVISION.row_scores([0, 2, 2, 1], TaskRows(table(), COLUMNS)) == {"accuracy": [1.0, 0.0, 1.0, 0.0]}
+    assert SUPERVISION.score([0, 2, 2, 1], TaskRows(table(), COLUMNS)) == {"accuracy": 0.5}
 
 
 def test_example_losses_have_the_models_own_loss_as_their_mean():
-    model = headed(MULTIPLE_CHOICE.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
+    model = headed(SUPERVISION.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
     inputs = SUPERVISION.collator(TOKENIZER)(list(encoded(table())))
     outputs = model(**inputs)
     losses = MULTIPLE_CHOICE.example_losses(outputs, inputs)

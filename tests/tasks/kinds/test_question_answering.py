@@ -12,14 +12,16 @@ from transformers.modeling_outputs import QuestionAnsweringModelOutput, Sequence
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
-from alum.tasks.base import Layout
-from alum.tasks.kinds.question_answering import QUESTION_ANSWERING, best_span
+from alum.models.tokenization import Tokenization
+from alum.tasks.kinds.question_answering import QUESTION_ANSWERING, QuestionAnsweringSupervision, best_span
+from alum.tasks.layout import Layout
 from alum.tasks.lookup import kind_of
+from alum.tasks.rows import TaskRows
 from alum.training.trainer import AlumTrainer
 from tiny_models import ARCHITECTURES, headed
 from tiny_runs import config, logged, trained, weights
 
-SUPERVISION = QUESTION_ANSWERING.supervision
+SUPERVISION = QuestionAnsweringSupervision()
 LAYOUT = Layout(text=("question", "context"), label="answers")
 TOWER = (
     "The lighthouse of Łódź-on-Sea was built in 1884 by Zoë Brönte, an engineer; it cost £12,500.50 (half of it "
@@ -69,7 +71,8 @@ def table(rows=None):
 
 
 def encoded(rows=None, length=48, tokenizer="wordpiece"):
-    return SUPERVISION.encode(table() if rows is None else rows, LAYOUT, TOKENIZERS[tokenizer], length)
+    rows = TaskRows(table() if rows is None else rows, LAYOUT)
+    return SUPERVISION.encode(rows, Tokenization(TOKENIZERS[tokenizer], length))
 
 
 def covered(feature, context):
@@ -142,7 +145,8 @@ def test_empty_texts_are_encoded():
     assert covered(features[0], CAT) == "cat"
     assert (features[1]["start_positions"], features[1]["end_positions"]) == (0, 0)
     outputs = (np.zeros((2, 48)), np.zeros((2, 48)))
-    assert SUPERVISION.predict(outputs, features, table([("", CAT, ["cat"]), ("What?", "", [])]), LAYOUT)[1] == ""
+    rows = TaskRows(table([("", CAT, ["cat"]), ("What?", "", [])]), LAYOUT)
+    assert SUPERVISION.predict(outputs, features, rows)[1] == ""
 
 
 def test_spaces_around_an_answer_belong_to_no_token():
@@ -155,7 +159,7 @@ def test_rows_without_labels_are_encoded_and_predicted():
     features = encoded(rows)
     assert "start_positions" not in features.column_names
     outputs = (np.zeros((len(features), 48)), np.zeros((len(features), 48)))
-    assert len(SUPERVISION.predict(outputs, features, rows, LAYOUT)) == len(ROWS)
+    assert len(SUPERVISION.predict(outputs, features, TaskRows(rows, LAYOUT))) == len(ROWS)
 
 
 def test_unanswerable_rows_are_labelled_rows():
@@ -199,7 +203,7 @@ def test_answers_of_another_form_name_file_and_row():
 )
 def test_a_layout_or_length_that_does_not_fit_says_what_does(layout, length, message):
     with pytest.raises(InputError, match=message):
-        SUPERVISION.encode(table(), layout, TOKENIZER, length)
+        SUPERVISION.encode(TaskRows(table(), layout), Tokenization(TOKENIZER, length))
 
 
 # -- predictions -------------------------------------------------------------------------------------------------------
@@ -225,9 +229,9 @@ def test_confident_logits_give_the_answers():
         for side in ("start_positions", "end_positions")
     ]
     # Windows without the answer point to [CLS]; among a row's windows the one with the answer has the best span.
-    predictions = SUPERVISION.predict(logits_for(features, *scores), features, table(), LAYOUT)
+    predictions = SUPERVISION.predict(logits_for(features, *scores), features, TaskRows(table(), LAYOUT))
     assert predictions == [answers[0] if answers else "" for _, _, answers in ROWS]
-    assert SUPERVISION.score(predictions, table(), LAYOUT) == {"exact_match": 1.0, "f1": 1.0}
+    assert SUPERVISION.score(predictions, TaskRows(table(), LAYOUT)) == {"exact_match": 1.0, "f1": 1.0}
 
 
 def cat_positions(word):
@@ -248,15 +252,15 @@ def cat_positions(word):
 def test_no_answer_counts_where_the_table_has_unanswerable_rows(answers, null, expected):
     features, position = cat_positions("cat")
     outputs = logits_for(features, [(0, position, 5.0), (0, 0, null)], [(0, position, 5.0), (0, 0, null)])
-    assert SUPERVISION.predict(outputs, features, table([("Where?", CAT, answers)]), LAYOUT) == [expected]
+    assert SUPERVISION.predict(outputs, features, TaskRows(table([("Where?", CAT, answers)]), LAYOUT)) == [expected]
 
 
 def test_a_row_is_unanswerable_only_if_all_its_windows_say_so():
     rows = table(ROWS[6:7])
     features = encoded(rows, length=48)
     null = [(index, 0, 5.0) for index in range(len(features))]
-    assert SUPERVISION.predict(logits_for(features, null, null), features, rows, LAYOUT) == [""]
-    assert SUPERVISION.predict(logits_for(features, null[1:], null[1:]), features, rows, LAYOUT) != [""]
+    assert SUPERVISION.predict(logits_for(features, null, null), features, TaskRows(rows, LAYOUT)) == [""]
+    assert SUPERVISION.predict(logits_for(features, null[1:], null[1:]), features, TaskRows(rows, LAYOUT)) != [""]
 
 
 def test_spans_are_inside_the_context_and_run_forwards():
@@ -267,7 +271,7 @@ def test_spans_are_inside_the_context_and_run_forwards():
     ends = [(0, end, 50.0), (0, cat, 9.0), (0, red, 5.0)]
     # red → cat (18) runs backwards; red → red has 14, cat → cat 15, cat → red 11.
     outputs = logits_for(features, starts, ends)
-    assert SUPERVISION.predict(outputs, features, table(ROWS[-1:]), LAYOUT) == ["cat"]
+    assert SUPERVISION.predict(outputs, features, TaskRows(table(ROWS[-1:]), LAYOUT)) == ["cat"]
 
 
 def test_the_best_window_wins():
@@ -276,7 +280,7 @@ def test_the_best_window_wins():
     first, third = (next(i for i, s in enumerate(features[n]["character_starts"]) if s >= 0) for n in (0, 2))
     outputs = logits_for(features, [(0, first, 3.0), (2, third, 4.0)], [(0, first, 3.0), (2, third, 4.0)])
     start, end = features[2]["character_starts"][third], features[2]["character_ends"][third]
-    assert SUPERVISION.predict(outputs, features, rows, LAYOUT) == [TOWER[start:end]]
+    assert SUPERVISION.predict(outputs, features, TaskRows(rows, LAYOUT)) == [TOWER[start:end]]
 
 
 def test_the_best_span_is_that_of_a_search_over_all_pairs():
@@ -295,7 +299,7 @@ def test_scores_take_the_best_of_several_answers():
     rows = table([ROWS[-1], ROWS[6], ROWS[6], ROWS[0]])
     # "red mat" is the second answer of the first row; then right and wrong silence; "1884 or so" against "1884": 1 of 3
     # words and 1 of 1, against "in 1884": 1 of 3 and 1 of 2.
-    scores = SUPERVISION.score(["red mat!", "", "the storm", "1884 or so"], rows, LAYOUT)
+    scores = SUPERVISION.score(["red mat!", "", "the storm", "1884 or so"], TaskRows(rows, LAYOUT))
     assert scores == {"exact_match": 2 / 4, "f1": pytest.approx((1 + 1 + 0 + 2 / 4) / 4)}
 
 
@@ -338,7 +342,7 @@ class Remembering(AlumTrainer):
 
 
 def model(architecture="bert"):
-    return headed(QUESTION_ANSWERING.auto_class, architecture, dropout=0.0, vocab_size=len(TOKENIZER))
+    return headed(SUPERVISION.auto_class, architecture, dropout=0.0, vocab_size=len(TOKENIZER))
 
 
 def trained_on_questions(tmp_path, features=None, architecture="bert", **settings):
@@ -378,7 +382,7 @@ def test_every_architecture_trains_and_predicts(tmp_path, architecture):
     assert min(logged(trainer, "adversarial_gain")) > 1
     outputs = trainer.predict(features).predictions
     assert len(outputs) == 2
-    assert len(SUPERVISION.predict(outputs, features, table(), LAYOUT)) == len(ROWS)
+    assert len(SUPERVISION.predict(outputs, features, TaskRows(table(), LAYOUT))) == len(ROWS)
 
 
 def test_padding_is_not_perturbed(tmp_path):
@@ -411,15 +415,15 @@ def test_what_is_trained_is_predicted_from_batches_of_unequal_length(tmp_path):
         per_device_eval_batch_size=2,
     )
     features = encoded(length=64)
-    predictions = SUPERVISION.predict(trainer.predict(features).predictions, features, table(), LAYOUT)
-    assert SUPERVISION.score(predictions, table(), LAYOUT) == {"exact_match": 1.0, "f1": 1.0}
+    predictions = SUPERVISION.predict(trainer.predict(features).predictions, features, TaskRows(table(), LAYOUT))
+    assert SUPERVISION.score(predictions, TaskRows(table(), LAYOUT)) == {"exact_match": 1.0, "f1": 1.0}
 
 
 # -- losses of single features -----------------------------------------------------------------------------------------
 
 
 def test_example_losses_have_the_models_own_loss_as_their_mean():
-    model = headed(QUESTION_ANSWERING.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
+    model = headed(SUPERVISION.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
     (feature,) = encoded(table(ROWS[-1:]))
     inputs = SUPERVISION.collator(TOKENIZER)([feature, feature])
     outputs = model(**inputs)
@@ -429,7 +433,7 @@ def test_example_losses_have_the_models_own_loss_as_their_mean():
 
 
 def test_an_examples_loss_does_not_depend_on_its_padding():
-    model = headed(QUESTION_ANSWERING.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
+    model = headed(SUPERVISION.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
     features = list(encoded(table(ROWS[-2:])))
     collate = SUPERVISION.collator(TOKENIZER)
     together = collate(features)
@@ -441,6 +445,6 @@ def test_an_examples_loss_does_not_depend_on_its_padding():
 
 def test_row_scores_are_those_of_single_rows():
     rows = table(ROWS[-2:])
-    found = SUPERVISION.row_scores(["the storm", "red mat"], rows, LAYOUT)
+    found = SUPERVISION.row_scores(["the storm", "red mat"], TaskRows(rows, LAYOUT))
     # The second answer, "the red mat", is "red mat" without its article; the first row has no answer.
     assert found == {"exact_match": [0.0, 1.0], "f1": [0.0, 1.0]}

@@ -7,11 +7,12 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from alum.core.errors import InputError
 from alum.data.table import Table
-from alum.tasks.base import Layout
-from alum.tasks.kinds.regression import REGRESSION, within_tolerance
+from alum.tasks.kinds.regression import REGRESSION, RegressionSupervision, within_tolerance
+from alum.tasks.layout import Layout
+from alum.tasks.rows import TaskRows
 from tiny_models import classifier, token_batch
 
-SUPERVISION = REGRESSION.supervision
+SUPERVISION = RegressionSupervision()
 LAYOUT = Layout(text=("text",))
 LOGITS = np.array([[0.1], [0.4], [0.3], [2.0]])
 LABELS = [0.0, 0.5, 1.0, 1.5]
@@ -23,12 +24,14 @@ def table(labels):
 
 def scores(logits, labels):
     rows = table(labels)
-    return SUPERVISION.score(SUPERVISION.predict(np.array(logits), rows.rows, rows, LAYOUT), rows, LAYOUT)
+    return SUPERVISION.score(
+        SUPERVISION.predict(np.array(logits), rows.rows, TaskRows(rows, LAYOUT)), TaskRows(rows, LAYOUT)
+    )
 
 
 def test_a_prediction_is_a_number():
     rows = table(LABELS)
-    assert SUPERVISION.predict(LOGITS, rows.rows, rows, LAYOUT) == [0.1, 0.4, 0.3, 2.0]
+    assert SUPERVISION.predict(LOGITS, rows.rows, TaskRows(rows, LAYOUT)) == [0.1, 0.4, 0.3, 2.0]
 
 
 def test_scores_are_the_textbooks():
@@ -55,7 +58,7 @@ def test_where_no_correlation_is_defined_it_is_zero(predictions, labels):
 @pytest.mark.parametrize(("labels", "row"), [([1.0, float("nan")], 2), (["much", "little"], 1)])
 def test_a_label_that_is_no_number_names_file_and_row(labels, row):
     with pytest.raises(InputError, match=rf"rows\.jsonl, row {row}: label .* in column 'label' is no number"):
-        SUPERVISION.score([0.0, 0.0], table(labels), LAYOUT)
+        SUPERVISION.score([0.0, 0.0], TaskRows(table(labels), LAYOUT))
 
 
 def test_the_distance_is_squared_error_per_example():
@@ -66,7 +69,7 @@ def test_the_distance_is_squared_error_per_example():
 
 def test_row_scores_are_squared_errors():
     rows = table(LABELS)
-    found = SUPERVISION.row_scores([0.1, 0.4, 0.3, 2.0], rows, LAYOUT)
+    found = SUPERVISION.row_scores([0.1, 0.4, 0.3, 2.0], TaskRows(rows, LAYOUT))
     assert found == {"squared_error": pytest.approx([0.01, 0.01, 0.49, 0.25])}
     assert np.mean(found["squared_error"]) == pytest.approx(scores(LOGITS, LABELS)["mse"])
 

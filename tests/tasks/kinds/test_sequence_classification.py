@@ -7,12 +7,17 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
 from alum.core.errors import InputError
 from alum.data.table import Table
-from alum.tasks.base import Layout
-from alum.tasks.kinds.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
+from alum.tasks.kinds.sequence_classification import (
+    MULTI_LABEL_CLASSIFICATION,
+    SEQUENCE_CLASSIFICATION,
+    ClassificationSupervision,
+)
+from alum.tasks.layout import Layout
 from alum.tasks.lookup import kind_of
+from alum.tasks.rows import TaskRows
 from tiny_models import classifier, token_batch
 
-SUPERVISION = SEQUENCE_CLASSIFICATION.supervision
+SUPERVISION = ClassificationSupervision()
 LAYOUT = Layout(text=("text",), label_names=("bad", "good"))
 
 
@@ -25,9 +30,9 @@ def test_scores_by_hand():
     # (2·1 - 0·1) / √((2+0)(2+1)(1+0)(1+1)) = 2 / √12.
     logits = np.array([[2.0, 1.0], [3.0, 0.0], [-1.0, 1.0], [0.0, 0.1]])
     rows = table([0, 1, 1, 1])
-    predictions = SUPERVISION.predict(logits, None, rows, LAYOUT)
+    predictions = SUPERVISION.predict(logits, None, TaskRows(rows, LAYOUT))
     assert predictions == ["bad", "bad", "good", "good"]
-    assert SUPERVISION.score(predictions, rows, LAYOUT) == pytest.approx(
+    assert SUPERVISION.score(predictions, TaskRows(rows, LAYOUT)) == pytest.approx(
         {
             "accuracy": 3 / 4,
             "f1": 4 / 5,
@@ -38,15 +43,15 @@ def test_scores_by_hand():
 
 
 def test_labels_are_integers_or_names():
-    assert SUPERVISION.score(["bad", "good"], table(["bad", "good"]), LAYOUT)["accuracy"] == 1
-    assert SUPERVISION.label_names(table(["x", "b", "x"]), LAYOUT) == ("b", "x")
-    assert SUPERVISION.label_names(table([0, 2, 1]), LAYOUT) == ("0", "1", "2")
+    assert SUPERVISION.score(["bad", "good"], TaskRows(table(["bad", "good"]), LAYOUT))["accuracy"] == 1
+    assert SUPERVISION.label_names(TaskRows(table(["x", "b", "x"]), LAYOUT)) == ("b", "x")
+    assert SUPERVISION.label_names(TaskRows(table([0, 2, 1]), LAYOUT)) == ("0", "1", "2")
 
 
 def test_a_label_outside_the_list_names_file_and_row():
     rows = table([-1, 0, 5]).labelled("label")
     with pytest.raises(InputError, match=r"rows\.jsonl, row 3: label 5 .* 0 \(bad\), 1 \(good\)"):
-        SUPERVISION.score(["bad", "bad"], rows, LAYOUT)
+        SUPERVISION.score(["bad", "bad"], TaskRows(rows, LAYOUT))
 
 
 @pytest.mark.parametrize(
@@ -61,9 +66,9 @@ def test_logits_are_compared_by_the_divergence_of_their_distribution(kind, diver
 
 def test_row_scores_are_what_scikit_learn_takes_the_mean_of():
     rows, found = table([0, 1, 1, 0]), ["bad", "bad", "good", "good"]
-    scores = SUPERVISION.row_scores(found, rows, LAYOUT)
+    scores = SUPERVISION.row_scores(found, TaskRows(rows, LAYOUT))
     assert scores == {"accuracy": [1.0, 0.0, 1.0, 0.0]}
-    assert np.mean(scores["accuracy"]) == SUPERVISION.score(found, rows, LAYOUT)["accuracy"]
+    assert np.mean(scores["accuracy"]) == SUPERVISION.score(found, TaskRows(rows, LAYOUT))["accuracy"]
 
 
 @pytest.mark.parametrize("problem_type", ["single_label_classification", "multi_label_classification"])

@@ -11,14 +11,21 @@ from alum.core.errors import InputError
 from alum.core.methods import METHODS
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
-from alum.tasks.base import Layout
-from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION, entities, entity_scores
+from alum.models.tokenization import Tokenization
+from alum.tasks.kinds.token_classification import (
+    TOKEN_CLASSIFICATION,
+    TokenClassificationSupervision,
+    entities,
+    entity_scores,
+)
+from alum.tasks.layout import Layout
 from alum.tasks.lookup import kind_of
+from alum.tasks.rows import TaskRows
 from alum.training.trainer import AlumTrainer
 from tiny_models import headed
 from tiny_runs import config, logged, trained
 
-SUPERVISION = TOKEN_CLASSIFICATION.supervision
+SUPERVISION = TokenClassificationSupervision()
 NAMES = ("O", "B-person", "I-person", "B-group", "I-group")
 LAYOUT = Layout(text=("tokens",), label="ner_tags", label_names=NAMES)
 WORDS = [["anna", "bell", "sees", "unbell", "."], ["the", "bells", "play"]]
@@ -43,7 +50,7 @@ def without_labels(rows):
 
 
 def encoded(rows, tokenizer=TOKENIZER, length=64, layout=LAYOUT):
-    return SUPERVISION.encode(rows, layout, tokenizer, length)
+    return SUPERVISION.encode(TaskRows(rows, layout), Tokenization(tokenizer, length))
 
 
 def byte_level(add_prefix_space=False):
@@ -108,9 +115,9 @@ def test_byte_level_tokenizers_see_words_as_in_a_text(add_prefix_space):
 def test_label_names():
     classes = Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=list(NAMES)))})
     named = Table.of(table().rows.cast(classes), "rows")
-    assert SUPERVISION.label_names(named, LAYOUT) == NAMES
-    assert SUPERVISION.label_names(table(), LAYOUT) == ("0", "1", "2", "3")
-    assert SUPERVISION.label_names(table(tags=[["V", "N"], ["N"]]), LAYOUT) == ("N", "V")
+    assert SUPERVISION.label_names(TaskRows(named, LAYOUT)) == NAMES
+    assert SUPERVISION.label_names(TaskRows(table(), LAYOUT)) == ("0", "1", "2", "3")
+    assert SUPERVISION.label_names(TaskRows(table(tags=[["V", "N"], ["N"]]), LAYOUT)) == ("N", "V")
 
 
 def test_the_head_is_as_wide_as_the_labels():
@@ -210,10 +217,12 @@ def logits_that_say(tags, width):
 
 def test_predictions_are_one_name_a_word():
     rows, features = table(), encoded(table())
-    predictions = SUPERVISION.predict(logits_that_say([[1, 2, 0, 3, 4, 0], [0, 0, 4, 3]], 6), features, rows, LAYOUT)
+    predictions = SUPERVISION.predict(
+        logits_that_say([[1, 2, 0, 3, 4, 0], [0, 0, 4, 3]], 6), features, TaskRows(rows, LAYOUT)
+    )
     assert predictions == [["B-person", "I-person", "O", "B-group", "O"], ["O", "O", "B-group"]]
     # Of three entities the first two are found, and one more; of eight words two are wrong.
-    assert SUPERVISION.score(predictions, rows, LAYOUT) == pytest.approx(
+    assert SUPERVISION.score(predictions, TaskRows(rows, LAYOUT)) == pytest.approx(
         {"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "accuracy": 6 / 8}
     )
 
@@ -221,12 +230,12 @@ def test_predictions_are_one_name_a_word():
 def test_words_that_were_cut_off_are_outside():
     features = encoded(table(), length=3)
     logits = logits_that_say([[1, 2, 0], [0, 3, 0]], 3)
-    assert SUPERVISION.predict(logits, features, table(), LAYOUT) == [
+    assert SUPERVISION.predict(logits, features, TaskRows(table(), LAYOUT)) == [
         ["B-person", "I-person", "O", "O", "O"],
         ["O", "B-group", "O"],
     ]
     unnamed = Layout(text=("tokens",), label="ner_tags", label_names=tuple("abcde"))
-    assert SUPERVISION.predict(logits, features, table(), unnamed)[0] == ["b", "c", "a", "a", "a"]
+    assert SUPERVISION.predict(logits, features, TaskRows(table(), unnamed))[0] == ["b", "c", "a", "a", "a"]
 
 
 @pytest.mark.parametrize("names", ["NVP", ("O", "B-x", "S-x")])
@@ -235,7 +244,7 @@ def test_other_labels_are_scored_by_words(names):
     rows = table([["a", "b", "c"], ["d"]], [[0, 0, 1], [2]])
     predictions = [[names[0], names[1], names[1]], [names[1]]]
     layout = Layout(text=("tokens",), label="ner_tags", label_names=tuple(names))
-    assert SUPERVISION.score(predictions, rows, layout) == pytest.approx(
+    assert SUPERVISION.score(predictions, TaskRows(rows, layout)) == pytest.approx(
         {"precision": (1 + 1 / 3) / 3, "recall": 1.5 / 3, "f1": (2 / 3 + 1 / 2) / 3, "accuracy": 2 / 4}
     )
 
@@ -263,7 +272,7 @@ class Remembering(AlumTrainer):
 
 
 def model(architecture="bert"):
-    return headed(TOKEN_CLASSIFICATION.auto_class, architecture, dropout=0.0, **SUPERVISION.head(NAMES))
+    return headed(SUPERVISION.auto_class, architecture, dropout=0.0, **SUPERVISION.head(NAMES))
 
 
 def trained_on_tags(tmp_path, architecture="bert", **settings):
@@ -308,5 +317,5 @@ def test_what_is_trained_is_predicted_without_labels(tmp_path, architecture):
     trainer.args.per_device_eval_batch_size = 1
     rows = table(WORDS[::-1], TAGS[::-1])
     features = encoded(without_labels(rows))
-    predictions = SUPERVISION.predict(trainer.predict(features).predictions, features, rows, LAYOUT)
-    assert SUPERVISION.score(predictions, rows, LAYOUT)["f1"] == 1.0
+    predictions = SUPERVISION.predict(trainer.predict(features).predictions, features, TaskRows(rows, LAYOUT))
+    assert SUPERVISION.score(predictions, TaskRows(rows, LAYOUT))["f1"] == 1.0

@@ -12,10 +12,14 @@ from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
 from alum.attacks.text.worded import WordedExample
 from alum.core.errors import InputError, unknown_name
-from alum.evaluation.attacked.classification import ClassifierVictim
+from alum.evaluation.kinds.lookup import attacked_kind
+from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
+from alum.models.text_model import TextModel
+from alum.models.tokenization import Tokenization
 from alum.stages.evaluation.arguments import AttackArguments
 from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
+from alum.tasks.lookup import SUPERVISED
 
 _ATTACKED = {"first": (0,), "last": (-1,), "both": (0, -1)}
 _LENGTH_TOKENS = 512
@@ -51,7 +55,8 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     names = _label_names(model)
     length = input_length_tokens(name_or_path, arguments.max_seq_length, _LENGTH_TOKENS, trust_remote_code)
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
-    victim = ClassifierVictim(model, tokenizer, length)
+    text_model = TextModel(model, Tokenization(tokenizer, length))
+    victim = ClassifierVictim(text_model)
     label = int(victim([example])[0].argmax()) if arguments.label is None else _label_index(arguments.label, names)
     settings = SearchSettings(
         unknown_word=tokenizer.unk_token or UNKNOWN_WORD,
@@ -62,7 +67,8 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
         min_similarity=arguments.least_similarity,
         seed=arguments.seed,
     )
-    search = text_attack.search(settings, attack_resources(arguments, [text_attack], model, tokenizer, length))
+    kind = attacked_kind(SUPERVISED["sequence_classification"])
+    search = text_attack.search(settings, attack_resources(arguments, [text_attack], kind, text_model))
     read = victim.characters_read(example)
     ((_, result),) = run_searches(victim, [search(example, Misclassified(label), read)])
     starts = [text.starts() for text in worded.texts]

@@ -4,16 +4,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel
 
 from alum.attacks.text.base import Resources, TextAttack
 from alum.attacks.text.candidates.masked_lm import MaskedWords
 from alum.attacks.text.candidates.wordnet import WordNet
 from alum.attacks.text.searches.state import Similarity
 from alum.core.errors import InputError
-from alum.evaluation.attacked.gradients import ClassifierGradients
-from alum.evaluation.attacked.sentence_similarity import SentenceSimilarity
+from alum.evaluation.kinds.base import AttackedKind
+from alum.evaluation.label_names import LabelMapping
+from alum.evaluation.sentence_similarity import SentenceSimilarity
 from alum.models.loading import input_length_tokens, load_model, load_model_and_new_weights, load_tokenizer
+from alum.models.text_model import TextModel
+from alum.models.tokenization import Tokenization
 from alum.stages.evaluation.arguments import TextAttackArguments
 
 _LENGTH_TOKENS = 512
@@ -22,26 +25,19 @@ _LENGTH_TOKENS = 512
 def attack_resources(
     arguments: TextAttackArguments,
     attacks: Iterable[TextAttack],
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    max_length_tokens: int,
-    answers: tuple[int, ...] = (),
-    num_labels: int = 0,
+    kind: AttackedKind,
+    model: TextModel,
+    mapping: LabelMapping | None = None,
 ) -> Resources:
-    """What the attacks need against a model whose texts are cut at ``max_length_tokens``.
-
-    ``answers`` and ``num_labels`` are those of `joined_logits`, for a model of other labels than the attacked ones.
+    """What the attacks need against a model; ``mapping`` is for one of other labels than the attacked ones.
 
     What no setting names is left out, so that the attack that needs it says so. Raises `InputError` for what cannot be
     loaded.
     """
     needs = {need for attack in attacks for need in attack.needs}
     masked_lm, wordnet_dir = arguments.masked_lm, arguments.wordnet_dir
-    gradients = None
-    if "gradients" in needs:
-        gradients = ClassifierGradients(model, tokenizer, max_length_tokens, answers, num_labels)
     return Resources(
-        gradients=gradients,
+        gradients=kind.gradients(model, mapping) if "gradients" in needs else None,
         masked_lm=_masked_words(masked_lm, arguments) if "masked_lm" in needs and masked_lm else None,
         wordnet=WordNet(Path(wordnet_dir)) if "wordnet" in needs and wordnet_dir else None,
     )
@@ -55,7 +51,7 @@ def attack_similarity(arguments: TextAttackArguments) -> Similarity | None:
     tokenizer = load_tokenizer(name_or_path, arguments.trust_remote_code)
     model = load_model(AutoModel, name_or_path, arguments.trust_remote_code)
     length = input_length_tokens(name_or_path, None, _LENGTH_TOKENS, arguments.trust_remote_code)
-    return SentenceSimilarity(_on_device(model), tokenizer, length)
+    return SentenceSimilarity(TextModel(_on_device(model), Tokenization(tokenizer, length)))
 
 
 def _masked_words(name_or_path: str, arguments: TextAttackArguments) -> MaskedWords:
@@ -67,7 +63,7 @@ def _masked_words(name_or_path: str, arguments: TextAttackArguments) -> MaskedWo
             "predicts masked words, as alum pretrain makes them."
         )
     length = input_length_tokens(name_or_path, None, _LENGTH_TOKENS, arguments.trust_remote_code)
-    return MaskedWords(_on_device(model), tokenizer, length)
+    return MaskedWords(TextModel(_on_device(model), Tokenization(tokenizer, length)))
 
 
 def _on_device(model: PreTrainedModel) -> PreTrainedModel:

@@ -14,19 +14,21 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from alum.attacks.text.base import Resources
 from alum.attacks.text.table import text_attack_named
 from alum.core.errors import InputError
-from alum.data.table import Table
 from alum.evaluation.gradient_masking import check_gradient_masking
+from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.model_on_task import ModelOnTask
-from alum.evaluation.row_records import ROW, RowRecords
-from alum.evaluation.summary import Measurement
+from alum.evaluation.scores.row_records import ROW, RowRecords
+from alum.evaluation.scores.summary import Measurement
 from alum.models.loading import input_length_tokens, load_config, load_tokenizer, load_trained_model
+from alum.models.text_model import TextModel
+from alum.models.tokenization import Tokenization
 from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
 from alum.stages.evaluation.plan import PGD, TYPING, Plan, PlannedAttack
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Record, Subject
 from alum.stages.evaluation.suite_data import SuiteData, part_of
 from alum.stages.runs.folder import write_json
-from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
+from alum.tasks.rows import TaskRows
 
 CLEAN = "clean"
 GRADIENT_MASKING = "gradient_masking"
@@ -48,7 +50,7 @@ class LoadedModel:
         """Raises `InputError` for a model that cannot be loaded, or was not fine-tuned for the kind of the suites."""
         path, trusted = plan.models[name], plan.arguments.trust_remote_code
         tokenizer = load_tokenizer(path, trusted)
-        model = load_trained_model(plan.suites[0].kind.auto_class, path, trusted)
+        model = load_trained_model(plan.suites[0].evaluated.supervision.auto_class, path, trusted)
         model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
         return cls(name, path, model, tokenizer)
 
@@ -100,23 +102,18 @@ class EvaluationRun:
 
     def subject(self, loaded: LoadedModel, suite: SuiteData) -> Subject:
         arguments = self._plan.arguments
-        data, answers = self._labelled[loaded.name, suite.name]
+        data, mapping = self._labelled[loaded.name, suite.name]
         length = input_length_tokens(
             loaded.path, arguments.max_seq_length, suite.max_length_tokens, arguments.trust_remote_code
         )
-        model = ModelOnTask(
-            loaded.model,
-            loaded.tokenizer,
-            suite.kind,
-            arguments.per_device_eval_batch_size,
-            answers or None,
-            arguments.tolerance,
-        )
-        return Subject(loaded.name, model, data, length, arguments)
+        tokenization = Tokenization(loaded.tokenizer, length)
+        text_model = TextModel(loaded.model, tokenization, arguments.per_device_eval_batch_size)
+        model = ModelOnTask(text_model, suite.evaluated, mapping, arguments.tolerance)
+        return Subject(loaded.name, model, data, arguments)
 
     def measurements(self, subject: Subject) -> Iterator[Measurement]:
         """Clean, and then under each of the plan's attacks; what is known already is not measured again."""
-        rows, arguments = subject.data.table, self._plan.arguments
+        rows, arguments = subject.data.rows, self._plan.arguments
         few = part_of(rows, arguments.max_attacked_samples, arguments.seed)
         yield from self._measured(subject, None, rows)
         for attack in self._plan.attacks_on(subject.data):
@@ -127,18 +124,18 @@ class EvaluationRun:
 
         None for kinds of task where a single answer is not right or wrong.
         """
-        if not subject.model.has_wrong_answers:
+        if subject.model.is_wrong is None:
             return None
         arguments = self._plan.arguments
         place = self._file(subject, GRADIENT_MASKING)
         if place is not None and place.is_file():
             return dict(json.loads(place.read_text(encoding="utf-8")))
         count = min(CHECKED_ROWS, arguments.max_attacked_samples or CHECKED_ROWS)
-        table = part_of(subject.data.table, count, arguments.seed)
+        rows = part_of(subject.data.rows, count, arguments.seed)
         other = self.subject(LoadedModel.of(self._plan, another), subject.data) if another else None
-        with self._progress.measuring(f"{subject.name} on {subject.data.name}, check for gradient masking", len(table)):
+        with self._progress.measuring(f"{subject.name} on {subject.data.name}, check for gradient masking", len(rows)):
             parts = check_gradient_masking(
-                subject.model, subject.features(table), subject.middle_pgd, other.model if other else None
+                subject.model, subject.model.features(rows), subject.middle_pgd, other.model if other else None
             )
         check = {
             "model": subject.name,
@@ -151,26 +148,26 @@ class EvaluationRun:
             write_json(place, check)
         return check
 
-    def _measured(self, subject: Subject, attack: PlannedAttack | None, table: Table) -> Iterator[Measurement]:
+    def _measured(self, subject: Subject, attack: PlannedAttack | None, rows: TaskRows) -> Iterator[Measurement]:
         """The measurement at each radius, after the rows that are not known have been measured."""
         radii = attack.settings.get("epsilons", [None]) if attack else [None]
         name = attack.name if attack else CLEAN
         files = {radius: name if radius is None else f"{name}-{radius:g}" for radius in radii}
         known = {radius: RowRecords(self._file(subject, file)) for radius, file in files.items()}
-        missing = sorted({row for records in known.values() for row in records.missing(table.numbers)})
+        missing = sorted({row for records in known.values() for row in records.missing(rows.numbers)})
         title = f"{subject.name} on {subject.data.name}, {name}"
         with self._progress.measuring(title, len(missing) * len(radii)) as done:
-            for part in _parts(table, missing, _rows_at_once(subject, attack)):
+            for part in _parts(rows, missing, _rows_at_once(subject, attack)):
                 for radius, records in self._records(subject, attack, part):
                     for record in records:
                         if known[radius].missing([record[ROW]]):
                             known[radius].add([record])
                         done(1)
         for radius in radii:
-            yield self._measurement(subject, attack, radius, table, known[radius].of(table.numbers))
+            yield self._measurement(subject, attack, radius, rows, known[radius].of(rows.numbers))
 
     def _records(
-        self, subject: Subject, attack: PlannedAttack | None, rows: Table
+        self, subject: Subject, attack: PlannedAttack | None, rows: TaskRows
     ) -> Iterable[tuple[float | None, Iterable[Record]]]:
         """The records of some rows, by radius where the attack has one."""
         if attack is None:
@@ -186,10 +183,10 @@ class EvaluationRun:
         subject: Subject,
         attack: PlannedAttack | None,
         radius: float | None,
-        table: Table,
+        rows: TaskRows,
         records: Sequence[Record],
     ) -> Measurement:
-        groups = dict(zip(subject.data.table.numbers, subject.data.groups or (), strict=False))
+        groups = dict(zip(subject.data.rows.numbers, subject.data.groups or (), strict=False))
         return Measurement(
             model=subject.name,
             suite=subject.data.name,
@@ -197,8 +194,8 @@ class EvaluationRun:
             epsilon=radius,
             family=attack.family if attack else None,
             records=records,
-            groups=[groups[number] for number in table.numbers] if groups else (),
-            set_metrics=None if attack and attack.family == "text" else subject.set_metrics(table, records),
+            groups=[groups[number] for number in rows.numbers] if groups else (),
+            set_metrics=None if attack and attack.family == "text" else subject.set_metrics(rows, records),
         )
 
     def _resources_for(self, subject: Subject) -> Resources:
@@ -208,11 +205,9 @@ class EvaluationRun:
         found = attack_resources(
             self._plan.arguments,
             needed,
-            subject.model.model,
-            subject.model.tokenizer,
-            subject.max_length_tokens,
-            subject.model.answers or (),
-            len(subject.data.layout.label_names),
+            subject.attacked_kind,
+            subject.model.text_model,
+            subject.model.mapping,
         )
         self._resources = found if self._resources is None else replace(self._resources, gradients=found.gradients)
         return self._resources
@@ -224,13 +219,13 @@ class EvaluationRun:
         return self._folder / ROWS / _file_name(subject.name) / _file_name(subject.data.name) / f"{measure}{suffix}"
 
 
-def _with_labels_of(plan: Plan, name: str) -> Iterator[tuple[SuiteData, tuple[SuiteData, tuple[int, ...]]]]:
+def _with_labels_of(plan: Plan, name: str) -> Iterator[tuple[SuiteData, tuple[SuiteData, LabelMapping | None]]]:
     """Each suite as it is, and as it is told in the labels of a model, of which only the configuration is read."""
     config = load_config(plan.models[name], plan.arguments.trust_remote_code)
     names: dict[Any, str] = config.id2label or {}
     for suite in plan.suites:
         try:
-            yield suite, suite.with_labels_of([names[index] for index in sorted(names)])
+            yield suite, suite.in_labels_of([names[index] for index in sorted(names)])
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
 
@@ -246,17 +241,17 @@ def _check_file_names(names: Iterable[str]) -> None:
 
 def _rows_at_once(subject: Subject, attack: PlannedAttack | None) -> int | None:
     """How many rows are lost at most when a measurement is stopped; None for all of them."""
-    if subject.data.kind is QUESTION_ANSWERING or (attack and attack.family == "text"):
-        return None  # whether there may be no answer is told from all rows; attacks on texts end one by one
+    if subject.data.evaluated.needs_all_rows or (attack and attack.family == "text"):
+        return None  # attacks on texts end one by one
     return 64 if attack and attack.family == "embedding" else 1024
 
 
-def _parts(table: Table, rows: Sequence[int], size: int | None) -> Iterator[Table]:
+def _parts(rows: TaskRows, numbers: Sequence[int], size: int | None) -> Iterator[TaskRows]:
     """Some of the rows, by their numbers, so many at a time."""
-    wanted = set(rows)
-    indices = [index for index, number in enumerate(table.numbers) if number in wanted]
+    wanted = set(numbers)
+    indices = [index for index, number in enumerate(rows.numbers) if number in wanted]
     for start in range(0, len(indices), size or max(len(indices), 1)):
-        yield table.select(indices[start : start + size] if size else indices)
+        yield rows.select(indices[start : start + size] if size else indices)
 
 
 def _file_name(name: str) -> str:

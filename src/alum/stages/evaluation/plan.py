@@ -10,10 +10,9 @@ from typing import Any
 from alum.attacks.text.base import Need
 from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError, unknown_name
-from alum.evaluation.summary import Family
+from alum.evaluation.scores.summary import AttackFamily
 from alum.stages.evaluation.arguments import EvaluateArguments
-from alum.stages.evaluation.suite_data import SuiteData, load_suite
-from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.stages.evaluation.suite_data import SuiteData, SuiteSpec, load_suite
 
 TYPING, PGD = "typing", "pgd"
 NO_ATTACKS = "none"
@@ -26,7 +25,7 @@ class PlannedAttack:
     """An attack with its settings; of PGD also the radii, from the smallest on."""
 
     name: str
-    family: Family
+    family: AttackFamily
     source: str
     differs: str
     settings: dict[str, Any]
@@ -64,9 +63,9 @@ def plan_of(arguments: EvaluateArguments) -> Plan:
     for name in arguments.attacked_suites:
         if name not in names:
             raise unknown_name("attacked suite", name, names)
-    heads = {suite.kind.auto_class.__name__ for suite in suites}
+    heads = {suite.evaluated.supervision.auto_class.__name__ for suite in suites}
     if len(heads) > 1:
-        kinds = ", ".join(f"{suite.name} ({suite.kind.name})" for suite in suites)
+        kinds = ", ".join(f"{suite.name} ({suite.evaluated.name})" for suite in suites)
         raise InputError(f"one model cannot be measured on suites of different kinds: {kinds}. Evaluate them apart.")
     plan = Plan(arguments, models, suites, attacks)
     for suite in suites:
@@ -99,21 +98,21 @@ def _short_name(path: str, specs: Sequence[str]) -> str:
     return path
 
 
-def _suite_specs(arguments: EvaluateArguments) -> list[str]:
-    """``NAME`` or ``NAME=PATH`` of each suite; the rows of ``--validation_file`` are one too."""
+def _suite_specs(arguments: EvaluateArguments) -> list[SuiteSpec]:
+    """Each suite with its path, if it has one; the rows of ``--validation_file`` are one too."""
     specs = []
-    for spec in arguments.suites:
-        if arguments.data_dir and "=" not in spec:
-            inside = [p for p in sorted(Path(arguments.data_dir).glob(f"{spec}*")) if p.stem == spec]
+    for spec in map(SuiteSpec.parse, arguments.suites):
+        if arguments.data_dir and spec.path is None:
+            inside = [p for p in sorted(Path(arguments.data_dir).glob(f"{spec.name}*")) if p.stem == spec.name]
             if not inside and len(arguments.suites) > 1:
                 raise InputError(
-                    f"{arguments.data_dir} holds nothing called {spec}: expected a folder or file of each suite's "
+                    f"{arguments.data_dir} holds nothing called {spec.name}: expected a folder or file of each suite's "
                     "name, or give NAME=PATH."
                 )
-            spec = f"{spec}={inside[0] if inside else arguments.data_dir}"
+            spec = SuiteSpec(spec.name, str(inside[0] if inside else arguments.data_dir))
         specs.append(spec)
     if arguments.validation_file:
-        specs.append(f"{Path(arguments.validation_file).stem}={arguments.validation_file}")
+        specs.append(SuiteSpec(Path(arguments.validation_file).stem, arguments.validation_file))
     if not specs:
         raise InputError("nothing to measure on: give --suites (alum suites lists them) or --validation_file.")
     return specs
@@ -163,15 +162,15 @@ def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
 
 def _check_fit(attack: PlannedAttack, suite: SuiteData) -> None:
     needs = text_attack_named(attack.name).needs if attack.family == "text" else ()
-    if "gradients" in needs and suite.kind is not SEQUENCE_CLASSIFICATION:
+    if "gradients" in needs and not suite.evaluated.has_gradients:
         raise InputError(
-            f"{attack.name} attacks classifiers, but {suite.name} is {suite.kind.name.replace('_', ' ')}: leave it "
-            "out, or name the suites that it fits with --attacked_suites."
+            f"{attack.name} attacks classifiers, but {suite.name} is {suite.evaluated.name.replace('_', ' ')}: leave "
+            "it out, or name the suites that it fits with --attacked_suites."
         )
 
 
 def _digest(suite: SuiteData) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for row in suite.table.rows:
+    for row in suite.rows.table.rows:
         digest.update(json.dumps(row, sort_keys=True, default=str).encode("utf-8", errors="surrogatepass"))
     return digest.hexdigest()

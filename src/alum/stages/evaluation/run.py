@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from alum.core.methods import method_named
-from alum.evaluation.row_records import ROW
-from alum.evaluation.summary import Measurement, comparisons_of, scores_of
+from alum.evaluation.scores.row_records import ROW
+from alum.evaluation.scores.summary import Measurement, comparisons_of, scores_of
 from alum.reports.evaluation.page import write_evaluation_page
 from alum.reports.evaluation.record import EvaluationRecord
 from alum.stages.evaluation.arguments import EvaluateArguments
@@ -168,8 +168,7 @@ def _example(record: Mapping[str, Any], right: str) -> dict[str, Any]:
 
 def _gains(subject: Subject) -> list[dict[str, Any]]:
     """The adversarial gain of methods on the model, those with a relative ball at relative epsilon 0.05."""
-    table = subject.data.table
-    features = subject.features(table.select(range(min(GAIN_ROWS, len(table)))))
+    features = subject.model.features(subject.data.rows.first(GAIN_ROWS))
     found = []
     for name in GAIN_METHODS:
         method = method_named(name)

@@ -1,4 +1,6 @@
-"""The rows of a suite: from the hub, a file or a folder, with what their columns mean."""
+"""Rows of a suite: from the hub, a file or a folder, with what their columns mean."""
+
+from __future__ import annotations
 
 import dataclasses
 import difflib
@@ -8,132 +10,125 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from datasets import Dataset, load_dataset
 
 from alum.core.errors import InputError, unknown_name
 from alum.data.table import Table
 from alum.data.table_files import FORMATS, load_table
-from alum.evaluation.attacked.kinds import ATTACKABLE_KINDS, attackable_rows
-from alum.evaluation.label_names import answers_of, check_one_output, label_names_for
-from alum.evaluation.suites import NOT_STATED, SUITES, Suite
-from alum.tasks.base import Layout, Supervision, TaskKind
-from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, kind_of_rows, layout_of, not_from_hub
-from alum.tasks.kinds.regression import REGRESSION
-from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
-from alum.tasks.labels import label_ids
-
-CONVERTED = "refs/convert/parquet"  # the hub's own conversion of a data set
+from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
+from alum.evaluation.kinds.lookup import evaluated_kind
+from alum.evaluation.label_names import LabelMapping
+from alum.evaluation.suites import SUITES, Suite
+from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
+from alum.tasks.hub import load_split
+from alum.tasks.layout import Layout
+from alum.tasks.lookup import SUPERVISED
+from alum.tasks.rows import TaskRows
+from alum.tasks.sources import NOT_STATED
 
 
 class SuiteArguments(ColumnArguments, Protocol):
-    """What `EvaluateArguments` says of suites."""
+    """What `EvaluateArguments` say of suites."""
 
     max_eval_samples: int | None
     seed: int
 
 
 @dataclass(frozen=True)
+class SuiteSpec:
+    """A suite as a user names it: by the table of suites, or for rows of a file or folder."""
+
+    name: str
+    path: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> SuiteSpec:
+        """From ``NAME`` or ``NAME=PATH``."""
+        name, _, path = text.partition("=")
+        return cls(name, path or None)
+
+
+@dataclass(frozen=True)
 class SuiteData:
-    """The rows that models are measured on; ``suite`` is None for data of the user's own."""
+    """Rows that models are measured on; ``suite`` is None for data of the user's own."""
 
     name: str
     suite: Suite | None
-    kind: TaskKind
-    layout: Layout
-    table: Table
+    evaluated: EvaluatedKind
+    rows: TaskRows
     source: str
     """Where the rows are from, for people."""
     num_rows_available: int
-    """How many labelled rows there are, of which ``table`` may be a part."""
-
-    @property
-    def supervision(self) -> Supervision:
-        assert self.kind.supervision is not None
-        return self.kind.supervision
+    """How many labelled rows there are, of which ``rows`` may be a part."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics to report, main one first; empty for all that the kind has."""
-        return self.suite.metrics if self.suite else ()
+        """Metrics to report, main one first; empty for all that the kind has."""
+        return self.suite.source.metrics if self.suite else ()
 
     @property
     def main_metric(self) -> str:
-        return self.suite.main_metric if self.suite else self.supervision.main_metric
+        return self.metrics[0] if self.metrics else self.evaluated.supervision.main_metric
 
     @property
     def max_length_tokens(self) -> int:
-        return self.suite.max_length_tokens if self.suite else DEFAULT_LENGTH_TOKENS
+        return self.suite.source.max_length_tokens if self.suite else DEFAULT_LENGTH_TOKENS
 
     @property
     def groups(self) -> list[str] | None:
         """The group of each row, as text, where the suite has groups and the rows name them."""
-        column = self.suite.group_column if self.suite else None
-        if column is None or column not in self.table.rows.column_names:
+        column, table = self.suite.group_column if self.suite else None, self.rows.table
+        if column is None or column not in table.rows.column_names:
             return None
-        return [str(value) for value in self.table.column(column)]
+        return [str(value) for value in table.column(column)]
 
-    def with_labels_of(self, model_names: Sequence[str]) -> tuple["SuiteData", tuple[int, ...]]:
-        """The data with the label names that a model's answers are given in, and the label of each of its outputs.
-
-        Rows of the user's own show only some labels, which here become the model's; a suite's never change. For kinds
-        without label names the answers are empty. Raises `InputError` where model and labels do not go together.
-        """
-        if self.kind is REGRESSION:
-            check_one_output(model_names, self.name)
-        if self.kind is not SEQUENCE_CLASSIFICATION:
-            return self, ()
-        names = self.layout.label_names
-        if self.suite is None:
-            names = label_names_for(model_names, names)
-        answers = answers_of(model_names, names, self.name)
-        return dataclasses.replace(self, layout=dataclasses.replace(self.layout, label_names=names)), answers
+    def in_labels_of(self, model_names: Sequence[str]) -> tuple[SuiteData, LabelMapping | None]:
+        """The data with the label names that a model's answers are given in; see `EvaluatedKind.in_labels_of`."""
+        rows, mapping = self.evaluated.in_labels_of(model_names, self.rows, self.name, are_own=self.suite is None)
+        return dataclasses.replace(self, rows=rows), mapping
 
     def described(self) -> dict[str, Any]:
         """What ``results.json`` says of a suite."""
         return {
             "name": self.name,
-            "kind": self.kind.name,
+            "kind": self.evaluated.name,
             "main_metric": self.main_metric,
-            "num_rows": len(self.table),
+            "num_rows": len(self.rows),
             "num_rows_available": self.num_rows_available,
             "source": self.source,
-            "licence": self.suite.licence if self.suite else NOT_STATED,
-            "citation": self.suite.citation if self.suite else "",
-            "label_names": list(self.layout.label_names),
+            "licence": self.suite.source.licence if self.suite else NOT_STATED,
+            "citation": self.suite.source.citation if self.suite else "",
+            "label_names": list(self.rows.label_names),
         }
 
 
-def load_suite(spec: str, arguments: SuiteArguments) -> SuiteData:
-    """The labelled rows of ``NAME``, from the hub, or of ``NAME=PATH``, a file or a folder.
+def load_suite(spec: SuiteSpec, arguments: SuiteArguments) -> SuiteData:
+    """Labelled rows of a suite: from its path, a file or a folder, or from the hub.
 
     A name that is not in the table of suites is one of the user's own. With ``max_eval_samples`` the rows are a random
     part, which depends on the seed and the number of rows alone, in their order; a smaller part is in a larger one.
 
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
-    name, _, path = spec.partition("=")
-    suite = SUITES.get(name)
-    table = _table_at(path, suite) if path else _table_of_hub(name)
-    layout = suite.layout if suite else _own_layout(name, arguments)
+    suite = SUITES.get(spec.name)
+    table = _table_at(spec.path, suite) if spec.path else _table_of_hub(spec.name)
+    layout = suite.source.layout if suite else _own_layout(spec.name, arguments)
     _check_columns(table, layout, suite)
-    table = table.labelled(layout.label)
-    kind = suite.kind if suite else kind_of_rows(arguments, table, layout)
-    assert kind.supervision is not None
+    rows = TaskRows(table, layout).labelled()
+    supervision = SUPERVISED[suite.source.kind] if suite else supervision_of(arguments, rows)
+    evaluated = evaluated_kind(supervision)
     if not layout.label_names:
-        layout = dataclasses.replace(layout, label_names=kind.supervision.label_names(table, layout))
-    if kind is SEQUENCE_CLASSIFICATION:
-        label_ids(table, layout)  # of all rows, whatever part is measured
-    part = part_of(table, arguments.max_eval_samples, arguments.seed)
-    if kind in ATTACKABLE_KINDS:
-        attackable_rows(kind, part, layout, tolerance=0.0)  # raises for labels and texts before any model is loaded
+        rows = rows.with_label_names(supervision.label_names(rows))
+    evaluated.check_labels(rows)  # of all rows, whatever part is measured
+    part = part_of(rows, arguments.max_eval_samples, arguments.seed)
+    if isinstance(evaluated, AttackedKind):
+        evaluated.attackable_rows(part, tolerance=0.0)  # raises for labels and texts before any model is loaded
     return SuiteData(
-        name=name,
+        name=spec.name,
         suite=suite,
-        kind=kind,
-        layout=layout,
-        table=part,
+        evaluated=evaluated,
+        rows=part,
         source=table.where,
-        num_rows_available=len(table),
+        num_rows_available=len(rows),
     )
 
 
@@ -190,26 +185,14 @@ def _table_of_hub(name: str) -> Table:
         what = unknown_name("suite", name, SUITES)
         raise InputError(f"{what} For rows of your own give {name}=PATH, --text_columns and --label_column.")
     suite = SUITES[name]
-    instead = f"Give a file with the same columns: {name}=PATH."
-    if suite.hub_id is None:
-        raise InputError(f"{name} cannot be loaded from the hub: {suite.note}, {name}=PATH.")
-    where = "/".join(filter(None, (suite.hub_id, suite.hub_config))) + f", {suite.split}"
-    try:
-        return Table.of(_from_hub(suite), where)
-    except Exception as error:  # the hub's client raises whatever its transport does
-        raise not_from_hub(where, error, instead) from None
+    if suite.source.hub_id is None:
+        raise InputError(f"{name} cannot be loaded from the hub: {suite.source.note}, {name}=PATH.")
+    return load_split(suite.source, suite.split, f"Give a file with the same columns: {name}=PATH.")
 
 
-def _from_hub(suite: Suite) -> Dataset:
-    if suite.converted is None:
-        return load_dataset(suite.hub_id, suite.hub_config, split=suite.split)
-    files = {suite.split: f"{suite.converted}/{suite.split}/*.parquet"}
-    return load_dataset(suite.hub_id, revision=CONVERTED, data_files=files, split=suite.split)
-
-
-def part_of(table: Table, count: int | None, seed: int) -> Table:
+def part_of(rows: TaskRows, count: int | None, seed: int) -> TaskRows:
     """A random part of the rows in their order, or all of them; a smaller part is in a larger one of the same seed."""
-    if count is None or count >= len(table):
-        return table
-    chosen = np.random.default_rng(seed).permutation(len(table))[:count]
-    return table.select(sorted(chosen.tolist()))
+    if count is None or count >= len(rows):
+        return rows
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:count]
+    return rows.select(sorted(chosen.tolist()))

@@ -6,7 +6,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from alum.stages.finetuning.task_data import TaskData
-from alum.tasks.base import Outputs
+from alum.tasks.base import GatheredOutputs
 
 GLUE_FILES = {
     "cola": "CoLA", "sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "qqp": "QQP", "mnli": "MNLI", "qnli": "QNLI",
@@ -15,13 +15,13 @@ GLUE_FILES = {
 _WRITTEN_AS_NUMBERS = {"cola", "sst2", "mrpc", "qqp", "wnli"}
 
 
-def write_predictions(folder: Path, split: str, data: TaskData, outputs: Outputs, features: Dataset) -> None:
+def write_predictions(folder: Path, split: str, data: TaskData, outputs: GatheredOutputs, features: Dataset) -> None:
     """``predictions.jsonl`` (validation) or ``predictions_SPLIT.jsonl``: the row's number or id, and the prediction.
 
     For a GLUE task's unlabelled test set also the tab-separated file that gluebenchmark.com takes.
     """
-    table = data.splits.get(split) or data.unlabelled[split]
-    predicted = data.supervision.predict(outputs, features, table, data.layout)
+    rows = data.splits.get(split) or data.unlabelled[split]
+    predicted, table = data.supervision.predict(outputs, features, rows), rows.table
     ids = next((table.column(name) for name in ("id", "idx", "uid") if name in table.rows.column_names), None)
     name = "predictions.jsonl" if split == "validation" else f"predictions_{split}.jsonl"
     with (folder / name).open("w", encoding="utf-8") as file:
@@ -33,7 +33,7 @@ def write_predictions(folder: Path, split: str, data: TaskData, outputs: Outputs
         lines = ["index\tprediction"]
         for index, prediction in enumerate(predicted):
             if data.name in _WRITTEN_AS_NUMBERS:
-                prediction = data.layout.label_names.index(prediction)
+                prediction = data.label_names.index(prediction)
             elif data.name == "stsb":
                 prediction = f"{min(max(prediction, 0.0), 5.0):.3f}"
             lines.append(f"{index}\t{prediction}")

@@ -9,13 +9,14 @@ from transformers import EarlyStoppingCallback, EvalPrediction, set_seed
 from alum.core.errors import InputError
 from alum.models.loading import input_length_tokens, load_config, load_model, load_tokenizer
 from alum.models.model_parts import check_layer
+from alum.models.tokenization import Tokenization
 from alum.reports.model_card import write_model_card
 from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
 from alum.stages.finetuning.predictions import write_predictions
 from alum.stages.finetuning.task_data import TaskData, load_task_data
 from alum.stages.runs.folder import check_run_folder, environment, opened_run_folder, write_json, write_settings
 from alum.stages.runs.training import train
-from alum.tasks.base import Outputs
+from alum.tasks.base import GatheredOutputs
 from alum.training.trainer import AlumTrainer
 
 
@@ -53,15 +54,14 @@ def finetune(
     data = _limited(data, {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples})
     tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
     length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)
-    features = {
-        split: data.supervision.encode(table, data.layout, tokenizer, length) for split, table in data.splits.items()
-    }
+    tokenization = Tokenization(tokenizer, length)
+    features = {split: data.supervision.encode(rows, tokenization) for split, rows in data.splits.items()}
     set_seed(config.seed)
-    head = data.supervision.head(data.layout.label_names)
-    model = load_model(data.kind.auto_class, arguments.model_name_or_path, arguments.trust_remote_code, **head)
+    head = data.supervision.head(data.label_names)
+    model = load_model(data.supervision.auto_class, arguments.model_name_or_path, arguments.trust_remote_code, **head)
 
-    def scores(outputs: Outputs, split: str) -> dict[str, float]:
-        predicted = data.supervision.predict(outputs, features[split], data.splits[split], data.layout)
+    def scores(outputs: GatheredOutputs, split: str) -> dict[str, float]:
+        predicted = data.supervision.predict(outputs, features[split], data.splits[split])
         return data.score(predicted, split)
 
     def validation_scores(prediction: EvalPrediction) -> dict[str, float]:
@@ -77,7 +77,7 @@ def finetune(
         data_collator=data.supervision.collator(tokenizer),
         compute_metrics=validation_scores,
         preprocess_logits_for_metrics=data.supervision.gathered,
-        kind=data.kind,
+        kind=data.supervision.kind,
         callbacks=[EarlyStoppingCallback(config.early_stopping_patience)] if config.early_stopping_patience else None,
     )
     with opened_run_folder(
@@ -98,8 +98,8 @@ def finetune(
         found = {"loss": (predicted.metrics or {})["eval_loss"], **scores(predicted.predictions, split)}
         metrics |= found if split == "validation" else {f"{split}_{name}": value for name, value in found.items()}
         write_predictions(folder, split, data, predicted.predictions, features[split])
-    for split, table in data.unlabelled.items():
-        inputs = data.supervision.encode(table, data.layout, tokenizer, length)
+    for split, rows in data.unlabelled.items():
+        inputs = data.supervision.encode(rows, tokenization)
         predicted = trainer.predict(inputs.remove_columns([c for c in ("labels",) if c in inputs.column_names]))
         write_predictions(folder, split, data, predicted.predictions, inputs)
     result = FinetuneResult(
@@ -107,7 +107,7 @@ def finetune(
         task=data.name,
         method=config.adv_method,
         metrics=metrics,
-        label_names=data.layout.label_names,
+        label_names=data.label_names,
         num_train_rows=len(data.splits["train"]),
         num_unlabelled_rows=data.num_unlabelled_rows,
         **asdict(cost),
@@ -118,7 +118,7 @@ def finetune(
 
 
 def _limited(data: TaskData, limits: dict[str, int | None]) -> TaskData:
-    splits = {split: table.first(limits.get(split)) for split, table in data.splits.items()}
+    splits = {split: rows.first(limits.get(split)) for split, rows in data.splits.items()}
     return TaskData(**{**vars(data), "splits": splits})
 
 

@@ -1,22 +1,24 @@
-"""The rows of a task: from a folder, files or the hub, with what their columns mean."""
+"""Rows of a task: from a folder, files or the hub, with what their columns mean."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from datasets import Dataset, load_dataset
+from datasets import Dataset
 
 from alum.core.errors import InputError
 from alum.data.table import Table
 from alum.data.table_files import load_folder, load_table
-from alum.tasks.base import Layout, Supervision, TaskKind
-from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, kind_of_rows, layout_of, not_from_hub
+from alum.tasks.base import Supervision
+from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
+from alum.tasks.hub import load_splits
+from alum.tasks.lookup import SUPERVISED
 from alum.tasks.named import NamedTask, task_named
+from alum.tasks.rows import TaskRows
 
 
 class DataArguments(ColumnArguments, Protocol):
-    """What `FinetuneArguments` and `EvaluateArguments` say of the data."""
+    """What `FinetuneArguments` say of the data."""
 
     task: str | None
     data_dir: str | None
@@ -24,27 +26,29 @@ class DataArguments(ColumnArguments, Protocol):
 
 @dataclass(frozen=True)
 class TaskData:
-    """The labelled rows of each split, and how they are read and scored."""
+    """Labelled rows of each split, and how they are read and scored."""
 
     name: str
-    kind: TaskKind
     supervision: Supervision
-    layout: Layout
-    splits: Mapping[str, Table]
-    unlabelled: Mapping[str, Table]
+    splits: Mapping[str, TaskRows]
+    unlabelled: Mapping[str, TaskRows]
     """Splits of the task's own that carry no labels, to predict."""
     num_unlabelled_rows: int
     max_length_tokens: int
     metrics: tuple[str, ...]
-    """The metrics to report, main one first; empty for all that the kind has."""
+    """Metrics to report, main one first; empty for all that the kind has."""
 
     @property
     def main_metric(self) -> str:
         return self.metrics[0] if self.metrics else self.supervision.main_metric
 
-    def score(self, predictions: list[object], split: str) -> dict[str, float]:
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return next(iter(self.splits.values())).label_names
+
+    def score(self, predictions: list[Any], split: str) -> dict[str, float]:
         """The task's metrics of predictions for a split."""
-        scores = self.supervision.score(predictions, self.splits[split], self.layout)
+        scores = self.supervision.score(predictions, self.splits[split])
         return {name: scores[name] for name in self.metrics} if self.metrics else scores
 
 
@@ -54,7 +58,7 @@ def load_task_data(
     wanted: tuple[str, ...] = (),
     splits: Mapping[str, Dataset] | None = None,
 ) -> TaskData:
-    """The data that the arguments name, or ``splits`` in memory.
+    """Data that the arguments name, or ``splits`` in memory.
 
     ``needs`` are the splits that must be there; further ones are taken whose names begin with one of these or of
     ``wanted`` (``validation_mismatched``, ``test``).
@@ -63,29 +67,20 @@ def load_task_data(
     """
     task = task_named(arguments.task) if arguments.task else None
     tables = _tables(arguments, needs, (*needs, *wanted), task, splits)
-    layout = layout_of(arguments, task.layout if task else None)
-    kind = task.kind if task else kind_of_rows(arguments, tables[needs[0]], layout)
-    assert kind.supervision is not None
-    labelled, unlabelled, dropped = {}, {}, 0
-    for split, table in tables.items():
-        if split in needs or _has_labels(table, layout):
-            labelled[split] = table.labelled(layout.label)
-            dropped += len(table) - len(labelled[split])
-        else:
-            unlabelled[split] = table.without(layout.label)
-    if not layout.label_names:
-        names = kind.supervision.label_names(labelled[needs[0]], layout)
-        layout = dataclasses.replace(layout, label_names=names)
+    layout = layout_of(arguments, task.source.layout if task else None)
+    rows = {split: TaskRows(table, layout) for split, table in tables.items()}
+    supervision = SUPERVISED[task.source.kind] if task else supervision_of(arguments, rows[needs[0]])
+    labelled = {split: own.labelled() for split, own in rows.items() if split in needs or _are_labelled(own)}
+    unlabelled = {split: own.unlabelled() for split, own in rows.items() if split not in labelled}
+    names = layout.label_names or supervision.label_names(labelled[needs[0]])
     return TaskData(
-        name=task.name if task else labelled[needs[0]].where,
-        kind=kind,
-        supervision=kind.supervision,
-        layout=layout,
-        splits=labelled,
-        unlabelled=unlabelled,
-        num_unlabelled_rows=dropped,
-        max_length_tokens=task.max_length_tokens if task else DEFAULT_LENGTH_TOKENS,
-        metrics=task.metrics if task else (),
+        name=task.name if task else labelled[needs[0]].table.where,
+        supervision=supervision,
+        splits={split: own.with_label_names(names) for split, own in labelled.items()},
+        unlabelled={split: own.with_label_names(names) for split, own in unlabelled.items()},
+        num_unlabelled_rows=sum(len(rows[split]) - len(own) for split, own in labelled.items()),
+        max_length_tokens=task.source.max_length_tokens if task else DEFAULT_LENGTH_TOKENS,
+        metrics=task.source.metrics if task else (),
     )
 
 
@@ -108,8 +103,9 @@ def _tables(
         where = "the files given"
         tables = {split: Table.of(load_table(file), file) for split, file in files.items() if file}
     elif task is not None:
-        where = "/".join(filter(None, (task.hub_id, task.hub_config)))
-        tables = {split: Table.of(rows, f"{where}, {split}") for split, rows in _from_hub(task, where).items()}
+        where = task.source.on_hub
+        asked = [part for name in dict.fromkeys((*needs, "test")) for part in names.get(name, name).split("+")]
+        tables = load_splits(task.source, asked, "Without a network give --data_dir.")
     else:
         raise InputError("no data: give --data_dir, --train_file and --validation_file, or --task.")
     for ours, theirs in names.items():
@@ -124,18 +120,11 @@ def _tables(
     return {split: table for split, table in tables.items() if split.startswith(wanted)}
 
 
-def _from_hub(task: NamedTask, where: str) -> Mapping[str, Dataset]:
-    try:
-        return dict(load_dataset(task.hub_id, task.hub_config))
-    except Exception as error:  # the hub's client raises whatever its transport does
-        raise not_from_hub(where, error, "Without a network give --data_dir.") from None
-
-
-def _has_labels(table: Table, layout: Layout) -> bool:
-    if layout.label not in table.rows.column_names:
+def _are_labelled(rows: TaskRows) -> bool:
+    if not rows.has_labels:
         return False
     try:
-        table.labelled(layout.label)
+        rows.labelled()
     except InputError:
         return False
     return True

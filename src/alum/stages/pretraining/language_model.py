@@ -31,8 +31,6 @@ from alum.models.loading import (
 from alum.models.model_parts import check_block_number, check_layer
 from alum.models.tokenizer_fit import check_tokenizer_fits
 from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
-from alum.tasks.base import TaskKind
-from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
 from alum.training.language_modeling import LanguageModelTrainer
 from alum.training.records.console import use_own_console
 
@@ -40,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 HEAD_LEARNING_RATE = 1e-3  # of a head alone, on features that stay as they are
 SEEING_THE_NEXT = ("bert-generation", "xlnet")  # listed as causal models, they are not unless they are decoders
-KINDS: dict[Objective, TaskKind] = {"masked_lm": MASKED_LM, "causal_lm": CAUSAL_LM}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from alum.reports.curves import write_loss_curve
 from alum.reports.model_card import write_pretraining_card
 from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
 from alum.stages.pretraining.language_model import (
-    KINDS,
     build_model,
     build_tokenizer,
     check_adversary_fits,
@@ -38,6 +37,7 @@ from alum.stages.runs.folder import (
     write_settings,
 )
 from alum.stages.runs.training import train
+from alum.tasks.lookup import KINDS
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 from alum.training.records.console import use_own_console
 

@@ -5,53 +5,48 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from alum.data.padding import PaddedTokens
-from alum.data.table import Table
-from alum.tasks.base import Layout, Outputs, first_output
+from alum.models.tokenization import Tokenization
+from alum.tasks.base import GatheredOutputs, Supervision, first_output
+from alum.tasks.kinds.language_modeling import CAUSAL_LM
+from alum.tasks.rows import TaskRows
 
 IGNORED = -100
 
 
-class CompletionSupervision:
+class CompletionSupervision(Supervision):
     """The label column is the completion, the text columns together are the prompt; without any, all of it is learned.
 
     A newline goes between two parts where neither brings white space of its own. A prediction counts, with the true
     tokens before each one, how many of a completion's tokens the model puts first.
     """
 
+    kind = CAUSAL_LM
+    auto_class = AutoModelForCausalLM
     main_metric = "token_accuracy"
 
-    def label_names(self, table: Table, layout: Layout) -> tuple[str, ...]:
-        return ()
-
-    def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
-        return {}
-
-    def encode(
-        self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
-    ) -> Dataset:
+    def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
         """``[bos] prompt completion [eos]``, with labels on the completion and the end-of-sequence token alone.
 
         What is too long loses the start of its prompt, then the end of its completion. Prompt and completion are
         tokenized apart, as the prompt is when a model generates.
         """
-        table.require(layout.text)
-        labelled = layout.label in table.rows.column_names
-        completions = table.texts(layout.label) if labelled else [""] * len(table)
-        columns = [table.texts(column) for column in layout.text]
+        tokenizer = tokenization.tokenizer
+        columns, labelled = rows.texts(), rows.has_labels
+        completions = rows.table.texts(rows.layout.label) if labelled else [""] * len(rows)
         prompts = [_prompt(row) for row in zip(*columns, completions, strict=True)]
         start = [i for i in tokenizer("")["input_ids"][:1] if i == tokenizer.bos_token_id]
         end = [tokenizer.eos_token_id] if labelled and tokenizer.eos_token_id is not None else []
-        room = max_length_tokens - len(start)
+        room = tokenization.max_length_tokens - len(start)
         features: dict[str, list[Any]] = {"input_ids": [], "attention_mask": [], "labels": []}
         pairs = zip(_tokens(prompts, tokenizer), _tokens(completions, tokenizer), strict=True)
         for index, (prompt, completion) in enumerate(pairs):
             learned = [*completion, *end][:room]
             given = [*start, *prompt[max(len(prompt) - (room - len(learned)), 0) :]]
             if not given + learned:
-                raise table.error(index, "neither prompt nor completion has a token")
+                raise rows.error(index, "neither prompt nor completion has a token")
             features["input_ids"].append([*given, *learned])
             features["attention_mask"].append([1] * len(given + learned))
             features["labels"].append([*[IGNORED] * len(given), *learned])
@@ -73,20 +68,17 @@ class CompletionSupervision:
         labels = labels[:, 1:]
         return (likeliest == labels).long().masked_fill(labels == IGNORED, IGNORED)
 
-    def predict(self, outputs: Outputs, features: Dataset, table: Table, layout: Layout) -> list[Any]:
+    def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
         """Nothing, None, for rows that have no completion."""
         right = first_output(outputs)
         counts = zip(np.sum(right == 1, axis=1), np.sum(right != IGNORED, axis=1), strict=True)
         return [{"right_tokens": int(some), "completion_tokens": int(all_)} if all_ else None for some, all_ in counts]
 
-    def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
+    def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
         """The share of all completion tokens that are right: long completions weigh more than short ones."""
         counted = [prediction for prediction in predictions if prediction is not None]
         right = sum(prediction["right_tokens"] for prediction in counted)
         return {"token_accuracy": right / max(sum(prediction["completion_tokens"] for prediction in counted), 1)}
-
-    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
-        return {}  # its accuracy is a mean over tokens
 
 
 def _prompt(parts_and_completion: Sequence[str]) -> str:

@@ -3,11 +3,9 @@
 from typing import Any
 
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from alum.core.divergences import labelled, symmetric_kl
 from alum.tasks.base import Inputs, TaskKind, logits_of
-from alum.tasks.kinds.completion import CompletionSupervision
 
 
 def _masked_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,7 +36,6 @@ def _at_rows(logits: Tensor, rows: Tensor) -> Tensor:
 
 MASKED_LM = TaskKind(
     name="masked_lm",
-    auto_class=AutoModelForMaskedLM,
     compared=_masked_compared,
     distance=symmetric_kl,
     predicted_rows=_masked_rows,
@@ -46,9 +43,8 @@ MASKED_LM = TaskKind(
 
 CAUSAL_LM = TaskKind(
     name="causal_lm",
-    auto_class=AutoModelForCausalLM,
     compared=_causal_compared,
     distance=symmetric_kl,
-    supervision=CompletionSupervision(),
     predicted_rows=_causal_rows,
+    shifts_labels=True,
 )

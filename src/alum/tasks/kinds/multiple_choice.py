@@ -11,58 +11,56 @@ from transformers import AutoModelForMultipleChoice, DataCollatorWithPadding, Pr
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
-from alum.data.table import Table
-from alum.tasks.base import Layout, Outputs, TaskKind, all_logits, cross_entropies, first_output
+from alum.models.tokenization import Tokenization
+from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, cross_entropies, first_output
+from alum.tasks.rows import TaskRows
 
 _LABELS = ("labels", "label")
 
 
-class MultipleChoiceSupervision:
+MULTIPLE_CHOICE = TaskKind(
+    name="multiple_choice",
+    compared=all_logits,
+    distance=symmetric_kl,
+    example_losses=cross_entropies,
+)
+
+
+class MultipleChoiceSupervision(Supervision):
     """A row's feature holds every choice beside the context: ``input_ids`` is ``[choices][tokens]``.
 
     The first text column is the context, the second, if there is one, the start of every choice (``sent2`` of SWAG).
     """
 
+    kind = MULTIPLE_CHOICE
+    auto_class = AutoModelForMultipleChoice
     main_metric = "accuracy"
 
-    def label_names(self, table: Table, layout: Layout) -> tuple[str, ...]:
-        return ()
-
-    def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
-        return {}
-
-    def encode(
-        self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
-    ) -> Dataset:
-        rows = contexts_and_choices(table, layout)
-        count = len(rows[0][1])
-        pairs = tokenizer(
-            [context for context, choices in rows for _ in choices],
-            [choice for _, choices in rows for choice in choices],
-            truncation=True,
-            max_length=max_length_tokens,
+    def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
+        examples = contexts_and_choices(rows)
+        count = len(examples[0][1])
+        pairs = tokenization(
+            [context for context, choices in examples for _ in choices],
+            [choice for _, choices in examples for choice in choices],
         )
         features = {
             name: [values[i : i + count] for i in range(0, len(values), count)] for name, values in pairs.items()
         }
-        if layout.label in table.rows.column_names:
-            features["labels"] = right_choices(table, layout)
+        if rows.has_labels:
+            features["labels"] = right_choices(rows)
         return Dataset.from_dict(features)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
         return PaddedChoices(tokenizer)
 
-    def gathered(self, logits: Any, labels: Any) -> Any:
-        return logits
-
-    def predict(self, outputs: Outputs, features: Dataset, table: Table, layout: Layout) -> list[Any]:
+    def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
         return [int(index) for index in first_output(outputs).argmax(-1)]
 
-    def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
-        return {"accuracy": float(np.mean(self.row_scores(predictions, table, layout)["accuracy"]))}
+    def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
+        return {"accuracy": float(np.mean(self.row_scores(predictions, rows)["accuracy"]))}
 
-    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
-        gold = right_choices(table, layout)
+    def row_scores(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, list[float]]:
+        gold = right_choices(rows)
         return {"accuracy": [float(found == label) for found, label in zip(predictions, gold, strict=True)]}
 
 
@@ -85,70 +83,59 @@ class PaddedChoices:
         return {**batch, "labels": torch.tensor(labels)} if labels else batch
 
 
-def contexts_and_choices(table: Table, layout: Layout) -> list[tuple[str, list[str]]]:
+def contexts_and_choices(rows: TaskRows) -> list[tuple[str, list[str]]]:
     """The context of each row and its choices, as the model reads them; raises `InputError`, with the row."""
-    if len(layout.text) not in (1, 2):
+    if len(rows.layout.text) not in (1, 2):
         raise InputError(
             "multiple choice takes one text column, or two where the second starts every choice, not "
-            f"{len(layout.text)}: {', '.join(layout.text)}."
+            f"{len(rows.layout.text)}: {', '.join(rows.layout.text)}."
         )
-    table.require(layout.text)
-    contexts = table.texts(layout.text[0])
-    starts = table.texts(layout.text[1]) if len(layout.text) == 2 else [""] * len(table)
+    contexts, *others = rows.texts()
+    starts = others[0] if others else [""] * len(rows)
     return [
         (context, [f"{start} {choice}".strip() for choice in choices])
-        for context, start, choices in zip(contexts, starts, _choices(table, layout), strict=True)
+        for context, start, choices in zip(contexts, starts, _choices(rows), strict=True)
     ]
 
 
-def _choices(table: Table, layout: Layout) -> list[list[str]]:
+def _choices(rows: TaskRows) -> list[list[str]]:
     """The choices of each row, as many in every one; raises `InputError`, with the row, where they are not."""
-    if not layout.choices:
+    if not rows.layout.choices:
         raise InputError(
             "multiple choice needs the columns of the choices: one for each, or one that holds lists "
             "(--choice_columns ending0,ending1,ending2,ending3)."
         )
-    table.require(layout.choices)
-    if len(layout.choices) > 1:
-        return [list(row) for row in zip(*(table.texts(column) for column in layout.choices), strict=True)]
-    (column,) = layout.choices
-    lists = table.column(column)
+    rows.table.require(rows.layout.choices)
+    if len(rows.layout.choices) > 1:
+        return [list(row) for row in zip(*(rows.table.texts(column) for column in rows.layout.choices), strict=True)]
+    (column,) = rows.layout.choices
+    lists = rows.table.column(column)
     for index, choices in enumerate(lists):
         if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
-            raise table.error(index, f"column {column!r} must be a list of the choices' texts, not {choices!r}")
+            raise rows.error(index, f"column {column!r} must be a list of the choices' texts, not {choices!r}")
         if len(choices) < 2:
-            raise table.error(index, f"column {column!r} must hold at least two choices, not {len(choices)}")
+            raise rows.error(index, f"column {column!r} must hold at least two choices, not {len(choices)}")
         if len(choices) != len(lists[0]):
-            raise table.error(
+            raise rows.error(
                 index,
-                f"{len(choices)} choices in column {column!r}, but {len(lists[0])} in row {table.numbers[0]}: "
+                f"{len(choices)} choices in column {column!r}, but {len(lists[0])} in row {rows.numbers[0]}: "
                 "every row must have as many",
             )
     return lists
 
 
-def right_choices(table: Table, layout: Layout) -> list[int]:
+def right_choices(rows: TaskRows) -> list[int]:
     """The right choices' numbers, which may be written as text, as in HellaSwag; raises `InputError`, with the row."""
-    count = len(_choices(table, layout)[0])
+    count = len(_choices(rows)[0])
     labels = []
-    for index, value in enumerate(table.column(layout.label)):
+    for index, value in enumerate(rows.labels()):
         written = isinstance(value, str) and value.strip().isdecimal()
         label = int(value) if written or (isinstance(value, int) and not isinstance(value, bool)) else -1
         if not 0 <= label < count:
-            raise table.error(
+            raise rows.error(
                 index,
-                f"label {value!r} in column {layout.label!r} is not the number of one of the {count} choices, "
+                f"label {value!r} in column {rows.layout.label!r} is not the number of one of the {count} choices, "
                 f"0 to {count - 1}",
             )
         labels.append(label)
     return labels
-
-
-MULTIPLE_CHOICE = TaskKind(
-    name="multiple_choice",
-    auto_class=AutoModelForMultipleChoice,
-    compared=all_logits,
-    distance=symmetric_kl,
-    supervision=MultipleChoiceSupervision(),
-    example_losses=cross_entropies,
-)

@@ -13,9 +13,10 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedTokenizerBase
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
-from alum.data.table import Table
-from alum.tasks.base import Inputs, Layout, Outputs, TaskKind
+from alum.models.tokenization import Tokenization
+from alum.tasks.base import GatheredOutputs, Inputs, Supervision, TaskKind
 from alum.tasks.kinds.answer_text import answer_scores
+from alum.tasks.rows import TaskRows
 
 LONGEST_STRIDE_TOKENS = 128
 LONGEST_ANSWER_TOKENS = 30
@@ -38,31 +39,63 @@ class Answer:
     end: int
 
 
-class QuestionAnsweringSupervision:
+def _compared(outputs: Any, inputs: Inputs) -> Tensor:
+    """Start and end logits over the tokens that are not padding, ``[batch, 2, length]``."""
+    if not isinstance(outputs, dict) or "start_logits" not in outputs or "end_logits" not in outputs:
+        raise InputError(
+            f"expected a model that returns start_logits and end_logits in a transformers ModelOutput, but it "
+            f"returned {type(outputs).__name__}. Use a model for question answering, and leave return_dict on."
+        )
+    logits = torch.stack((outputs["start_logits"], outputs["end_logits"]), dim=1)
+    mask: Tensor | None = inputs.get("attention_mask")
+    return logits if mask is None else logits.masked_fill(~mask.bool().unsqueeze(1), _MASKED_LOGIT)
+
+
+def _example_losses(outputs: Any, inputs: Inputs) -> Tensor:
+    """The mean of the start's and the end's cross entropy.
+
+    Differs from the models' own loss, where padding takes part: an example's loss does not depend on its batch.
+    """
+    positions = torch.stack((inputs["start_positions"], inputs["end_positions"]), dim=1)
+    log_probs = _compared(outputs, inputs).float().log_softmax(-1)
+    return -log_probs.gather(-1, positions.unsqueeze(-1)).squeeze(-1).mean(-1)
+
+
+def _distance(outputs_p: Tensor, outputs_q: Tensor) -> Tensor:
+    """The mean of the start's and the end's divergence, ``[batch]``, as the task loss is the mean of the two."""
+    return symmetric_kl(outputs_p, outputs_q).mean(-1)
+
+
+QUESTION_ANSWERING = TaskKind(
+    name="question_answering",
+    compared=_compared,
+    distance=_distance,
+    example_losses=_example_losses,
+)
+
+
+class QuestionAnsweringSupervision(Supervision):
     """Text columns are question and context; the label column holds ``{"text": [...], "answer_start": [...]}``.
 
     Empty lists mean that the context does not answer the question. A context that is too long for the model is read
     in overlapping windows, each of them one feature.
     """
 
+    kind = QUESTION_ANSWERING
+    auto_class = AutoModelForQuestionAnswering
     main_metric = "f1"
-
-    def label_names(self, table: Table, layout: Layout) -> tuple[str, ...]:
-        return ()
 
     def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
         return {"num_labels": 2}  # start and end; a checkpoint may come with the labels of another task
 
-    def encode(
-        self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
-    ) -> Dataset:
-        questions, contexts = questions_and_contexts(table, layout)
-        _check_window(tokenizer, max_length_tokens)
-        answers = answers_in(table, layout) if layout.label in table.rows.column_names else None
+    def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
+        questions, contexts = questions_and_contexts(rows)
+        _check_window(tokenization)
+        answers = answers_in(rows) if rows.has_labels else None
         parts = []
-        for first in range(0, len(table), _ROWS_AT_ONCE):
-            rows = range(first, min(first + _ROWS_AT_ONCE, len(table)))
-            windows = _windows(questions, contexts, rows, tokenizer, max_length_tokens)
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            some = range(first, min(first + _ROWS_AT_ONCE, len(rows)))
+            windows = _windows(questions, contexts, some, tokenization)
             if answers is not None:
                 positions = [token_span(answers[window.row], window) for window in _windows_in(windows)]
                 windows["start_positions"] = [start for start, _ in positions]
@@ -76,21 +109,21 @@ class QuestionAnsweringSupervision:
     def gathered(self, logits: Any, labels: Any) -> Any:
         return tuple(logits[:2])
 
-    def predict(self, outputs: Outputs, features: Dataset, table: Table, layout: Layout) -> list[Any]:
+    def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
         """The best span's text; "" where "no answer" scores higher, in tables with unanswerable questions."""
-        _, contexts = questions_and_contexts(table, layout)
-        may_abstain = layout.label in table.rows.column_names and not all(answers_in(table, layout))
+        _, contexts = questions_and_contexts(rows)
+        may_abstain = rows.has_labels and not all(answers_in(rows))
         return predicted_texts(zip(windows_of(features), outputs[0], outputs[1], strict=True), contexts, may_abstain)
 
-    def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
+    def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
         """The means of the rows' scores, as in SQuAD's evaluation script (version 2.0)."""
-        scores = self.row_scores(predictions, table, layout)
+        scores = self.row_scores(predictions, rows)
         return {name: float(np.mean(values)) for name, values in scores.items()}
 
-    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
+    def row_scores(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, list[float]]:
         """Exact match and F1, the best over a row's answers."""
         exact, f1 = [], []
-        for predicted, answers in zip(predictions, answers_in(table, layout), strict=True):
+        for predicted, answers in zip(predictions, answers_in(rows), strict=True):
             exact_match, overlap = answer_scores(predicted, [answer.text for answer in answers])
             exact.append(exact_match)
             f1.append(overlap)
@@ -156,49 +189,50 @@ def best_span(start_logits: np.ndarray, end_logits: np.ndarray) -> tuple[float, 
     return best
 
 
-def questions_and_contexts(table: Table, layout: Layout) -> tuple[list[str], list[str]]:
-    if len(layout.text) != 2:
+def questions_and_contexts(rows: TaskRows) -> tuple[list[str], list[str]]:
+    if len(rows.layout.text) != 2:
         raise InputError(
-            f"question answering takes two text columns, question and context, not {len(layout.text)}: "
-            f"{', '.join(layout.text)}."
+            f"question answering takes two text columns, question and context, not {len(rows.layout.text)}: "
+            f"{', '.join(rows.layout.text)}."
         )
-    table.require(layout.text)
-    questions, contexts = (table.texts(column) for column in layout.text)
+    questions, contexts = rows.texts()
     return [question.strip() for question in questions], contexts
 
 
-def answers_in(table: Table, layout: Layout) -> list[list[Answer]]:
+def answers_in(rows: TaskRows) -> list[list[Answer]]:
     """The answers of each row, none where it is unanswerable.
 
     Raises `InputError`, with the row, where they are not of this form or not at their places in the context.
     """
-    contexts = table.texts(layout.text[1])
+    column = rows.layout.label
+    contexts = rows.table.texts(rows.layout.text[1])
     found = []
-    for index, (value, context) in enumerate(zip(table.column(layout.label), contexts, strict=True)):
+    for index, (value, context) in enumerate(zip(rows.labels(), contexts, strict=True)):
         texts, starts = (value.get(name) if isinstance(value, dict) else None for name in ("text", "answer_start"))
         if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
-            raise table.error(
+            raise rows.error(
                 index,
-                f'column {layout.label!r} must be {{"text": [...], "answer_start": [...]}} with lists of the same '
+                f'column {column!r} must be {{"text": [...], "answer_start": [...]}} with lists of the same '
                 f"length, not {value!r}",
             )
         for text, start in zip(texts, starts, strict=True):
             if not isinstance(text, str) or not text.strip() or not isinstance(start, int):
-                raise table.error(
+                raise rows.error(
                     index,
-                    f"an answer in column {layout.label!r} must be a text and the number of its first character, not "
+                    f"an answer in column {column!r} must be a text and the number of its first character, not "
                     f"{text!r} and {start!r}; where the context has no answer both lists are empty",
                 )
             there = context[start : start + len(text)] if start >= 0 else ""
             if there != text:
-                raise table.error(
+                raise rows.error(
                     index, f"answer {text!r} should begin at character {start} of the context, but there is {there!r}"
                 )
         found.append([Answer(text, start, start + len(text)) for text, start in zip(texts, starts, strict=True)])
     return found
 
 
-def _check_window(tokenizer: PreTrainedTokenizerBase, max_length_tokens: int) -> None:
+def _check_window(tokenization: Tokenization) -> None:
+    tokenizer, max_length_tokens = tokenization.tokenizer, tokenization.max_length_tokens
     if not tokenizer.is_fast:
         raise InputError(
             f"question answering needs a fast tokenizer, which says where its tokens are in the text, but "
@@ -212,20 +246,16 @@ def _check_window(tokenizer: PreTrainedTokenizerBase, max_length_tokens: int) ->
 
 
 def _windows(
-    questions: list[str],
-    contexts: list[str],
-    rows: Sequence[int],
-    tokenizer: PreTrainedTokenizerBase,
-    max_length_tokens: int,
+    questions: list[str], contexts: list[str], rows: Sequence[int], tokenization: Tokenization
 ) -> dict[str, list[Any]]:
     """The features of ``rows`` without their labels. Question and overlap each have at most a third of a window."""
-    third = max_length_tokens // 3
+    tokenizer = tokenization.tokenizer
     encoded = tokenizer(
-        shortened_questions([questions[row] for row in rows], tokenizer, max_length_tokens),
+        shortened_questions([questions[row] for row in rows], tokenization),
         [contexts[row] for row in rows],
         truncation="only_second",
-        max_length=max_length_tokens,
-        stride=min(LONGEST_STRIDE_TOKENS, third),
+        max_length=tokenization.max_length_tokens,
+        stride=min(LONGEST_STRIDE_TOKENS, tokenization.max_length_tokens // 3),
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
     )
@@ -242,14 +272,13 @@ def _windows(
     return windows
 
 
-def shortened_questions(
-    questions: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
-) -> list[str]:
-    """The questions as far as they are read, a third of a window, so that there is always room for the context."""
-    most_tokens = max_length_tokens // 3
-    offsets = tokenizer(list(questions), add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
-        "offset_mapping"
-    ]
+def shortened_questions(questions: Sequence[str], tokenization: Tokenization) -> list[str]:
+    """Questions as far as they are read, a third of a window, so that there is always room for the context."""
+    most_tokens = tokenization.max_length_tokens // 3
+    encoded = tokenization.tokenizer(
+        list(questions), add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )
+    offsets = encoded["offset_mapping"]
     return [
         question if len(tokens) <= most_tokens else question[: tokens[most_tokens - 1][1]]
         for question, tokens in zip(questions, offsets, strict=True)
@@ -294,40 +323,3 @@ def token_span(answers: list[Answer], window: Window) -> tuple[int, int]:
     if window.starts[inside].min() > start or window.ends[inside].max() < end or not len(tokens):
         return nowhere
     return int(tokens[0]), int(tokens[-1])
-
-
-def _compared(outputs: Any, inputs: Inputs) -> Tensor:
-    """Start and end logits over the tokens that are not padding, ``[batch, 2, length]``."""
-    if not isinstance(outputs, dict) or "start_logits" not in outputs or "end_logits" not in outputs:
-        raise InputError(
-            f"expected a model that returns start_logits and end_logits in a transformers ModelOutput, but it "
-            f"returned {type(outputs).__name__}. Use a model for question answering, and leave return_dict on."
-        )
-    logits = torch.stack((outputs["start_logits"], outputs["end_logits"]), dim=1)
-    mask: Tensor | None = inputs.get("attention_mask")
-    return logits if mask is None else logits.masked_fill(~mask.bool().unsqueeze(1), _MASKED_LOGIT)
-
-
-def _example_losses(outputs: Any, inputs: Inputs) -> Tensor:
-    """The mean of the start's and the end's cross entropy.
-
-    Differs from the models' own loss, where padding takes part: an example's loss does not depend on its batch.
-    """
-    positions = torch.stack((inputs["start_positions"], inputs["end_positions"]), dim=1)
-    log_probs = _compared(outputs, inputs).float().log_softmax(-1)
-    return -log_probs.gather(-1, positions.unsqueeze(-1)).squeeze(-1).mean(-1)
-
-
-def _distance(outputs_p: Tensor, outputs_q: Tensor) -> Tensor:
-    """The mean of the start's and the end's divergence, ``[batch]``, as the task loss is the mean of the two."""
-    return symmetric_kl(outputs_p, outputs_q).mean(-1)
-
-
-QUESTION_ANSWERING = TaskKind(
-    name="question_answering",
-    auto_class=AutoModelForQuestionAnswering,
-    compared=_compared,
-    distance=_distance,
-    supervision=QuestionAnsweringSupervision(),
-    example_losses=_example_losses,
-)

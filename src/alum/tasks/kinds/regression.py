@@ -1,57 +1,62 @@
 """A number for a sentence or a pair, such as the similarity of STS-B."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
 from scipy.stats import pearsonr, spearmanr
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification
 
 from alum.core.divergences import squared_error
-from alum.data.table import Table
-from alum.tasks.base import Inputs, Layout, Outputs, TaskKind, all_logits, first_output, logits_of
+from alum.models.tokenization import Tokenization
+from alum.tasks.base import GatheredOutputs, Inputs, Supervision, TaskKind, all_logits, first_output, logits_of
 from alum.tasks.kinds.sequence_classification import encode_texts
+from alum.tasks.rows import TaskRows
 
 
-class RegressionSupervision:
+def _squared_errors(outputs: Any, inputs: Inputs) -> Tensor:
+    labels: Tensor = inputs["labels"]
+    return (logits_of(outputs).float().squeeze(-1) - labels.float()).square()
+
+
+REGRESSION = TaskKind(
+    name="regression",
+    compared=all_logits,
+    distance=squared_error,
+    example_losses=_squared_errors,
+)
+
+
+class RegressionSupervision(Supervision):
+    kind = REGRESSION
+    auto_class = AutoModelForSequenceClassification
     main_metric = "pearson"
-
-    def label_names(self, table: Table, layout: Layout) -> tuple[str, ...]:
-        return ()
 
     def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
         return {"num_labels": 1, "problem_type": "regression"}
 
-    def encode(
-        self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
-    ) -> Dataset:
-        features = encode_texts(table, layout, tokenizer, max_length_tokens)
-        if layout.label in table.rows.column_names:
-            features["labels"] = numbers_in(table, layout)
+    def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
+        features = encode_texts(rows, tokenization)
+        if rows.has_labels:
+            features["labels"] = numbers_in(rows)
         return Dataset.from_dict(features)
 
-    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
-        return DataCollatorWithPadding(tokenizer)
-
-    def gathered(self, logits: Any, labels: Any) -> Any:
-        return logits
-
-    def predict(self, outputs: Outputs, features: Dataset, table: Table, layout: Layout) -> list[Any]:
+    def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
         return [float(value) for value in first_output(outputs).reshape(len(features), -1)[:, 0]]
 
-    def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
-        found, gold = np.array(predictions), np.array(numbers_in(table, layout))
+    def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
+        found, gold = np.array(predictions), np.array(numbers_in(rows))
         scores = {"mse": float(np.mean((found - gold) ** 2)), "pearson": 0.0, "spearman": 0.0}
         if len(gold) > 1 and np.ptp(found) > 0 and np.ptp(gold) > 0:  # else no correlation is defined
             scores["pearson"] = float(pearsonr(found, gold).statistic)
             scores["spearman"] = float(spearmanr(found, gold).statistic)
         return scores
 
-    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
-        pairs = zip(predictions, numbers_in(table, layout), strict=True)
+    def row_scores(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, list[float]]:
+        pairs = zip(predictions, numbers_in(rows), strict=True)
         return {"squared_error": [float((found - gold) ** 2) for found, gold in pairs]}
 
 
@@ -64,26 +69,11 @@ def within_tolerance(squared_errors: Sequence[float], tolerance: float) -> list[
     return [float(math.sqrt(error) <= tolerance) for error in squared_errors]
 
 
-def _squared_errors(outputs: Any, inputs: Inputs) -> Tensor:
-    labels: Tensor = inputs["labels"]
-    return (logits_of(outputs).float().squeeze(-1) - labels.float()).square()
-
-
-def numbers_in(table: Table, layout: Layout) -> list[float]:
+def numbers_in(rows: TaskRows) -> list[float]:
     """The labels; raises `InputError`, with the row, for one that is no number."""
     numbers: list[float] = []
-    for index, value in enumerate(table.column(layout.label)):
+    for index, value in enumerate(rows.labels()):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise table.error(index, f"label {value!r} in column {layout.label!r} is no number")
+            raise rows.error(index, f"label {value!r} in column {rows.layout.label!r} is no number")
         numbers.append(float(value))
     return numbers
-
-
-REGRESSION = TaskKind(
-    name="regression",
-    auto_class=AutoModelForSequenceClassification,
-    compared=all_logits,
-    distance=squared_error,
-    supervision=RegressionSupervision(),
-    example_losses=_squared_errors,
-)

@@ -12,27 +12,42 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 from alum.core.divergences import labelled, symmetric_kl
 from alum.core.errors import InputError
 from alum.data.padding import PaddedTokens
-from alum.data.table import Table
-from alum.tasks.base import Inputs, Layout, Outputs, TaskKind, first_output, logits_of
+from alum.models.tokenization import Tokenization
+from alum.tasks.base import GatheredOutputs, Inputs, Supervision, TaskKind, first_output, logits_of
 from alum.tasks.labels import classes, label_id, names_of
+from alum.tasks.rows import TaskRows
 
 OUTSIDE = "O"
 IGNORED = -100
 WORD_STARTS = "word_starts"
 
 
-class TokenClassificationSupervision:
+def _compared(outputs: Any, inputs: Inputs) -> Tensor:
+    return logits_of(outputs)[labelled(inputs["labels"])]
+
+
+TOKEN_CLASSIFICATION = TaskKind(
+    name="token_classification",
+    compared=_compared,
+    distance=symmetric_kl,
+)
+
+
+class TokenClassificationSupervision(Supervision):
     """A row's words and labels are lists. A word's first sub-word carries its label and predicts it.
 
     Names in IOB form (``O``, ``B-person``, ``I-person``) are scored by entities, others by words.
     """
 
+    kind = TOKEN_CLASSIFICATION
+    auto_class = AutoModelForTokenClassification
     main_metric = "f1"
 
-    def label_names(self, table: Table, layout: Layout) -> tuple[str, ...]:
-        table.require([layout.label])
-        feature = table.rows.features[layout.label]
-        values = {value for row in _lists(table, layout.label) for value in row}
+    def label_names(self, rows: TaskRows) -> tuple[str, ...]:
+        column = rows.layout.label
+        rows.table.require([column])
+        feature = rows.table.rows.features[column]
+        values = {value for row in _lists(rows, column) for value in row}
         return names_of(getattr(feature, "feature", feature), values)
 
     def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
@@ -40,28 +55,30 @@ class TokenClassificationSupervision:
             raise InputError(f"token classification needs at least two labels, but the data has {list(label_names)}.")
         return classes(label_names)
 
-    def encode(
-        self, table: Table, layout: Layout, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
-    ) -> Dataset:
+    def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
         """Beside the model's inputs a column of where each word starts, -1 for words that were cut off."""
+        tokenizer = tokenization.tokenizer
         if not tokenizer.is_fast:
             raise InputError(
                 f"{type(tokenizer).__name__} does not say which word a token is from: token classification needs a "
                 "fast tokenizer, one with a tokenizer.json."
             )
-        words = _words(table, layout)
+        words = _words(rows)
         encoded = tokenizer(
-            _as_in_text(words, tokenizer), is_split_into_words=True, truncation=True, max_length=max_length_tokens
+            _as_in_text(words, tokenizer),
+            is_split_into_words=True,
+            truncation=True,
+            max_length=tokenization.max_length_tokens,
         )
         for index, ids in enumerate(encoded["input_ids"]):
             if not ids:
-                raise table.error(index, f"column {layout.text[0]!r} holds nothing that becomes a token")
+                raise rows.error(index, f"column {rows.layout.text[0]!r} holds nothing that becomes a token")
         starts = [_word_starts(encoded.word_ids(i), len(row)) for i, row in enumerate(words)]
         features = {**encoded, WORD_STARTS: starts}
-        if layout.label in table.rows.column_names:
+        if rows.has_labels:
             features["labels"] = [
                 _at_starts(tags, row_starts, len(ids))
-                for tags, row_starts, ids in zip(_tags(table, layout), starts, encoded["input_ids"], strict=True)
+                for tags, row_starts, ids in zip(_tags(rows), starts, encoded["input_ids"], strict=True)
             ]
         return Dataset.from_dict(features)
 
@@ -69,30 +86,24 @@ class TokenClassificationSupervision:
         # On the right, so that a token's place in its row is also its place in the outputs.
         return PaddedTokens(tokenizer, side="right")
 
-    def gathered(self, logits: Any, labels: Any) -> Any:
-        return logits
-
-    def predict(self, outputs: Outputs, features: Dataset, table: Table, layout: Layout) -> list[Any]:
+    def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
         """The label names of each row's words; words that were cut off are outside, or of the first label."""
-        names = layout.label_names
+        names = rows.label_names
         cut_off = OUTSIDE if OUTSIDE in names else names[0]
         return [
             [names[row[start]] if start >= 0 else cut_off for start in starts]
             for row, starts in zip(first_output(outputs).argmax(-1), features[WORD_STARTS], strict=True)
         ]
 
-    def score(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, float]:
+    def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
         """Precision, recall and F1 of entities, or their means over the labels, and the accuracy of words."""
-        gold = [[layout.label_names[tag] for tag in tags] for tags in _tags(table, layout)]
-        flat_gold, flat_found = (np.array([tag for row in rows for tag in row]) for rows in (gold, predictions))
+        gold = [[rows.label_names[tag] for tag in tags] for tags in _tags(rows)]
+        flat_gold, flat_found = (np.array([tag for row in tags for tag in row]) for tags in (gold, predictions))
         accuracy = float(np.mean(flat_gold == flat_found)) if len(flat_gold) else 0.0
-        if _is_iob(layout.label_names):
+        if _is_iob(rows.label_names):
             return {**entity_scores(gold, predictions), "accuracy": accuracy}
         means = precision_recall_fscore_support(flat_gold, flat_found, average="macro", zero_division=0.0)
         return {**{name: float(mean) for name, mean in zip(_SCORES, means, strict=False)}, "accuracy": accuracy}
-
-    def row_scores(self, predictions: Sequence[Any], table: Table, layout: Layout) -> dict[str, list[float]]:
-        return {}  # its scores are of all tags together
 
 
 _SCORES = ("precision", "recall", "f1")
@@ -136,40 +147,37 @@ def _is_iob(names: Sequence[str]) -> bool:
     )
 
 
-def _lists(table: Table, column: str) -> list[list[Any]]:
-    rows = table.column(column)
-    for index, row in enumerate(rows):
+def _lists(rows: TaskRows, column: str) -> list[list[Any]]:
+    lists = rows.table.column(column)
+    for index, row in enumerate(lists):
         if not isinstance(row, list):
-            raise table.error(index, f"column {column!r} must be a list with an entry for each word, not {row!r}")
-    return rows
+            raise rows.error(index, f"column {column!r} must be a list with an entry for each word, not {row!r}")
+    return lists
 
 
-def _words(table: Table, layout: Layout) -> list[list[str]]:
-    if len(layout.text) != 1:
-        raise InputError(f"expected one column of words, not {len(layout.text)}: {', '.join(layout.text)}.")
-    table.require(layout.text)
-    (column,) = layout.text
-    rows = _lists(table, column)
-    for index, row in enumerate(rows):
+def _words(rows: TaskRows) -> list[list[str]]:
+    columns = rows.layout.text
+    if len(columns) != 1:
+        raise InputError(f"expected one column of words, not {len(columns)}: {', '.join(columns)}.")
+    rows.table.require(columns)
+    words = _lists(rows, columns[0])
+    for index, row in enumerate(words):
         for word in row:
             if not isinstance(word, str):
-                raise table.error(index, f"column {column!r} must be a list of words, but {word!r} is no text")
-    return rows
+                raise rows.error(index, f"column {columns[0]!r} must be a list of words, but {word!r} is no text")
+    return words
 
 
-def _tags(table: Table, layout: Layout) -> list[list[int]]:
-    rows = _lists(table, layout.label)
-    for index, (words, tags) in enumerate(zip(_words(table, layout), rows, strict=True)):
+def _tags(rows: TaskRows) -> list[list[int]]:
+    layout, lists = rows.layout, _lists(rows, rows.layout.label)
+    for index, (words, tags) in enumerate(zip(_words(rows), lists, strict=True)):
         if len(words) != len(tags):
-            raise table.error(
+            raise rows.error(
                 index,
                 f"{len(words)} words in column {layout.text[0]!r}, but {len(tags)} labels in column {layout.label!r}: "
                 "there must be one for each word",
             )
-    return [
-        [label_id(tag, layout.label_names, table, index, layout.label) for tag in tags]
-        for index, tags in enumerate(rows)
-    ]
+    return [[label_id(tag, rows, index) for tag in tags] for index, tags in enumerate(lists)]
 
 
 def _as_in_text(words: list[list[str]], tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
@@ -197,16 +205,3 @@ def _at_starts(tags: list[int], starts: list[int], length: int) -> list[int]:
         if start >= 0:
             labels[start] = tag
     return labels
-
-
-def _compared(outputs: Any, inputs: Inputs) -> Tensor:
-    return logits_of(outputs)[labelled(inputs["labels"])]
-
-
-TOKEN_CLASSIFICATION = TaskKind(
-    name="token_classification",
-    auto_class=AutoModelForTokenClassification,
-    compared=_compared,
-    distance=symmetric_kl,
-    supervision=TokenClassificationSupervision(),
-)

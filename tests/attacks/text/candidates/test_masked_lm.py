@@ -6,6 +6,7 @@ import torch
 from alum.attacks.text.candidates.masked_lm import MaskedWords, predicted_candidates
 from alum.attacks.text.worded import Place, WordedExample
 from alum.core.errors import InputError
+from text_models import text_model
 from tiny_models import language_model
 from tiny_texts import opinions
 from tiny_tokenizers import TOKENIZERS
@@ -18,15 +19,15 @@ KINDS = {"bert": "wordpiece", "roberta": "byte_level_bpe", "albert": "unigram"}
 def masked_words(request):
     tokenizer = TOKENIZERS[KINDS[request.param]](TEXTS)
     model = language_model(request.param, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
-    return MaskedWords(model, tokenizer, 48, top_k=30)
+    return MaskedWords(text_model(model, tokenizer, 48), top_k=30)
 
 
 def expected(masked_words, text):
     """The words for the one mask of a text, from transformers and the tokenizer's decoding alone."""
-    tokenizer = masked_words.tokenizer
+    tokenizer = masked_words.text_model.tokenizer
     encoded = tokenizer(text, return_tensors="pt")
     with torch.no_grad():
-        logits = masked_words.model(**encoded).logits[
+        logits = masked_words.text_model.model(**encoded).logits[
             0, encoded["input_ids"][0].tolist().index(tokenizer.mask_token_id)
         ]
     words = [tokenizer.decode([id]).strip() for id in logits.argsort(descending=True)[:30].tolist()]
@@ -41,7 +42,7 @@ def expected(masked_words, text):
 @pytest.mark.parametrize("word", [0, 2, 5])
 def test_predictions_are_those_of_the_model(masked_words, word):
     text = f"({TEXTS[0]}"
-    masked = text.replace(text.strip("(").split()[word], masked_words.tokenizer.mask_token, 1)
+    masked = text.replace(text.strip("(").split()[word], masked_words.text_model.tokenizer.mask_token, 1)
     found = masked_words(WordedExample.of((TEXTS[1], text)), Place(1, word))
     assert [*found] == expected(masked_words, masked)
     assert len(found) >= 3
@@ -49,7 +50,7 @@ def test_predictions_are_those_of_the_model(masked_words, word):
 
 def test_what_stands_in_the_place_does_not_matter_and_is_asked_once(masked_words):
     runs = []
-    handle = masked_words.model.register_forward_pre_hook(lambda module, args: runs.append(1))
+    handle = masked_words.text_model.model.register_forward_pre_hook(lambda module, args: runs.append(1))
     first = masked_words(WordedExample.of(("a lovely dog sees the cat",)), Place(0, 2))
     assert masked_words(WordedExample.of(("a lovely river sees the cat",)), Place(0, 2)) == first
     handle.remove()
@@ -58,14 +59,14 @@ def test_what_stands_in_the_place_does_not_matter_and_is_asked_once(masked_words
 
 def test_masks_in_the_text_are_not_mixed_up(masked_words):
     """The second one is asked about."""
-    mask = masked_words.tokenizer.mask_token
+    mask = masked_words.text_model.tokenizer.mask_token
     text = f"the {mask} sees the dog"
     found = masked_words(WordedExample.of((text,)), Place(0, len(WordedExample.of((text,)).texts[0].words) - 1))
-    tokenizer = masked_words.tokenizer
+    tokenizer = masked_words.text_model.tokenizer
     encoded = tokenizer(f"the {mask} sees the {mask}", return_tensors="pt")
     position = (encoded["input_ids"][0] == tokenizer.mask_token_id).nonzero()[-1]
     with torch.no_grad():
-        best = masked_words.model(**encoded).logits[0, position].topk(30).indices[0].tolist()
+        best = masked_words.text_model.model(**encoded).logits[0, position].topk(30).indices[0].tolist()
     assert set(found) <= {tokenizer.decode([id]).strip() for id in best}
 
 
@@ -95,4 +96,4 @@ def test_a_model_without_a_mask_is_refused():
     tokenizer = TOKENIZERS["wordpiece"](TEXTS)
     tokenizer.mask_token = None
     with pytest.raises(InputError, match="has no mask token: expected a masked language model"):
-        MaskedWords(language_model("bert", vocab_size=len(tokenizer)), tokenizer, 16)
+        MaskedWords(text_model(language_model("bert", vocab_size=len(tokenizer)), tokenizer, 16))

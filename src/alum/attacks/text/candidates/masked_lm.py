@@ -5,14 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 from alum.attacks.text.candidates.stop_words import is_stop_word
 from alum.attacks.text.candidates.word_tokens import word_tokens_of
 from alum.attacks.text.worded import Candidates, Place, WordedExample, WordedText, in_case_of
 from alum.core.errors import InputError
 from alum.data.padding import PaddedTokens
+from alum.models.text_model import TextModel
 
 # The words expected in a place of an example, whatever stands there now, the likeliest first.
 WordPredictions = Callable[[WordedExample, Place], Sequence[str]]
@@ -42,15 +40,14 @@ class MaskedWords:
     tokenizer that has no mask or does not tell where its tokens are.
     """
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    max_length_tokens: int
+    text_model: TextModel
     top_k: int = 50
 
     def __post_init__(self) -> None:
-        if self.tokenizer.mask_token is None:
+        tokenizer = self.text_model.tokenizer
+        if tokenizer.mask_token is None:
             raise InputError(
-                f"{self.tokenizer.name_or_path or 'the tokenizer'} has no mask token: expected a masked language "
+                f"{tokenizer.name_or_path or 'the tokenizer'} has no mask token: expected a masked language "
                 "model, as BERT or RoBERTa, not one that predicts the next token."
             )
         _ = self._words
@@ -61,7 +58,7 @@ class MaskedWords:
 
     @cached_property
     def _words(self) -> dict[int, str]:
-        return word_tokens_of(self.tokenizer).all_ids
+        return word_tokens_of(self.text_model.tokenizer).all_ids
 
     @cached_property
     def _cached(self) -> Callable[[str, int], tuple[str, ...]]:
@@ -69,28 +66,26 @@ class MaskedWords:
 
     def _masked(self, text: WordedText, word: int) -> tuple[str, int]:
         """The text around the word with the mask in its place, and where that begins."""
-        mask, at = str(self.tokenizer.mask_token), 2 * word + 1
+        mask, at = str(self.text_model.tokenizer.mask_token), 2 * word + 1
         # A word is a token or more, and what is between words seldom more: so far on both sides, the mask is not cut.
-        reach = max(2, self.max_length_tokens // 2)
+        reach = max(2, self.text_model.tokenization.max_length_tokens // 2)
         before = "".join(text.parts[max(0, at - reach) : at])
         return before + mask + "".join(text.parts[at + 1 : at + 1 + reach]), len(before)
 
     def _predicted(self, text: str, masked_from: int) -> tuple[str, ...]:
-        encoded = self.tokenizer(text, truncation=True, max_length=self.max_length_tokens)
-        end = masked_from + len(str(self.tokenizer.mask_token))
+        tokenizer = self.text_model.tokenizer
+        encoded = self.text_model.tokenization(text)
+        end = masked_from + len(str(tokenizer.mask_token))
         positions = [
             position
             for position, (id, (_, token_end)) in enumerate(
                 zip(encoded["input_ids"], encoded[0].offsets, strict=True)
             )  # the token's start may be that of a space before the mask
-            if id == self.tokenizer.mask_token_id and token_end == end
+            if id == tokenizer.mask_token_id and token_end == end
         ]
         if not positions:  # cut off after all
             return ()
-        self.model.eval()
         row = {name: list(encoded[name]) for name in encoded}
-        batch = {name: values.to(self.model.device) for name, values in PaddedTokens(self.tokenizer)([row]).items()}
-        with torch.inference_mode():
-            logits = self.model(**batch).logits[0, positions[0]]
+        logits = self.text_model.outputs(PaddedTokens(tokenizer)([row])).logits[0, positions[0]]
         best = logits.topk(min(self.top_k, len(logits))).indices.tolist()
         return tuple(dict.fromkeys(self._words[id] for id in best if id in self._words))

@@ -5,14 +5,15 @@ import pytest
 import torch
 
 from alum.attacks.text.base import Resources, SearchSettings
-from alum.attacks.text.output_cache import Answers
+from alum.attacks.text.output_cache import OutputCache
 from alum.attacks.text.protocol import Misclassified
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
-from alum.evaluation.attacked.classification import ClassifierVictim
-from alum.evaluation.attacked.gradients import ClassifierGradients
+from alum.evaluation.gradients import ClassifierGradients
+from alum.evaluation.kinds.sequence_classification import ClassifierVictim
+from text_models import text_model
 from tiny_models import classifier
 from tiny_texts import opinions
 
@@ -33,15 +34,15 @@ def byte_level():
 
 def victim(tokenizer, architecture="bert", max_length_tokens=64, batch_size=7, **settings):
     settings = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "num_labels": 3, **settings}
-    return ClassifierVictim(classifier(architecture, **settings), tokenizer, max_length_tokens, batch_size)
+    return ClassifierVictim(text_model(classifier(architecture, **settings), tokenizer, max_length_tokens, batch_size))
 
 
 def undecided(tokenizer, examples, **settings):
     """A victim whose mean logits over the examples are all the same, so that its answers can be turned."""
     tested = victim(tokenizer, **settings)
     with torch.no_grad():
-        tested.model.classifier.bias -= torch.tensor(np.log(tested(examples)).mean(0), dtype=torch.float32)
-    return dataclasses.replace(tested, answers=Answers())
+        tested.text_model.model.classifier.bias -= torch.tensor(np.log(tested(examples)).mean(0), dtype=torch.float32)
+    return dataclasses.replace(tested, cache=OutputCache())
 
 
 def one_by_one(model, tokenizer, examples, **truncation):
@@ -55,7 +56,7 @@ def one_by_one(model, tokenizer, examples, **truncation):
 @pytest.mark.parametrize("architecture", ["bert", "deberta-v2"])
 def test_probabilities_are_those_of_the_model_on_each_example_alone(wordpiece, examples, architecture):
     tested = victim(wordpiece, architecture)
-    expected = one_by_one(tested.model, wordpiece, examples)
+    expected = one_by_one(tested.text_model.model, wordpiece, examples)
     np.testing.assert_allclose(tested(examples), expected, atol=1e-6)
 
 
@@ -63,24 +64,26 @@ def test_probabilities_are_those_of_the_model_on_each_example_alone(wordpiece, e
 def test_decoders_with_and_without_padding(byte_level, pad_token_id):
     pad = byte_level.pad_token_id if pad_token_id else None
     tested = victim(byte_level, "gpt2", pad_token_id=pad)
-    np.testing.assert_allclose(tested(SINGLE), one_by_one(tested.model, byte_level, SINGLE), atol=1e-6)
+    np.testing.assert_allclose(tested(SINGLE), one_by_one(tested.text_model.model, byte_level, SINGLE), atol=1e-6)
 
 
 def test_batches_change_nothing(wordpiece):
-    model = victim(wordpiece).model
-    alone, together = (ClassifierVictim(model, wordpiece, 64, size)(PAIRS) for size in (1, 64))
+    model = victim(wordpiece).text_model.model
+    alone, together = (ClassifierVictim(text_model(model, wordpiece, 64, size))(PAIRS) for size in (1, 64))
     np.testing.assert_allclose(alone, together, atol=1e-6)
 
 
 def test_dropout_is_off(wordpiece):
     tested = victim(wordpiece, dropout=0.5)
-    expected = one_by_one(tested.model.eval(), wordpiece, SINGLE)
-    np.testing.assert_allclose(ClassifierVictim(tested.model.train(), wordpiece, 64)(SINGLE), expected, atol=1e-6)
+    expected = one_by_one(tested.text_model.model.eval(), wordpiece, SINGLE)
+    np.testing.assert_allclose(
+        ClassifierVictim(text_model(tested.text_model.model.train(), wordpiece))(SINGLE), expected, atol=1e-6
+    )
 
 
 def test_texts_of_the_same_tokens_are_run_once_and_batches_hold_similar_lengths(wordpiece):
     tested, shapes = victim(wordpiece, batch_size=2), []
-    tested.model.bert.embeddings.word_embeddings.register_forward_pre_hook(
+    tested.text_model.model.bert.embeddings.word_embeddings.register_forward_pre_hook(
         lambda module, args: shapes.append(tuple(args[0].shape))
     )
     short, long = "cat", "the cat sees the dog"
@@ -96,7 +99,7 @@ def test_texts_of_the_same_tokens_are_run_once_and_batches_hold_similar_lengths(
 def test_long_texts_are_cut(wordpiece):
     tested = victim(wordpiece, max_length_tokens=10)
     long = [(f"{TEXTS[0]} {TEXTS[1]}", TEXTS[2])]
-    expected = one_by_one(tested.model, wordpiece, long, truncation=True, max_length=10)
+    expected = one_by_one(tested.text_model.model, wordpiece, long, truncation=True, max_length=10)
     np.testing.assert_allclose(tested(long), expected, atol=1e-6)
 
 
@@ -153,7 +156,7 @@ def test_how_many_run_side_by_side_changes_nothing(wordpiece, attack):
     labels = tested(SINGLE).argmax(-1)
     words = ("dog", "gentle", "gloomy", "river")
     resources = Resources(
-        gradients=ClassifierGradients(tested.model, wordpiece, 64),
+        gradients=ClassifierGradients(tested.text_model),
         masked_lm=lambda example, place: words,
         wordnet=lambda word: words,
     )
@@ -161,7 +164,7 @@ def test_how_many_run_side_by_side_changes_nothing(wordpiece, attack):
 
     def results(num_parallel):
         """What was found, and the probabilities, by number of the search."""
-        fresh = dataclasses.replace(tested, answers=Answers())
+        fresh = dataclasses.replace(tested, cache=OutputCache())
         searches = [search(example, Misclassified(int(y))) for example, y in zip(SINGLE, labels, strict=True)]
         found = dict(sorted(run_searches(fresh, searches, num_parallel)))
         probs = np.array([(result.clean_outputs, result.adversarial_outputs) for result in found.values()])
@@ -183,7 +186,7 @@ def test_what_an_attack_reports_is_what_the_model_says(wordpiece):
     outcomes = set()
     for number, result in run_searches(tested, searches):
         outcomes.add(result.outcome)
-        expected = one_by_one(tested.model, wordpiece, [result.original, result.perturbed])
+        expected = one_by_one(tested.text_model.model, wordpiece, [result.original, result.perturbed])
         np.testing.assert_allclose([result.clean_outputs, result.adversarial_outputs], expected, atol=1e-6)
         assert (result.outcome == "succeeded") == (expected[1].argmax() != labels[number])
     assert "succeeded" in outcomes
@@ -200,6 +203,6 @@ def test_text_that_is_not_unicode_is_refused(wordpiece, ask):
 
 def test_a_model_without_an_answer_is_refused(wordpiece):
     tested = victim(wordpiece)
-    torch.nn.init.constant_(tested.model.classifier.bias, float("nan"))
+    torch.nn.init.constant_(tested.text_model.model.classifier.bias, float("nan"))
     with pytest.raises(InputError, match="not finite"):
         tested(SINGLE)

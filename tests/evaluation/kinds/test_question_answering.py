@@ -5,7 +5,8 @@ from transformers import AutoModelForQuestionAnswering
 
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_wordpiece
-from alum.evaluation.attacked.question_answering import QuestionVictim
+from alum.evaluation.kinds.question_answering import QuestionVictim
+from text_models import text_model
 from tiny_models import headed
 from tiny_texts import opinions
 
@@ -22,7 +23,7 @@ def victim(tokenizer, max_length_tokens=64, **settings):
     model = headed(
         AutoModelForQuestionAnswering, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, dropout=0.3
     )
-    return QuestionVictim(model, tokenizer, max_length_tokens, batch_size=3, **settings)
+    return QuestionVictim(text_model(model, tokenizer, max_length_tokens, 3), **settings)
 
 
 def windows(tokenizer, max_length_tokens, question, context):
@@ -41,9 +42,11 @@ def windows(tokenizer, max_length_tokens, question, context):
 def by_enumeration(tested, question, context, answers):
     """-log p of the likeliest span that reads as one of the answers, over all pairs of tokens in all windows."""
     starts, ends, best = [], [], -np.inf
-    for inputs, covered in windows(tested.tokenizer, tested.max_length_tokens, question, context):
+    for inputs, covered in windows(
+        tested.text_model.tokenizer, tested.text_model.tokenization.max_length_tokens, question, context
+    ):
         with torch.no_grad():
-            outputs = tested.model.eval()(**inputs)
+            outputs = tested.text_model.model.eval()(**inputs)
         start, end = (logits[0].double().numpy() for logits in (outputs.start_logits, outputs.end_logits))
         starts.append(start)
         ends.append(end)
@@ -81,7 +84,7 @@ def test_without_right_answers_it_is_right_to_say_none(bias, tokenizer):
         outputs[:, 0] += bias
         return outputs
 
-    tested.model.qa_outputs.register_forward_hook(shifted)
+    tested.text_model.model.qa_outputs.register_forward_hook(shifted)
     short = TEXTS[1]  # one window
     none_right, one_right = tested([(QUESTION, short), (QUESTION, short, short.split()[1])])
     abstains = float(bias > 0)
@@ -108,6 +111,6 @@ def test_what_cannot_be_answered_is_refused(tokenizer):
     tested = victim(tokenizer)
     with pytest.raises(InputError, match="expected text in UTF-8"):
         tested([("b\udcff", CONTEXT, "the")])
-    torch.nn.init.constant_(tested.model.qa_outputs.bias, float("nan"))
+    torch.nn.init.constant_(tested.text_model.model.qa_outputs.bias, float("nan"))
     with pytest.raises(InputError, match="not finite"):
         tested([(QUESTION, CONTEXT, "the")])

@@ -1,4 +1,4 @@
-"""The gradients of a sequence classifier for the embeddings of words, as attacks on texts use them."""
+"""Gradients of a sequence classifier for the embeddings of words, as attacks on texts use them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,42 +6,38 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from alum.attacks.text.candidates.word_tokens import WordTokens, word_tokens_of
 from alum.attacks.text.searches.hotflip import WordGradient
 from alum.attacks.text.worded import Example, Place, WordedExample
 from alum.data.padding import PaddedTokens
-from alum.evaluation.label_names import joined_logits
+from alum.evaluation.label_names import LabelMapping
 from alum.models.hooks.injection import Injection
 from alum.models.model_parts import word_embeddings
+from alum.models.text_model import TextModel, on_device
 
 
 @dataclass(frozen=True)
 class ClassifierGradients:
     """Gradients of the log odds against a label for what the word embeddings put out, which are recorded by a hook.
 
-    They point where the gradients of the cross-entropy do, which vanish where a model is sure. Texts are cut at
-    ``max_length_tokens``. Of an encoder-decoder they are those of the encoder's embeddings. For models of other labels
-    than the attacked ones ``answers`` and ``num_labels`` are those of `joined_logits`. Raises `InputError` for a
-    tokenizer that does not tell where its tokens are.
+    They point where the gradients of the cross-entropy do, which vanish where a model is sure. Of an encoder-decoder
+    they are those of the encoder's embeddings. ``mapping`` is for models of other labels than the attacked ones. Raises
+    `InputError` for a tokenizer that does not tell where its tokens are.
     """
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    max_length_tokens: int
-    answers: tuple[int, ...] = ()
-    num_labels: int = 0
+    text_model: TextModel
+    mapping: LabelMapping | None = None
 
     def __post_init__(self) -> None:
         _ = self._word_tokens
 
     @cached_property
     def embeddings(self) -> Tensor:
-        module = word_embeddings(self.model)
-        num_tokens = getattr(module, "num_embeddings", len(self.tokenizer))
+        module = word_embeddings(self.text_model.model)
+        num_tokens = getattr(module, "num_embeddings", len(self.text_model.tokenizer))
         with torch.no_grad():  # through the module: some scale what they look up
-            vectors: Tensor = module(torch.arange(num_tokens, device=self.model.device))
+            vectors: Tensor = module(torch.arange(num_tokens, device=self.text_model.model.device))
         return vectors
 
     @property
@@ -50,7 +46,7 @@ class ClassifierGradients:
 
     def __call__(self, example: Example, places: Sequence[Place], label: int) -> list[WordGradient]:
         worded = WordedExample.of(example)
-        encoded = self.tokenizer(*example, truncation=True, max_length=self.max_length_tokens)
+        encoded = self.text_model.tokenization(*example)
         positions = self._word_tokens.positions(encoded[0], worded, places)
         if not positions:
             return []
@@ -65,17 +61,17 @@ class ClassifierGradients:
 
     @cached_property
     def _word_tokens(self) -> WordTokens:
-        return word_tokens_of(self.tokenizer)
+        return word_tokens_of(self.text_model.tokenizer)
 
     def _gradient(self, row: dict[str, list[int]], label: int) -> Tensor:
         """``[length, hidden]``."""
-        self.model.eval()
-        batch = {name: values.to(self.model.device) for name, values in PaddedTokens(self.tokenizer)([row]).items()}
-        injection = Injection(self.model)
-        with torch.enable_grad(), injection.cutting() as x:
-            logits = self.model(**batch).logits[0].float()
-            if self.answers:
-                logits = joined_logits(logits, self.answers, self.num_labels)
+        model = self.text_model.model
+        model.eval()
+        batch = on_device(PaddedTokens(self.text_model.tokenizer)([row]), model.device)
+        with torch.enable_grad(), Injection(model).cutting() as x:
+            logits = model(**batch).logits[0].float()
+            if self.mapping is not None:
+                logits = self.mapping.joined(logits)
             others = torch.arange(len(logits), device=logits.device) != label
             (gradient,) = torch.autograd.grad(logits[others].logsumexp(-1) - logits[label], x())
         return gradient[0]

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from alum.evaluation.set_metrics import set_metric
+from alum.evaluation.scores.set_metrics import set_metric
 
 GOLD = np.array([0, 0, 1, 1, 1, 0])
 FOUND = np.array([0, 1, 1, 1, 0, 0])

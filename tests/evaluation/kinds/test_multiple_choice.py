@@ -4,7 +4,8 @@ import torch
 from transformers import AutoModelForMultipleChoice
 
 from alum.data.pretraining.tokenizer import train_wordpiece
-from alum.evaluation.attacked.multiple_choice import ChoiceVictim
+from alum.evaluation.kinds.multiple_choice import ChoiceVictim
+from text_models import text_model
 from tiny_models import headed
 from tiny_texts import opinions
 
@@ -18,7 +19,7 @@ def tokenizer():
 
 def victim(tokenizer, max_length_tokens=32, batch_size=5):
     model = headed(AutoModelForMultipleChoice, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
-    return ChoiceVictim(model, tokenizer, max_length_tokens, batch_size)
+    return ChoiceVictim(text_model(model, tokenizer, max_length_tokens, batch_size))
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
@@ -31,7 +32,9 @@ def test_batches_change_nothing(tokenizer, batch_size):
         with torch.no_grad():
             scores = [  # a choice's logit does not depend on the others
                 float(
-                    tested.model(**{n: v[None] for n, v in tokenizer(context, c, return_tensors="pt").items()}).logits
+                    tested.text_model.model(
+                        **{n: v[None] for n, v in tokenizer(context, c, return_tensors="pt").items()}
+                    ).logits
                 )
                 for c in choices
             ]

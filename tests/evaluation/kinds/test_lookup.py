@@ -15,14 +15,19 @@ from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
-from alum.evaluation.attacked.kinds import attackable_rows, may_abstain_on, scores_of, victim_for
-from alum.tasks.base import Layout
+from alum.evaluation.kinds.lookup import attacked_kind
+from alum.evaluation.label_names import LabelMapping
+from alum.models.tokenization import Tokenization
 from alum.tasks.kinds.language_modeling import CAUSAL_LM
 from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
 from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
 from alum.tasks.kinds.regression import REGRESSION
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
+from alum.tasks.layout import Layout
+from alum.tasks.lookup import SUPERVISED
+from alum.tasks.rows import TaskRows
+from text_models import evaluated, text_model
 from tiny_models import classifier, headed
 from tiny_texts import opinions
 
@@ -83,15 +88,21 @@ def model_of(name, tokenizer):
     return classifier(num_labels=1 if kind is REGRESSION else 3, **settings)
 
 
-def case(name, tokenizer, **settings):
+def case(name, tokenizer):
+    """The kind as it is attacked, its rows, a model, and the model as a victim."""
     kind, layout, rows = KINDS[name]
-    model = model_of(name, tokenizer)
-    table = Table.of(Dataset.from_list(rows), "rows")
+    rows = TaskRows(Table.of(Dataset.from_list(rows), "rows"), layout)
+    attacked, model = evaluated(kind), model_of(name, tokenizer)
     if kind is SEQUENCE_CLASSIFICATION:  # mean logits that are all the same, so that answers can be turned
-        probs = victim_for(kind, model, tokenizer, LENGTH)([tuple(row[c] for c in layout.text) for row in rows])
+        examples = [row.example for row in attacked.attackable_rows(rows, 0.5)]
+        probs = attacked.victim(text_model(model, tokenizer, LENGTH), rows)(examples)
         with torch.no_grad():
             model.classifier.bias -= torch.tensor(np.log(probs).mean(0), dtype=torch.float32)
-    return kind, layout, table, model, victim_for(kind, model, tokenizer, LENGTH, 5, **settings)
+    return attacked, rows, model, attacked.victim(text_model(model, tokenizer, LENGTH, 5), rows)
+
+
+def encoded(attacked, rows, tokenizer):
+    return attacked.supervision.encode(rows, Tokenization(tokenizer, LENGTH))
 
 
 def outputs_one_by_one(kind, model, tokenizer, features):
@@ -115,46 +126,45 @@ def outputs_one_by_one(kind, model, tokenizer, features):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_scores_are_those_of_the_supervision(name, tokenizer):
-    kind, layout, table, model, victim = case(name, tokenizer)
-    features = kind.supervision.encode(table, layout, tokenizer, LENGTH)
-    own = outputs_one_by_one(kind, model, tokenizer, features)
-    predictions = kind.supervision.predict(own, features, table, layout)
-    expected = kind.supervision.row_scores(predictions, table, layout)
-    if kind is REGRESSION:
-        within = [abs(p - row["label"]) <= 0.5 for p, row in zip(predictions, table.rows, strict=True)]
+    attacked, rows, model, victim = case(name, tokenizer)
+    features = encoded(attacked, rows, tokenizer)
+    own = outputs_one_by_one(attacked.supervision.kind, model, tokenizer, features)
+    predictions = attacked.supervision.predict(own, features, rows)
+    expected = attacked.supervision.row_scores(predictions, rows)
+    if name == "regression":
+        within = [abs(p - row["label"]) <= 0.5 for p, row in zip(predictions, rows.table.rows, strict=True)]
         expected = {"within_tolerance": list(map(float, within))}
-    rows = attackable_rows(kind, table, layout, tolerance=0.5)
-    outputs = victim([row.example for row in rows])
-    found = [scores_of(kind, tuple(map(float, o)), row.goal) for o, row in zip(outputs, rows, strict=True)]
+    assert attacked.row_scores(predictions, rows, tolerance=0.5) == expected
+    attackable = attacked.attackable_rows(rows, tolerance=0.5)
+    outputs = victim([row.example for row in attackable])
+    found = [attacked.attack_scores(tuple(map(float, o)), row.goal) for o, row in zip(outputs, attackable, strict=True)]
     for metric, values in expected.items():
         assert [scores[metric] for scores in found] == pytest.approx(values)
     main = next(iter(expected))
-    if kind is not QUESTION_ANSWERING:
+    if name != "question":
         assert 0 < np.mean(expected[main]) < 1  # or right and wrong were not told apart
 
 
 @pytest.mark.parametrize("name", ["sentence", "pair", "choice"])
 def test_outputs_are_the_softmax_of_the_logits(name, tokenizer):
-    kind, layout, table, model, victim = case(name, tokenizer)
-    features = kind.supervision.encode(table, layout, tokenizer, LENGTH)
-    own = outputs_one_by_one(kind, model, tokenizer, features)
+    attacked, rows, model, victim = case(name, tokenizer)
+    features = encoded(attacked, rows, tokenizer)
+    own = outputs_one_by_one(attacked.supervision.kind, model, tokenizer, features)
     expected = np.exp(own) / np.exp(own).sum(-1, keepdims=True)
-    found = victim([row.example for row in attackable_rows(kind, table, layout, 0.5)])
+    found = victim([row.example for row in attacked.attackable_rows(rows, 0.5)])
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_regressor_gives_its_number(tokenizer):
-    kind, layout, table, model, victim = case("regression", tokenizer)
-    features = kind.supervision.encode(table, layout, tokenizer, LENGTH)
-    own = outputs_one_by_one(kind, model, tokenizer, features)
-    np.testing.assert_allclose(
-        victim([row.example for row in attackable_rows(kind, table, layout, 0.5)]), own, atol=1e-6
-    )
+    attacked, rows, model, victim = case("regression", tokenizer)
+    features = encoded(attacked, rows, tokenizer)
+    own = outputs_one_by_one(attacked.supervision.kind, model, tokenizer, features)
+    np.testing.assert_allclose(victim([row.example for row in attacked.attackable_rows(rows, 0.5)]), own, atol=1e-6)
 
 
 def test_finer_outputs_are_joined(tokenizer):
-    kind, _, _, model, _ = case("pair", tokenizer)
-    victim = victim_for(kind, model, tokenizer, LENGTH, 5, (1, 0, 1), 2)
+    attacked, table, model, _ = case("pair", tokenizer)
+    victim = attacked.victim(text_model(model, tokenizer, LENGTH, 5), table, LabelMapping((1, 0, 1), 2))
     rows = [(TEXTS[0], TEXTS[1]), (TEXTS[2], TEXTS[3])]
     features = [tokenizer(*row, return_tensors="pt") for row in rows]
     with torch.no_grad():
@@ -164,7 +174,7 @@ def test_finer_outputs_are_joined(tokenizer):
 
 
 @pytest.mark.parametrize(
-    ("name", "attacked", "goal", "example"),
+    ("name", "attacked_texts", "goal", "example"),
     [
         ("sentence", (-1,), Misclassified(1), (TEXTS[1],)),
         ("pair", (-1,), Misclassified(1), (TEXTS[1], TEXTS[-1])),
@@ -178,22 +188,22 @@ def test_finer_outputs_are_joined(tokenizer):
         ),
     ],
 )
-def test_rows_as_an_attack_takes_them(name, attacked, goal, example, tokenizer):
-    kind, layout, table, *_ = case(name, tokenizer)
-    row = attackable_rows(kind, table, layout, tolerance=0.25)[1]
-    assert (row.example, row.goal, row.attacked_texts) == (example, goal, attacked)
+def test_rows_as_an_attack_takes_them(name, attacked_texts, goal, example, tokenizer):
+    attacked, rows, *_ = case(name, tokenizer)
+    row = attacked.attackable_rows(rows, tolerance=0.25)[1]
+    assert (row.example, row.goal, row.attacked_texts) == (example, goal, attacked_texts)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_deepwordbug_on_every_kind(name, tokenizer):
-    kind, layout, table, _, victim = case(name, tokenizer)
-    table = table.first(8 if kind is QUESTION_ANSWERING else None)
-    rows = attackable_rows(kind, table, layout, tolerance=0.5)
+    attacked, table, _, victim = case(name, tokenizer)
+    table = table.first(8 if name == "question" else None)
+    rows = attacked.attackable_rows(table, tolerance=0.5)
     clean = victim([row.example for row in rows])
-    if kind is QUESTION_ANSWERING:  # a model that is right: what it says is taken for right
+    if name == "question":  # a model that is right: what it says is taken for right
         rows = [
             dataclasses.replace(row, example=(*row.example[:2], text)) if text else row
-            for row, text in zip(rows, spoken(kind, layout, table, victim, tokenizer), strict=True)
+            for row, text in zip(rows, spoken(attacked, table, victim, tokenizer), strict=True)
         ]
         clean = victim([row.example for row in rows])
         assert (clean[:, 1] == 1).all()
@@ -204,8 +214,8 @@ def test_deepwordbug_on_every_kind(name, tokenizer):
     for number, result in run_searches(victim, searches, 4):
         row = rows[number]
         outcomes.add(result.outcome)
-        before = scores_of(kind, result.clean_outputs, row.goal)
-        after = scores_of(kind, result.adversarial_outputs, row.goal)
+        before = attacked.attack_scores(result.clean_outputs, row.goal)
+        after = attacked.attack_scores(result.adversarial_outputs, row.goal)
         main = next(iter(before))
         np.testing.assert_allclose(result.clean_outputs, clean[number], atol=1e-6)
         assert (result.outcome == "skipped") == (before[main] == 0)
@@ -214,39 +224,72 @@ def test_deepwordbug_on_every_kind(name, tokenizer):
             loss = [row.goal.loss(np.array([o]))[0] for o in (result.clean_outputs, result.adversarial_outputs)]
             assert loss[1] >= loss[0] - 1e-9 or result.outcome == "succeeded"
             np.testing.assert_allclose(victim([result.perturbed])[0], result.adversarial_outputs, atol=1e-6)
-        (attacked,) = row.attacked_texts
-        kept = [i for i in range(len(row.example)) if i != attacked % len(row.example)]
+        (changed,) = row.attacked_texts
+        kept = [i for i in range(len(row.example)) if i != changed % len(row.example)]
         assert [result.perturbed[i] for i in kept] == [row.example[i] for i in kept]
     assert "succeeded" in outcomes
 
 
-def spoken(kind, layout, table, victim, tokenizer):
-    features = kind.supervision.encode(table, layout, tokenizer, LENGTH)
-    own = outputs_one_by_one(kind, victim.model, tokenizer, features)
-    return kind.supervision.predict(own, features, table, layout)
+def spoken(attacked, rows, victim, tokenizer):
+    features = encoded(attacked, rows, tokenizer)
+    own = outputs_one_by_one(attacked.supervision.kind, victim.text_model.model, tokenizer, features)
+    return attacked.supervision.predict(own, features, rows)
 
 
 def test_what_is_asked_twice_is_answered_once(tokenizer):
     for name in KINDS:
-        kind, layout, table, _, victim = case(name, tokenizer)
-        examples = [row.example for row in attackable_rows(kind, table, layout, 0.5)][:3]
+        attacked, rows, _, victim = case(name, tokenizer)
+        examples = [row.example for row in attacked.attackable_rows(rows, 0.5)][:3]
         first = victim(examples)
-        asked = victim.answers.num_asked
+        asked = victim.cache.num_asked
         np.testing.assert_array_equal(victim([*examples, examples[1]])[:3], first)
-        assert victim.answers.num_asked == asked == 3
+        assert victim.cache.num_asked == asked == 3
 
 
-def test_unanswerable_questions_are_told_from_the_table(tokenizer):
-    kind, layout, table, *_ = case("question", tokenizer)
-    assert not may_abstain_on(kind, table, layout)
-    rows = [*table.rows, {**table.rows[0], "answers": {"text": [], "answer_start": []}}]
-    assert may_abstain_on(kind, Table.of(Dataset.from_list(rows), "rows"), layout)
+def test_unanswerable_questions_are_told_from_the_rows(tokenizer):
+    attacked, rows, model, victim = case("question", tokenizer)
+    assert not victim.may_abstain
+    more = [*rows.table.rows, {**rows.table.rows[0], "answers": {"text": [], "answer_start": []}}]
+    more = dataclasses.replace(rows, table=Table.of(Dataset.from_list(more), "rows"))
+    assert attacked.victim(text_model(model, tokenizer), more).may_abstain
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sentence", "y"),
+        ("regression", f"{1 / 12 - 1:g}"),
+        ("choice", "choice 2"),
+        ("question", " ".join(TEXTS[-1].split()[2:4])),
+    ],
+)
+def test_right_answers_in_words(name, words, tokenizer):
+    attacked, rows, *_ = case(name, tokenizer)
+    assert attacked.right_answers(rows)[1] == words
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "answer"),
+    [
+        ("sentence", (0.25, 0.5, 0.25), ("y", {"x": 0.25, "y": 0.5, "z": 0.25})),
+        ("regression", (0.12345,), ("0.123", None)),
+        ("choice", (0.25, 0.25, 0.5), ("choice 3", None)),
+        ("question", (1.5, 0.0, 0.75), ("an answer of F1 0.75", None)),
+    ],
+)
+def test_a_models_answer_in_words(name, outputs, answer):
+    assert evaluated(KINDS[name][0]).answer(outputs, KINDS[name][1].label_names) == answer
 
 
 @pytest.mark.parametrize("kind", [TOKEN_CLASSIFICATION, CAUSAL_LM], ids=lambda kind: kind.name)
-def test_kinds_that_no_attack_fits(kind, tokenizer):
-    table = Table.of(Dataset.from_dict({"a": ["x"], "label": [0]}), "rows")
+def test_kinds_that_no_attack_fits(kind):
     with pytest.raises(InputError, match=f"not for {kind.name}"):
-        victim_for(kind, model_of("sentence", tokenizer), tokenizer, LENGTH)
-    with pytest.raises(InputError, match=f"not for {kind.name}"):
-        attackable_rows(kind, table, Layout(text=("a",)), 0.5)
+        attacked_kind(SUPERVISED[kind.name])
+
+
+@pytest.mark.parametrize("name", ["regression", "choice", "question"])
+def test_only_classifiers_have_gradients_for_words(name, tokenizer):
+    attacked, _, model, _ = case(name, tokenizer)
+    assert not attacked.has_gradients
+    with pytest.raises(InputError, match="choose an attack that needs none"):
+        attacked.gradients(text_model(model, tokenizer))

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from alum.core.errors import InputError
-from alum.evaluation.statistics import (
+from alum.evaluation.scores.statistics import (
     bootstrap_interval,
     compare,
     mcnemar,

@@ -1,33 +1,37 @@
-"""An extractive question answering model as the victim of attacks on texts."""
+"""Extractive question answering under evaluation: answers as spans of a context."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from datasets import Dataset
 from numpy.typing import NDArray
 from scipy.special import logsumexp
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from alum.attacks.text.output_cache import Answers
-from alum.attacks.text.protocol import Outputs
+from alum.attacks.text.output_cache import OutputCache
+from alum.attacks.text.protocol import AnswerLost, Goal, VictimOutputs
 from alum.attacks.text.worded import Example
 from alum.data.table import Table
-from alum.evaluation.attacked import batching
-from alum.tasks.base import Layout
+from alum.evaluation import text_reading
+from alum.evaluation.kinds.base import AttackableRow, AttackedKind
+from alum.evaluation.label_names import LabelMapping
+from alum.models.text_model import TextModel, in_batches
 from alum.tasks.kinds.answer_text import answer_scores
 from alum.tasks.kinds.question_answering import (
-    QUESTION_ANSWERING,
     Answer,
     PaddedWindows,
+    QuestionAnsweringSupervision,
     Window,
+    answers_in,
     predicted_texts,
+    questions_and_contexts,
     shortened_questions,
     token_span,
     windows_of,
 )
+from alum.tasks.layout import Layout
+from alum.tasks.rows import TaskRows
 
 _LAYOUT = Layout(text=("question", "context"), label="answers")
 # Of right answers that no window holds whole: finite, so that losses can be compared.
@@ -42,43 +46,38 @@ class QuestionVictim:
 
     The right answers, none of them where no answer is right, are read by the scores and not by the model. Answers are
     made as those of `QuestionAnsweringSupervision`, long contexts in windows; ``may_abstain`` is for data where some
-    questions have no answer. As `ClassifierVictim` in everything else; ``batch_size`` counts windows.
+    questions have no answer. As `ClassifierVictim` in everything else; the model's batch size counts windows.
     """
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    max_length_tokens: int
-    batch_size: int = 64
+    text_model: TextModel
     may_abstain: bool = False
-    answers: Answers = field(default_factory=Answers)
+    cache: OutputCache = field(default_factory=OutputCache)
 
-    def __call__(self, examples: Sequence[Example]) -> Outputs:
+    def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
         """Outputs ``[examples, 3]``: loss, exact match and F1.
 
         The loss is -log p of the likeliest span of a right answer, wherever it stands in the context, with the start
         and the end in all windows together as two distributions. Raises as `ClassifierVictim`.
         """
         for example in examples:
-            batching.check_unicode(example)
+            text_reading.check_unicode(example)
         questions = [repr(example).encode() for example in examples]
-        return self.answers.of(questions, lambda indices: self._outputs([examples[index] for index in indices]))
+        return self.cache.of(questions, lambda indices: self._outputs([examples[index] for index in indices]))
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
         """The question is cut at a third of a window, as `QuestionAnsweringSupervision` does it; nothing else is."""
-        batching.check_unicode(example)
+        text_reading.check_unicode(example)
         question, *others = example
         stripped = question.strip()
-        (kept,) = shortened_questions([stripped], self.tokenizer, self.max_length_tokens)
+        (kept,) = shortened_questions([stripped], self.text_model.tokenization)
         num_read = len(question) if kept == stripped else question.index(stripped) + len(kept)
         return (num_read, *map(len, others))
 
-    def _outputs(self, examples: Sequence[Example]) -> Outputs:
+    def _outputs(self, examples: Sequence[Example]) -> VictimOutputs:
         columns = {"question": [e[0] for e in examples], "context": [e[1] for e in examples]}
         contexts, golds = columns["context"], [list(example[2:]) for example in examples]
-        table = Table.of(Dataset.from_dict(columns), "the attacked questions")
-        supervision = QUESTION_ANSWERING.supervision
-        assert supervision is not None
-        features = supervision.encode(table, _LAYOUT, self.tokenizer, self.max_length_tokens)
+        rows = TaskRows(Table.of(Dataset.from_dict(columns), "the attacked questions"), _LAYOUT)
+        features = QuestionAnsweringSupervision().encode(rows, self.text_model.tokenization)
         logits = list(self._logits(features))
         predictions = predicted_texts(logits, contexts, self.may_abstain)
         log_probs = answer_log_probs(logits, contexts, golds)
@@ -88,30 +87,54 @@ class QuestionVictim:
     def _logits(self, features: Dataset) -> Iterator[_Logits]:
         rows = features.to_list()
         lengths = [len(row["input_ids"]) for row in rows]
-        size = batching.largest_batch(self.model, self.batch_size)
-        found = batching.in_batches(rows, lengths, size, self._of_batch)
+        found = in_batches(rows, lengths, self.text_model.largest_batch, self._of_batch)
         for window, (starts, ends) in zip(windows_of(features), found, strict=True):
             yield window, starts, ends
 
     def _of_batch(self, rows: list[dict[str, Any]]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        self.model.eval()
-        batch = {name: values.to(self.model.device) for name, values in PaddedWindows(self.tokenizer)(rows).items()}
-        with torch.inference_mode():
-            outputs = self.model(**batch)
+        outputs = self.text_model.outputs(PaddedWindows(self.text_model.tokenizer)(rows))
         found = []
         for row, *both in zip(rows, outputs.start_logits, outputs.end_logits, strict=True):
             cut = [logits[: len(row["input_ids"])] for logits in both]
             for logits in cut:
-                batching.check_finite(logits)
-            starts, ends = map(batching.as_outputs, cut)
+                text_reading.check_finite(logits)
+            starts, ends = map(text_reading.as_outputs, cut)
             found.append((starts, ends))
         return found
+
+
+class EvaluatedQuestionAnswering(AttackedKind):
+    """Attacked is the question, not its context, which holds the answer; the goal is that no answer is a right one."""
+
+    needs_all_rows = True  # whether there may be no answer is told from all rows
+
+    def mistyped_columns(self, layout: Layout) -> tuple[str, ...]:
+        return layout.text[:1]
+
+    def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> QuestionVictim:
+        return QuestionVictim(model, may_abstain=not all(answers_in(rows)))
+
+    def attackable_rows(self, rows: TaskRows, tolerance: float) -> list[AttackableRow]:
+        questions, contexts = questions_and_contexts(rows)
+        return [
+            AttackableRow((question, context, *(answer.text for answer in right)), AnswerLost(), (0,))
+            for question, context, right in zip(questions, contexts, answers_in(rows), strict=True)
+        ]
+
+    def attack_scores(self, outputs: Sequence[float] | VictimOutputs, goal: Goal) -> dict[str, float]:
+        return {"exact_match": float(outputs[1]), "f1": float(outputs[2])}
+
+    def right_answers(self, rows: TaskRows) -> list[str]:
+        return [" | ".join(dict.fromkeys(answer["text"])) or "no answer" for answer in rows.labels()]
+
+    def answer(self, outputs: Sequence[float], label_names: Sequence[str]) -> tuple[str, dict[str, float] | None]:
+        return f"an answer of F1 {outputs[2]:.2f}", None
 
 
 def answer_log_probs(
     logits: Sequence[_Logits], contexts: Sequence[str], golds: Sequence[Sequence[str]]
 ) -> NDArray[np.float64]:
-    """For each context the log probability of the likeliest span of a right answer, of all windows with their logits.
+    """Log probability of the likeliest span of a right answer in each context, of all windows with their logits.
 
     Without right answers it is that of no answer, at its least likely in any window.
     """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, pearsonr
 
-from alum.evaluation.summary import Measurement, comparisons_of, scores_of
+from alum.evaluation.scores.summary import Measurement, comparisons_of, scores_of
 
 
 def measurement(scores, **settings):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from alum.core.errors import InputError
-from alum.evaluation.row_records import RowRecords
+from alum.evaluation.scores.row_records import RowRecords
 from small_files import files_up_to
 
 

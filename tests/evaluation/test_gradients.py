@@ -9,8 +9,9 @@ from alum.attacks.text.searches.hotflip import HotFlipSearch, best_flips
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.searches.state import Limits
 from alum.attacks.text.worded import WordedExample
-from alum.evaluation.attacked.classification import ClassifierVictim
-from alum.evaluation.attacked.gradients import ClassifierGradients
+from alum.evaluation.gradients import ClassifierGradients
+from alum.evaluation.kinds.sequence_classification import ClassifierVictim
+from text_models import text_model
 from tiny_linear_model import LENGTH, VOCAB_SIZE, LinearModel
 from tiny_models import classifier
 from tiny_texts import opinions
@@ -41,7 +42,7 @@ def test_gains_are_those_of_each_flip_of_a_linear_model(linear, label):
     """Of two classes the log odds are the difference of the logits: each flip raises them by just its gain."""
     model, tokenizer, words = linear
     text = "wa wb wc wd we"
-    gradients = ClassifierGradients(model, tokenizer, LENGTH)
+    gradients = ClassifierGradients(text_model(model, tokenizer, LENGTH))
 
     def log_odds(text):
         with torch.no_grad():
@@ -60,7 +61,7 @@ def test_gains_are_those_of_each_flip_of_a_linear_model(linear, label):
     for flip in flips:
         assert flip.gain == pytest.approx(expected[flip[:2]], rel=1e-4)
 
-    victim = ClassifierVictim(model, tokenizer, LENGTH)
+    victim = ClassifierVictim(text_model(model, tokenizer, LENGTH))
     goal = Misclassified(int(victim([(text,)]).argmax()))
     if goal.label == label:
         search = HotFlipSearch(gradients, Limits(max_queries=1 + 1 + 20))
@@ -89,7 +90,7 @@ def test_gradients_are_those_of_finite_differences(architecture, kind, example):
     tested = classifier(architecture, vocab_size=len(tokenizer) + 1, pad_token_id=tokenizer.pad_token_id, num_labels=3)
     tested = tested.double()
     label, spare, step = 2, len(tokenizer), 1e-3
-    gradients = ClassifierGradients(tested, tokenizer, 64)
+    gradients = ClassifierGradients(text_model(tested, tokenizer, 64))
     found = gradients(example, all_places(example), label)
     assert len(found) >= 2
     encoded = tokenizer(*example, return_tensors="pt")
@@ -118,8 +119,8 @@ def bert():
 
 def test_a_model_that_is_sure_has_a_gradient_still(bert):
     model, tokenizer = bert
-    label = int(ClassifierVictim(model, tokenizer, 64)([(TEXTS[0],)]).argmax())
-    gradients = ClassifierGradients(model, tokenizer, 64)
+    label = int(ClassifierVictim(text_model(model, tokenizer, 64))([(TEXTS[0],)]).argmax())
+    gradients = ClassifierGradients(text_model(model, tokenizer, 64))
     before = gradients((TEXTS[0],), all_places((TEXTS[0],)), label)
     with torch.no_grad():
         model.classifier.bias[label] += 100
@@ -134,20 +135,20 @@ def test_a_model_that_is_sure_has_a_gradient_still(bert):
 def test_words_that_are_cut_off_have_none_and_nothing_is_left_behind(bert):
     model, tokenizer = bert
     example = (" ".join(["dog cat"] * 5000),)
-    found = ClassifierGradients(model, tokenizer, 16)(example, all_places(example), 0)
+    found = ClassifierGradients(text_model(model, tokenizer, 16))(example, all_places(example), 0)
     assert 0 < len(found) <= 14
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert ClassifierGradients(model, tokenizer, 16)(("",), [], 0) == []
+    assert ClassifierGradients(text_model(model, tokenizer, 16))(("",), [], 0) == []
 
 
 def test_flips_raise_the_loss_of_a_transformer(bert):
     """Most texts that the model answers rightly are turned, and what is reported is what the model says."""
     model, tokenizer = bert
-    victim = ClassifierVictim(model, tokenizer, 64)
+    victim = ClassifierVictim(text_model(model, tokenizer, 64))
     with torch.no_grad():  # undecided, so that answers can be turned
         model.classifier.bias -= torch.tensor(np.log(victim([(text,) for text in TEXTS])).mean(0), dtype=torch.float32)
-    victim = ClassifierVictim(model, tokenizer, 64)
-    search = HotFlipSearch(ClassifierGradients(model, tokenizer, 64))
+    victim = ClassifierVictim(text_model(model, tokenizer, 64))
+    search = HotFlipSearch(ClassifierGradients(text_model(model, tokenizer, 64)))
     examples = [(text,) for text in TEXTS]
     labels = victim(examples).argmax(-1)
     searches = [search(example, Misclassified(int(y))) for example, y in zip(examples, labels, strict=True)]

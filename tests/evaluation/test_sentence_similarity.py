@@ -3,7 +3,8 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from alum.evaluation.attacked.sentence_similarity import SentenceSimilarity
+from alum.evaluation.sentence_similarity import SentenceSimilarity
+from text_models import text_model
 from tiny_models import headed
 from tiny_texts import opinions
 from tiny_tokenizers import TOKENIZERS
@@ -14,14 +15,18 @@ TEXTS = [row["text"] for row in opinions(24)]
 def similarity(architecture="bert", kind="wordpiece", **settings):
     tokenizer = TOKENIZERS[kind](TEXTS)
     model = headed(AutoModel, architecture, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
-    return SentenceSimilarity(model, tokenizer, 48, **settings)
+    return SentenceSimilarity(text_model(model, tokenizer, 48, **settings))
 
 
 def mean(tested, text):
     """Of the hidden states of one text alone."""
-    encoder = tested.model.get_encoder() if tested.model.config.is_encoder_decoder else tested.model
+    encoder = (
+        tested.text_model.model.get_encoder()
+        if tested.text_model.model.config.is_encoder_decoder
+        else tested.text_model.model
+    )
     with torch.no_grad():
-        encoded = tested.tokenizer(text, return_tensors="pt", truncation=True, max_length=48)
+        encoded = tested.text_model.tokenizer(text, return_tensors="pt", truncation=True, max_length=48)
         return encoder(**encoded).last_hidden_state[0].double().mean(0)
 
 
@@ -48,7 +53,7 @@ def test_of_several_texts_the_least_similar_counts():
 
 def test_texts_are_run_once():
     tested, sizes = similarity(), []
-    tested.model.register_forward_pre_hook(
+    tested.text_model.model.register_forward_pre_hook(
         lambda module, args, kwargs: sizes.append(len(kwargs["input_ids"])), with_kwargs=True
     )
     for _ in range(3):

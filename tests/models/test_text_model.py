@@ -1,9 +1,6 @@
-import numpy as np
 import pytest
-import torch
 
-from alum.core.errors import InputError
-from alum.evaluation.attacked.batching import as_outputs, check_finite, check_unicode, in_batches
+from alum.models.text_model import in_batches
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 10])
@@ -29,18 +26,3 @@ def test_batches_of_some_size_end_before_shorter_rows():
     assert in_batches(lengths[::-1], lengths[::-1], 64, run) == lengths[::-1]
     # 14 is 7/8 of 16, 13 is less; the second batch has too few rows to end before one that is shorter.
     assert batches == [[16] * 3 + [14] * 6, [13] + [2] * 7, [1] * 2]
-
-
-def test_outputs_are_float64():
-    outputs = as_outputs(torch.tensor([0.5, 1.5], dtype=torch.bfloat16))
-    assert outputs.dtype == np.float64
-    assert outputs.tolist() == [0.5, 1.5]
-
-
-def test_what_cannot_be_read_is_refused():
-    check_unicode(("a", "\u00e9"))
-    with pytest.raises(InputError, match="expected text in UTF-8"):
-        check_unicode(("a", "b\udcff"))
-    check_finite(torch.ones(2))
-    with pytest.raises(InputError, match="not finite"):
-        check_finite(torch.tensor([1.0, float("inf")]))

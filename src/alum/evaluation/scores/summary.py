@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from alum.evaluation.row_records import ROW
-from alum.evaluation.statistics import Interval, bootstrap_interval, compare, ratio_interval, resampled_interval
+from alum.evaluation.scores.row_records import ROW
+from alum.evaluation.scores.statistics import Interval, bootstrap_interval, compare, ratio_interval, resampled_interval
 
-Family = Literal["noise", "embedding", "text"]
+AttackFamily = Literal["noise", "embedding", "text"]
 # Metrics of all of some rows, which are given by their indices.
 SetMetrics = Callable[[Sequence[int]], Mapping[str, float]]
 
@@ -30,7 +30,7 @@ class Measurement:
     suite: str
     attack: str | None
     epsilon: float | None
-    family: Family | None
+    family: AttackFamily | None
     records: Sequence[Mapping[str, Any]]
     groups: Sequence[str] = ()
     set_metrics: SetMetrics | None = None

@@ -1,0 +1,29 @@
+"""Table of the kinds of task that have more to an evaluation than plain scores."""
+
+from alum.core.errors import InputError
+from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
+from alum.evaluation.kinds.multiple_choice import EvaluatedMultipleChoice
+from alum.evaluation.kinds.question_answering import EvaluatedQuestionAnswering
+from alum.evaluation.kinds.regression import EvaluatedRegression
+from alum.evaluation.kinds.sequence_classification import EvaluatedClassification
+from alum.tasks.base import Supervision
+
+ATTACKED_KINDS: dict[str, type[AttackedKind]] = {
+    "sequence_classification": EvaluatedClassification,
+    "regression": EvaluatedRegression,
+    "multiple_choice": EvaluatedMultipleChoice,
+    "question_answering": EvaluatedQuestionAnswering,
+}
+
+
+def evaluated_kind(supervision: Supervision) -> EvaluatedKind:
+    """How models of a kind are evaluated: as its row of the table says, else by plain scores alone."""
+    return ATTACKED_KINDS.get(supervision.kind.name, EvaluatedKind)(supervision)
+
+
+def attacked_kind(supervision: Supervision) -> AttackedKind:
+    """As `evaluated_kind`; raises `InputError` for kinds whose texts no attack can change."""
+    name = supervision.kind.name
+    if name not in ATTACKED_KINDS:
+        raise InputError(f"attacks on texts are for {', '.join(ATTACKED_KINDS)}, not for {name}: leave them out.")
+    return ATTACKED_KINDS[name](supervision)

@@ -1,0 +1,105 @@
+"""Sequence classifiers under evaluation: one label out of several for a text or a pair."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from alum.attacks.text.output_cache import OutputCache
+from alum.attacks.text.protocol import Goal, Misclassified, VictimOutputs
+from alum.attacks.text.searches.hotflip import Gradients
+from alum.attacks.text.worded import Example
+from alum.data.padding import PaddedTokens
+from alum.evaluation import text_reading
+from alum.evaluation.gradients import ClassifierGradients
+from alum.evaluation.kinds.base import AttackableRow, AttackedKind, WrongAnswers, is_right, not_the_likeliest, texts_of
+from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
+from alum.models.text_model import TextModel, in_batches
+from alum.tasks.labels import label_ids
+from alum.tasks.rows import TaskRows
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Class probabilities, ``[..., classes]``, in double precision."""
+    return logits.double().softmax(-1)
+
+
+@dataclass(frozen=True)
+class ClassifierVictim:
+    """Class probabilities that a model gives to texts or pairs.
+
+    ``outputs_of`` makes something else of its logits. Batches hold texts of about the same length. Texts of the same
+    tokens are run once and have the very same answer; others differ in the last digits with what is in their batch.
+    """
+
+    text_model: TextModel
+    cache: OutputCache = field(default_factory=OutputCache)
+    outputs_of: Callable[[Tensor], Tensor] = probabilities
+
+    def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
+        """Probabilities ``[examples, classes]``.
+
+        Raises `InputError` for text that is not Unicode and for logits that are not finite.
+        """
+        rows = text_reading.encoded(examples, self.text_model.tokenization)
+        questions = [repr(row).encode() for row in rows]
+        return self.cache.of(questions, lambda indices: self._outputs([rows[index] for index in indices]))
+
+    def characters_read(self, example: Example) -> tuple[int, ...]:
+        """How many characters of each text the model reads; the others are cut off and can never matter.
+
+        All of them, where the tokenizer does not tell where its tokens are.
+        """
+        return text_reading.characters_read(example, self.text_model.tokenization)
+
+    def _outputs(self, rows: list[text_reading.Tokens]) -> VictimOutputs:
+        lengths = [len(row["input_ids"]) for row in rows]
+        outputs = in_batches(rows, lengths, self.text_model.largest_batch, self._of_batch)
+        return text_reading.as_outputs(torch.stack(outputs))
+
+    def _of_batch(self, rows: list[text_reading.Tokens]) -> list[Tensor]:
+        logits = self.text_model.outputs(PaddedTokens(self.text_model.tokenizer)(rows)).logits
+        text_reading.check_finite(logits)
+        return list(self.outputs_of(logits))
+
+
+class EvaluatedClassification(AttackedKind):
+    """Attacked is the text, or the last one of a pair; the goal is any other label."""
+
+    has_gradients = True
+
+    def check_labels(self, rows: TaskRows) -> None:
+        label_ids(rows)
+
+    def in_labels_of(
+        self, model_names: Sequence[str], rows: TaskRows, suite: str, are_own: bool
+    ) -> tuple[TaskRows, LabelMapping | None]:
+        names = label_names_for(model_names, rows.label_names) if are_own else rows.label_names
+        return rows.with_label_names(names), label_mapping(model_names, names, suite)
+
+    def wrong_answers(self, tolerance: float | None) -> WrongAnswers:
+        return not_the_likeliest
+
+    def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> ClassifierVictim:
+        def over_labels(logits: Tensor) -> Tensor:
+            return probabilities(logits if mapping is None else mapping.joined(logits))
+
+        return ClassifierVictim(model, outputs_of=over_labels)
+
+    def attackable_rows(self, rows: TaskRows, tolerance: float) -> list[AttackableRow]:
+        pairs = zip(texts_of(rows), label_ids(rows), strict=True)
+        return [AttackableRow(example, Misclassified(label), (-1,)) for example, label in pairs]
+
+    def attack_scores(self, outputs: Sequence[float] | VictimOutputs, goal: Goal) -> dict[str, float]:
+        return {"accuracy": is_right(outputs, goal)}
+
+    def right_answers(self, rows: TaskRows) -> list[str]:
+        return [rows.label_names[label] for label in label_ids(rows)]
+
+    def answer(self, outputs: Sequence[float], label_names: Sequence[str]) -> tuple[str, dict[str, float] | None]:
+        likeliest = max(range(len(outputs)), key=outputs.__getitem__)
+        return label_names[likeliest], dict(zip(label_names, outputs, strict=True))
+
+    def gradients(self, model: TextModel, mapping: LabelMapping | None = None) -> Gradients:
+        return ClassifierGradients(model, mapping)

@@ -1,0 +1,61 @@
+"""How texts that attacks change are read: as tokens, as far as they fit, and only if they are text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from alum.attacks.text.protocol import VictimOutputs
+from alum.attacks.text.worded import Example
+from alum.core.errors import InputError
+from alum.models.tokenization import Tokenization
+
+Tokens = dict[str, list[int]]
+
+
+def encoded(examples: Sequence[Example], tokenization: Tokenization) -> list[Tokens]:
+    """Tokens of texts or pairs; raises `InputError` for text that is not Unicode."""
+    for example in examples:
+        check_unicode(example)
+    columns = [list(texts) for texts in zip(*examples, strict=True)]
+    batch = tokenization(*columns)
+    return [{name: batch[name][i] for name in batch} for i in range(len(examples))]
+
+
+def characters_read(example: Example, tokenization: Tokenization) -> tuple[int, ...]:
+    """How many characters of a text, or of each of a pair, are read; the others are cut off and can never matter.
+
+    All of them, where the tokenizer does not tell where its tokens are.
+    """
+    lengths = tuple(map(len, example))
+    if not tokenization.tokenizer.is_fast:
+        return lengths
+    check_unicode(example)
+    whole = tokenization.tokenizer(*example, verbose=False)[0]
+    cut = tokenization(*example)[0]
+    read = []
+    for text, length in enumerate(lengths):
+        ends = [end for own, (_, end) in zip(cut.sequence_ids, cut.offsets, strict=True) if own == text]
+        is_whole = len(ends) == whole.sequence_ids.count(text)
+        read.append(length if is_whole else max(ends, default=0))
+    return tuple(read)
+
+
+def as_outputs(outputs: Tensor) -> VictimOutputs:
+    """A tensor as float64 on the CPU, in which attacks compare losses."""
+    return np.asarray(outputs.double().cpu().numpy(), dtype=np.float64)
+
+
+def check_finite(logits: Tensor) -> None:
+    """Raises `InputError` for logits that are not finite."""
+    if not logits.isfinite().all():
+        raise InputError("the model's logits are not finite: it gives no answer that an attack could turn.")
+
+
+def check_unicode(example: Example) -> None:
+    """Raises `InputError` for lone surrogates, which Python reads bytes as that are not UTF-8; no tokenizer does."""
+    try:
+        "".join(example).encode()
+    except UnicodeEncodeError as error:
+        where = repr(str(error.object)[error.start : error.end][:8])
+        raise InputError(f"expected text in UTF-8, but it has bytes or code points that are none: {where}.") from None
