@@ -13,7 +13,6 @@ from alum.attacks.text.table import text_attack_named
 from alum.attacks.text.worded import WordedExample
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.attacked.classification import ClassifierVictim
-from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
 from alum.stages.evaluation.arguments import AttackArguments
 from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
 
@@ -45,11 +44,10 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     if not places:
         raise InputError("the text has no words: expected letters or digits, which an attack could change.")
     text_attack = text_attack_named(arguments.attack)
-    name_or_path, trust_remote_code = arguments.model_name_or_path, arguments.trust_remote_code
-    tokenizer = load_tokenizer(name_or_path, trust_remote_code)
-    model = load_trained_model(AutoModelForSequenceClassification, name_or_path, trust_remote_code)
+    checkpoint = arguments.checkpoint(arguments.model_name_or_path)
+    tokenizer, model = checkpoint.tokenizer, checkpoint.trained_model(AutoModelForSequenceClassification)
     names = _label_names(model)
-    length = input_length_tokens(name_or_path, arguments.max_seq_length, _LENGTH_TOKENS, trust_remote_code)
+    length = checkpoint.input_length_tokens(arguments.max_seq_length, _LENGTH_TOKENS)
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
     victim = ClassifierVictim(model, tokenizer, length)
     label = int(victim([example])[0].argmax()) if arguments.label is None else _label_index(arguments.label, names)
@@ -68,7 +66,7 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     starts = [text.starts() for text in worded.texts]
     return AttackOutcome(
         attack=text_attack.name,
-        model=name_or_path,
+        model=checkpoint.name_or_path,
         label=names[label],
         label_names=names,
         num_unread_words=sum(starts[place.text][place.word] >= read[place.text] for place in places),

@@ -13,7 +13,7 @@ from alum.attacks.text.searches.state import Similarity
 from alum.core.errors import InputError
 from alum.evaluation.attacked.gradients import ClassifierGradients
 from alum.evaluation.attacked.sentence_similarity import SentenceSimilarity
-from alum.models.loading import input_length_tokens, load_model, load_model_and_new_weights, load_tokenizer
+from alum.models.checkpoint import Checkpoint
 from alum.stages.evaluation.arguments import TextAttackArguments
 
 _LENGTH_TOKENS = 512
@@ -42,32 +42,29 @@ def attack_resources(
         gradients = ClassifierGradients(model, tokenizer, max_length_tokens, answers, num_labels)
     return Resources(
         gradients=gradients,
-        masked_lm=_masked_words(masked_lm, arguments) if "masked_lm" in needs and masked_lm else None,
+        masked_lm=_masked_words(arguments.checkpoint(masked_lm)) if "masked_lm" in needs and masked_lm else None,
         wordnet=WordNet(Path(wordnet_dir)) if "wordnet" in needs and wordnet_dir else None,
     )
 
 
 def attack_similarity(arguments: TextAttackArguments) -> Similarity | None:
     """By the encoder that is named; raises `InputError` where it cannot be loaded."""
-    name_or_path = arguments.similarity_model
-    if name_or_path is None:
+    if arguments.similarity_model is None:
         return None
-    tokenizer = load_tokenizer(name_or_path, arguments.trust_remote_code)
-    model = load_model(AutoModel, name_or_path, arguments.trust_remote_code)
-    length = input_length_tokens(name_or_path, None, _LENGTH_TOKENS, arguments.trust_remote_code)
-    return SentenceSimilarity(_on_device(model), tokenizer, length)
+    encoder = arguments.checkpoint(arguments.similarity_model)
+    tokenizer, model = encoder.tokenizer, encoder.model(AutoModel)
+    return SentenceSimilarity(_on_device(model), tokenizer, encoder.input_length_tokens(None, _LENGTH_TOKENS))
 
 
-def _masked_words(name_or_path: str, arguments: TextAttackArguments) -> MaskedWords:
-    tokenizer = load_tokenizer(name_or_path, arguments.trust_remote_code)
-    model, new_weights = load_model_and_new_weights(AutoModelForMaskedLM, name_or_path, arguments.trust_remote_code)
+def _masked_words(checkpoint: Checkpoint) -> MaskedWords:
+    tokenizer = checkpoint.tokenizer
+    model, new_weights = checkpoint.model_and_new_weights(AutoModelForMaskedLM)
     if new_weights:
         raise InputError(
-            f"{name_or_path} is no masked language model: it lacks {', '.join(sorted(new_weights))}. Name one that "
-            "predicts masked words, as alum pretrain makes them."
+            f"{checkpoint.name_or_path} is no masked language model: it lacks {', '.join(sorted(new_weights))}. Name "
+            "one that predicts masked words, as alum pretrain makes them."
         )
-    length = input_length_tokens(name_or_path, None, _LENGTH_TOKENS, arguments.trust_remote_code)
-    return MaskedWords(_on_device(model), tokenizer, length)
+    return MaskedWords(_on_device(model), tokenizer, checkpoint.input_length_tokens(None, _LENGTH_TOKENS))
 
 
 def _on_device(model: PreTrainedModel) -> PreTrainedModel:
