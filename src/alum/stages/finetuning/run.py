@@ -50,8 +50,8 @@ def finetune(
         check_layer(method.layer, base.config, base.name_or_path)
     data = load_task_data(arguments, ("train", "validation"), wanted=("test",) if predicts_test else (), splits=splits)
     data = _limited(data, {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples})
-    tokenizer = base.tokenizer
     length = base.input_length_tokens(arguments.max_seq_length, data.max_length_tokens)
+    tokenizer = base.tokenizer
     features = {
         split: data.supervision.encode(table, data.layout, tokenizer, length) for split, table in data.splits.items()
     }
