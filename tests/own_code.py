@@ -44,6 +44,7 @@ def save_with_own_code(folder: Path, modeling: str = MODELING) -> Path:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config |= {"model_type": MODEL_TYPE, "auto_map": AUTO_MAP}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    (folder / "configuration_own.py").write_text(CONFIGURATION, encoding="utf-8")
+    # transformers takes equal code for one class, and keeps the first model that was loaded for it.
+    (folder / "configuration_own.py").write_text(f"# {folder}\n{CONFIGURATION}", encoding="utf-8")
     (folder / "modeling_own.py").write_text(modeling, encoding="utf-8")
     return folder
