@@ -37,7 +37,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from alum.core.divergences import symmetric_kl
 from alum.core.methods import METHODS, Method
 from alum.core.perturbation import random_perturbation_like
-from alum.models.loading import load_tokenizer
+from alum.models.checkpoint import Checkpoint
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.task_data import load_task_data
 from alum.training.config import AlumConfig
@@ -266,7 +266,7 @@ def main() -> None:
     if not (given.data / "glue_sst2").is_dir():
         sys.exit(f"no glue_sst2 in {given.data}: set ALUM_DATA to the folder that holds it, or give --data.")
     scale, record = REHEARSAL if given.rehearse else FULL, Record()
-    tokenizer = load_tokenizer(given.tokenizer or minilm())
+    tokenizer = Checkpoint(given.tokenizer or minilm()).tokenizer
     tasks = [
         task_of(given.data / folder, name, tokenizer, scale.num_rows)
         for folder, name in (("glue_sst2", "sst2"), ("snli_sample", "snli"))

@@ -14,6 +14,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a 
 if "ALUM_CACHE" not in os.environ:
     os.environ["ALUM_CACHE"] = tempfile.mkdtemp(prefix="alum-cache-")
     atexit.register(shutil.rmtree, os.environ["ALUM_CACHE"], ignore_errors=True)
+os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="transformers-modules-")  # code of checkpoints is copied there
+atexit.register(shutil.rmtree, os.environ["HF_MODULES_CACHE"], ignore_errors=True)
 
 import torch
 

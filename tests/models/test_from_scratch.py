@@ -13,8 +13,8 @@ from transformers import (
 
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_tokenizer
+from alum.models.checkpoint import Checkpoint, name_causal_loss
 from alum.models.from_scratch import ARCHITECTURES, config_from_scratch, objective_of, tokenizer_kind_of
-from alum.models.loading import input_length_tokens, name_causal_loss
 
 TEXTS = ["the cat sees the dog", "the dog likes the cat"]
 HEADS = {"masked_lm": AutoModelForMaskedLM, "causal_lm": AutoModelForCausalLM}
@@ -172,7 +172,7 @@ def test_modernbert_has_no_table_of_positions_and_says_how_long_it_was_trained()
 @pytest.mark.parametrize("architecture", ["bert-tiny", "roberta-tiny", "modernbert-tiny", "gpt2-tiny"])
 def test_a_saved_model_is_as_long_as_it_was_made(architecture, tmp_path):
     config_from_scratch(architecture, tokenizer_for(architecture), 24).save_pretrained(tmp_path)
-    assert input_length_tokens(str(tmp_path), None, 1000) == 24
+    assert Checkpoint(str(tmp_path)).input_length_tokens(None, 1000) == 24
 
 
 def test_roberta_needs_a_padding_token():

@@ -6,11 +6,11 @@ from typing import Literal
 
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
-from alum.stages.runs.config import require_one_or_more
+from alum.stages.runs.config import CheckpointArguments, require_one_or_more
 
 
 @dataclass(kw_only=True)
-class TextAttackArguments:
+class TextAttackArguments(CheckpointArguments):
     """What attacks on texts are told, whether it is one text or a suite that they attack."""
 
     masked_lm: str | None = field(
@@ -26,7 +26,6 @@ class TextAttackArguments:
         default=None,
         metadata={"help": "Least cosine similarity of a changed text by the similarity_model; default: 0.8."},
     )
-    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
 
     def __post_init__(self) -> None:
         if self.min_similarity is None:

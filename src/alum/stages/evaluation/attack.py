@@ -14,7 +14,6 @@ from alum.attacks.text.worded import WordedExample
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
-from alum.models.loading import input_length_tokens, load_tokenizer, load_trained_model
 from alum.models.text_model import TextModel
 from alum.models.tokenization import Tokenization
 from alum.stages.evaluation.arguments import AttackArguments
@@ -49,11 +48,10 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     if not places:
         raise InputError("the text has no words: expected letters or digits, which an attack could change.")
     text_attack = text_attack_named(arguments.attack)
-    name_or_path, trust_remote_code = arguments.model_name_or_path, arguments.trust_remote_code
-    tokenizer = load_tokenizer(name_or_path, trust_remote_code)
-    model = load_trained_model(AutoModelForSequenceClassification, name_or_path, trust_remote_code)
+    checkpoint = arguments.checkpoint(arguments.model_name_or_path)
+    tokenizer, model = checkpoint.tokenizer, checkpoint.trained_model(AutoModelForSequenceClassification)
     names = _label_names(model)
-    length = input_length_tokens(name_or_path, arguments.max_seq_length, _LENGTH_TOKENS, trust_remote_code)
+    length = checkpoint.input_length_tokens(arguments.max_seq_length, _LENGTH_TOKENS)
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
     text_model = TextModel(model, Tokenization(tokenizer, length))
     victim = ClassifierVictim(text_model)
@@ -74,7 +72,7 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     starts = [text.starts() for text in worded.texts]
     return AttackOutcome(
         attack=text_attack.name,
-        model=name_or_path,
+        model=checkpoint.name_or_path,
         label=names[label],
         label_names=names,
         num_unread_words=sum(starts[place.text][place.word] >= read[place.text] for place in places),

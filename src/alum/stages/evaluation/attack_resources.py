@@ -14,7 +14,7 @@ from alum.core.errors import InputError
 from alum.evaluation.kinds.base import AttackedKind
 from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.sentence_similarity import SentenceSimilarity
-from alum.models.loading import input_length_tokens, load_model, load_model_and_new_weights, load_tokenizer
+from alum.models.checkpoint import Checkpoint
 from alum.models.text_model import TextModel
 from alum.models.tokenization import Tokenization
 from alum.stages.evaluation.arguments import TextAttackArguments
@@ -38,34 +38,30 @@ def attack_resources(
     masked_lm, wordnet_dir = arguments.masked_lm, arguments.wordnet_dir
     return Resources(
         gradients=kind.gradients(model, mapping) if "gradients" in needs else None,
-        masked_lm=_masked_words(masked_lm, arguments) if "masked_lm" in needs and masked_lm else None,
+        masked_lm=_masked_words(arguments.checkpoint(masked_lm)) if "masked_lm" in needs and masked_lm else None,
         wordnet=WordNet(Path(wordnet_dir)) if "wordnet" in needs and wordnet_dir else None,
     )
 
 
 def attack_similarity(arguments: TextAttackArguments) -> Similarity | None:
     """By the encoder that is named; raises `InputError` where it cannot be loaded."""
-    name_or_path = arguments.similarity_model
-    if name_or_path is None:
+    if arguments.similarity_model is None:
         return None
-    tokenizer = load_tokenizer(name_or_path, arguments.trust_remote_code)
-    model = load_model(AutoModel, name_or_path, arguments.trust_remote_code)
-    length = input_length_tokens(name_or_path, None, _LENGTH_TOKENS, arguments.trust_remote_code)
-    return SentenceSimilarity(TextModel(_on_device(model), Tokenization(tokenizer, length)))
+    encoder = arguments.checkpoint(arguments.similarity_model)
+    return SentenceSimilarity(_text_model(encoder, encoder.model(AutoModel)))
 
 
-def _masked_words(name_or_path: str, arguments: TextAttackArguments) -> MaskedWords:
-    tokenizer = load_tokenizer(name_or_path, arguments.trust_remote_code)
-    model, new_weights = load_model_and_new_weights(AutoModelForMaskedLM, name_or_path, arguments.trust_remote_code)
+def _masked_words(checkpoint: Checkpoint) -> MaskedWords:
+    model, new_weights = checkpoint.model_and_new_weights(AutoModelForMaskedLM)
     if new_weights:
         raise InputError(
-            f"{name_or_path} is no masked language model: it lacks {', '.join(sorted(new_weights))}. Name one that "
-            "predicts masked words, as alum pretrain makes them."
+            f"{checkpoint.name_or_path} is no masked language model: it lacks {', '.join(sorted(new_weights))}. Name "
+            "one that predicts masked words, as alum pretrain makes them."
         )
-    length = input_length_tokens(name_or_path, None, _LENGTH_TOKENS, arguments.trust_remote_code)
-    return MaskedWords(TextModel(_on_device(model), Tokenization(tokenizer, length)))
+    return MaskedWords(_text_model(checkpoint, model))
 
 
-def _on_device(model: PreTrainedModel) -> PreTrainedModel:
+def _text_model(checkpoint: Checkpoint, model: PreTrainedModel) -> TextModel:
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
-    return model
+    length = checkpoint.input_length_tokens(None, _LENGTH_TOKENS)
+    return TextModel(model, Tokenization(checkpoint.tokenizer, length))

@@ -19,7 +19,7 @@ from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.evaluation.scores.row_records import ROW, RowRecords
 from alum.evaluation.scores.summary import Measurement
-from alum.models.loading import input_length_tokens, load_config, load_tokenizer, load_trained_model
+from alum.models.checkpoint import Checkpoint
 from alum.models.text_model import TextModel
 from alum.models.tokenization import Tokenization
 from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
@@ -41,22 +41,20 @@ class LoadedModel:
     """A model under the name that records give it."""
 
     name: str
-    path: str
+    checkpoint: Checkpoint
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
 
     @classmethod
-    def of(cls, plan: Plan, name: str) -> "LoadedModel":
-        """Raises `InputError` for a model that cannot be loaded, or was not fine-tuned for the kind of the suites."""
-        path, trusted = plan.models[name], plan.arguments.trust_remote_code
-        tokenizer = load_tokenizer(path, trusted)
-        model = load_trained_model(plan.suites[0].evaluated.supervision.auto_class, path, trusted)
+    def of(cls, name: str, checkpoint: Checkpoint, auto_class: Any) -> "LoadedModel":
+        """Raises `InputError` for a model that cannot be loaded, or was not fine-tuned with this head."""
+        tokenizer, model = checkpoint.tokenizer, checkpoint.trained_model(auto_class)
         model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
-        return cls(name, path, model, tokenizer)
+        return cls(name, checkpoint, model, tokenizer)
 
     def described(self) -> dict[str, Any]:
         """What ``results.json`` says of a model."""
-        return {"name": self.name, "path": self.path, "num_parameters": self.model.num_parameters()}
+        return {"name": self.name, "path": self.checkpoint.name_or_path, "num_parameters": self.model.num_parameters()}
 
     def digest(self) -> str:
         """Of the weights, whatever files they are in."""
@@ -75,8 +73,11 @@ class EvaluationRun:
         self._plan, self._folder, self._progress = plan, folder, progress
         _check_file_names(plan.models)
         _check_file_names([suite.name for suite in plan.suites])
+        self._checkpoints = {name: plan.arguments.checkpoint(path) for name, path in plan.models.items()}
         self._labelled = {
-            (name, suite.name): labelled for name in plan.models for suite, labelled in _with_labels_of(plan, name)
+            (name, suite.name): labelled
+            for name, checkpoint in self._checkpoints.items()
+            for suite, labelled in _with_labels_of(name, checkpoint, plan.suites)
         }
         self._similarity = attack_similarity(plan.arguments)
         self._resources: Resources | None = None
@@ -86,14 +87,15 @@ class EvaluationRun:
 
         Raises `InputError` if it is not the one that this name's records are of, or its labels are not the suites'.
         """
-        loaded = LoadedModel.of(self._plan, name)
+        loaded = self._loaded(name)
         subjects = [self.subject(loaded, suite) for suite in self._plan.suites]
         if self._folder is not None:
             record = self._folder / ROWS / _file_name(name) / "model.json"
-            described = {"path": loaded.path, "digest": loaded.digest()}
+            path = loaded.checkpoint.name_or_path
+            described = {"path": path, "digest": loaded.digest()}
             if record.is_file() and json.loads(record.read_text(encoding="utf-8")) != described:
                 raise InputError(
-                    f"{loaded.path} is not the model {name} that the evaluation in {self._folder} began with. Evaluate "
+                    f"{path} is not the model {name} that the evaluation in {self._folder} began with. Evaluate "
                     "it into another folder, or start anew with --overwrite_output_dir."
                 )
             record.parent.mkdir(parents=True, exist_ok=True)
@@ -103,9 +105,7 @@ class EvaluationRun:
     def subject(self, loaded: LoadedModel, suite: SuiteData) -> Subject:
         arguments = self._plan.arguments
         data, mapping = self._labelled[loaded.name, suite.name]
-        length = input_length_tokens(
-            loaded.path, arguments.max_seq_length, suite.max_length_tokens, arguments.trust_remote_code
-        )
+        length = loaded.checkpoint.input_length_tokens(arguments.max_seq_length, suite.max_length_tokens)
         tokenization = Tokenization(loaded.tokenizer, length)
         text_model = TextModel(loaded.model, tokenization, arguments.per_device_eval_batch_size)
         model = ModelOnTask(text_model, suite.evaluated, mapping, arguments.tolerance)
@@ -132,7 +132,7 @@ class EvaluationRun:
             return dict(json.loads(place.read_text(encoding="utf-8")))
         count = min(CHECKED_ROWS, arguments.max_attacked_samples or CHECKED_ROWS)
         rows = part_of(subject.data.rows, count, arguments.seed)
-        other = self.subject(LoadedModel.of(self._plan, another), subject.data) if another else None
+        other = self.subject(self._loaded(another), subject.data) if another else None
         with self._progress.measuring(f"{subject.name} on {subject.data.name}, check for gradient masking", len(rows)):
             parts = check_gradient_masking(
                 subject.model, subject.model.features(rows), subject.middle_pgd, other.model if other else None
@@ -147,6 +147,10 @@ class EvaluationRun:
         if place is not None:
             write_json(place, check)
         return check
+
+    def _loaded(self, name: str) -> LoadedModel:
+        auto_class = self._plan.suites[0].evaluated.supervision.auto_class
+        return LoadedModel.of(name, self._checkpoints[name], auto_class)
 
     def _measured(self, subject: Subject, attack: PlannedAttack | None, rows: TaskRows) -> Iterator[Measurement]:
         """The measurement at each radius, after the rows that are not known have been measured."""
@@ -219,11 +223,12 @@ class EvaluationRun:
         return self._folder / ROWS / _file_name(subject.name) / _file_name(subject.data.name) / f"{measure}{suffix}"
 
 
-def _with_labels_of(plan: Plan, name: str) -> Iterator[tuple[SuiteData, tuple[SuiteData, LabelMapping | None]]]:
+def _with_labels_of(
+    name: str, checkpoint: Checkpoint, suites: Iterable[SuiteData]
+) -> Iterator[tuple[SuiteData, tuple[SuiteData, LabelMapping | None]]]:
     """Each suite as it is, and as it is told in the labels of a model, of which only the configuration is read."""
-    config = load_config(plan.models[name], plan.arguments.trust_remote_code)
-    names: dict[Any, str] = config.id2label or {}
-    for suite in plan.suites:
+    names: dict[Any, str] = checkpoint.config.id2label or {}
+    for suite in suites:
         try:
             yield suite, suite.in_labels_of([names[index] for index in sorted(names)])
         except InputError as error:

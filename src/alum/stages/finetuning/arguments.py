@@ -5,7 +5,7 @@ Named as in the example scripts of transformers, where those have a name.
 
 from dataclasses import dataclass, field
 
-from alum.stages.runs.config import StageConfig, instead, require_one_or_more
+from alum.stages.runs.config import CheckpointArguments, StageConfig, instead, require_one_or_more
 
 
 @dataclass
@@ -27,7 +27,7 @@ class FinetuneConfig(StageConfig):
 
 
 @dataclass
-class FinetuneArguments:
+class FinetuneArguments(CheckpointArguments):
     """A model and a task: a named one, or local files with their columns."""
 
     model_name_or_path: str = field(metadata={"help": "Checkpoint to fine-tune: a folder or a model id."})
@@ -51,7 +51,6 @@ class FinetuneArguments:
     max_seq_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; default: the task's."})
     max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training rows."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation rows."})
-    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
 
     def __post_init__(self) -> None:
         require_one_or_more(self, "max_seq_length", "max_train_samples", "max_eval_samples")

@@ -7,7 +7,6 @@ from datasets import Dataset
 from transformers import EarlyStoppingCallback, EvalPrediction, set_seed
 
 from alum.core.errors import InputError
-from alum.models.loading import input_length_tokens, load_config, load_model, load_tokenizer
 from alum.models.model_parts import check_layer
 from alum.models.tokenization import Tokenization
 from alum.reports.model_card import write_model_card
@@ -47,18 +46,17 @@ def finetune(
     """
     predicts_test = config.do_predict or arguments.test_file is not None
     check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
-    method, name = config.method(), arguments.model_name_or_path
+    method, base = config.method(), arguments.checkpoint(arguments.model_name_or_path)
     if method.alpha > 0 and isinstance(method.layer, int):  # before data are read, which may take long
-        check_layer(method.layer, load_config(name, arguments.trust_remote_code), name)
+        check_layer(method.layer, base.config, base.name_or_path)
     data = load_task_data(arguments, ("train", "validation"), wanted=("test",) if predicts_test else (), splits=splits)
     data = _limited(data, {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples})
-    tokenizer = load_tokenizer(arguments.model_name_or_path, arguments.trust_remote_code)
-    length = input_length_tokens(arguments.model_name_or_path, arguments.max_seq_length, data.max_length_tokens)
+    length = base.input_length_tokens(arguments.max_seq_length, data.max_length_tokens)
+    tokenizer = base.tokenizer
     tokenization = Tokenization(tokenizer, length)
     features = {split: data.supervision.encode(rows, tokenization) for split, rows in data.splits.items()}
     set_seed(config.seed)
-    head = data.supervision.head(data.label_names)
-    model = load_model(data.supervision.auto_class, arguments.model_name_or_path, arguments.trust_remote_code, **head)
+    model = base.model(data.supervision.auto_class, **data.supervision.head(data.label_names))
 
     def scores(outputs: GatheredOutputs, split: str) -> dict[str, float]:
         predicted = data.supervision.predict(outputs, features[split], data.splits[split])

@@ -8,7 +8,7 @@ from typing import Literal
 
 from alum.core.errors import InputError
 from alum.models.from_scratch import ARCHITECTURES
-from alum.stages.runs.config import StageConfig, instead, require_one_or_more
+from alum.stages.runs.config import CheckpointArguments, StageConfig, instead, require_one_or_more
 
 
 @dataclass
@@ -41,7 +41,7 @@ class PretrainConfig(StageConfig):
 
 
 @dataclass
-class PretrainArguments:
+class PretrainArguments(CheckpointArguments):
     """Text, and a model to train on it: from scratch (``architecture``) or continued (``model_name_or_path``)."""
 
     train_file: list[str] = field(
@@ -102,7 +102,6 @@ class PretrainArguments:
     max_eval_samples: int | None = field(
         default=None, metadata={"help": "Use only so many sequences of each validation text."}
     )
-    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
 
     def __post_init__(self) -> None:
         require_one_or_more(self, "max_train_samples", "max_eval_samples")

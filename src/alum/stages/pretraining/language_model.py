@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transformers import (
+    CONFIG_MAPPING,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     PretrainedConfig,
@@ -20,14 +21,8 @@ from transformers.models.auto.modeling_auto import (
 
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import Objective, train_tokenizer
+from alum.models.checkpoint import Checkpoint, name_causal_loss
 from alum.models.from_scratch import config_from_scratch, num_blocks_of, objective_of, tokenizer_kind_of
-from alum.models.loading import (
-    input_length_tokens,
-    load_config,
-    load_model_and_new_weights,
-    load_tokenizer,
-    name_causal_loss,
-)
 from alum.models.model_parts import check_block_number, check_layer
 from alum.models.tokenizer_fit import check_tokenizer_fits
 from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
@@ -50,71 +45,78 @@ class LanguageModel:
     new_weights: frozenset[str] = frozenset()
 
 
-def build_tokenizer(arguments: PretrainArguments, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+def build_tokenizer(
+    arguments: PretrainArguments, checkpoint: Checkpoint | None, texts: Iterable[str]
+) -> PreTrainedTokenizerBase:
     """The tokenizer that was named, the checkpoint's, or a new one trained on ``texts``."""
-    if name := arguments.tokenizer_name or arguments.model_name_or_path:
-        return load_tokenizer(name, arguments.trust_remote_code)
+    if arguments.tokenizer_name:
+        return arguments.checkpoint(arguments.tokenizer_name).tokenizer
+    if checkpoint is not None:
+        return checkpoint.tokenizer
     kind = arguments.tokenizer_type or tokenizer_kind_of(arguments.architecture)
     objective = arguments.objective or objective_of(arguments.architecture)
     return train_tokenizer(texts, kind, objective, arguments.vocab_size, arguments.max_seq_length)
 
 
-def objective_for(arguments: PretrainArguments) -> Objective:
-    """What the model that the arguments name is trained to predict.
+def objective_for(arguments: PretrainArguments, checkpoint: Checkpoint | None) -> Objective:
+    """What the model, the checkpoint's or a new one of the ``architecture``, is trained to predict.
 
     Raises `InputError` where it cannot be trained like this.
     """
-    if not arguments.model_name_or_path:
+    if checkpoint is None:
         natural = objective_of(arguments.architecture)
         if arguments.objective not in (None, natural):
             raise InputError(f"{arguments.architecture} has the objective {natural}, not {arguments.objective}.")
         return natural
-    config = load_config(arguments.model_name_or_path, arguments.trust_remote_code)
+    config = checkpoint.config
     can = _objectives(config)
     if not can:
         raise InputError(
-            f"{arguments.model_name_or_path} ({config.model_type}) cannot be pre-trained here: expected an encoder "
+            f"{checkpoint.name_or_path} ({config.model_type}) cannot be pre-trained here: expected an encoder "
             "such as BERT or a decoder such as GPT-2."
         )
     if arguments.objective is not None and arguments.objective not in can:
         raise InputError(
-            f"{arguments.model_name_or_path} ({config.model_type}) can be trained with objective {' or '.join(can)}, "
-            f"not {arguments.objective}."
+            f"{checkpoint.name_or_path} ({config.model_type}) can be trained with objective {' or '.join(can)}, not "
+            f"{arguments.objective}."
         )
     return arguments.objective or can[0]
 
 
-def check_adversary_fits(arguments: PretrainArguments, config: PretrainConfig) -> None:
-    """Raises `InputError` where the model that the arguments name has not the block that is to be perturbed."""
-    method, name = config.method(), arguments.model_name_or_path
+def check_adversary_fits(arguments: PretrainArguments, checkpoint: Checkpoint | None, config: PretrainConfig) -> None:
+    """Raises `InputError` where the model has not the block that is to be perturbed."""
+    method = config.method()
     if method.alpha == 0 or not isinstance(method.layer, int):
         return
-    if name:
-        check_layer(method.layer, load_config(name, arguments.trust_remote_code), name)
+    if checkpoint is not None:
+        check_layer(method.layer, checkpoint.config, checkpoint.name_or_path)
     else:
         check_block_number(method.layer, num_blocks_of(arguments.architecture), arguments.architecture)
 
 
 def build_model(
-    arguments: PretrainArguments, objective: Objective, tokenizer: PreTrainedTokenizerBase
+    arguments: PretrainArguments,
+    checkpoint: Checkpoint | None,
+    objective: Objective,
+    tokenizer: PreTrainedTokenizerBase,
 ) -> LanguageModel:
     """The model, new or from the checkpoint; raises `InputError` where the tokenizer does not fit it."""
     auto_class: Any = AutoModelForMaskedLM if objective == "masked_lm" else AutoModelForCausalLM
-    name, length = arguments.model_name_or_path, arguments.max_seq_length
-    if not name:
+    length = arguments.max_seq_length
+    if checkpoint is None:
         model = auto_class.from_config(config_from_scratch(arguments.architecture, tokenizer, length))
         if objective == "causal_lm":
             name_causal_loss(model)
         return LanguageModel(model, tokenizer, objective)
-    input_length_tokens(name, length, length, arguments.trust_remote_code)  # raises where the model is shorter
-    model, new_weights = load_model_and_new_weights(auto_class, name, arguments.trust_remote_code)
+    checkpoint.input_length_tokens(length, length)  # raises where the model is shorter
+    model, new_weights = checkpoint.model_and_new_weights(auto_class)
     check_tokenizer_fits(tokenizer, model.config)
     trainable = {parameter for parameter, _ in model.named_parameters()}
     of_base = [weight for weight in new_weights & trainable if weight.startswith(f"{model.base_model_prefix}.")]
     if of_base:
         raise InputError(
-            f"{name} does not hold the weights of a {type(model).__name__}: {len(of_base)} are missing, such as "
-            f"{min(of_base)}."
+            f"{checkpoint.name_or_path} does not hold the weights of a {type(model).__name__}: {len(of_base)} are "
+            f"missing, such as {min(of_base)}."
         )
     return LanguageModel(model, tokenizer, objective, frozenset(new_weights & trainable))
 
@@ -165,7 +167,10 @@ def _objectives(config: PretrainedConfig) -> tuple[Objective, ...]:
     is_decoder = getattr(config, "is_decoder", False)
     if config.is_encoder_decoder or (config.model_type in SEEING_THE_NEXT and not is_decoder):
         return ()
-    bidirectional = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not is_decoder
-    if bidirectional:  # predicting the next token would see it
+    # A type that transformers does not know comes with code of its own, and says for which heads it has some.
+    own_heads = {} if config.model_type in CONFIG_MAPPING else getattr(config, "auto_map", {})
+    predicts_masked = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES or "AutoModelForMaskedLM" in own_heads
+    if predicts_masked and not is_decoder:  # predicting the next token would see it
         return ("masked_lm",)
-    return ("causal_lm",) if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else ()
+    predicts_next = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or "AutoModelForCausalLM" in own_heads
+    return ("causal_lm",) if predicts_next else ()

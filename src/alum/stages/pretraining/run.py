@@ -88,9 +88,10 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     mask_rate = MaskRate.parse(arguments.mlm_probability)
     _check_settings(arguments, config)
     run_folder = check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
-    objective = objective_for(arguments)
+    base = arguments.checkpoint(arguments.model_name_or_path) if arguments.model_name_or_path else None
+    objective = objective_for(arguments, base)
     _refuse_idle_settings(arguments, objective)
-    check_adversary_fits(arguments, config)
+    check_adversary_fits(arguments, base, config)
     texts = find_texts(arguments)
     corpora = {corpus.name: corpus.fingerprint for corpus in texts.train}
     former = settings_of(run_folder)
@@ -100,10 +101,10 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     )
     set_seed(config.seed)
     with config.main_process_first(desc="tokenizing"):  # the others then find it in the cache
-        tokenizer = build_tokenizer(arguments, chained(texts.train))
+        tokenizer = build_tokenizer(arguments, base, chained(texts.train))
         packing = Packing(tokenizer, arguments.max_seq_length, objective)
         sequences = pack_texts(texts, arguments, packing, config.seed)
-    language_model = build_model(arguments, objective, tokenizer)
+    language_model = build_model(arguments, base, objective, tokenizer)
     masks = TokenMasks(tokenizer, arguments.whole_word_masking) if objective == "masked_lm" else None
     validation: Mapping[str, Dataset] = sequences.validation
     if masks is not None:  # at the rate that training ends with

@@ -1,4 +1,4 @@
-"""What both training stages set differently from `transformers.TrainingArguments`."""
+"""What the settings of several stages have in common."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 from alum.core.errors import InputError
+from alum.models.checkpoint import Checkpoint
 from alum.training.config import AlumConfig
 
 _FIELDS = {f.name: f for f in dataclasses.fields(TrainingArguments)} | {
@@ -25,6 +26,17 @@ def require_one_or_more(settings: Any, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and value < 1:
             raise InputError(f"{name} must be 1 or more, not {value}.")
+
+
+@dataclass(kw_only=True)
+class CheckpointArguments:
+    """Whether to trust the code of checkpoints, for settings that name some."""
+
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a checkpoint."})
+
+    def checkpoint(self, name_or_path: str) -> Checkpoint:
+        """A new one each time: what it has read is kept as long as it is, and no longer."""
+        return Checkpoint(name_or_path, self.trust_remote_code)
 
 
 @dataclass

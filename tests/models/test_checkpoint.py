@@ -1,0 +1,196 @@
+import dataclasses
+import shutil
+
+import pytest
+import torch
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    BertForMaskedLM,
+)
+from transformers.utils import logging
+
+from alum.core.errors import InputError
+from alum.models.checkpoint import Checkpoint
+from own_code import MODELING, save_with_own_code
+from tiny_models import config_of, language_model
+from tiny_stages import LENGTH_TOKENS, save_untrained
+
+CLASSIFIER = {"classifier.weight", "classifier.bias"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return save_untrained(tmp_path / "model")
+
+
+@pytest.fixture
+def checkpoint(folder):
+    return Checkpoint(str(folder))
+
+
+@pytest.fixture
+def own(tmp_path):
+    return str(save_with_own_code(tmp_path / "own"))
+
+
+# -- what is read ------------------------------------------------------------------------------------------------------
+
+
+def test_configuration_and_tokenizer_are_read_once(checkpoint, folder):
+    config, tokenizer = checkpoint.config, checkpoint.tokenizer
+    shutil.rmtree(folder)
+    assert checkpoint.config is config
+    assert checkpoint.tokenizer is tokenizer
+    assert checkpoint.input_length_tokens(None, 1000) == LENGTH_TOKENS
+    with pytest.raises(InputError, match="no folder at"):
+        _ = Checkpoint(str(folder)).config
+
+
+def test_a_checkpoint_is_a_value(checkpoint, folder):
+    _ = checkpoint.config
+    assert checkpoint == Checkpoint(str(folder))
+    assert hash(checkpoint) == hash(Checkpoint(str(folder)))
+    assert checkpoint != Checkpoint(str(folder), trust_remote_code=True)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        checkpoint.trust_remote_code = True
+
+
+def test_a_new_head_is_made_and_told(checkpoint, folder):
+    model, new_weights = checkpoint.model_and_new_weights(AutoModelForSequenceClassification, num_labels=5)
+    assert new_weights == CLASSIFIER | {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
+    assert model.config.num_labels == 5
+    assert "num_labels" not in checkpoint.config.to_diff_dict()
+    assert type(checkpoint.model(AutoModel)).__name__ == "BertModel"
+    saved = BertForMaskedLM.from_pretrained(folder).bert.embeddings.word_embeddings.weight
+    assert torch.equal(model.bert.embeddings.word_embeddings.weight, saved)
+
+
+def test_a_trained_model_has_all_its_weights(checkpoint):
+    assert isinstance(checkpoint.trained_model(AutoModelForMaskedLM), BertForMaskedLM)
+    with pytest.raises(InputError, match=r"has not been fine-tuned: it lacks bert\.pooler.*classifier\.weight"):
+        checkpoint.trained_model(AutoModelForSequenceClassification)
+
+
+def test_the_loss_of_a_causal_model_is_named(tmp_path):
+    language_model("gpt2").save_pretrained(tmp_path)
+    assert Checkpoint(str(tmp_path)).model(AutoModelForCausalLM).loss_type == "ForCausalLM"
+
+
+def test_loading_says_nothing_of_new_weights_and_leaves_the_log_level(checkpoint, folder, capfd):
+    before = logging.get_verbosity()
+    logging.set_verbosity_info()
+    try:
+        checkpoint.model(AutoModelForSequenceClassification)
+        assert "classifier" not in capfd.readouterr().err
+        (folder / "model.safetensors").unlink()
+        with pytest.raises(InputError):
+            checkpoint.model(AutoModel)
+        assert logging.get_verbosity() == logging.INFO
+    finally:
+        logging.set_verbosity(before)
+
+
+# -- length ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("asked", "default", "expected"), [(None, 1000, 16), (None, 9, 9), (12, 9, 12), (16, 9, 16)])
+def test_length_is_what_was_asked_for_else_the_default_as_far_as_there_are_positions(
+    asked, default, expected, checkpoint
+):
+    assert checkpoint.input_length_tokens(asked, default) == expected
+
+
+def test_more_than_the_positions_is_refused(checkpoint):
+    with pytest.raises(InputError, match=r"max_seq_length 17 is more than the 16 positions of .*model"):
+        checkpoint.input_length_tokens(17, 9)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "positions"),
+    [("bert", 64), ("gpt2", 64), ("roberta", 63), ("mpnet", 63), ("t5", 1000)],  # padding has the first one of two
+)
+def test_positions_are_those_that_texts_can_have(architecture, positions, tmp_path):
+    config_of(architecture).save_pretrained(tmp_path)
+    assert Checkpoint(str(tmp_path)).input_length_tokens(None, 1000) == positions
+
+
+# -- what cannot be loaded ---------------------------------------------------------------------------------------------
+
+
+def everything(name_or_path):
+    checkpoint = Checkpoint(str(name_or_path))
+    return (lambda: checkpoint.config, lambda: checkpoint.tokenizer, lambda: checkpoint.model(AutoModel))
+
+
+def refused(message, *reads):
+    for read in reads:
+        with pytest.raises(InputError, match=message):
+            read()
+
+
+def test_a_path_that_leads_nowhere(tmp_path):
+    refused("no folder at .*nowhere: expected a model's folder or the id", *everything(tmp_path / "nowhere"))
+
+
+def test_a_file(folder):
+    refused("config.json is a file: expected a model's folder", *everything(folder / "config.json"))
+
+
+def test_a_folder_of_something_else(tmp_path):
+    refused("holds no model: expected a folder with config.json, model.safetensors", *everything(tmp_path))
+
+
+def test_a_name_that_is_nowhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for what, read in zip(("model", "tokenizer", "model"), everything("no-such-model"), strict=True):
+        refused(f"no {what} can be loaded from no-such-model: .* Nor is there a folder of that name in .*", read)
+
+
+def test_a_tokenizer_alone_is_no_model(folder):
+    (folder / "config.json").unlink()
+    config, tokenizer, model = everything(folder)
+    assert len(tokenizer()) > 50
+    refused("holds no model", config, model)
+
+
+def test_a_model_without_its_tokenizer(checkpoint, folder):
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    refused("holds no tokenizer: .*--tokenizer_name", lambda: checkpoint.tokenizer)
+
+
+def test_pickled_weights(checkpoint, folder):
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+    refused("pickled weights, which can run code and are not loaded", lambda: checkpoint.model(AutoModel))
+
+
+def test_weights_that_were_cut_short(checkpoint, folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    refused("no model can be loaded from", lambda: checkpoint.model(AutoModel))
+
+
+# -- code of its own ---------------------------------------------------------------------------------------------------
+
+
+def test_code_of_its_own_runs_where_it_is_trusted(own):
+    checkpoint = Checkpoint(own, trust_remote_code=True)
+    assert type(checkpoint.config).__name__ == "OwnConfig"
+    assert type(checkpoint.model(AutoModelForMaskedLM)).__name__ == "OwnForMaskedLM"
+    assert checkpoint.model_and_new_weights(AutoModelForSequenceClassification)[1] >= CLASSIFIER
+    assert checkpoint.input_length_tokens(None, 1000) == LENGTH_TOKENS
+
+
+def test_code_of_its_own_is_refused_where_it_is_not_trusted(own):
+    config, _, model = everything(own)
+    refused(r"own comes with code of its own, .* --trust_remote_code true\.$", config, model)
+
+
+def test_packages_that_its_code_needs_are_named(tmp_path):
+    own = save_with_own_code(tmp_path / "own", modeling=f"import no_such_package\n{MODELING}")
+    checkpoint = Checkpoint(str(own), trust_remote_code=True)
+    refused("no model can be loaded from .*own: .*no_such_package", lambda: checkpoint.model(AutoModel))
