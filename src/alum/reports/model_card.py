@@ -12,6 +12,7 @@ import yaml
 
 from alum.core.methods import Method, method_named
 from alum.data.pretraining.masking import MaskRate
+from alum.data.writing import write_text
 from alum.models.model_parts import parse_layer
 from alum.reports.curves import LOSS_PICTURE
 from alum.reports.tables import metric_text
@@ -228,7 +229,7 @@ def _curriculum(config: Mapping[str, Any]) -> str:
 
 def _write(folder: Path, front: Mapping[str, Any], *blocks: str) -> None:
     head = yaml.safe_dump(dict(front), sort_keys=False, allow_unicode=True)
-    (folder / "README.md").write_text("\n\n".join((f"---\n{head}---", *blocks)) + "\n", encoding="utf-8")
+    write_text(folder / "README.md", "\n\n".join((f"---\n{head}---", *blocks)) + "\n")
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

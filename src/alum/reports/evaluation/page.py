@@ -4,9 +4,7 @@ import base64
 import hashlib
 import json
 import logging
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from alum.data.writing import write_text
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.changed_words import changed_words, shortened
 from alum.reports.evaluation.charts import NUM_STYLES, has_matplotlib
@@ -56,7 +55,7 @@ def write_evaluation_page(path: Path, results: EvaluationRecord) -> None:
     """
     if not has_matplotlib():
         logger.warning("%s has tables but no charts: pip install 'alum[plots]' for them.", path.name)
-    _write_whole(path, evaluation_page(results))
+    write_text(path, evaluation_page(results))
 
 
 def evaluation_page(results: EvaluationRecord) -> str:
@@ -303,18 +302,3 @@ def _source(environment: Environment, name: str) -> Markup:
 def _digest(source: str) -> str:
     """By which the page's policy knows its own style sheet and script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", errors="backslashreplace", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as draft:
-        try:
-            draft.write(text)
-            draft.flush()
-            os.fsync(draft.fileno())
-        except BaseException:
-            os.unlink(draft.name)
-            raise
-    os.chmod(draft.name, 0o644)
-    os.replace(draft.name, path)
