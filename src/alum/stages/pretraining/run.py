@@ -221,7 +221,8 @@ def _checked_objective(arguments: PretrainArguments, config: PretrainConfig) -> 
 
 def _former_settings(arguments: PretrainArguments, config: PretrainConfig, texts: Texts) -> dict[str, Any]:
     """What the run that is resumed recorded, if any; raises `InputError` where it had other settings or texts."""
-    folder = Path(str(config.output_dir))
+    assert config.output_dir is not None
+    folder = Path(config.output_dir)
     check_same_settings(
         folder,
         config.resume_from_checkpoint,
