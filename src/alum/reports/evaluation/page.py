@@ -27,18 +27,15 @@ from alum.reports.evaluation.record import (
     GainRecord,
     ScoreRecord,
 )
-from alum.reports.evaluation.scores import (
-    ATTACK_METRICS,
-    Measure,
-    Scores,
-    best_of,
+from alum.reports.evaluation.scores import ATTACK_METRICS, Measure, Scores, best_of, listed, measure_of, texts_of
+from alum.reports.numbers import (
+    MISSING,
     difference_text,
+    duration_text,
     interval_text,
     is_number,
-    listed,
-    measure_of,
     p_text,
-    texts_of,
+    percent_text,
 )
 
 logger = logging.getLogger(__name__)
@@ -110,7 +107,7 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
         "environment": _settings(results["environment"]),
         "title": f"{listed(scores.models) if scores.models else 'No model'} under attack",
         "created": _date(results["created"]),
-        "elapsed": _duration(results["elapsed_seconds"]),
+        "elapsed": duration_text(results["elapsed_seconds"]),
         "num_rows": sum(suite["num_rows"] for suite in results["suites"]),
     }
 
@@ -206,7 +203,8 @@ def _check(check: CheckRecord) -> dict[str, Any]:
             "name": _words(part["name"]),
             "verdict": verdicts[part["passed"]],
             "figures": [
-                (_words(name), f"{value:.4g}" if is_number(value) else "–") for name, value in part["figures"].items()
+                (_words(name), f"{value:.4g}" if is_number(value) else MISSING)
+                for name, value in part["figures"].items()
             ],
         }
         for part in check["parts"]
@@ -244,7 +242,9 @@ def _choices(examples: Sequence[ExampleRecord]) -> list[tuple[str, str, list[str
 
 def _probability(probabilities: Mapping[str, float] | None, label: str) -> str:
     probability = (probabilities or {}).get(label)
-    return f"{100 * probability:.1f}\u00a0%" if probability is not None and is_number(probability) else ""
+    return (
+        percent_text(probability).replace(" ", "\u00a0") if probability is not None and is_number(probability) else ""
+    )
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
@@ -269,13 +269,6 @@ def _date(created: str) -> str:
     except ValueError:
         return created
     return f"{when.day} {when:%B %Y, %H:%M %Z}".strip()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} seconds"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _linked(text: str) -> Markup:
