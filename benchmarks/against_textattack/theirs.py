@@ -94,7 +94,7 @@ def logits_of(model, tokenizer, texts):
         return [model(**tokenizer(text, truncation=True, return_tensors="pt")).logits[0].tolist() for text in texts]
 
 
-def main():
+def job_asked_for():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--attack", choices=("deepwordbug", "typos", "noise", "none"), required=True)
     for name in ("model", "sentences", "output"):
@@ -103,7 +103,11 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--share_of_words", type=float, default=0.1, help="with typing errors")
     parser.add_argument("--padding", choices=("max_length", "longest"), default="max_length")
-    job = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    job = job_asked_for()
     torch.set_num_threads(job.threads)
     random.seed(job.seed)
     np.random.seed(job.seed)

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from alum.core.errors import InputError
 from alum.reports.curves import (
     RunCurves,
     Spread,
@@ -16,6 +17,7 @@ from alum.reports.curves import (
     write_loss_curve,
     write_validation_curves,
 )
+from small_files import fill_disk
 
 matplotlib = pytest.importorskip("matplotlib")
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -291,3 +293,11 @@ def test_a_study_has_its_picture_small(tmp_path):
 def test_arms_without_values_give_no_picture(tmp_path, arms):
     assert write_validation_curves(tmp_path / "arms.png", arms, "", "") is None
     assert not (tmp_path / "arms.png").exists()
+
+
+def test_a_full_disk_leaves_no_half_of_a_picture(tmp_path, monkeypatch):
+    folder = write_records(tmp_path, RECORDS)
+    fill_disk(monkeypatch)
+    with pytest.raises(InputError, match=r"loss\.png could not be written: No space left .* Free space"):
+        write_loss_curve(folder)
+    assert [path.name for path in folder.iterdir()] == ["metrics.jsonl"]

@@ -8,9 +8,11 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 from transformers import GPT2Config, GPT2LMHeadModel, SchedulerType
 
+from alum.core.errors import InputError
 from alum.core.methods import METHODS
 from alum.data.pretraining.tokenizer import train_byte_level_bpe
 from alum.reports.model_card import write_model_card, write_pretraining_card
+from small_files import fill_disk
 from tiny_stages import save_untrained
 from tiny_texts import opinions
 
@@ -377,3 +379,10 @@ def test_the_lines_that_load_the_model_do(tmp_path, monkeypatch, capsys, objecti
 def test_the_card_is_named_as_the_hub_expects(tmp_path):
     card_of(tmp_path)
     assert [path.name for path in Path(tmp_path).iterdir()] == ["README.md"]
+
+
+def test_a_full_disk_leaves_no_half_of_a_card(tmp_path, monkeypatch):
+    fill_disk(monkeypatch)
+    with pytest.raises(InputError, match=r"README\.md could not be written: No space left .* Free space"):
+        tuned_card(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,8 @@ from alum.core.errors import unknown_name
 from alum.evaluation.suites import SUITES
 from alum.reports.attacked_text import show_attack
 from alum.reports.evaluation.terminal import show_evaluation
-from alum.reports.tables import metric_text, show_table
+from alum.reports.numbers import metric_text
+from alum.reports.tables import show_table
 from alum.stages.demo.arguments import DemoArguments
 from alum.stages.demo.run import demo
 from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments

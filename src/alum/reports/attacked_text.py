@@ -8,6 +8,7 @@ from rich.text import Text
 
 from alum.attacks.text.protocol import AttackResult, Change
 from alum.attacks.text.worded import Place, WordedExample
+from alum.reports.numbers import percent_text
 from alum.reports.tables import show_table
 
 _MAX_LABELS = 5
@@ -66,7 +67,7 @@ def _headline(result: AttackResult, label: str, label_names: Sequence[str]) -> s
 def _show_probabilities(result: AttackResult, label_names: Sequence[str], console: Console) -> None:
     pairs = list(zip(label_names, result.clean_outputs, result.adversarial_outputs, strict=True))
     pairs.sort(key=lambda pair: -max(pair[1:]))
-    rows = [[visible(name), _percent(before), _percent(after)] for name, before, after in pairs[:_MAX_LABELS]]
+    rows = [[visible(name), percent_text(before), percent_text(after)] for name, before, after in pairs[:_MAX_LABELS]]
     show_table("What the model says", ("label", "before", "after"), rows, console)
     if len(pairs) > _MAX_LABELS:
         console.print(Text(f"and {len(pairs) - _MAX_LABELS} other labels", style="dim"))
@@ -90,7 +91,3 @@ def _mark(change: Change) -> Text:
 
 def _top(outputs: Sequence[float]) -> int:
     return max(range(len(outputs)), key=outputs.__getitem__)
-
-
-def _percent(probability: float) -> str:
-    return f"{100 * probability:.1f} %"

@@ -1,6 +1,7 @@
 """Pictures of training: a run's losses from its records, and the validation losses of several arms of a study."""
 
 import contextlib
+import io
 import json
 import logging
 import math
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from alum.data.writing import write_whole
 
 if TYPE_CHECKING:  # an extra
     from matplotlib.axes import Axes
@@ -261,8 +264,10 @@ def _draw(path: Path, figure: Callable[[], "Figure"]) -> Path | None:
     except ImportError:
         logger.warning("%s is not drawn, since matplotlib is not installed: pip install 'alum[plots]'.", path.name)
         return None
+    picture = io.BytesIO()
     with matplotlib.style.context(["default", _STYLE]):  # whatever the user's own settings are
-        figure().savefig(path, format="png", dpi=120)
+        figure().savefig(picture, format="png", dpi=120)
+    write_whole(path, picture.getvalue())
     return path
 
 

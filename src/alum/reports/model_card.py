@@ -12,9 +12,10 @@ import yaml
 
 from alum.core.methods import Method, method_named
 from alum.data.pretraining.masking import MaskRate
+from alum.data.writing import write_text
 from alum.models.model_parts import parse_layer
 from alum.reports.curves import LOSS_PICTURE
-from alum.reports.tables import metric_text
+from alum.reports.numbers import MISSING, duration_text, metric_text, setting_percent_text
 
 _SETTINGS = (
     "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "per_device_train_batch_size",
@@ -166,7 +167,7 @@ def _validation(before: Mapping[str, Mapping[str, float]], after: Mapping[str, M
             _code(_public(name)),
             f"{scores['num_tokens']:,.0f}",
             *(
-                metric_text(metric, found[metric]) if metric in found else "–"
+                metric_text(metric, found[metric]) if metric in found else MISSING
                 for metric in metrics
                 for found in (before.get(name, {}), scores)
             ),
@@ -188,13 +189,17 @@ def _training(
     yield "objective", objective.name
     if result["objective"] == "masked_lm":
         rate = MaskRate.parse(arguments["mlm_probability"])
-        rates = _percent(rate.start) if rate.start == rate.end else f"{_percent(rate.start)} to {_percent(rate.end)}"
+        rates = (
+            setting_percent_text(rate.start)
+            if rate.start == rate.end
+            else f"{setting_percent_text(rate.start)} to {setting_percent_text(rate.end)}"
+        )
         yield "mask rate", rates + (", whole words" if arguments["whole_word_masking"] else "")
     yield "steps", f"{result['num_steps']:,}"
     speed = result["tokens_per_second"]
     yield "tokens seen", f"{result['num_train_tokens']:,}" + (f" ({speed:,.0f} per second)" if speed else "")
     since = f", from step {result['first_step']:,} on" if result["first_step"] else ""
-    yield "time", _duration(result["train_seconds"]) + since
+    yield "time", duration_text(result["train_seconds"]) + since
     if result["train_flops"] is not None:
         yield "compute", f"{result['train_flops']:.2e} FLOPs"
 
@@ -214,9 +219,9 @@ def _adversary(config: Mapping[str, Any]) -> Iterable[str]:
 
 def _curriculum(config: Mapping[str, Any]) -> str:
     start = config.get("adv_start_fraction") or 0.0
-    phases = f"Standard for the first {_percent(start)} of the steps, then adversarial"
+    phases = f"Standard for the first {setting_percent_text(start)} of the steps, then adversarial"
     ramps = [
-        f"{name} grows from 0 over {_percent(fraction)} of the steps"
+        f"{name} grows from 0 over {setting_percent_text(fraction)} of the steps"
         for name in ("alpha", "epsilon")
         if (fraction := config.get(f"adv_{name}_ramp_fraction") or 0.0)
     ]
@@ -228,7 +233,7 @@ def _curriculum(config: Mapping[str, Any]) -> str:
 
 def _write(folder: Path, front: Mapping[str, Any], *blocks: str) -> None:
     head = yaml.safe_dump(dict(front), sort_keys=False, allow_unicode=True)
-    (folder / "README.md").write_text("\n\n".join((f"---\n{head}---", *blocks)) + "\n", encoding="utf-8")
+    write_text(folder / "README.md", "\n\n".join((f"---\n{head}---", *blocks)) + "\n")
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -253,14 +258,3 @@ def _rows(settings: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 def _public(name: str) -> str:
     """Without the folders of a full path, which tell of somebody's machine."""
     return Path(name).name if Path(name).is_absolute() else name
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:g} %"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

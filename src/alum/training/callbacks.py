@@ -14,7 +14,7 @@ from accelerate.utils import gather
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import SaveStrategy
 
-from alum.data.disk_space import explained_if_full, write_whole
+from alum.data.writing import explained_if_full, write_whole
 
 TIME_IS_OVER = 3  # exit code
 STEPS_BETWEEN_AGREEMENTS = 4

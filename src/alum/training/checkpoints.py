@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import Trainer
 
 from alum.core.errors import InputError
-from alum.data.disk_space import explained_if_full, free_space, megabytes, why_unwritable
+from alum.data.writing import explained_if_full, free_space, megabytes, why_unwritable
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer

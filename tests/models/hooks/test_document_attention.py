@@ -8,9 +8,9 @@ from alum.models.hooks.document_attention import (
     SUPPORTED,
     attend_within_documents,
     check_document_attention,
-    document_attention_mask,
 )
 from alum.models.hooks.injection import Injection
+from alum.models.model_parts import base_transformer
 from tiny_models import CAUSAL, CLS, LANGUAGE_MODELS, MASK, PAD, SEP, VOCAB_SIZE, language_model
 
 # [CLS] and seven tokens of document A, its [SEP]; eleven of B, its [SEP]; the beginning of C, and the row's [SEP].
@@ -62,20 +62,38 @@ def logits(model, ids: torch.Tensor, **inputs) -> torch.Tensor:
 # -- the mask ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_the_mask_is_true_where_lists_of_documents_say_so(causal):
+def mask_of(documents: list[list[str]], causal: bool) -> torch.Tensor:
+    """``[batch, 1, length, length]`` from the name of each token's document."""
+    places = range(len(documents[0]))
+    return torch.tensor(
+        [[[[names[i] == names[j] and not (causal and j > i) for j in places] for i in places]] for names in documents]
+    )
+
+
+def mask_of_three_documents(causal: bool) -> torch.Tensor:
+    return mask_of([[*"A" * A.stop, *"B" * (B.stop - B.start), *"C" * (C.stop - C.start)]] * 2, causal)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_the_mask_is_true_where_lists_of_documents_say_so(architecture):
     rows = [[CLS, 5, 6, SEP, 7, SEP, SEP, 8], [SEP, 5, 5, 5, 5, 5, 5, SEP], [5, 6, 7, 8, 9, 8, 7, 6]]
     documents = [["A", "A", "A", "A", "B", "B", "C", "D"], ["A", *"BBBBBBB"], [*"AAAAAAAA"]]
-    mask = document_attention_mask(torch.tensor(rows), SEP, causal)
-    assert (mask.dtype, mask.shape) == (torch.bool, (3, 1, 8, 8))
-    for row, names in zip(mask[:, 0].tolist(), documents, strict=True):
-        assert row == [[names[i] == names[j] and not (causal and j > i) for j in range(8)] for i in range(8)]
+    model, masks = model_of(architecture), []
+    with (
+        within_documents(model, architecture),
+        base_transformer(model).register_forward_pre_hook(
+            lambda module, args, kwargs: masks.append(kwargs["attention_mask"]), with_kwargs=True
+        ),
+    ):
+        logits(model, torch.tensor(rows))
+    assert masks[0].dtype == torch.bool
+    assert torch.equal(masks[0], mask_of(documents, causal=architecture in CAUSAL))
 
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "gpt2"])
 def test_models_without_windows_take_the_mask_itself(architecture):
     model, ids = model_of(architecture), three_documents()
-    given = logits(model, ids, attention_mask=document_attention_mask(ids, SEP, causal=architecture in CAUSAL))
+    given = logits(model, ids, attention_mask=mask_of_three_documents(causal=architecture in CAUSAL))
     with within_documents(model, architecture):
         torch.testing.assert_close(logits(model, ids), given, rtol=0, atol=0)
 
@@ -216,7 +234,7 @@ def test_models_that_would_leak_are_refused(architecture):
     with pytest.raises(InputError, match="of type"):
         attend_within_documents(model, SEP, causal=False)
     try:  # the refusal is not idle
-        mask = document_attention_mask(ids, SEP, causal=False)
+        mask = mask_of_three_documents(causal=False)
         before, after = (logits(model, i, attention_mask=mask) for i in (ids, with_other_words(ids, A)))
     except RuntimeError:
         return

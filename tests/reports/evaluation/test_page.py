@@ -3,13 +3,16 @@ import hashlib
 import json
 import logging
 import re
+import stat
 import sys
 from html.parser import HTMLParser
 
 import pytest
 
+from alum.core.errors import InputError
 from alum.reports.evaluation.page import evaluation_page, write_evaluation_page
 from evaluation_results import MODELS, evaluation_results, example
+from small_files import fill_disk, umask
 
 HOSTILE = """"'><img src=x onerror="window.hacked=1"><!-- </script><script>window.hacked=2</script>\u2028{{ 7*7 }}"""
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -228,3 +231,18 @@ def test_texts_that_no_file_can_hold_are_spelled_out(tmp_path):
     path = tmp_path / "report.html"
     write_evaluation_page(path, {**evaluation_results(), "examples": [example(label="\udcff\x00")]})
     assert r"\udcff\x00" in path.read_text(encoding="utf-8")
+
+
+def test_the_page_shows_texts_to_nobody_to_whom_the_users_files_are_closed(tmp_path):
+    for mask, mode in ((0o077, 0o600), (0o022, 0o644)):
+        with umask(mask):
+            write_evaluation_page(tmp_path / "report.html", evaluation_results())
+        assert stat.S_IMODE((tmp_path / "report.html").stat().st_mode) == mode
+
+
+def test_a_full_disk_leaves_the_page_before(tmp_path, monkeypatch):
+    (tmp_path / "report.html").write_text("the page before", encoding="utf-8")
+    fill_disk(monkeypatch)
+    with pytest.raises(InputError, match=r"report\.html could not be written: No space left .* Free space"):
+        write_evaluation_page(tmp_path / "report.html", evaluation_results())
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"report.html": "the page before"}

@@ -4,12 +4,8 @@ from alum.reports.evaluation.scores import (
     Measure,
     Scores,
     best_of,
-    difference_text,
-    interval_text,
     listed,
-    p_text,
     texts_of,
-    value_text,
 )
 from evaluation_results import EPSILONS, evaluation_results
 
@@ -50,30 +46,9 @@ def test_the_best_is_the_highest_where_there_is_a_choice(values, best):
     assert best_of(values) == best
 
 
-@pytest.mark.parametrize(
-    ("metric", "value", "text"),
-    [
-        ("robust_within_tolerance", 0.5, "50.0 %"),
-        ("changed_word_share", 0.0, "0.0 %"),
-        ("matthews_correlation", -0.1234, "-0.123"),
-        ("mean_queries", 1234.56, "1,234.6"),
-        ("accuracy", float("nan"), "–"),
-    ],
-)
-def test_values(metric, value, text):
-    assert value_text(metric, value) == text
-
-
-def test_intervals():
-    assert interval_text("accuracy", 0.5, 0.625) == "50.0–62.5"
-    assert interval_text("matthews_correlation", -0.1, 0.2) == "−0.100 to 0.200"
-    assert interval_text("accuracy", -0.125, 0.5, signed=True) == "−12.5 to +50.0"
-    assert interval_text("accuracy", None, 0.5) == "–"
+def test_where_there_is_no_score_there_is_no_interval():
     assert texts_of(None) == ("–", "")
 
 
-def test_differences_and_p_values():
-    assert difference_text("robust_f1", -0.0001) == "0.0"
-    assert difference_text("accuracy", None) == "–"
-    assert [p_text(p) for p in (0.001, 0.0999, 0.1, 1.0, None)] == ["0.001", "0.100", "0.10", "1.00", "–"]
+def test_names_are_listed_as_in_a_sentence():
     assert listed(["a"]) == "a"

@@ -132,7 +132,7 @@ def test_a_metric_that_is_no_rate_and_a_score_without_a_value():
         {**score, "attack": "hotflip", "metric": "changed_word_share", "value": None, "low": None, "high": None},
     ]
     rows = cells(shown(results))
-    assert ["sst2", "clean", "–", "-0.050 (-0.10 to 0.25)", "–"] in rows
+    assert ["sst2", "clean", "–", "−0.050 (−0.10 to 0.25)", "–"] in rows
     assert ["sst2, hotflip", "alum", "–", "–", "–"] in rows
 
 

@@ -10,6 +10,7 @@ from alum.stages.runs.folder import (
     check_run_folder,
     environment,
     open_run_folder,
+    opened_or_gone_on_with,
     opened_run_folder,
     write_json,
     write_settings,
@@ -97,6 +98,51 @@ def test_the_run_that_was_to_be_overwritten_is_put_back(former):
 
 def test_an_empty_folder_is_taken(tmp_path):
     assert open_run_folder(str(tmp_path))[0] == tmp_path
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+
+from alum.stages.runs.folder import open_run_folder, write_settings
+
+folder, _ = open_run_folder(sys.argv[1])
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+write_settings(folder, "pretrain")
+"""
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """The folder of a run that was killed while it wrote its first record."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run")], env=environment, timeout=100)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".run.json.draft"]
+    return tmp_path / "run"
+
+
+def test_a_run_that_was_killed_in_its_first_write_has_not_begun(killed):
+    with opened_or_gone_on_with(str(killed), False, "evaluate", lambda: True) as folder:
+        assert [path.name for path in folder.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(("overwrite", "resume_from"), [(False, None), (True, None), (False, "true")])
+def test_after_such_a_kill_the_same_call_begins_the_run(killed, overwrite, resume_from):
+    assert open_run_folder(str(killed), overwrite, resume_from) == (killed, None)
+    write_settings(killed, "pretrain")
+    assert [path.name for path in killed.iterdir()] == ["run.json"]
+    assert [path.name for path in killed.parent.iterdir()] == ["run"]
+
+
+def test_after_such_a_kill_a_run_that_fails_before_it_began_leaves_nothing(killed):
+    fail_in(killed)
+    assert list(killed.iterdir()) == []
+
+
+def test_a_draft_beside_something_else_does_not_make_a_folder_empty(former):
+    (former / ".run.json.draft").touch()
+    with pytest.raises(InputError, match="already holds a run"):
+        check_run_folder(str(former))
 
 
 def test_a_folder_that_holds_something_is_refused_and_untouched(former):

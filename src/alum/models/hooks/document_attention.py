@@ -70,15 +70,6 @@ def check_document_attention(model: nn.Module) -> None:
         )
 
 
-def document_attention_mask(input_ids: Tensor, separator_id: int, causal: bool) -> Tensor:
-    """``[batch, 1, length, length]``, True where the token of a row may attend to that of a column.
-
-    That is where both are in one document and, if ``causal``, the second is not after the first. ``transformers`` takes
-    it as ``attention_mask`` of models without sliding windows, with ``attn_implementation="sdpa"``.
-    """
-    return _same_document(_document_numbers(input_ids, separator_id), causal)
-
-
 def _document_numbers(input_ids: Tensor, separator_id: int) -> Tensor:
     """``[batch, length]``, 1, 2, … for the documents of each row; a separator belongs to the document that it ends."""
     ends = (input_ids == separator_id).long()
@@ -86,6 +77,10 @@ def _document_numbers(input_ids: Tensor, separator_id: int) -> Tensor:
 
 
 def _same_document(documents: Tensor, causal: bool) -> Tensor:
+    """``[batch, 1, length, length]``, True where the token of a row may attend to that of a column.
+
+    That is where both are in one document and, if ``causal``, the second is not after the first.
+    """
     mask = documents[:, None, :, None] == documents[:, None, None, :]
     return mask.tril_() if causal else mask
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
-from alum.reports.evaluation.scores import Measure, Scores, is_number, listed, value_text
+from alum.reports.evaluation.scores import Measure, Scores, listed
+from alum.reports.numbers import is_number, value_text
 
 SIGNIFICANT = 0.05
 

@@ -4,9 +4,7 @@ import base64
 import hashlib
 import json
 import logging
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from alum.data.writing import write_text
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.changed_words import changed_words, shortened
 from alum.reports.evaluation.charts import NUM_STYLES, has_matplotlib
@@ -28,18 +27,15 @@ from alum.reports.evaluation.record import (
     GainRecord,
     ScoreRecord,
 )
-from alum.reports.evaluation.scores import (
-    ATTACK_METRICS,
-    Measure,
-    Scores,
-    best_of,
+from alum.reports.evaluation.scores import ATTACK_METRICS, Measure, Scores, best_of, listed, measure_of, texts_of
+from alum.reports.numbers import (
+    MISSING,
     difference_text,
+    duration_text,
     interval_text,
     is_number,
-    listed,
-    measure_of,
     p_text,
-    texts_of,
+    percent_text,
 )
 
 logger = logging.getLogger(__name__)
@@ -56,7 +52,7 @@ def write_evaluation_page(path: Path, results: EvaluationRecord) -> None:
     """
     if not has_matplotlib():
         logger.warning("%s has tables but no charts: pip install 'alum[plots]' for them.", path.name)
-    _write_whole(path, evaluation_page(results))
+    write_text(path, evaluation_page(results))
 
 
 def evaluation_page(results: EvaluationRecord) -> str:
@@ -111,7 +107,7 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
         "environment": _settings(results["environment"]),
         "title": f"{listed(scores.models) if scores.models else 'No model'} under attack",
         "created": _date(results["created"]),
-        "elapsed": _duration(results["elapsed_seconds"]),
+        "elapsed": duration_text(results["elapsed_seconds"]),
         "num_rows": sum(suite["num_rows"] for suite in results["suites"]),
     }
 
@@ -207,7 +203,8 @@ def _check(check: CheckRecord) -> dict[str, Any]:
             "name": _words(part["name"]),
             "verdict": verdicts[part["passed"]],
             "figures": [
-                (_words(name), f"{value:.4g}" if is_number(value) else "–") for name, value in part["figures"].items()
+                (_words(name), f"{value:.4g}" if is_number(value) else MISSING)
+                for name, value in part["figures"].items()
             ],
         }
         for part in check["parts"]
@@ -245,7 +242,9 @@ def _choices(examples: Sequence[ExampleRecord]) -> list[tuple[str, str, list[str
 
 def _probability(probabilities: Mapping[str, float] | None, label: str) -> str:
     probability = (probabilities or {}).get(label)
-    return f"{100 * probability:.1f}\u00a0%" if probability is not None and is_number(probability) else ""
+    return (
+        percent_text(probability).replace(" ", "\u00a0") if probability is not None and is_number(probability) else ""
+    )
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
@@ -272,13 +271,6 @@ def _date(created: str) -> str:
     return f"{when.day} {when:%B %Y, %H:%M %Z}".strip()
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} seconds"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def _linked(text: str) -> Markup:
     """Addresses and arXiv numbers as links, which a reader may follow; all else escaped."""
     shown, end = Markup(), 0
@@ -303,18 +295,3 @@ def _source(environment: Environment, name: str) -> Markup:
 def _digest(source: str) -> str:
     """By which the page's policy knows its own style sheet and script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", errors="backslashreplace", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as draft:
-        try:
-            draft.write(text)
-            draft.flush()
-            os.fsync(draft.fileno())
-        except BaseException:
-            os.unlink(draft.name)
-            raise
-    os.chmod(draft.name, 0o644)
-    os.replace(draft.name, path)

@@ -1,14 +1,13 @@
-"""The scores of an evaluation by model and measure, and numbers as people read them."""
+"""The scores of an evaluation by model and measure."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from alum.reports.evaluation.record import ComparisonRecord, EvaluationRecord, ScoreRecord
+from alum.reports.numbers import MISSING, interval_text, value_text
 
-_RATES = ("accuracy", "precision", "recall", "f1", "exact_match", "within_tolerance", "success_rate", "_share")
 ATTACK_METRICS = ("attack_success_rate", "changed_word_share", "mean_queries")
-MISSING = "–"
 
 
 @dataclass(frozen=True)
@@ -102,65 +101,12 @@ def best_of(values: Sequence[float | None]) -> set[int]:
     return {index for index, value in enumerate(values) if value == max(known)}
 
 
-def is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def is_rate(metric: str) -> bool:
-    return metric.startswith(_RATES) or metric.endswith(_RATES)  # f1_macro, robust_accuracy
-
-
-def value_text(metric: str, value: float | None) -> str:
-    """Rates in percent, counts with one decimal, others with three.
-
-    >>> value_text("robust_accuracy", 0.415), value_text("mean_queries", 38.24), value_text("pearson", None)
-    ('41.5 %', '38.2', '–')
-    """
-    if value is None or not math.isfinite(value):
-        return MISSING
-    if is_rate(metric):
-        return f"{100 * value:.1f} %"
-    return f"{value:,.1f}" if metric == "mean_queries" else f"{value:.3f}"
-
-
-def interval_text(metric: str, low: float | None, high: float | None, signed: bool = False) -> str:
-    """The ends as numbers of the same unit as the value; of a difference with their signs."""
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return MISSING
-    ends = [_number(metric, end, signed) for end in (low, high)]
-    return " to ".join(ends) if signed else "–".join(ends) if low >= 0 else " to ".join(ends)
-
-
 def texts_of(score: ScoreRecord | None) -> tuple[str, str]:
     """Value and interval, as far as there are any."""
     if score is None:
         return MISSING, ""
     metric = score["metric"]
     return value_text(metric, score["value"]), interval_text(metric, score["low"], score["high"])
-
-
-def difference_text(metric: str, difference: float | None) -> str:
-    """A difference with its sign, of rates in points of a hundred.
-
-    >>> difference_text("accuracy", 0.125), difference_text("pearson", -0.02)
-    ('+12.5', '−0.020')
-    """
-    if difference is None or not math.isfinite(difference):
-        return MISSING
-    return _number(metric, difference, signed=True)
-
-
-def p_text(p_value: float | None) -> str:
-    """A p value as far as it says something.
-
-    >>> p_text(0.00004), p_text(0.0312), p_text(0.5)
-    ('< 0.001', '0.031', '0.50')
-    """
-    if p_value is None or not math.isfinite(p_value):
-        return MISSING
-    if p_value < 0.001:
-        return "< 0.001"
-    return f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
 
 
 def listed(names: Iterable[str]) -> str:
@@ -171,11 +117,3 @@ def listed(names: Iterable[str]) -> str:
     """
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _number(metric: str, value: float, signed: bool) -> str:
-    scaled, decimals = (100 * value, 1) if is_rate(metric) else (value, 1 if metric == "mean_queries" else 3)
-    if round(scaled, decimals) == 0:
-        scaled = 0.0  # no minus before a zero
-    sign = "+" if signed and scaled > 0 else ""
-    return f"{sign}{scaled:,.{decimals}f}".replace("-", "−")

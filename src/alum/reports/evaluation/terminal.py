@@ -9,15 +9,8 @@ from rich.text import Text
 
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
-from alum.reports.evaluation.scores import (
-    ATTACK_METRICS,
-    Scores,
-    difference_text,
-    interval_text,
-    measure_of,
-    p_text,
-    value_text,
-)
+from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, measure_of
+from alum.reports.numbers import MISSING, difference_text, interval_text, p_text, rough_interval_text, value_text
 from alum.reports.tables import show_table
 
 _MAX_NAME_WIDTH = 14
@@ -130,13 +123,11 @@ def _labels(rows: Sequence[tuple[str, str, Sequence[ScoreRecord | None]]]) -> It
 def _cell(score: ScoreRecord | None) -> str:
     """``84.5 (80–88)``: the interval in whole percent, which is as much as it can say."""
     if score is None:
-        return "–"
+        return MISSING
     value = value_text(score["metric"], score["value"]).removesuffix(" %")
     if score["low"] is None or score["high"] is None:
         return value
-    if value_text(score["metric"], 0.0).endswith("%"):
-        return f"{value} ({100 * score['low']:.0f}–{100 * score['high']:.0f})"
-    return f"{value} ({score['low']:.2f} to {score['high']:.2f})"
+    return f"{value} ({rough_interval_text(score['metric'], score['low'], score['high'])})"
 
 
 def _show_attacks(scores: Scores, console: Console) -> None:
@@ -146,7 +137,7 @@ def _show_attacks(scores: Scores, console: Console) -> None:
             found = [scores.of(model, measure, metric) for metric in ATTACK_METRICS]
             if any(found):
                 label = "" if measure == previous else visible(f"{measure.suite}, {measure.condition}")
-                values = [value_text(score["metric"], score["value"]) if score else "–" for score in found]
+                values = [value_text(score["metric"], score["value"]) if score else MISSING for score in found]
                 rows.append([label, visible(model), *values])
                 previous = measure
     if rows:

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.progress import track
 
 from alum.core.methods import method_named
-from alum.reports.tables import metric_text, show_table
+from alum.reports.numbers import metric_text
+from alum.reports.tables import show_table
 from alum.stages.demo.arguments import DemoArguments
 from alum.stages.demo.docstrings import PACKAGES, Passage, module_names, passages_of, split_of, without_names
 from alum.stages.evaluation.arguments import EvaluateArguments

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
+from alum.data.writing import write_text
 from alum.stages.finetuning.task_data import TaskData
 from alum.tasks.base import GatheredOutputs
 
@@ -24,10 +25,9 @@ def write_predictions(folder: Path, split: str, data: TaskData, outputs: Gathere
     predicted, table = data.supervision.predict(outputs, features, rows), rows.table
     ids = next((table.column(name) for name in ("id", "idx", "uid") if name in table.rows.column_names), None)
     name = "predictions.jsonl" if split == "validation" else f"predictions_{split}.jsonl"
-    with (folder / name).open("w", encoding="utf-8") as file:
-        for index, prediction in enumerate(predicted):
-            key = {"row": table.numbers[index]} if ids is None else {"id": ids[index]}
-            file.write(json.dumps({**key, "prediction": prediction}, ensure_ascii=False) + "\n")
+    keys = ({"row": number} for number in table.numbers) if ids is None else ({"id": id_} for id_ in ids)
+    records = ({**key, "prediction": prediction} for key, prediction in zip(keys, predicted, strict=True))
+    write_text(folder / name, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
     if split in data.unlabelled and data.name in GLUE_FILES:
         suffix = {"test_matched": "-m", "test_mismatched": "-mm"}.get(split, "")
         lines = ["index\tprediction"]
@@ -37,4 +37,4 @@ def write_predictions(folder: Path, split: str, data: TaskData, outputs: Gathere
             elif data.name == "stsb":
                 prediction = f"{min(max(prediction, 0.0), 5.0):.3f}"
             lines.append(f"{index}\t{prediction}")
-        (folder / f"{GLUE_FILES[data.name]}{suffix}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(folder / f"{GLUE_FILES[data.name]}{suffix}.tsv", "\n".join(lines) + "\n")

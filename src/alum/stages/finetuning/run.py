@@ -1,10 +1,18 @@
 """Fine-tuning on a task: a named one or the user's own."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from datasets import Dataset
-from transformers import EarlyStoppingCallback, EvalPrediction, set_seed
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    set_seed,
+)
 
 from alum.core.errors import InputError
 from alum.models.model_parts import check_layer
@@ -16,6 +24,7 @@ from alum.stages.finetuning.task_data import TaskData, load_task_data
 from alum.stages.runs.folder import check_run_folder, environment, opened_run_folder, write_json, write_settings
 from alum.stages.runs.training import train
 from alum.tasks.base import GatheredOutputs
+from alum.tasks.rows import TaskRows
 from alum.training.trainer import AlumTrainer
 
 
@@ -44,29 +53,72 @@ def finetune(
 
     Raises `InputError` for data, settings or checkpoints that cannot be used, before any training.
     """
-    predicts_test = config.do_predict or arguments.test_file is not None
     check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     method, base = config.method(), arguments.checkpoint(arguments.model_name_or_path)
     if method.alpha > 0 and isinstance(method.layer, int):  # before data are read, which may take long
         check_layer(method.layer, base.config, base.name_or_path)
-    data = load_task_data(arguments, ("train", "validation"), wanted=("test",) if predicts_test else (), splits=splits)
-    data = _limited(data, {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples})
-    length = base.input_length_tokens(arguments.max_seq_length, data.max_length_tokens)
-    tokenizer = base.tokenizer
-    tokenization = Tokenization(tokenizer, length)
-    features = {split: data.supervision.encode(rows, tokenization) for split, rows in data.splits.items()}
+    data = _task_data(arguments, config, splits)
+    tokenization = Tokenization(
+        base.tokenizer, base.input_length_tokens(arguments.max_seq_length, data.max_length_tokens)
+    )
+
+    def encoded(rows: TaskRows) -> Dataset:
+        return data.supervision.encode(rows, tokenization)
+
+    features = {split: encoded(rows) for split, rows in data.splits.items()}
     set_seed(config.seed)
     model = base.model(data.supervision.auto_class, **data.supervision.head(data.label_names))
+    trainer = _trainer(model, config, data, features, base.tokenizer)
+    with opened_run_folder(
+        config.output_dir,
+        config.overwrite_output_dir,
+        config.resume_from_checkpoint,
+        has_begun=lambda: trainer.state.global_step > 0,
+    ) as (folder, checkpoint):
+        write_settings(folder, "finetune", arguments=arguments, config=config)
+        cost = train(trainer, config, folder, checkpoint)
+    trainer.save_model(str(folder))
+    metrics = _scored_and_predicted(trainer, data, features, folder)
+    _predict_unlabelled(trainer, data, encoded, folder)
+    result = FinetuneResult(
+        output_dir=str(folder),
+        task=data.name,
+        method=config.adv_method,
+        metrics=metrics,
+        label_names=data.label_names,
+        num_train_rows=len(data.splits["train"]),
+        num_unlabelled_rows=data.num_unlabelled_rows,
+        **asdict(cost),
+    )
+    if trainer.is_world_process_zero():
+        write_json(folder / "results.json", asdict(result))
+        write_model_card(folder, arguments.model_name_or_path, asdict(result), asdict(config), environment())
+    return result
 
-    def scores(outputs: GatheredOutputs, split: str) -> dict[str, float]:
-        predicted = data.supervision.predict(outputs, features[split], data.splits[split])
-        return data.score(predicted, split)
+
+def _task_data(arguments: FinetuneArguments, config: FinetuneConfig, splits: Mapping[str, Dataset] | None) -> TaskData:
+    """As many rows as were asked for, and a test split where it is to be predicted."""
+    wanted = ("test",) if config.do_predict or arguments.test_file is not None else ()
+    data = load_task_data(arguments, ("train", "validation"), wanted=wanted, splits=splits)
+    limits = {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples}
+    limited = {split: rows.first(limits.get(split)) for split, rows in data.splits.items()}
+    return dataclasses.replace(data, splits=limited)
+
+
+def _trainer(
+    model: PreTrainedModel,
+    config: FinetuneConfig,
+    data: TaskData,
+    features: Mapping[str, Dataset],
+    tokenizer: PreTrainedTokenizerBase,
+) -> AlumTrainer:
+    """Scores the validation split while it trains, and stops early if it was asked to."""
+    _choose_best_by(data.main_metric, config)
 
     def validation_scores(prediction: EvalPrediction) -> dict[str, float]:
-        return scores(prediction.predictions, "validation")
+        return _scores(data, features, prediction.predictions, "validation")
 
-    _choose_best_by(data.main_metric, config)
-    trainer = AlumTrainer(
+    return AlumTrainer(
         model=model,
         args=config,
         train_dataset=features["train"],
@@ -78,46 +130,39 @@ def finetune(
         kind=data.supervision.kind,
         callbacks=[EarlyStoppingCallback(config.early_stopping_patience)] if config.early_stopping_patience else None,
     )
-    with opened_run_folder(
-        config.output_dir,
-        config.overwrite_output_dir,
-        config.resume_from_checkpoint,
-        has_begun=lambda: trainer.state.global_step > 0,
-    ) as (folder, checkpoint):
-        write_settings(folder, "finetune", arguments=arguments, config=config)
-        cost = train(trainer, config, folder, checkpoint)
-    trainer.save_model(str(folder))
+
+
+def _scores(data: TaskData, features: Mapping[str, Dataset], outputs: GatheredOutputs, split: str) -> dict[str, float]:
+    predicted = data.supervision.predict(outputs, features[split], data.splits[split])
+    return data.score(predicted, split)
+
+
+def _scored_and_predicted(
+    trainer: AlumTrainer, data: TaskData, features: Mapping[str, Dataset], folder: Path
+) -> dict[str, float]:
+    """The metrics of each labelled split that was not trained on, its predictions written to ``folder``."""
     trainer.compute_metrics = None  # it scores the validation split whatever is predicted; below each gets its own
     metrics: dict[str, float] = {}
     for split in data.splits:
         if split == "train":
             continue
         predicted = trainer.predict(features[split], metric_key_prefix="eval")
-        found = {"loss": (predicted.metrics or {})["eval_loss"], **scores(predicted.predictions, split)}
+        found = _scores(data, features, predicted.predictions, split)
+        found = {"loss": (predicted.metrics or {})["eval_loss"], **found}
         metrics |= found if split == "validation" else {f"{split}_{name}": value for name, value in found.items()}
-        write_predictions(folder, split, data, predicted.predictions, features[split])
+        if trainer.is_world_process_zero():
+            write_predictions(folder, split, data, predicted.predictions, features[split])
+    return metrics
+
+
+def _predict_unlabelled(
+    trainer: AlumTrainer, data: TaskData, encoded: Callable[[TaskRows], Dataset], folder: Path
+) -> None:
     for split, rows in data.unlabelled.items():
-        inputs = data.supervision.encode(rows, tokenization)
+        inputs = encoded(rows)
         predicted = trainer.predict(inputs.remove_columns([c for c in ("labels",) if c in inputs.column_names]))
-        write_predictions(folder, split, data, predicted.predictions, inputs)
-    result = FinetuneResult(
-        output_dir=str(folder),
-        task=data.name,
-        method=config.adv_method,
-        metrics=metrics,
-        label_names=data.label_names,
-        num_train_rows=len(data.splits["train"]),
-        num_unlabelled_rows=data.num_unlabelled_rows,
-        **asdict(cost),
-    )
-    write_json(folder / "results.json", asdict(result))
-    write_model_card(folder, arguments.model_name_or_path, asdict(result), asdict(config), environment())
-    return result
-
-
-def _limited(data: TaskData, limits: dict[str, int | None]) -> TaskData:
-    splits = {split: rows.first(limits.get(split)) for split, rows in data.splits.items()}
-    return TaskData(**{**vars(data), "splits": splits})
+        if trainer.is_world_process_zero():
+            write_predictions(folder, split, data, predicted.predictions, inputs)
 
 
 def _choose_best_by(metric: str, config: FinetuneConfig) -> None:

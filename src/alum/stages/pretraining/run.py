@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -15,18 +16,20 @@ from alum.data.pretraining.corpora import chained
 from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing
 from alum.data.pretraining.tokenizer import Objective
+from alum.models.checkpoint import Checkpoint
 from alum.models.hooks.document_attention import attend_within_documents
 from alum.reports.curves import write_loss_curve
 from alum.reports.model_card import write_pretraining_card
 from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
 from alum.stages.pretraining.language_model import (
+    LanguageModel,
     build_model,
     build_tokenizer,
     check_adversary_fits,
     objective_for,
     warm_up_head,
 )
-from alum.stages.pretraining.texts import VALIDATION, find_texts, pack_texts
+from alum.stages.pretraining.texts import VALIDATION, Sequences, Texts, find_texts, pack_texts
 from alum.stages.runs.folder import (
     check_run_folder,
     check_same_settings,
@@ -36,7 +39,7 @@ from alum.stages.runs.folder import (
     write_json,
     write_settings,
 )
-from alum.stages.runs.training import train
+from alum.stages.runs.training import TrainingCost, train
 from alum.tasks.lookup import KINDS
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 from alum.training.records.console import use_own_console
@@ -85,32 +88,66 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
 
     Raises `InputError` for text, settings or checkpoints that cannot be used.
     """
-    mask_rate = MaskRate.parse(arguments.mlm_probability)
-    _check_settings(arguments, config)
-    run_folder = check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     base = arguments.checkpoint(arguments.model_name_or_path) if arguments.model_name_or_path else None
-    objective = objective_for(arguments, base)
-    _refuse_idle_settings(arguments, objective)
-    check_adversary_fits(arguments, base, config)
+    objective = _checked_objective(arguments, base, config)
     texts = find_texts(arguments)
-    corpora = {corpus.name: corpus.fingerprint for corpus in texts.train}
-    former = settings_of(run_folder)
-    of_training = {name: value for name, value in asdict(config).items() if _follows_a_run(name)}
-    check_same_settings(
-        run_folder, config.resume_from_checkpoint, arguments=arguments, corpora=corpora, config=of_training
-    )
+    former = _former_settings(arguments, config, texts)
     set_seed(config.seed)
     with config.main_process_first(desc="tokenizing"):  # the others then find it in the cache
         tokenizer = build_tokenizer(arguments, base, chained(texts.train))
         packing = Packing(tokenizer, arguments.max_seq_length, objective)
         sequences = pack_texts(texts, arguments, packing, config.seed)
     language_model = build_model(arguments, base, objective, tokenizer)
+    if arguments.attention_within_documents:
+        attend_within_documents(language_model.model, packing.separator_id, causal=objective == "causal_lm")
+    run = _put_together(arguments, config, texts, sequences, language_model)
+    folder, before, cost = _trained(run, former)
+    if cost.num_steps == 0 and (results := folder / "results.json").is_file():
+        logger.warning(
+            "The run in %s was finished: nothing was left to train, and its records stay as they are.", folder
+        )
+        return PretrainResult(**json.loads(results.read_text(encoding="utf-8")))
+    result = _result(run, folder, before, cost)
+    if run.trainer.is_world_process_zero():
+        write_json(folder / "results.json", asdict(result))
+        write_loss_curve(folder)
+        write_pretraining_card(folder, asdict(result), asdict(arguments), asdict(config), environment())
+    return result
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run consists of, before it has a folder."""
+
+    arguments: PretrainArguments
+    config: PretrainConfig
+    texts: Texts
+    sequences: Sequences
+    validation: Mapping[str, Dataset]
+    """The rows of ``sequences`` with masks that never change."""
+    language_model: LanguageModel
+    trainer: LanguageModelTrainer
+    of_every_trainer: Mapping[str, Any]
+    """What a new head is warmed up with too."""
+
+
+def _put_together(
+    arguments: PretrainArguments,
+    config: PretrainConfig,
+    texts: Texts,
+    sequences: Sequences,
+    language_model: LanguageModel,
+) -> _Run:
+    objective, tokenizer = language_model.objective, language_model.tokenizer
+    mask_rate = MaskRate.parse(arguments.mlm_probability)
     masks = TokenMasks(tokenizer, arguments.whole_word_masking) if objective == "masked_lm" else None
     validation: Mapping[str, Dataset] = sequences.validation
     if masks is not None:  # at the rate that training ends with
         validation = {name: fixed_masks(rows, masks, mask_rate.end) for name, rows in validation.items()}
-    if arguments.attention_within_documents:
-        attend_within_documents(language_model.model, packing.separator_id, causal=objective == "causal_lm")
+    _check_best_metric(config, list(validation))
     parts: dict[str, Any] = {
         "train_dataset": sequences.train,
         "processing_class": tokenizer,
@@ -118,11 +155,16 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
         "kind": KINDS[objective],
         "supervise": Supervise(masks, mask_rate),
     }
-    _check_best_metric(config, list(validation))
     sets = next(iter(validation.values())) if len(validation) == 1 else dict(validation)
     trainer = LanguageModelTrainer(model=language_model.model, args=config, eval_dataset=sets, **parts)
     use_own_console(trainer)
-    settings = {"config": config, "arguments": arguments, "corpora": corpora}
+    return _Run(arguments, config, texts, sequences, validation, language_model, trainer, parts)
+
+
+def _trained(run: _Run, former: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, float]], TrainingCost]:
+    """The run's folder, the scores before training, and the cost; ``former`` is what a resumed run recorded."""
+    arguments, config, trainer = run.arguments, run.config, run.trainer
+    settings = {"config": config, "arguments": arguments, "corpora": run.texts.fingerprints}
     with opened_run_folder(
         config.output_dir,
         config.overwrite_output_dir,
@@ -132,28 +174,28 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
         before = former.get("metrics_before") if checkpoint else None
         write_settings(folder, "pretrain", **settings, metrics_before=before)
         if checkpoint is None:
-            warm_up_head(language_model, arguments, config, **parts)
+            warm_up_head(run.language_model, arguments, config, **run.of_every_trainer)
         if before is None:  # what a resumed run began with cannot be measured again
-            before = _scores(trainer, validation)
+            before = _scores(trainer, run.validation)
             write_settings(folder, "pretrain", **settings, metrics_before=before)
-        cost = train(trainer, config, folder, checkpoint)
-    if cost.num_steps == 0 and (results := folder / "results.json").is_file():
-        logger.warning(
-            "The run in %s was finished: nothing was left to train, and its records stay as they are.", folder
-        )
-        return PretrainResult(**json.loads(results.read_text(encoding="utf-8")))
-    after = _scores(trainer, validation)
+        return folder, before, train(trainer, config, folder, checkpoint)
+
+
+def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: TrainingCost) -> PretrainResult:
+    """Measures the trained model and saves it."""
+    arguments, trainer, sequences = run.arguments, run.trainer, run.sequences
+    after = _scores(trainer, run.validation)
     trainer.save_model(str(folder))
-    result = PretrainResult(
+    return PretrainResult(
         output_dir=str(folder),
-        objective=objective,
-        method=config.adv_method,
+        objective=run.language_model.objective,
+        method=run.config.adv_method,
         base_model=arguments.model_name_or_path,
         architecture=None if arguments.model_name_or_path else arguments.architecture,
-        corpora=[corpus.name for corpus in texts.train],
+        corpora=[corpus.name for corpus in run.texts.train],
         metrics_before=before,
         metrics=after,
-        num_parameters=language_model.model.num_parameters(),
+        num_parameters=run.language_model.model.num_parameters(),
         num_train_sequences=len(sequences.train) if isinstance(sequences.train, Dataset) else None,
         sequence_length_tokens=arguments.max_seq_length,
         num_train_tokens=trainer.state.num_input_tokens_seen,
@@ -163,11 +205,34 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
         train_seconds=cost.train_seconds,
         train_flops=cost.train_flops,
     )
-    if trainer.is_world_process_zero():
-        write_json(folder / "results.json", asdict(result))
-        write_loss_curve(folder)
-        write_pretraining_card(folder, asdict(result), asdict(arguments), asdict(config), environment())
-    return result
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+def _checked_objective(arguments: PretrainArguments, base: Checkpoint | None, config: PretrainConfig) -> Objective:
+    """What is to be predicted; raises `InputError` for settings that do not fit, before any text is read."""
+    MaskRate.parse(arguments.mlm_probability)
+    _check_settings(arguments, config)
+    check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
+    objective = objective_for(arguments, base)
+    _refuse_idle_settings(arguments, objective)
+    check_adversary_fits(arguments, base, config)
+    return objective
+
+
+def _former_settings(arguments: PretrainArguments, config: PretrainConfig, texts: Texts) -> dict[str, Any]:
+    """What the run that is resumed recorded, if any; raises `InputError` where it had other settings or texts."""
+    assert config.output_dir is not None
+    folder = Path(config.output_dir)
+    check_same_settings(
+        folder,
+        config.resume_from_checkpoint,
+        arguments=arguments,
+        corpora=texts.fingerprints,
+        config={name: value for name, value in asdict(config).items() if _follows_a_run(name)},
+    )
+    return settings_of(folder)
 
 
 def _check_settings(arguments: PretrainArguments, config: PretrainConfig) -> None:

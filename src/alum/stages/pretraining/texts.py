@@ -29,6 +29,11 @@ class Texts:
     train: tuple[Corpus, ...]
     validation: Mapping[str, Corpus]
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Of what is trained on, by name: by these a run that goes on knows its text."""
+        return {corpus.name: corpus.fingerprint for corpus in self.train}
+
 
 @dataclass(frozen=True)
 class Sequences:

@@ -18,7 +18,7 @@ import torch
 
 import alum
 from alum.core.errors import InputError
-from alum.data.disk_space import write_whole
+from alum.data.writing import draft_of, holds_only_drafts, write_text
 from alum.training.checkpoints import MANIFEST, STATE, checkpoints_in, damage, newest_whole_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,8 @@ class _Opened:
 def _undo(opened: _Opened) -> None:
     for name in RECORDS:
         (opened.folder / name).unlink(missing_ok=True)
-    if _holds_anything(opened.folder) or (opened.was_there and opened.former is None):
+        draft_of(opened.folder / name).unlink(missing_ok=True)  # of a run before it, killed in its first write
+    if any(opened.folder.iterdir()) or (opened.was_there and opened.former is None):
         return
     opened.folder.rmdir()
     if opened.former is not None:
@@ -191,7 +192,7 @@ def settings_of(folder: Path) -> dict[str, Any]:
 def write_json(path: Path, value: Any) -> None:
     """Writes a record whole or not at all; raises `InputError` if the disk is full. Of several processes one does."""
     if _is_first_process():
-        write_whole(path, (json.dumps(value, indent=2, default=_plain) + "\n").encode())
+        write_text(path, json.dumps(value, indent=2, default=_plain) + "\n")
 
 
 def write_settings(folder: Path, command: str, **settings: Any) -> None:
@@ -251,7 +252,7 @@ def _newest_checkpoint(folder: Path) -> str | None:
 
 
 def _holds_anything(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
+    return folder.is_dir() and not holds_only_drafts(folder)
 
 
 def _free_name(folder: Path) -> Path:

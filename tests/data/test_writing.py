@@ -1,6 +1,10 @@
 import errno
 import json
 import os
+import signal
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +14,16 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from alum.core.errors import InputError
-from alum.data.disk_space import explained_if_full, free_space, why_unwritable, write_whole
-from small_files import files_up_to
+from alum.data.writing import (
+    draft_of,
+    explained_if_full,
+    free_space,
+    holds_only_drafts,
+    why_unwritable,
+    write_text,
+    write_whole,
+)
+from small_files import files_up_to, umask
 
 FULL = Path("/dev/full")  # every write to it finds the disk full
 LIMIT_BYTES = 8192
@@ -109,3 +121,78 @@ def test_a_file_that_does_not_fit_leaves_the_former_one(tmp_path):
         write_whole(tmp_path / "file", json.dumps("a" * 2 * LIMIT_BYTES).encode())
     assert (tmp_path / "file").read_bytes() == b"former"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o027, 0o640), (0o022, 0o644)])
+@pytest.mark.parametrize("left", [(), ("file",), (".file.draft",), ("file", ".file.draft")])
+def test_who_may_read_a_file_is_what_the_user_says_now(tmp_path, mask, mode, left):
+    """Whatever a former write, or one that was killed, has left there."""
+    for name in left:
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o666)
+    with umask(mask):
+        write_whole(tmp_path / "file", b"content")
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_at_the_last_moment_leaves_no_draft(tmp_path, monkeypatch, call, number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    write_whole(tmp_path / "file", b"former")
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(InputError, match=f"file could not be written: {os.strerror(number)}; .* Free space"):
+        write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"former"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_write_that_is_interrupted_leaves_no_draft(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "file", b"content")
+    assert os.listdir(tmp_path) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+
+from alum.data.writing import write_whole
+
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+write_whole(Path(sys.argv[1]), b"half")
+"""
+
+
+def test_what_a_killed_write_leaves_is_replaced_by_the_next_one(tmp_path):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "file")], env=environment, timeout=100)
+    assert done.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == [draft_of(tmp_path / "file")]
+    assert holds_only_drafts(tmp_path)
+    write_whole(tmp_path / "file", b"whole")
+    assert (tmp_path / "file").read_bytes() == b"whole"
+    assert os.listdir(tmp_path) == ["file"]
+    assert not holds_only_drafts(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["notes.draft", ".hidden", ".run.json.draft/within"])
+def test_what_is_no_draft_of_ours_is_something(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    assert not holds_only_drafts(tmp_path)
+
+
+def test_text_is_utf_8_and_what_that_lacks_is_spelled_out_as_json_does(tmp_path):
+    text = json.dumps("Grüße\r\n世界 \udcff", ensure_ascii=False) + "\r\n"
+    write_text(tmp_path / "file", text)
+    content = (tmp_path / "file").read_bytes()
+    assert content == text.replace("\udcff", r"\udcff").encode()
+    assert json.loads(content) == json.loads(text)

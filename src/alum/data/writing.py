@@ -1,4 +1,4 @@
-"""Writes that fail because nothing more fits on the disk, and the one line that the user gets then."""
+"""Files that are there whole or not at all, and the one line that the user gets where the disk is full."""
 
 import contextlib
 import errno
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alum.core.errors import InputError
 
+_DRAFT = ".draft"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Rust's libraries (safetensors, tokenizers) put the number into their text.
 _RUST = re.compile(r"\(os error (\d+)\)")
@@ -39,18 +40,41 @@ def why_unwritable(error: BaseException | None) -> str | None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: beside it, and then it takes the name."""
-    draft = path.with_name(f".{path.name}.draft")
+    """Writes a file whole or not at all: a draft beside it, on the disk, and then it takes the name.
+
+    Readable by whom the user's umask says. Raises `InputError` where there is no space, and leaves no draft; a killed
+    write does leave one, which the next write of the same file replaces.
+    """
+    draft = draft_of(path)
     with explained_if_full(path):
         try:
+            draft.unlink(missing_ok=True)  # a file that is written over would keep its permissions
             with draft.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:
+            os.replace(draft, path)
+        except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        os.replace(draft, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    r"""As `write_whole`, in UTF-8; a surrogate, which UTF-8 does not have, is spelled out (``\udcff``), as in JSON."""
+    write_whole(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def draft_of(path: Path) -> Path:
+    """The file beside ``path`` that `write_whole` writes first."""
+    return path.with_name(f".{path.name}{_DRAFT}")
+
+
+def holds_only_drafts(folder: Path) -> bool:
+    """Whether there is nothing in a folder but what killed writes have left, if that.
+
+    Others may leave drafts by such names too: nothing is lost where the folder counts as empty.
+    """
+    return all(path.name.startswith(".") and path.suffix == _DRAFT and path.is_file() for path in folder.iterdir())
 
 
 def free_space(folder: Path) -> str:

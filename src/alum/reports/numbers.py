@@ -1,0 +1,123 @@
+"""Numbers as people read them: metrics, intervals, differences, p values, shares, times."""
+
+import math
+
+MISSING = "–"
+_RATES = ("accuracy", "precision", "recall", "f1", "exact_match", "within_tolerance", "success_rate", "_share")
+_COUNTS = ("mean_queries",)
+
+
+def is_rate(metric: str) -> bool:
+    """Whether a metric by this name lies in [0, 1] and is read in percent.
+
+    >>> is_rate("f1_macro"), is_rate("robust_accuracy"), is_rate("pearson")
+    (True, True, False)
+    """
+    return metric.startswith(_RATES) or metric.endswith(_RATES)
+
+
+def is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def metric_text(metric: str, value: float) -> str:
+    """A metric that was measured: rates in percent, mean counts with one decimal, losses and gains with what matters.
+
+    >>> metric_text("token_accuracy", 0.8625), metric_text("loss", 0.5), metric_text("perplexity", 1234.5678)
+    ('86.2 %', '0.500', '1235')
+    """
+    return f"{_number(metric, value)} %" if is_rate(metric) else _number(metric, value)
+
+
+def value_text(metric: str, value: float | None) -> str:
+    """A metric as a record has it, which may have none.
+
+    >>> value_text("robust_accuracy", 0.415), value_text("mean_queries", 38.24), value_text("pearson", None)
+    ('41.5 %', '38.2', '–')
+    """
+    return MISSING if value is None or not math.isfinite(value) else metric_text(metric, value)
+
+
+def interval_text(metric: str, low: float | None, high: float | None, signed: bool = False) -> str:
+    """The ends as numbers of the same unit as the value; of a difference with their signs."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return MISSING
+    between = " to " if signed or low < 0 else "–"
+    return between.join(_number(metric, end, signed) for end in (low, high))
+
+
+def rough_interval_text(metric: str, low: float, high: float) -> str:
+    """The ends with as many digits as an interval can bear, for narrow columns.
+
+    >>> rough_interval_text("accuracy", 0.8012, 0.8791), rough_interval_text("pearson", -0.1, 0.25)
+    ('80–88', '−0.10 to 0.25')
+    """
+    if is_rate(metric):
+        return f"{100 * low:.0f}–{100 * high:.0f}"
+    return f"{low:.2f} to {high:.2f}".replace("-", "−")
+
+
+def difference_text(metric: str, difference: float | None) -> str:
+    """A difference with its sign, of rates in points of a hundred.
+
+    >>> difference_text("accuracy", 0.125), difference_text("pearson", -0.02)
+    ('+12.5', '−0.020')
+    """
+    if difference is None or not math.isfinite(difference):
+        return MISSING
+    return _number(metric, difference, signed=True)
+
+
+def p_text(p_value: float | None) -> str:
+    """A p value as far as it says something.
+
+    >>> p_text(0.00004), p_text(0.0312), p_text(0.5)
+    ('< 0.001', '0.031', '0.50')
+    """
+    if p_value is None or not math.isfinite(p_value):
+        return MISSING
+    if p_value < 0.001:
+        return "< 0.001"
+    return f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
+
+
+def percent_text(rate: float) -> str:
+    """A share that was measured, in percent.
+
+    >>> percent_text(0.125), percent_text(1 / 3)
+    ('12.5 %', '33.3 %')
+    """
+    return f"{100 * rate:.1f} %"
+
+
+def setting_percent_text(share: float) -> str:
+    """A share that somebody set, in percent and with the digits that it was set with.
+
+    >>> setting_percent_text(0.15), setting_percent_text(0.125)
+    ('15 %', '12.5 %')
+    """
+    return f"{100 * share:g} %"
+
+
+def duration_text(seconds: float) -> str:
+    """A time in the unit in which it is short.
+
+    >>> duration_text(4.26), duration_text(89), duration_text(3599)
+    ('4.3 s', '1 min', '1 h 0 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _number(metric: str, value: float, signed: bool = False) -> str:
+    """Without a unit; a minus is one, not a hyphen, and no sign stands before a zero."""
+    if is_rate(metric):
+        value, form = 100 * value, ".1f"
+    elif metric in _COUNTS:
+        form = ",.1f"
+    else:
+        form = ".3f" if abs(value) < 100 else ".0f"
+    text = f"{value:{'+' if signed else ''}{form}}"
+    return (text if text.strip("+-0.") else text.lstrip("+-")).replace("-", "−")
