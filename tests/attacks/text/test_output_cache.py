@@ -1,21 +1,21 @@
 import numpy as np
 import pytest
 
-from alum.attacks.text.output_cache import Answers
+from alum.attacks.text.output_cache import OutputCache
 
 
 class Listening:
     """Answers with the length of the question and its first byte, and keeps what it was asked."""
 
     def __init__(self, max_entries=100):
-        self.answers, self.asked = Answers(max_entries), []
+        self.cache, self.asked = OutputCache(max_entries), []
 
     def __call__(self, *questions):
         def ask(indices):
             self.asked += [questions[i] for i in indices]
             return np.array([[len(questions[i]), questions[i][0]] for i in indices], dtype=float)
 
-        return self.answers.of(questions, ask)
+        return self.cache.of(questions, ask)
 
 
 @pytest.mark.parametrize("max_entries", [1, 3, 100])
@@ -30,10 +30,10 @@ def test_what_is_known_is_not_asked_again():
     listening(b"a", b"b", b"a")
     listening(b"b", b"c")
     assert listening.asked == [b"a", b"b", b"c"]
-    assert listening.answers.num_asked == 3
+    assert listening.cache.num_asked == 3
 
 
-def test_the_answers_asked_for_longest_ago_are_forgotten():
+def test_the_outputs_asked_for_longest_ago_are_forgotten():
     listening = Listening(max_entries=2)
     for question in (b"a", b"b", b"a", b"c", b"a", b"b"):
         listening(question)

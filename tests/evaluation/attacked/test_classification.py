@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from alum.attacks.text.base import Resources, SearchSettings
-from alum.attacks.text.output_cache import Answers
+from alum.attacks.text.output_cache import OutputCache
 from alum.attacks.text.protocol import Misclassified
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import TEXT_ATTACKS
@@ -41,7 +41,7 @@ def undecided(tokenizer, examples, **settings):
     tested = victim(tokenizer, **settings)
     with torch.no_grad():
         tested.model.classifier.bias -= torch.tensor(np.log(tested(examples)).mean(0), dtype=torch.float32)
-    return dataclasses.replace(tested, answers=Answers())
+    return dataclasses.replace(tested, cache=OutputCache())
 
 
 def one_by_one(model, tokenizer, examples, **truncation):
@@ -161,7 +161,7 @@ def test_how_many_run_side_by_side_changes_nothing(wordpiece, attack):
 
     def results(num_parallel):
         """What was found, and the probabilities, by number of the search."""
-        fresh = dataclasses.replace(tested, answers=Answers())
+        fresh = dataclasses.replace(tested, cache=OutputCache())
         searches = [search(example, Misclassified(int(y))) for example, y in zip(SINGLE, labels, strict=True)]
         found = dict(sorted(run_searches(fresh, searches, num_parallel)))
         probs = np.array([(result.clean_outputs, result.adversarial_outputs) for result in found.values()])

@@ -231,9 +231,9 @@ def test_what_is_asked_twice_is_answered_once(tokenizer):
         kind, layout, table, _, victim = case(name, tokenizer)
         examples = [row.example for row in attackable_rows(kind, table, layout, 0.5)][:3]
         first = victim(examples)
-        asked = victim.answers.num_asked
+        asked = victim.cache.num_asked
         np.testing.assert_array_equal(victim([*examples, examples[1]])[:3], first)
-        assert victim.answers.num_asked == asked == 3
+        assert victim.cache.num_asked == asked == 3
 
 
 def test_unanswerable_questions_are_told_from_the_table(tokenizer):

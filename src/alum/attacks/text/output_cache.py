@@ -1,4 +1,4 @@
-"""What a victim has answered before, so that it is asked once."""
+"""A cache of model outputs, so that a model runs once on inputs that come again."""
 
 import hashlib
 from collections import OrderedDict
@@ -7,19 +7,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from alum.attacks.text.protocol import Outputs
+from alum.attacks.text.protocol import VictimOutputs
 
 
 @dataclass
-class Answers:
-    """The rows of a victim's outputs by a digest of what it was asked, the ``max_entries`` latest of them."""
+class OutputCache:
+    """Keeps the ``max_entries`` latest rows of a model's outputs, by a digest of the input."""
 
     max_entries: int = 100_000
     num_asked: int = field(default=0, init=False)
-    _known: OrderedDict[bytes, Outputs] = field(default_factory=OrderedDict, init=False, repr=False)
+    _known: OrderedDict[bytes, VictimOutputs] = field(default_factory=OrderedDict, init=False, repr=False)
 
-    def of(self, questions: Sequence[bytes], ask: Callable[[list[int]], Outputs]) -> Outputs:
-        """The rows for the questions; ``ask`` returns those of the unknown ones, by their indices, each once."""
+    def of(self, questions: Sequence[bytes], ask: Callable[[list[int]], VictimOutputs]) -> VictimOutputs:
+        """Rows of outputs for the questions, in their order.
+
+        ``ask`` is given the indices of the questions without a row yet, each question once, and returns their rows.
+        """
         keys = [hashlib.blake2b(question, digest_size=16).digest() for question in questions]
         rows = {key: self._known[key] for key in keys if key in self._known}
         new = {key: index for index, key in enumerate(keys) if key not in rows}

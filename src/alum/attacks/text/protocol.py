@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from alum.attacks.text.worded import Example, Place
 
 # A row for each example: of a classifier, the probabilities of its classes; of others, what their goal below says.
-Outputs = NDArray[np.float64]
+VictimOutputs = NDArray[np.float64]
 Outcome = Literal["succeeded", "failed", "skipped"]
 
 
 class Goal(Protocol):
     """What a search is after, told from the victim's outputs ``[examples, …]``."""
 
-    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+    def loss(self, outputs: VictimOutputs) -> NDArray[np.float64]:
         """What the search raises, ``[examples]``."""
 
-    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+    def reached(self, outputs: VictimOutputs) -> NDArray[np.bool_]:
         """Whether the answer is wrong, ``[examples]``."""
 
 
@@ -34,11 +34,11 @@ class Misclassified:
 
     label: int
 
-    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+    def loss(self, outputs: VictimOutputs) -> NDArray[np.float64]:
         # Not 1 - p, which is 0 for a victim that is sure to sixteen digits.
         return np.asarray(np.delete(outputs, self.label, axis=-1).sum(-1))
 
-    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+    def reached(self, outputs: VictimOutputs) -> NDArray[np.bool_]:
         return np.asarray(outputs.argmax(-1) != self.label)
 
 
@@ -49,10 +49,10 @@ class OutsideTolerance:
     value: float
     tolerance: float
 
-    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+    def loss(self, outputs: VictimOutputs) -> NDArray[np.float64]:
         return np.asarray(np.abs(outputs[:, 0] - self.value))
 
-    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+    def reached(self, outputs: VictimOutputs) -> NDArray[np.bool_]:
         return np.asarray(self.loss(outputs) > self.tolerance)
 
 
@@ -63,10 +63,10 @@ class AnswerLost:
     An answer that overlaps with a right one is lost too: its F1 is for the scores to tell.
     """
 
-    def loss(self, outputs: Outputs) -> NDArray[np.float64]:
+    def loss(self, outputs: VictimOutputs) -> NDArray[np.float64]:
         return np.asarray(outputs[:, 0])
 
-    def reached(self, outputs: Outputs) -> NDArray[np.bool_]:
+    def reached(self, outputs: VictimOutputs) -> NDArray[np.bool_]:
         return np.asarray(outputs[:, 1] == 0)
 
 
@@ -99,4 +99,4 @@ class AttackResult:
     changes: tuple[Change, ...]
 
 
-Search = Generator[list[Example], Outputs, AttackResult]
+Search = Generator[list[Example], VictimOutputs, AttackResult]

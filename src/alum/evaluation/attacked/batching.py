@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from alum.attacks.text.protocol import Outputs
+from alum.attacks.text.protocol import VictimOutputs
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
 
@@ -77,7 +77,7 @@ def largest_batch(model: PreTrainedModel, batch_size: int) -> int:
     return batch_size if getattr(model.config, "pad_token_id", None) is not None else 1
 
 
-def as_outputs(outputs: Tensor) -> Outputs:
+def as_outputs(outputs: Tensor) -> VictimOutputs:
     return np.asarray(outputs.double().cpu().numpy(), dtype=np.float64)
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from alum.attacks.text.output_cache import Answers
-from alum.attacks.text.protocol import Outputs
+from alum.attacks.text.output_cache import OutputCache
+from alum.attacks.text.protocol import VictimOutputs
 from alum.attacks.text.worded import Example
 from alum.data.padding import PaddedTokens
 from alum.evaluation.attacked import batching
@@ -32,17 +32,17 @@ class ClassifierVictim:
     tokenizer: PreTrainedTokenizerBase
     max_length_tokens: int
     batch_size: int = 64
-    answers: Answers = field(default_factory=Answers)
+    cache: OutputCache = field(default_factory=OutputCache)
     outputs_of: Callable[[Tensor], Tensor] = probabilities
 
-    def __call__(self, examples: Sequence[Example]) -> Outputs:
+    def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
         """Probabilities ``[examples, classes]``.
 
         Raises `InputError` for text that is not Unicode and for logits that are not finite.
         """
         rows = batching.encoded(examples, self.tokenizer, self.max_length_tokens)
         questions = [repr(row).encode() for row in rows]
-        return self.answers.of(questions, lambda indices: self._outputs([rows[index] for index in indices]))
+        return self.cache.of(questions, lambda indices: self._outputs([rows[index] for index in indices]))
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
         """How many characters of each text the model reads; the others are cut off and can never matter.
@@ -51,7 +51,7 @@ class ClassifierVictim:
         """
         return batching.characters_read(example, self.tokenizer, self.max_length_tokens)
 
-    def _outputs(self, rows: list[batching.Tokens]) -> Outputs:
+    def _outputs(self, rows: list[batching.Tokens]) -> VictimOutputs:
         lengths = [len(row["input_ids"]) for row in rows]
         size = batching.largest_batch(self.model, self.batch_size)
         return batching.as_outputs(torch.stack(batching.in_batches(rows, lengths, size, self._of_batch)))

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from alum.attacks.text.protocol import AnswerLost, Goal, Misclassified, Outputs, OutsideTolerance
+from alum.attacks.text.protocol import AnswerLost, Goal, Misclassified, OutsideTolerance, VictimOutputs
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
 from alum.data.table import Table
@@ -29,7 +29,7 @@ ATTACKABLE_KINDS = (SEQUENCE_CLASSIFICATION, REGRESSION, MULTIPLE_CHOICE, QUESTI
 class TextVictim(Protocol):
     """A model that attacks on texts ask; what its outputs are its goals know."""
 
-    def __call__(self, examples: Sequence[Example]) -> Outputs:
+    def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
         """A row of outputs for each example, in their order."""
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
@@ -110,7 +110,7 @@ def attackable_rows(kind: TaskKind, table: Table, layout: Layout, tolerance: flo
     return [AttackableRow(example, goal, (attacked,)) for example, goal in zip(examples, goals, strict=True)]
 
 
-def scores_of(kind: TaskKind, outputs: Sequence[float] | Outputs, goal: Goal) -> dict[str, float]:
+def scores_of(kind: TaskKind, outputs: Sequence[float] | VictimOutputs, goal: Goal) -> dict[str, float]:
     """The scores, in [0, 1], of one row of a victim's outputs, ``[…]``."""
     if kind is QUESTION_ANSWERING:
         return {"exact_match": float(outputs[1]), "f1": float(outputs[2])}

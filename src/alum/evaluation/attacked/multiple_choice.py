@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from alum.attacks.text.output_cache import Answers
-from alum.attacks.text.protocol import Outputs
+from alum.attacks.text.output_cache import OutputCache
+from alum.attacks.text.protocol import VictimOutputs
 from alum.attacks.text.worded import Example
 from alum.evaluation.attacked import batching
 from alum.evaluation.attacked.classification import probabilities
@@ -26,16 +26,16 @@ class ChoiceVictim:
     tokenizer: PreTrainedTokenizerBase
     max_length_tokens: int
     batch_size: int = 64
-    answers: Answers = field(default_factory=Answers)
+    cache: OutputCache = field(default_factory=OutputCache)
 
-    def __call__(self, examples: Sequence[Example]) -> Outputs:
+    def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
         """Probabilities ``[examples, choices]``, for examples of as many choices each; raises as `ClassifierVictim`."""
         count = len(examples[0]) - 1
         pairs = [(context, choice) for context, *choices in examples for choice in choices]
         encoded = batching.encoded(pairs, self.tokenizer, self.max_length_tokens)
         rows = [encoded[start : start + count] for start in range(0, len(encoded), count)]
         questions = [repr(row).encode() for row in rows]
-        return self.answers.of(questions, lambda indices: self._outputs([rows[index] for index in indices]))
+        return self.cache.of(questions, lambda indices: self._outputs([rows[index] for index in indices]))
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
         """How many characters of each text the model reads, of the context beside any of the choices."""
@@ -45,7 +45,7 @@ class ChoiceVictim:
         ]
         return (max(of_context for of_context, _ in read), *(of_choice for _, of_choice in read))
 
-    def _outputs(self, rows: list[list[batching.Tokens]]) -> Outputs:
+    def _outputs(self, rows: list[list[batching.Tokens]]) -> VictimOutputs:
         lengths = [max(len(choice["input_ids"]) for choice in row) for row in rows]
         size = max(1, batching.largest_batch(self.model, self.batch_size) // len(rows[0]))
         return batching.as_outputs(torch.stack(batching.in_batches(rows, lengths, size, self._of_batch)))

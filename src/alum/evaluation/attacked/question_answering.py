@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from alum.attacks.text.output_cache import Answers
-from alum.attacks.text.protocol import Outputs
+from alum.attacks.text.output_cache import OutputCache
+from alum.attacks.text.protocol import VictimOutputs
 from alum.attacks.text.worded import Example
 from alum.data.table import Table
 from alum.evaluation.attacked import batching
@@ -50,9 +50,9 @@ class QuestionVictim:
     max_length_tokens: int
     batch_size: int = 64
     may_abstain: bool = False
-    answers: Answers = field(default_factory=Answers)
+    cache: OutputCache = field(default_factory=OutputCache)
 
-    def __call__(self, examples: Sequence[Example]) -> Outputs:
+    def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
         """Outputs ``[examples, 3]``: loss, exact match and F1.
 
         The loss is -log p of the likeliest span of a right answer, wherever it stands in the context, with the start
@@ -61,7 +61,7 @@ class QuestionVictim:
         for example in examples:
             batching.check_unicode(example)
         questions = [repr(example).encode() for example in examples]
-        return self.answers.of(questions, lambda indices: self._outputs([examples[index] for index in indices]))
+        return self.cache.of(questions, lambda indices: self._outputs([examples[index] for index in indices]))
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
         """The question is cut at a third of a window, as `QuestionAnsweringSupervision` does it; nothing else is."""
@@ -72,7 +72,7 @@ class QuestionVictim:
         num_read = len(question) if kept == stripped else question.index(stripped) + len(kept)
         return (num_read, *map(len, others))
 
-    def _outputs(self, examples: Sequence[Example]) -> Outputs:
+    def _outputs(self, examples: Sequence[Example]) -> VictimOutputs:
         columns = {"question": [e[0] for e in examples], "context": [e[1] for e in examples]}
         contexts, golds = columns["context"], [list(example[2:]) for example in examples]
         table = Table.of(Dataset.from_dict(columns), "the attacked questions")

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from alum.attacks.text.output_cache import Answers
-from alum.attacks.text.protocol import Outputs
+from alum.attacks.text.output_cache import OutputCache
+from alum.attacks.text.protocol import VictimOutputs
 from alum.attacks.text.worded import Example
 from alum.data.padding import PaddedTokens
 from alum.models.model_parts import base_transformer
@@ -27,18 +27,18 @@ class SentenceSimilarity:
     tokenizer: PreTrainedTokenizerBase
     max_length_tokens: int
     batch_size: int = 64
-    vectors: Answers = field(default_factory=lambda: Answers(max_entries=20_000))
+    cache: OutputCache = field(default_factory=lambda: OutputCache(max_entries=20_000))
 
     def __call__(self, original: Example, examples: Sequence[Example]) -> NDArray[np.float64]:
         """``[examples]``."""
         texts = [text for example in (original, *examples) for text in example]
-        vectors = self.vectors.of([text.encode() for text in texts], lambda new: self._vectors([texts[i] for i in new]))
+        vectors = self.cache.of([text.encode() for text in texts], lambda new: self._vectors([texts[i] for i in new]))
         vectors = vectors.reshape(1 + len(examples), len(original), -1)
         cosines = (vectors[1:] * vectors[:1]).sum(-1)
         same = np.array([[a == b for a, b in zip(original, example, strict=True)] for example in examples])
         return np.asarray(np.where(same, 1.0, cosines).min(-1))
 
-    def _vectors(self, texts: list[str]) -> Outputs:
+    def _vectors(self, texts: list[str]) -> VictimOutputs:
         """Of length 1, ``[texts, hidden]``."""
         encoded = self.tokenizer(texts, truncation=True, max_length=self.max_length_tokens)
         rows = [{name: list(encoded[name][i]) for name in encoded} for i in range(len(texts))]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from alum.attacks.text.protocol import Goal, Outputs, Search
+from alum.attacks.text.protocol import Goal, Search, VictimOutputs
 from alum.attacks.text.searches.state import Limits, Walk
 from alum.attacks.text.worded import Candidates, Example, Place
 
@@ -49,7 +49,7 @@ class GreedySearch:
                     return walk.result("succeeded")
         return walk.result("failed")
 
-    def _ranked(self, walk: Walk, places: list[Place]) -> Generator[list[Example], Outputs, list[Place]]:
+    def _ranked(self, walk: Walk, places: list[Place]) -> Generator[list[Example], VictimOutputs, list[Place]]:
         """The places, the most important first; none where there are too few queries for all of them."""
         outputs = yield from walk.asked([walk.without(place, self.unknown_word) for place in places])
         if len(outputs) < len(places):

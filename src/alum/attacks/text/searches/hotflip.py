@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from alum.attacks.text.candidates.word_tokens import Vocabulary
-from alum.attacks.text.protocol import Goal, Misclassified, Outputs, Search
+from alum.attacks.text.protocol import Goal, Misclassified, Search, VictimOutputs
 from alum.attacks.text.searches.state import Limits, Walk
 from alum.attacks.text.worded import Example, Place, in_case_of
 from alum.core.errors import InputError
@@ -123,7 +123,7 @@ class HotFlipSearch:
                 return walk.result("succeeded")
         return walk.result("failed")
 
-    def _flipped(self, walk: Walk, flips: list[Flip]) -> Generator[list[Example], Outputs, bool | None]:
+    def _flipped(self, walk: Walk, flips: list[Flip]) -> Generator[list[Example], VictimOutputs, bool | None]:
         """Whether the goal is reached by one more flip; None where none helps."""
         for start in range(0, len(flips), self.num_flips):
             words = [

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from scipy.special import softmax
 
-from alum.attacks.text.protocol import Goal, Outputs, Search
+from alum.attacks.text.protocol import Goal, Search, VictimOutputs
 from alum.attacks.text.searches.greedy import RANKED_TOGETHER
 from alum.attacks.text.searches.state import Limits, Walk
 from alum.attacks.text.worded import Candidates, Example, Place
@@ -51,7 +51,9 @@ class WeightedSaliencySearch:
                     return walk.result("succeeded")
         return walk.result("failed")
 
-    def _substitutes(self, walk: Walk, places: list[Place]) -> Generator[list[Example], Outputs, list[_Substitute]]:
+    def _substitutes(
+        self, walk: Walk, places: list[Place]
+    ) -> Generator[list[Example], VictimOutputs, list[_Substitute]]:
         """The best of the candidates for each place, in the order that they are put in."""
         outputs = yield from walk.asked([walk.without(place, self.unknown_word) for place in places])
         if len(outputs) < len(places):

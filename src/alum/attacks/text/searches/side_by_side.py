@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from alum.attacks.text.protocol import AttackResult, Outputs, Search
+from alum.attacks.text.protocol import AttackResult, Search, VictimOutputs
 from alum.attacks.text.worded import Example
 
 # Outputs ``[examples, …]`` for any number of examples, in their order, each whatever the others are.
-Victim = Callable[[list[Example]], Outputs]
+Victim = Callable[[list[Example]], VictimOutputs]
 
 
 def run_searches(
@@ -15,7 +15,7 @@ def run_searches(
     """The number of each search and its result, as soon as it ends.
 
     ``num_parallel`` searches run at a time, and further ones are taken from ``searches`` as these end. How many they
-    are changes no result, as long as the victim's answers do not depend on what it is asked beside.
+    are changes no result, as long as the victim's outputs do not depend on what it is asked beside.
     """
     waiting = enumerate(searches)
     running: dict[int, tuple[Search, list[Example]]] = {}
@@ -28,10 +28,10 @@ def run_searches(
         outputs = victim([example for _, questions in running.values() for example in questions])
         start, ended = 0, []
         for number, (search, questions) in running.items():
-            answers = outputs[start : start + len(questions)]
+            own = outputs[start : start + len(questions)]
             start += len(questions)
             try:
-                running[number] = (search, search.send(answers))
+                running[number] = (search, search.send(own))
             except StopIteration as stop:
                 ended.append((number, stop.value))
         for number, result in ended:

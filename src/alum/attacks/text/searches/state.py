@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alum.attacks.text.candidates.stop_words import is_stop_word
-from alum.attacks.text.protocol import AttackResult, Change, Goal, Outcome, Outputs, Search
+from alum.attacks.text.protocol import AttackResult, Change, Goal, Outcome, Search, VictimOutputs
 from alum.attacks.text.worded import Example, Place, WordedExample
 from alum.core.errors import InputError
 
@@ -79,13 +79,13 @@ class Walk:
         self.edit_distance = 0
         self.num_queries = 0
 
-    def begun(self) -> Generator[list[Example], Outputs, bool]:
+    def begun(self) -> Generator[list[Example], VictimOutputs, bool]:
         """Asks about the example itself. False if the answer is wrong already."""
         (self.clean_outputs,) = yield from self.asked([self.example])
         self.outputs = self.clean_outputs
         return not self.goal.reached(self.outputs[None])[0]
 
-    def asked(self, examples: list[Example]) -> Generator[list[Example], Outputs, Outputs]:
+    def asked(self, examples: list[Example]) -> Generator[list[Example], VictimOutputs, VictimOutputs]:
         """The outputs for the examples, or for the first of them where not enough queries are left."""
         examples = examples[: self.num_queries_left(len(examples))]
         if not examples:
@@ -139,19 +139,21 @@ class Walk:
             flips = [flip for flip, keep in zip(flips, similar, strict=True) if keep]
         return flips
 
-    def best(self, outputs: Outputs) -> int:
+    def best(self, outputs: VictimOutputs) -> int:
         """Which of the outputs has the highest loss: of those that reach the goal, if any does."""
         losses, reached = self.goal.loss(outputs), self.goal.reached(outputs)
         return int(np.where(reached, losses, losses - np.inf).argmax() if reached.any() else losses.argmax())
 
-    def change(self, place: Place, word: str, outputs: Outputs) -> bool:
+    def change(self, place: Place, word: str, outputs: VictimOutputs) -> bool:
         """Puts the word in its place; ``outputs`` are the victim's for it. Whether the goal is reached."""
         self.current, self.outputs = self.current.replaced(place, word), outputs
         self.edit_distance += levenshtein(self.original.word(place), word)
         self.changes[place] = word
         return bool(self.goal.reached(outputs[None])[0])
 
-    def changed_to_best(self, flips: Sequence[tuple[Place, str]]) -> Generator[list[Example], Outputs, bool | None]:
+    def changed_to_best(
+        self, flips: Sequence[tuple[Place, str]]
+    ) -> Generator[list[Example], VictimOutputs, bool | None]:
         """Makes the best of the changes that the constraints allow, if it raises the loss or reaches the goal.
 
         Whether it reaches the goal; None if no change was made.
