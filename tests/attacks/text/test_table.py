@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from alum.attacks.text.base import SearchSettings
 from alum.attacks.text.protocol import Misclassified
+from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError

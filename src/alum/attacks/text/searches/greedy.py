@@ -1,16 +1,21 @@
 """Greedy search by word importance: rank the words, then change one after the other until the answer is wrong."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from alum.attacks.text.protocol import Goal, Search, VictimOutputs
-from alum.attacks.text.searches.state import Limits, Walk
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
+from alum.attacks.text.searches.state import Walk
 from alum.attacks.text.worded import Candidates, Example, Place
 
 # Long texts are ranked and changed by so many words at a time, or the ranking would take all the queries there are.
 RANKED_TOGETHER = 512
+
+# Whether the word is deleted, or the unknown word put in its place, to see how much it matters.
+Ranking = Literal["deletion", "unknown_word"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,9 @@ class GreedySearch:
     """
 
     candidates: Candidates
-    unknown_word: str | None = None
-    limits: Limits = field(default_factory=Limits)
+    ranking: Ranking
+    constraints: Constraints
+    settings: SearchSettings
 
     def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
         """The search on one example; what is random in it depends on the seed and the example alone.
@@ -35,7 +41,7 @@ class GreedySearch:
         ``characters_read`` says how much of each text the victim reads: words that begin after it are left alone.
         Raises `InputError` for an example that lacks one of the attacked texts.
         """
-        walk = Walk(self.limits, example, goal)
+        walk = Walk(self.constraints, self.settings, example, goal)
         if not (yield from walk.begun()):
             return walk.result("skipped")
         places = walk.open_places(characters_read)
@@ -51,7 +57,8 @@ class GreedySearch:
 
     def _ranked(self, walk: Walk, places: list[Place]) -> Generator[list[Example], VictimOutputs, list[Place]]:
         """The places, the most important first; none where there are too few queries for all of them."""
-        outputs = yield from walk.asked([walk.without(place, self.unknown_word) for place in places])
+        changed = walk.without if self.ranking == "deletion" else walk.with_unknown_word
+        outputs = yield from walk.asked([changed(place) for place in places])
         if len(outputs) < len(places):
             return []
         return [places[i] for i in np.argsort(-walk.goal.loss(outputs), kind="stable")]

@@ -1,7 +1,7 @@
 """HotFlip: the words whose embeddings raise the loss most, to first order (Ebrahimi et al. 2018, arXiv:1712.06751)."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from alum.attacks.text.candidates.word_tokens import Vocabulary
 from alum.attacks.text.protocol import Goal, Misclassified, Search, VictimOutputs
-from alum.attacks.text.searches.state import Limits, Walk
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
+from alum.attacks.text.searches.state import Walk
 from alum.attacks.text.worded import Example, Place, in_case_of
 from alum.core.errors import InputError
 
@@ -100,7 +101,8 @@ class HotFlipSearch:
     """
 
     gradients: Gradients
-    limits: Limits = field(default_factory=Limits)
+    constraints: Constraints
+    settings: SearchSettings
     num_flips: int = 20
     max_rounds: int = 5
     min_cosine: float | None = None
@@ -109,7 +111,7 @@ class HotFlipSearch:
         """The search on one example, as `GreedySearch` has it; raises `InputError` for a goal without a label."""
         if not isinstance(goal, Misclassified):
             raise InputError("hotflip turns the labels of classifiers: expected the goal Misclassified.")
-        walk = Walk(self.limits, example, goal)
+        walk = Walk(self.constraints, self.settings, example, goal)
         if not (yield from walk.begun()):
             return walk.result("skipped")
         while walk.may_go_on and (places := walk.open_places(characters_read)) and walk.num_queries_left(1):

@@ -2,64 +2,15 @@
 
 import random
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from alum.attacks.text.candidates.stop_words import is_stop_word
 from alum.attacks.text.protocol import AttackResult, Change, Goal, Outcome, Search, VictimOutputs
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.worded import Example, Place, WordedExample
-from alum.core.errors import InputError
 
-# How similar in meaning each of some examples is to the first one, ``[examples]``.
-Similarity = Callable[[Example, Sequence[Example]], NDArray[np.float64]]
 # The search on one example: its texts, the goal and, where it is known, how many characters of each the victim reads.
 TextSearch = Callable[[Example, Goal, Sequence[int] | None], Search]
-
-
-@dataclass(frozen=True)
-class Constraints:
-    """What a search leaves alone. No word is ever changed twice, and no stop word at all.
-
-    ``max_changed_share`` of the words of the attacked texts may be changed, rounded down, but one word at least, and
-    none of fewer than ``min_word_length`` characters. ``max_edit_distance`` bounds the Levenshtein distances of the
-    changed words, added up, which is never less than that of the texts. With a ``similarity``, candidates that are less
-    than ``min_similarity`` similar to the original are dropped.
-    """
-
-    max_changed_share: float = 1.0
-    min_word_length: int = 1
-    max_edit_distance: int | None = None
-    similarity: Similarity | None = None
-    min_similarity: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.max_changed_share <= 1:
-            raise InputError(
-                f"the share of words that may be changed must lie in (0, 1], not {self.max_changed_share}."
-            )
-
-    def max_changes(self, num_words: int) -> int:
-        # The product may fall just short of the whole number that it stands for, as 0.29 · 100 does.
-        return max(1, int(self.max_changed_share * num_words + 1e-9))
-
-    def allow_change_of(self, word: str) -> bool:
-        return len(word) >= self.min_word_length and not is_stop_word(word)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What every search keeps to: constraints, the texts that it attacks, and how often it may ask."""
-
-    constraints: Constraints = field(default_factory=Constraints)
-    attacked_texts: tuple[int, ...] = (-1,)
-    max_queries: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.max_queries is not None and self.max_queries < 1:
-            raise InputError(f"max_queries must be 1 or more, not {self.max_queries}.")
 
 
 class Walk:
@@ -68,12 +19,12 @@ class Walk:
     Raises `InputError` for an example that lacks one of the attacked texts.
     """
 
-    def __init__(self, limits: Limits, example: Example, goal: Goal) -> None:
-        self.limits, self.goal = limits, goal
+    def __init__(self, constraints: Constraints, settings: SearchSettings, example: Example, goal: Goal) -> None:
+        self.constraints, self.settings, self.goal = constraints, settings, goal
         self.original = self.current = WordedExample.of(example)
         self.example = example
-        self.places = self.original.places(limits.attacked_texts)
-        self.rng = random.Random(f"{limits.seed}:{example}")
+        self.places = self.original.places(settings.attacked_texts)
+        self.rng = random.Random(f"{settings.seed}:{example}")
         self.clean_outputs = self.outputs = np.empty(0)
         self.changes: dict[Place, str] = {}
         self.edit_distance = 0
@@ -96,7 +47,7 @@ class Walk:
 
     def num_queries_left(self, wanted: int) -> int:
         """How many of the queries that are wanted may still be asked."""
-        limit = self.limits.max_queries
+        limit = self.settings.max_queries
         return wanted if limit is None else min(wanted, limit - self.num_queries)
 
     @property
@@ -107,7 +58,7 @@ class Walk:
     @property
     def may_go_on(self) -> bool:
         """Whether one more word may be changed."""
-        return len(self.changes) < self.limits.constraints.max_changes(len(self.places))
+        return len(self.changes) < self.constraints.max_changes(len(self.places), self.settings)
 
     def open_places(self, characters_read: Sequence[int] | None) -> list[Place]:
         """The places not changed yet whose words the victim reads and the constraints leave open."""
@@ -117,25 +68,27 @@ class Walk:
             for place in self.places
             if place not in self.changes
             and (characters_read is None or starts[place.text][place.word] < characters_read[place.text])
-            and self.limits.constraints.allow_change_of(self.original.word(place))
+            and self.constraints.allow_change_of(self.original.word(place))
         ]
 
-    def without(self, place: Place, unknown_word: str | None) -> Example:
-        """The texts without a word, or with the unknown word in its place."""
-        if unknown_word is None:
-            return self.current.removed(place).joined()
-        return self.current.replaced(place, unknown_word).joined()
+    def without(self, place: Place) -> Example:
+        """Texts from which one word is deleted."""
+        return self.current.removed(place).joined()
+
+    def with_unknown_word(self, place: Place) -> Example:
+        """Texts in which the unknown word stands in the place of one word."""
+        return self.current.replaced(place, self.settings.unknown_word).joined()
 
     def allowed(self, flips: Sequence[tuple[Place, str]]) -> list[tuple[Place, str]]:
         """Those of the new words that the constraints allow, each once in its place."""
-        constraints = self.limits.constraints
+        similarity, max_edit_distance = self.settings.similarity, self.constraints.max_edit_distance
         flips = [(place, word) for place, word in dict.fromkeys(flips) if word != self.original.word(place)]
-        if constraints.max_edit_distance is not None:
-            left = constraints.max_edit_distance - self.edit_distance
+        if max_edit_distance is not None:
+            left = max_edit_distance - self.edit_distance
             flips = [(place, word) for place, word in flips if levenshtein(self.original.word(place), word) <= left]
-        if constraints.similarity is not None and flips:
+        if similarity is not None and flips:
             examples = [self.current.replaced(place, word).joined() for place, word in flips]
-            similar = constraints.similarity(self.example, examples) >= constraints.min_similarity
+            similar = similarity(self.example, examples) >= self.settings.min_similarity
             flips = [flip for flip, keep in zip(flips, similar, strict=True) if keep]
         return flips
 
