@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from alum.attacks.text.candidates.masked_lm import WordPredictions
 from alum.attacks.text.candidates.wordnet import Synonyms
-from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.state import TextSearch
 from alum.core.errors import InputError
+
+if TYPE_CHECKING:  # with torch, which takes seconds to import: the table of attacks is read for help texts too
+    from alum.attacks.text.candidates.masked_lm import WordPredictions
+    from alum.attacks.text.searches.hotflip import Gradients
 
 Need = Literal["gradients", "masked_lm", "wordnet"]
 
@@ -24,8 +26,8 @@ _GIVEN_BY: dict[Need, str] = {
 class Resources:
     """What some attacks need: the gradients of the victim, a masked language model's predictions, synonyms."""
 
-    gradients: Gradients | None = None
-    masked_lm: WordPredictions | None = None
+    gradients: "Gradients | None" = None
+    masked_lm: "WordPredictions | None" = None
     wordnet: Synonyms | None = None
 
 

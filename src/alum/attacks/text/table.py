@@ -1,4 +1,7 @@
-"""The attacks on texts, a row each: first those that change characters, then those that put other words in."""
+"""Table of the attacks on texts: first those that change characters, then those that substitute words.
+
+Its names stand in help texts, so what needs torch or SciPy is imported only when a search is built.
+"""
 
 import random
 
@@ -16,11 +19,8 @@ from alum.attacks.text.candidates.characters import (
     swap_adjacent,
     swap_inside,
 )
-from alum.attacks.text.candidates.masked_lm import predicted_candidates
 from alum.attacks.text.candidates.wordnet import synonym_candidates
 from alum.attacks.text.searches.greedy import GreedySearch, Ranking
-from alum.attacks.text.searches.hotflip import HotFlipSearch
-from alum.attacks.text.searches.pwws import WeightedSaliencySearch
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.searches.state import TextSearch
 from alum.attacks.text.worded import Candidates, Place, WordedExample
@@ -57,17 +57,23 @@ def _by_characters(
 
 
 def _hotflip(settings: SearchSettings, resources: Resources) -> TextSearch:
+    from alum.attacks.text.searches.hotflip import HotFlipSearch
+
     assert resources.gradients is not None
     return HotFlipSearch(resources.gradients, Constraints(), settings)
 
 
 def _masked_lm(settings: SearchSettings, resources: Resources) -> TextSearch:
+    from alum.attacks.text.candidates.masked_lm import predicted_candidates
+
     assert resources.masked_lm is not None
     constraints = Constraints(max_changed_share=0.4)  # of BERT-Attack
     return GreedySearch(predicted_candidates(resources.masked_lm), "deletion", constraints, settings)
 
 
 def _wordnet(settings: SearchSettings, resources: Resources) -> TextSearch:
+    from alum.attacks.text.searches.pwws import WeightedSaliencySearch
+
     assert resources.wordnet is not None
     return WeightedSaliencySearch(synonym_candidates(resources.wordnet), Constraints(), settings)
 
