@@ -1,4 +1,4 @@
-"""What an attack on texts is: where it comes from, what it needs, and the search that it makes of its settings."""
+"""Description of an attack on texts: its source, the resources it needs, and how its search is built."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _GIVEN_BY: dict[Need, str] = {
 
 @dataclass(frozen=True)
 class Resources:
-    """What some attacks need: the gradients of the victim, a masked language model's predictions, synonyms."""
+    """Resources of attacks beside the victim itself: its gradients, a masked language model's predictions, synonyms."""
 
     gradients: "Gradients | None" = None
     masked_lm: "WordPredictions | None" = None
@@ -36,7 +36,7 @@ NO_RESOURCES = Resources()
 
 @dataclass(frozen=True)
 class TextAttack:
-    """An attack by its name, with its source, every known difference from that, and what it needs."""
+    """An attack on texts: its name, source, every known difference from that, and the resources it needs."""
 
     name: str
     source: str
@@ -45,12 +45,12 @@ class TextAttack:
     needs: frozenset[Need] = frozenset()
 
     def search(self, settings: SearchSettings, resources: Resources = NO_RESOURCES) -> TextSearch:
-        """The search with these settings; raises `InputError` for a missing resource."""
+        """Builds the search with these settings; raises `InputError` for a missing resource."""
         self.check_needs({need for need in self.needs if getattr(resources, need) is not None})
         return self.build(settings, resources)
 
     def check_needs(self, given: Collection[Need]) -> None:
-        """Raises `InputError`, with what gives it, for a need that is not among the ``given`` ones."""
+        """Raises `InputError` for a resource that is needed and not ``given``, with what provides it."""
         for need in sorted(self.needs):
             if need not in given:
                 raise InputError(f"the attack {self.name} needs {_GIVEN_BY[need]}.")

@@ -28,7 +28,7 @@ from alum.core.errors import unknown_name
 
 
 def character_candidates(*changes: CharacterChange) -> Candidates:
-    """One candidate for a word by each of the changes that it allows."""
+    """Candidates for a word: one by each of the changes of characters that the word allows."""
 
     def candidates(example: WordedExample, place: Place, rng: random.Random) -> list[str]:
         word = example.word(place)
@@ -48,7 +48,7 @@ def _by_characters(
     ranking: Ranking,
     constraints: Constraints = _UNCONSTRAINED,
 ) -> TextAttack:
-    """Words are ranked by what the model says without them, or with an unknown word in their place."""
+    """An attack by greedy search with changes of characters as candidates."""
 
     def build(settings: SearchSettings, resources: Resources) -> TextSearch:
         return GreedySearch(character_candidates(*changes), ranking, constraints, settings)
@@ -156,7 +156,7 @@ TEXT_ATTACKS = {attack.name: attack for attack in _ROWS}
 
 
 def text_attack_named(name: str) -> TextAttack:
-    """A row of the table; raises `InputError` for a name that it does not have."""
+    """Looks up an attack by its name; raises `InputError` for a name that the table does not have."""
     if name not in TEXT_ATTACKS:
         raise unknown_name("attack", name, TEXT_ATTACKS)
     return TEXT_ATTACKS[name]

@@ -1,4 +1,4 @@
-"""The settings of the stages that measure models, named as those of the others."""
+"""Settings of the stages that measure models: `evaluate` and `attack`."""
 
 import math
 from dataclasses import dataclass, field

@@ -22,7 +22,7 @@ Ranking = Literal["deletion", "unknown_word"]
 class GreedySearch:
     """Ranks words by the loss without them, then changes one after the other to the candidate of the highest loss.
 
-    For the ranking a word is left out or, where there is an ``unknown_word``, that stands in its place. A change that
+    For the ranking a word is deleted, or the unknown word stands in its place. A change that
     does not raise the loss is not made. The search ends when the goal is reached, no word is left, no more words may be
     changed, or ``max_queries`` are asked: with fewer queries it is the beginning of the same search.
 
@@ -36,7 +36,7 @@ class GreedySearch:
     settings: SearchSettings
 
     def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
-        """The search on one example; what is random in it depends on the seed and the example alone.
+        """Searches one example; what is random in it depends on the seed and the example alone.
 
         ``characters_read`` says how much of each text the victim reads: words that begin after it are left alone.
         Raises `InputError` for an example that lacks one of the attacked texts.
@@ -56,7 +56,7 @@ class GreedySearch:
         return walk.result("failed")
 
     def _ranked(self, walk: Walk, places: list[Place]) -> Generator[list[Example], VictimOutputs, list[Place]]:
-        """The places, the most important first; none where there are too few queries for all of them."""
+        """Places by the importance of their words, highest first; none where too few queries are left for all."""
         changed = walk.without if self.ranking == "deletion" else walk.with_unknown_word
         outputs = yield from walk.asked([changed(place) for place in places])
         if len(outputs) < len(places):

@@ -1,4 +1,4 @@
-"""Probability weighted word saliency: which words to change first (PWWS, Ren et al. 2019, ACL P19-1103)."""
+"""Search by probability weighted word saliency (PWWS, Ren et al. 2019, ACL P19-1103)."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class WeightedSaliencySearch:
     settings: SearchSettings
 
     def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
-        """The search on one example, as `GreedySearch` has it."""
+        """Searches one example as `GreedySearch` does: with the same arguments, seed and errors."""
         walk = Walk(self.constraints, self.settings, example, goal)
         if not (yield from walk.begun()):
             return walk.result("skipped")
@@ -55,7 +55,7 @@ class WeightedSaliencySearch:
     def _substitutes(
         self, walk: Walk, places: list[Place]
     ) -> Generator[list[Example], VictimOutputs, list[_Substitute]]:
-        """The best of the candidates for each place, in the order that they are put in."""
+        """Best candidate for each place that raises the loss, by saliency times gain, highest first."""
         outputs = yield from walk.asked([walk.with_unknown_word(place) for place in places])
         if len(outputs) < len(places):
             return []

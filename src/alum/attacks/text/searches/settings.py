@@ -1,4 +1,4 @@
-"""What bounds a search: the settings that a user chooses, and the constraints of the attack itself."""
+"""Bounds of a search: the settings that a user chooses, and the constraints of the attack itself."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Constraints:
         _check_share(self.max_changed_share)
 
     def max_changes(self, num_words: int, settings: SearchSettings) -> int:
-        """How many of the words of the attacked texts may be changed: their share, rounded down, but one at least."""
+        """Number of words that may be changed out of ``num_words``: a share, rounded down, but one at least."""
         share = self.max_changed_share if settings.max_changed_share is None else settings.max_changed_share
         # The product may fall just short of the whole number that it stands for, as 0.29 · 100 does.
         return max(1, int(share * num_words + 1e-9))

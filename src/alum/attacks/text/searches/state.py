@@ -1,4 +1,4 @@
-"""How far a search has come on one example: what it has asked, what it has changed, and what it may change."""
+"""State of a search on one example: the queries asked, the words changed, and the changes still allowed."""
 
 import random
 from collections.abc import Callable, Generator, Sequence
@@ -14,7 +14,7 @@ TextSearch = Callable[[Example, Goal, Sequence[int] | None], Search]
 
 
 class Walk:
-    """One search within its limits; what is random in it depends on the seed and the example alone.
+    """State of one search on one example; what is random in it depends on the seed and the example alone.
 
     Raises `InputError` for an example that lacks one of the attacked texts.
     """
@@ -31,13 +31,13 @@ class Walk:
         self.num_queries = 0
 
     def begun(self) -> Generator[list[Example], VictimOutputs, bool]:
-        """Asks about the example itself. False if the answer is wrong already."""
+        """Asks about the unchanged example; False if the victim's answer is wrong already."""
         (self.clean_outputs,) = yield from self.asked([self.example])
         self.outputs = self.clean_outputs
         return not self.goal.reached(self.outputs[None])[0]
 
     def asked(self, examples: list[Example]) -> Generator[list[Example], VictimOutputs, VictimOutputs]:
-        """The outputs for the examples, or for the first of them where not enough queries are left."""
+        """Asks the victim about examples: all of them, or the first ones where not enough queries are left."""
         examples = examples[: self.num_queries_left(len(examples))]
         if not examples:
             return np.empty((0, *self.outputs.shape))
@@ -46,22 +46,22 @@ class Walk:
         return outputs
 
     def num_queries_left(self, wanted: int) -> int:
-        """How many of the queries that are wanted may still be asked."""
+        """How many of ``wanted`` further queries may still be asked."""
         limit = self.settings.max_queries
         return wanted if limit is None else min(wanted, limit - self.num_queries)
 
     @property
     def loss(self) -> float:
-        """The goal's loss where the search has come to."""
+        """Loss of the goal at the current texts."""
         return float(self.goal.loss(self.outputs[None])[0])
 
     @property
     def may_go_on(self) -> bool:
-        """Whether one more word may be changed."""
+        """Whether the share of changed words allows one more."""
         return len(self.changes) < self.constraints.max_changes(len(self.places), self.settings)
 
     def open_places(self, characters_read: Sequence[int] | None) -> list[Place]:
-        """The places not changed yet whose words the victim reads and the constraints leave open."""
+        """Places whose words the victim reads, the constraints allow to change, and no change has touched yet."""
         starts = [text.starts() for text in self.original.texts]
         return [
             place
@@ -80,7 +80,7 @@ class Walk:
         return self.current.replaced(place, self.settings.unknown_word).joined()
 
     def allowed(self, flips: Sequence[tuple[Place, str]]) -> list[tuple[Place, str]]:
-        """Those of the new words that the constraints allow, each once in its place."""
+        """Filters changes: keeps, once each, those within the edit distance and the similarity to the original."""
         similarity, max_edit_distance = self.settings.similarity, self.constraints.max_edit_distance
         flips = [(place, word) for place, word in dict.fromkeys(flips) if word != self.original.word(place)]
         if max_edit_distance is not None:
@@ -93,12 +93,12 @@ class Walk:
         return flips
 
     def best(self, outputs: VictimOutputs) -> int:
-        """Which of the outputs has the highest loss: of those that reach the goal, if any does."""
+        """Index of the output of the highest loss, among those that reach the goal if any does."""
         losses, reached = self.goal.loss(outputs), self.goal.reached(outputs)
         return int(np.where(reached, losses, losses - np.inf).argmax() if reached.any() else losses.argmax())
 
     def change(self, place: Place, word: str, outputs: VictimOutputs) -> bool:
-        """Puts the word in its place; ``outputs`` are the victim's for it. Whether the goal is reached."""
+        """Makes a change, for which the victim gave ``outputs``; returns whether it reaches the goal."""
         self.current, self.outputs = self.current.replaced(place, word), outputs
         self.edit_distance += levenshtein(self.original.word(place), word)
         self.changes[place] = word
@@ -107,9 +107,9 @@ class Walk:
     def changed_to_best(
         self, flips: Sequence[tuple[Place, str]]
     ) -> Generator[list[Example], VictimOutputs, bool | None]:
-        """Makes the best of the changes that the constraints allow, if it raises the loss or reaches the goal.
+        """Makes the best of the allowed changes, if it raises the loss or reaches the goal.
 
-        Whether it reaches the goal; None if no change was made.
+        Returns whether it reaches the goal; None if no change was made.
         """
         flips = self.allowed(flips)
         outputs = yield from self.asked([self.current.replaced(place, word).joined() for place, word in flips])
@@ -121,6 +121,7 @@ class Walk:
         return None
 
     def result(self, outcome: Outcome) -> AttackResult:
+        """Result of the search where it ends now."""
         return AttackResult(
             original=self.example,
             perturbed=self.current.joined(),
@@ -136,7 +137,7 @@ class Walk:
 
 
 def levenshtein(first: str, second: str) -> int:
-    """The least number of characters to insert, delete or substitute (Levenshtein 1966).
+    """Edit distance: the least number of characters to insert, delete or substitute (Levenshtein 1966).
 
     >>> levenshtein("sunday", "saturday")
     3
