@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from alum.attacks.text.base import SearchSettings
 from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult, Misclassified
+from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
@@ -74,7 +74,7 @@ def main() -> None:
     rows = [json.loads(line) for line in Path(job.sentences).read_text(encoding="utf-8").splitlines()]
     victim = load(job)
     victim([("The first pass takes longer than others.",)])
-    num_asked = victim.answers.num_asked
+    num_asked = victim.cache.num_asked
     load_average, start, start_of_work = os.getloadavg()[0], time.perf_counter(), time.process_time()
     records = mistyped(job, rows) if job.attack == "noise" else attacked(job, victim, rows)
     seconds, processor_seconds = time.perf_counter() - start, time.process_time() - start_of_work
@@ -86,7 +86,7 @@ def main() -> None:
         "seconds": seconds,
         "processor_seconds": processor_seconds,
         "load_average": load_average,
-        "num_texts_run": victim.answers.num_asked - num_asked,
+        "num_texts_run": victim.cache.num_asked - num_asked,
         "versions": {name: environment()[name] for name in ("python", "torch", "transformers", "alum")},
         "rows": records,
     }

@@ -6,8 +6,8 @@ from transformers import PreTrainedTokenizerFast
 
 from alum.attacks.text.protocol import Misclassified
 from alum.attacks.text.searches.hotflip import HotFlipSearch, best_flips
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
-from alum.attacks.text.searches.state import Limits
 from alum.attacks.text.worded import WordedExample
 from alum.evaluation.gradients import ClassifierGradients
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
@@ -64,7 +64,7 @@ def test_gains_are_those_of_each_flip_of_a_linear_model(linear, label):
     victim = ClassifierVictim(text_model(model, tokenizer, LENGTH))
     goal = Misclassified(int(victim([(text,)]).argmax()))
     if goal.label == label:
-        search = HotFlipSearch(gradients, Limits(max_queries=1 + 1 + 20))
+        search = HotFlipSearch(gradients, Constraints(), SearchSettings(max_queries=1 + 1 + 20))
         ((_, result),) = run_searches(victim, [search((text,), goal)])
         (change,) = result.changes[:1]
         assert expected[change.place, change.new] == max(expected.values())
@@ -148,7 +148,7 @@ def test_flips_raise_the_loss_of_a_transformer(bert):
     with torch.no_grad():  # undecided, so that answers can be turned
         model.classifier.bias -= torch.tensor(np.log(victim([(text,) for text in TEXTS])).mean(0), dtype=torch.float32)
     victim = ClassifierVictim(text_model(model, tokenizer, 64))
-    search = HotFlipSearch(ClassifierGradients(text_model(model, tokenizer, 64)))
+    search = HotFlipSearch(ClassifierGradients(text_model(model, tokenizer, 64)), Constraints(), SearchSettings())
     examples = [(text,) for text in TEXTS]
     labels = victim(examples).argmax(-1)
     searches = [search(example, Misclassified(int(y))) for example, y in zip(examples, labels, strict=True)]

@@ -21,7 +21,7 @@ Inputs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class AttackedBatch:
-    """What is attacked, and what counts as success.
+    """A batch of examples with the model to attack, the losses to raise, and what counts as success.
 
     ``mask`` ``[n · batch, length]`` is True where tokens may be perturbed; n is 1, or the number of choices of each
     example. All callables take ``inputs``, or the same of some examples only.
@@ -29,16 +29,18 @@ class AttackedBatch:
 
     model: nn.Module
     run: Callable[[Inputs], Any]
-    """A forward pass of ``model``."""
+    """A forward pass of ``model`` on the inputs."""
     inputs: Inputs
     """Tensors ``[batch, ...]``, the labels among them."""
     mask: Tensor
     losses: Callable[[Any, Inputs], Tensor]
-    """Outputs and inputs to the losses ``[batch]`` that the attack raises."""
+    """From outputs and inputs, the losses ``[batch]`` that the attack raises."""
     fallen: Callable[[Any, Inputs], Tensor] | None = None
-    """Outputs and inputs to ``[batch]``, True for examples that need no further attack. None: all go the whole way."""
+    """From outputs and inputs ``[batch]``, True for examples that the attack has turned. None: all are attacked to the
+    last step."""
 
     def select(self, rows: Tensor) -> "AttackedBatch":
+        """A batch of the examples ``rows`` alone."""
         per_example = self.mask.view(self._num_examples(), -1, self.mask.shape[-1])
         return dataclasses.replace(
             self,
@@ -54,7 +56,7 @@ class AttackedBatch:
 
 @dataclass
 class WorstFound:
-    """The strongest perturbation of each example so far: one that made it fall, else the one of the highest loss."""
+    """Worst perturbation found for each example: one that turned it (it has fallen), else that of the highest loss."""
 
     outputs: dict[str, Tensor]
     losses: Tensor
@@ -63,7 +65,7 @@ class WorstFound:
     """``[n · batch, length, hidden]`` in fp32, zero outside the mask."""
 
     def take_worse(self, rows: Tensor, found: "WorstFound") -> None:
-        """Keeps what is worse of ``found``, which are the examples ``rows`` of this batch."""
+        """Replaces perturbations by worse ones; ``found`` has those of the examples ``rows`` of this batch."""
         worse = ~self.fallen[rows] & (found.fallen | (found.losses > self.losses[rows]))
         taken = rows[worse]
         for name, values in self.outputs.items():
@@ -73,13 +75,16 @@ class WorstFound:
         _by_example(self.delta, len(self.fallen))[taken] = _by_example(found.delta, len(rows))[worse]
 
     def copy(self) -> "WorstFound":
+        """A copy that later perturbations do not change."""
         outputs = {name: values.clone() for name, values in self.outputs.items()}
         return WorstFound(outputs, self.losses.clone(), self.fallen.clone(), self.delta.clone())
 
 
 @dataclass(frozen=True)
 class EmbeddingPGD:
-    """An attack inside an L2 ball around each token's embedding, ``epsilon`` times the sequence's mean norm.
+    """Projected gradient descent inside an L2 ball around each token's embedding.
+
+    The radius is ``epsilon`` times the mean norm of the sequence's embeddings.
 
     The first start is δ = 0, further ones are random. Steps are normalised for every token; the first one has
     ``step_size`` times the radius, and step k ``1 / √k`` of that: long steps reach the sphere, short ones settle on it.
@@ -103,12 +108,13 @@ class EmbeddingPGD:
             )
 
     def __call__(self, batch: AttackedBatch) -> WorstFound:
+        """Attacks a batch at the radius ``epsilon``."""
         return next(self.curve(batch, [self.epsilon]))
 
     def curve(self, batch: AttackedBatch, epsilons: Sequence[float]) -> Iterator[WorstFound]:
-        """What is found at each of the rising radii ``epsilons``, in turn.
+        """Attacks a batch at each of the rising radii ``epsilons`` and yields the worst perturbations of each radius.
 
-        A radius attacks only what the smaller ones left standing: δ in their balls is in its ball too, so that
+        Examples that fell at a smaller radius are not attacked again: δ in its ball is in the larger ball too, so that
         robustness never rises with the radius. Raises `InputError` for radii that do not rise.
         """
         if any(not smaller < larger for smaller, larger in zip([0.0, *epsilons], epsilons, strict=False)):
@@ -133,7 +139,7 @@ class EmbeddingPGD:
             yield worst.copy()
 
     def random(self, batch: AttackedBatch, num_draws: int) -> WorstFound:
-        """What the worst of random perturbations does, each of which is as long at every token as the radius."""
+        """Worst of ``num_draws`` random perturbations, each of which is as long at every token as the radius."""
         _, embeddings = _clean(batch)
         radius = self.epsilon * embedding_scale(embeddings, batch.mask, _NORM, _SCOPE) * batch.mask.unsqueeze(-1)
         generator = torch.Generator(embeddings.device).manual_seed(self.seed)
@@ -167,7 +173,7 @@ class EmbeddingPGD:
 
 
 def worst_of(batch: AttackedBatch, perturbations: Iterable[Tensor]) -> WorstFound:
-    """What the worst of some perturbations ``[n · batch, length, hidden]``, or none at all, does to each example."""
+    """Worst of some perturbations ``[n · batch, length, hidden]`` and of none at all, for each example."""
     injection = Injection(batch.model)
     worst, _ = _clean(batch)
     rows = torch.arange(len(worst.fallen), device=worst.fallen.device)
@@ -177,7 +183,7 @@ def worst_of(batch: AttackedBatch, perturbations: Iterable[Tensor]) -> WorstFoun
 
 
 def _clean(batch: AttackedBatch) -> tuple[WorstFound, Tensor]:
-    """Without a perturbation, and the embeddings ``[n · batch, length, hidden]``."""
+    """Result of the zero perturbation, and the embeddings ``[n · batch, length, hidden]``."""
     # An injection of its own: what it records is of these rows, of which fewer and fewer are attacked.
     with torch.no_grad(), Injection(batch.model).recording() as recorded:
         outputs = batch.run(batch.inputs)
@@ -188,7 +194,7 @@ def _clean(batch: AttackedBatch) -> tuple[WorstFound, Tensor]:
 def _at(
     injection: Injection, batch: AttackedBatch, delta: Tensor, with_gradient: bool
 ) -> tuple[WorstFound, Tensor | None]:
-    """What δ does, and the gradient of the losses there, zero outside the mask and where it is not finite."""
+    """Result of δ, and the gradient of the losses there, zero outside the mask and where it is not finite."""
     outputs: Any = None
 
     def total_loss(delta: Tensor) -> Tensor:

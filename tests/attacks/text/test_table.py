@@ -1,8 +1,11 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from alum.attacks.text.base import SearchSettings
 from alum.attacks.text.protocol import Misclassified
+from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError
@@ -83,3 +86,12 @@ def test_an_unknown_attack_is_told_the_nearest():
     ):
         text_attack_named("deepwordbugs")
     assert text_attack_named("typos") is TEXT_ATTACKS["typos"]
+
+
+def test_names_and_sources_are_read_without_torch():
+    """Help texts list the names, and what takes seconds to import would delay them."""
+    script = "import sys, alum.attacks.text.table as table; print(*table.TEXT_ATTACKS); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    names, modules = map(str.split, done.stdout.splitlines())
+    assert names == list(TEXT_ATTACKS)
+    assert not {"torch", "transformers", "datasets", "tokenizers", "scipy"} & set(modules)

@@ -1,9 +1,9 @@
 import pytest
 
-from alum.attacks.text.base import SearchSettings
 from alum.attacks.text.candidates.characters import HOMOGLYPHS, LOOKALIKES
 from alum.attacks.text.candidates.keyboard import NEIGHBOURS
 from alum.attacks.text.protocol import Misclassified
+from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.searches.state import levenshtein
 from alum.attacks.text.table import TEXT_ATTACKS

@@ -8,8 +8,8 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForMultipleChoice, AutoModelForQuestionAnswering
 
-from alum.attacks.text.base import SearchSettings
 from alum.attacks.text.protocol import AnswerLost, Misclassified, OutsideTolerance
+from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from alum.attacks.text.base import Resources, SearchSettings
+from alum.attacks.text.base import Resources
 from alum.attacks.text.output_cache import OutputCache
 from alum.attacks.text.protocol import Misclassified
+from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError

@@ -1,1 +1,1 @@
-"""Attacks on texts: the table of them, what a search asks and answers, and the words it may change."""
+"""Attacks on texts: a table of them, the searches for changes that turn a model's answer, and their candidates."""

@@ -1,17 +1,17 @@
-"""What an attack on texts is: where it comes from, what it needs, and the search that it makes of its settings."""
+"""Description of an attack on texts: its source, the resources it needs, and how its search is built."""
 
-import dataclasses
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from alum.attacks.text.candidates.masked_lm import WordPredictions
 from alum.attacks.text.candidates.wordnet import Synonyms
-from alum.attacks.text.searches.hotflip import Gradients
-from alum.attacks.text.searches.state import Constraints, Limits, Similarity, TextSearch
+from alum.attacks.text.searches.settings import SearchSettings
+from alum.attacks.text.searches.state import TextSearch
 from alum.core.errors import InputError
 
-UNKNOWN_WORD = "[UNK]"
+if TYPE_CHECKING:  # with torch, which takes seconds to import: the table of attacks is read for help texts too
+    from alum.attacks.text.candidates.masked_lm import WordPredictions
+    from alum.attacks.text.searches.hotflip import Gradients
 
 Need = Literal["gradients", "masked_lm", "wordnet"]
 
@@ -23,45 +23,11 @@ _GIVEN_BY: dict[Need, str] = {
 
 
 @dataclass(frozen=True)
-class SearchSettings:
-    """What all attacks can be told.
-
-    ``unknown_word`` is the victim's, with which some attacks rank words. The last text of a pair is attacked unless
-    others are named: the hypothesis of an inference, as in BERT-Attack (arXiv:2004.09984) and TextFooler
-    (arXiv:1907.11932). ``max_changed_share`` of the words may be changed, or what the attack allows itself. With a
-    ``similarity``, changes that leave an example less than ``min_similarity`` similar to the original are not made.
-    """
-
-    unknown_word: str = UNKNOWN_WORD
-    attacked_texts: tuple[int, ...] = (-1,)
-    max_changed_share: float | None = None
-    max_queries: int | None = None
-    similarity: Similarity | None = None
-    min_similarity: float = 0.0
-    seed: int = 0
-
-    def limits(self, constraints: Constraints) -> Limits:
-        """The attack's own constraints, or what is set instead."""
-        share = constraints.max_changed_share if self.max_changed_share is None else self.max_changed_share
-        return Limits(
-            dataclasses.replace(
-                constraints,
-                max_changed_share=share,
-                similarity=self.similarity,
-                min_similarity=self.min_similarity,
-            ),
-            tuple(self.attacked_texts),
-            self.max_queries,
-            self.seed,
-        )
-
-
-@dataclass(frozen=True)
 class Resources:
-    """What some attacks need: the gradients of the victim, a masked language model's predictions, synonyms."""
+    """Resources of attacks beside the victim itself: its gradients, a masked language model's predictions, synonyms."""
 
-    gradients: Gradients | None = None
-    masked_lm: WordPredictions | None = None
+    gradients: "Gradients | None" = None
+    masked_lm: "WordPredictions | None" = None
     wordnet: Synonyms | None = None
 
 
@@ -70,7 +36,7 @@ NO_RESOURCES = Resources()
 
 @dataclass(frozen=True)
 class TextAttack:
-    """An attack by its name, with its source, every known difference from that, and what it needs."""
+    """An attack on texts: its name, source, every known difference from that, and the resources it needs."""
 
     name: str
     source: str
@@ -79,12 +45,12 @@ class TextAttack:
     needs: frozenset[Need] = frozenset()
 
     def search(self, settings: SearchSettings, resources: Resources = NO_RESOURCES) -> TextSearch:
-        """The search with these settings; raises `InputError` for a missing resource and settings out of range."""
+        """Builds the search with these settings; raises `InputError` for a missing resource."""
         self.check_needs({need for need in self.needs if getattr(resources, need) is not None})
         return self.build(settings, resources)
 
     def check_needs(self, given: Collection[Need]) -> None:
-        """Raises `InputError`, with what gives it, for a need that is not among the ``given`` ones."""
+        """Raises `InputError` for a resource that is needed and not ``given``, with what provides it."""
         for need in sorted(self.needs):
             if need not in given:
                 raise InputError(f"the attack {self.name} needs {_GIVEN_BY[need]}.")

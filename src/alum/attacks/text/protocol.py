@@ -1,7 +1,7 @@
-"""What attacks on texts have in common: what they ask, what they are after, what they return.
+"""Types that all attacks on texts share: goals, results, and searches as generators.
 
-A search is a generator: it yields lists of examples to be scored, is sent the victim's outputs for them, and returns an
-`AttackResult`. It knows no model; `run_searches` asks the questions of many searches together.
+A search yields lists of examples to be scored, is sent the victim's outputs for them, and returns an `AttackResult`. It
+knows no model; `run_searches` asks about the examples of many searches together.
 """
 
 from collections.abc import Generator
@@ -19,18 +19,18 @@ Outcome = Literal["succeeded", "failed", "skipped"]
 
 
 class Goal(Protocol):
-    """What a search is after, told from the victim's outputs ``[examples, …]``."""
+    """Goal of an attack, measured on the victim's outputs ``[examples, …]``."""
 
     def loss(self, outputs: VictimOutputs) -> NDArray[np.float64]:
-        """What the search raises, ``[examples]``."""
+        """Loss ``[examples]`` that the search raises."""
 
     def reached(self, outputs: VictimOutputs) -> NDArray[np.bool_]:
-        """Whether the answer is wrong, ``[examples]``."""
+        """Whether the victim's answer is wrong, ``[examples]``."""
 
 
 @dataclass(frozen=True)
 class Misclassified:
-    """Another class than ``label`` is the most probable one."""
+    """Goal of making another class than ``label`` the most probable one."""
 
     label: int
 
@@ -44,7 +44,7 @@ class Misclassified:
 
 @dataclass(frozen=True)
 class OutsideTolerance:
-    """The number that a regressor predicts, ``[examples, 1]``, is further than ``tolerance`` from ``value``."""
+    """Goal of moving a regressor's prediction ``[examples, 1]`` further than ``tolerance`` from ``value``."""
 
     value: float
     tolerance: float
@@ -58,9 +58,9 @@ class OutsideTolerance:
 
 @dataclass(frozen=True)
 class AnswerLost:
-    """The answer to a question is no exact match any more, of outputs ``[examples, (loss, exact match, F1)]``.
+    """Goal of making the answer to a question no exact match, of outputs ``[examples, (loss, exact match, F1)]``.
 
-    An answer that overlaps with a right one is lost too: its F1 is for the scores to tell.
+    An answer that only overlaps with a right one counts as lost too: the scores have its F1.
     """
 
     def loss(self, outputs: VictimOutputs) -> NDArray[np.float64]:
@@ -72,7 +72,7 @@ class AnswerLost:
 
 @dataclass(frozen=True)
 class Change:
-    """One word that became another."""
+    """One word that an attack replaced by another."""
 
     place: Place
     old: str
@@ -81,12 +81,12 @@ class Change:
 
 @dataclass(frozen=True)
 class AttackResult:
-    """What came of the attack on one example.
+    """Result of an attack on one example.
 
-    ``skipped``: the answer was wrong before; ``failed``: ``perturbed`` is how far the search came. The outputs are the
-    victim's rows for the original and for the perturbed example. ``num_queries`` counts the examples that the search
-    asked about, answers from a cache included. ``num_words`` are those of the attacked texts, and ``changes`` are in
-    the order of the text.
+    ``skipped``: the answer was wrong before; ``failed``: ``perturbed`` has the changes that were made, but its answer
+    is right. The outputs are the victim's rows for the original and for the perturbed example. ``num_queries`` counts
+    the examples that the search asked about, outputs from a cache included. ``num_words`` are those of the attacked
+    texts, and ``changes`` are in the order of the text.
     """
 
     original: Example

@@ -1,9 +1,11 @@
-"""The attacks on texts, a row each: first those that change characters, then those that put other words in."""
+"""Table of the attacks on texts: first those that change characters, then those that substitute words.
+
+Its names stand in help texts, so what needs torch or SciPy is imported only when a search is built.
+"""
 
 import random
-from typing import Literal
 
-from alum.attacks.text.base import Resources, SearchSettings, TextAttack
+from alum.attacks.text.base import Resources, TextAttack
 from alum.attacks.text.candidates.characters import (
     CharacterChange,
     delete,
@@ -17,18 +19,16 @@ from alum.attacks.text.candidates.characters import (
     swap_adjacent,
     swap_inside,
 )
-from alum.attacks.text.candidates.masked_lm import predicted_candidates
 from alum.attacks.text.candidates.wordnet import synonym_candidates
-from alum.attacks.text.searches.greedy import GreedySearch
-from alum.attacks.text.searches.hotflip import HotFlipSearch
-from alum.attacks.text.searches.pwws import WeightedSaliencySearch
-from alum.attacks.text.searches.state import Constraints, TextSearch
+from alum.attacks.text.searches.greedy import GreedySearch, Ranking
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
+from alum.attacks.text.searches.state import TextSearch
 from alum.attacks.text.worded import Candidates, Place, WordedExample
 from alum.core.errors import unknown_name
 
 
 def character_candidates(*changes: CharacterChange) -> Candidates:
-    """One candidate for a word by each of the changes that it allows."""
+    """Candidates for a word: one by each of the changes of characters that the word allows."""
 
     def candidates(example: WordedExample, place: Place, rng: random.Random) -> list[str]:
         word = example.word(place)
@@ -45,33 +45,37 @@ def _by_characters(
     source: str,
     differs: str,
     changes: tuple[CharacterChange, ...],
-    ranking: Literal["without", "unknown"],
+    ranking: Ranking,
     constraints: Constraints = _UNCONSTRAINED,
 ) -> TextAttack:
-    """Words are ranked by what the model says without them, or with an unknown word in their place."""
+    """An attack by greedy search with changes of characters as candidates."""
 
     def build(settings: SearchSettings, resources: Resources) -> TextSearch:
-        unknown_word = settings.unknown_word if ranking == "unknown" else None
-        return GreedySearch(character_candidates(*changes), unknown_word, settings.limits(constraints))
+        return GreedySearch(character_candidates(*changes), ranking, constraints, settings)
 
     return TextAttack(name, source, differs, build)
 
 
 def _hotflip(settings: SearchSettings, resources: Resources) -> TextSearch:
+    from alum.attacks.text.searches.hotflip import HotFlipSearch
+
     assert resources.gradients is not None
-    return HotFlipSearch(resources.gradients, settings.limits(Constraints()))
+    return HotFlipSearch(resources.gradients, Constraints(), settings)
 
 
 def _masked_lm(settings: SearchSettings, resources: Resources) -> TextSearch:
+    from alum.attacks.text.candidates.masked_lm import predicted_candidates
+
     assert resources.masked_lm is not None
     constraints = Constraints(max_changed_share=0.4)  # of BERT-Attack
-    return GreedySearch(predicted_candidates(resources.masked_lm), None, settings.limits(constraints))
+    return GreedySearch(predicted_candidates(resources.masked_lm), "deletion", constraints, settings)
 
 
 def _wordnet(settings: SearchSettings, resources: Resources) -> TextSearch:
+    from alum.attacks.text.searches.pwws import WeightedSaliencySearch
+
     assert resources.wordnet is not None
-    candidates = synonym_candidates(resources.wordnet)
-    return WeightedSaliencySearch(candidates, settings.unknown_word, settings.limits(Constraints()))
+    return WeightedSaliencySearch(synonym_candidates(resources.wordnet), Constraints(), settings)
 
 
 _ROWS = (
@@ -79,7 +83,7 @@ _ROWS = (
         name="deepwordbug",
         source="Gao et al. 2018, arXiv:1801.04354, with all four changes and the constraints of TextAttack's recipe",
         changes=(swap_adjacent, substitute, delete, insert),
-        ranking="unknown",
+        ranking="unknown_word",
         constraints=Constraints(min_word_length=2, max_edit_distance=30),
         differs=(
             "the paper ranks by what recurrent models say of the text up to a word and from it on, and changes a fixed "
@@ -91,7 +95,7 @@ _ROWS = (
         name="textbugger",
         source="Li et al. 2018, arXiv:1812.05271, the changes of characters",
         changes=(insert_space, delete_inside, swap_inside, lookalike_or_neighbour_key),
-        ranking="without",
+        ranking="deletion",
         differs=(
             "the paper also puts in words that are near in an embedding, drops candidates by a sentence encoder, and "
             "ranks the sentences of a text before their words"
@@ -101,14 +105,14 @@ _ROWS = (
         name="homoglyphs",
         source="Boucher et al. 2022, arXiv:2106.09898, the homoglyphs",
         changes=(homoglyph,),
-        ranking="unknown",
+        ranking="unknown_word",
         differs="the paper searches by differential evolution, over several places of a text at once",
     ),
     _by_characters(
         name="typos",
         source="Pruthi et al. 2019, arXiv:1905.11268, the neighbouring keys",
         changes=(neighbour_key,),
-        ranking="unknown",
+        ranking="unknown_word",
         constraints=Constraints(min_word_length=4),
         differs="the paper tries every key at every place in a word, and changes one or two words of a text",
     ),
@@ -152,7 +156,7 @@ TEXT_ATTACKS = {attack.name: attack for attack in _ROWS}
 
 
 def text_attack_named(name: str) -> TextAttack:
-    """A row of the table; raises `InputError` for a name that it does not have."""
+    """Looks up an attack by its name; raises `InputError` for a name that the table does not have."""
     if name not in TEXT_ATTACKS:
         raise unknown_name("attack", name, TEXT_ATTACKS)
     return TEXT_ATTACKS[name]

@@ -1,4 +1,4 @@
-"""Texts as words and what lies between them, to be put together again exactly."""
+"""Splitting texts into words and the characters between them, so that joining them gives the text again."""
 
 import dataclasses
 import itertools
@@ -20,7 +20,7 @@ _WORD = re.compile("w+(?:jw+)*")
 
 
 class Place(NamedTuple):
-    """A word of an example: which text, and which word of it."""
+    """Position of a word in an example: the index of the text, and of the word in the text."""
 
     text: int
     word: int
@@ -28,7 +28,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class WordedText:
-    """A text in ``parts``: what is before the first word, the first word, what is between, the second, … and the rest.
+    """A text split into words and the characters between them.
+
+    ``parts`` are what is before the first word, the first word, what is between, the second word, … and the rest.
 
     A word is a run of letters, marks and digits, also with single apostrophes, hyphens or underscores inside. Scripts
     without spaces are not segmented: each of their runs is one word.
@@ -41,6 +43,7 @@ class WordedText:
 
     @classmethod
     def of(cls, text: str) -> "WordedText":
+        """Splits a text."""
         shape = "".join(map(_class, text))
         bounds = [0, *(bound for match in _WORD.finditer(shape) for bound in match.span()), len(text)]
         return cls(tuple(text[start:end] for start, end in itertools.pairwise(bounds)))
@@ -50,17 +53,20 @@ class WordedText:
 
     @property
     def words(self) -> tuple[str, ...]:
+        """All words of the text in their order."""
         return self.parts[1::2]
 
     def word(self, word: int) -> str:
+        """Word by its index."""
         return self.parts[2 * word + 1]
 
     def replaced(self, word: int, new: str) -> "WordedText":
+        """Puts ``new`` in the place of a word."""
         at = 2 * word + 1
         return WordedText((*self.parts[:at], new, *self.parts[at + 1 :]))
 
     def removed(self, word: int) -> "WordedText":
-        """Without a word and, where it stood between spaces, one of them."""
+        """Deletes a word and, where it stood between spaces, one of them."""
         at = 2 * word + 1
         before, after = self.parts[at - 1], self.parts[at + 1]
         if before[-1:].isspace() and after[:1].isspace():
@@ -68,34 +74,39 @@ class WordedText:
         return WordedText((*self.parts[: at - 1], before + after, *self.parts[at + 2 :]))
 
     def starts(self) -> list[int]:
-        """The number of characters before each word."""
+        """Number of characters before each word."""
         return list(itertools.accumulate(map(len, self.parts)))[:-1:2]
 
 
 @dataclass(frozen=True)
 class WordedExample:
-    """All texts of an example as words."""
+    """An example whose texts are split into words."""
 
     texts: tuple[WordedText, ...]
 
     @classmethod
     def of(cls, example: Example) -> "WordedExample":
+        """Splits the texts of an example."""
         return cls(tuple(map(WordedText.of, example)))
 
     def joined(self) -> Example:
+        """Joins words and what is between them to texts again."""
         return tuple(map(str, self.texts))
 
     def word(self, place: Place) -> str:
+        """Word at a place."""
         return self.texts[place.text].word(place.word)
 
     def replaced(self, place: Place, new: str) -> "WordedExample":
+        """Puts ``new`` in the place of a word."""
         return self._with_text(place.text, self.texts[place.text].replaced(place.word, new))
 
     def removed(self, place: Place) -> "WordedExample":
+        """Deletes a word as `WordedText.removed` does."""
         return self._with_text(place.text, self.texts[place.text].removed(place.word))
 
     def places(self, texts: Sequence[int]) -> list[Place]:
-        """The words of some of the texts, which are numbered from 0 or, with -1 for the last, from the end.
+        """Places of all words in some of the texts, which are numbered from 0 or, with -1 for the last, from the end.
 
         Raises `InputError` for a text that the example does not have.
         """
@@ -110,7 +121,7 @@ class WordedExample:
 
 
 def in_case_of(old: str, new: str) -> str:
-    """The new word in capitals, or with one, where the old one is.
+    """Gives the new word the capitals of the old one: all, the first, or none.
 
     >>> in_case_of("Great", "good"), in_case_of("GREAT", "good"), in_case_of("great", "British")
     ('Good', 'GOOD', 'British')
@@ -121,7 +132,7 @@ def in_case_of(old: str, new: str) -> str:
 
 
 def _class(character: str) -> str:
-    """The kinds of characters that `_WORD` is about: w in words, j joins words, else a space."""
+    """Class of a character in the pattern `_WORD`: w in words, j joins parts of a word, else a space."""
     if character in _JOINERS:
         return "j"
     return "w" if unicodedata.category(character)[0] in "LMN" else " "

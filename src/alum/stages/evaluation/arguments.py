@@ -1,9 +1,10 @@
-"""The settings of the stages that measure models, named as those of the others."""
+"""Settings of the stages that measure models: `evaluate` and `attack`."""
 
 import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from alum.attacks.text.searches.settings import UNKNOWN_WORD, SearchSettings, Similarity
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
 from alum.stages.runs.config import CheckpointArguments, require_one_or_more
@@ -11,7 +12,7 @@ from alum.stages.runs.config import CheckpointArguments, require_one_or_more
 
 @dataclass(kw_only=True)
 class TextAttackArguments(CheckpointArguments):
-    """What attacks on texts are told, whether it is one text or a suite that they attack."""
+    """Settings of attacks on texts, whether they attack one text or the rows of suites."""
 
     masked_lm: str | None = field(
         default=None, metadata={"help": "Masked language model whose predictions the attack masked_lm puts in."}
@@ -26,8 +27,20 @@ class TextAttackArguments(CheckpointArguments):
         default=None,
         metadata={"help": "Least cosine similarity of a changed text by the similarity_model; default: 0.8."},
     )
+    max_changed_words: float | None = field(
+        default=None,
+        metadata={"help": "Attacks on texts: share of the words changed at most; default: the attack's own."},
+    )
+    max_queries: int | None = field(
+        default=None,
+        metadata={"help": "Attacks on texts: how often a model may be asked about a row; default: any number."},
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of the changes."})
 
     def __post_init__(self) -> None:
+        require_one_or_more(self, "max_queries")
+        if self.max_changed_words is not None and not 0 < self.max_changed_words <= 1:
+            raise InputError(f"max_changed_words must lie in (0, 1], not {self.max_changed_words}.")
         if self.min_similarity is None:
             return
         if self.similarity_model is None:
@@ -37,8 +50,26 @@ class TextAttackArguments(CheckpointArguments):
 
     @property
     def least_similarity(self) -> float:
-        """What is set, or what it is where nothing is."""
+        """Least cosine similarity of a changed text: ``min_similarity``, or its default where none is given."""
         return 0.8 if self.min_similarity is None else self.min_similarity
+
+    def search_settings(
+        self, attacked_texts: tuple[int, ...], unknown_word: str | None, similarity: Similarity | None
+    ) -> SearchSettings:
+        """Settings of a search for these arguments, the attacked texts, and what was loaded.
+
+        ``unknown_word`` is that of the victim's tokenizer, None where it has none; ``similarity`` is the loaded
+        ``similarity_model``.
+        """
+        return SearchSettings(
+            unknown_word=unknown_word or UNKNOWN_WORD,
+            attacked_texts=attacked_texts,
+            max_changed_share=self.max_changed_words,
+            max_queries=self.max_queries,
+            similarity=similarity,
+            min_similarity=self.least_similarity,
+            seed=self.seed,
+        )
 
 
 @dataclass(kw_only=True)
@@ -111,14 +142,6 @@ class EvaluateArguments(TextAttackArguments):
     tolerance: float = field(
         default=0.5, metadata={"help": "Regression: an answer that is further off than this is wrong."}
     )
-    max_changed_words: float | None = field(
-        default=None,
-        metadata={"help": "Attacks on texts: share of the words changed at most; default: the attack's own."},
-    )
-    max_queries: int | None = field(
-        default=None,
-        metadata={"help": "Attacks on texts: how often a model may be asked about a row; default: any number."},
-    )
     num_examples: int = field(default=20, metadata={"help": "Attacked texts in the report, for each model and attack."})
     seed: int = field(default=0, metadata={"help": "Seed of samples, noise and attacks."})
 
@@ -132,12 +155,9 @@ class EvaluateArguments(TextAttackArguments):
             "per_device_eval_batch_size",
             "num_steps",
             "num_restarts",
-            "max_queries",
         )
-        for name in ("typing_error_rate", "max_changed_words"):
-            share = getattr(self, name)
-            if share is not None and not 0 <= share <= 1:
-                raise InputError(f"{name} must lie in [0, 1], not {share}.")
+        if not 0 <= self.typing_error_rate <= 1:
+            raise InputError(f"typing_error_rate must lie in [0, 1], not {self.typing_error_rate}.")
         for epsilon in self.epsilons:
             if not 0 < epsilon < math.inf:
                 raise InputError(f"epsilons must be above 0 and finite, not {epsilon}.")
@@ -161,17 +181,13 @@ class AttackArguments(TextAttackArguments):
     label: str | None = field(
         default=None, metadata={"help": "The right label, which the attack turns; default: the model's answer."}
     )
-    max_changed_words: float | None = field(
-        default=None, metadata={"help": "Share of the words that may be changed; default: the attack's own."}
+    max_queries: int = field(
+        default=5000, kw_only=True, metadata={"help": "How many texts the model may be asked about."}
     )
-    max_queries: int = field(default=5000, metadata={"help": "How many texts the model may be asked about."})
     max_seq_length: int | None = field(
         default=None, metadata={"help": "Longest input in tokens; default: 512, or the model's if that is less."}
     )
-    seed: int = field(default=0, metadata={"help": "Seed of the changes."})
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_one_or_more(self, "max_queries", "max_seq_length")
-        if self.max_changed_words is not None and not 0 < self.max_changed_words <= 1:
-            raise InputError(f"max_changed_words must lie in (0, 1], not {self.max_changed_words}.")
+        require_one_or_more(self, "max_seq_length")

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from alum.attacks.text.base import UNKNOWN_WORD, SearchSettings
 from alum.attacks.text.protocol import AttackResult, Misclassified
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
@@ -56,15 +55,7 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     text_model = TextModel(model, Tokenization(tokenizer, length))
     victim = ClassifierVictim(text_model)
     label = int(victim([example])[0].argmax()) if arguments.label is None else _label_index(arguments.label, names)
-    settings = SearchSettings(
-        unknown_word=tokenizer.unk_token or UNKNOWN_WORD,
-        attacked_texts=attacked,
-        max_changed_share=arguments.max_changed_words,
-        max_queries=arguments.max_queries,
-        similarity=attack_similarity(arguments),
-        min_similarity=arguments.least_similarity,
-        seed=arguments.seed,
-    )
+    settings = arguments.search_settings(attacked, tokenizer.unk_token, attack_similarity(arguments))
     kind = attacked_kind(SUPERVISED["sequence_classification"])
     search = text_attack.search(settings, attack_resources(arguments, [text_attack], kind, text_model))
     read = victim.characters_read(example)

@@ -9,7 +9,7 @@ from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel
 from alum.attacks.text.base import Resources, TextAttack
 from alum.attacks.text.candidates.masked_lm import MaskedWords
 from alum.attacks.text.candidates.wordnet import WordNet
-from alum.attacks.text.searches.state import Similarity
+from alum.attacks.text.searches.settings import Similarity
 from alum.core.errors import InputError
 from alum.evaluation.kinds.base import AttackedKind
 from alum.evaluation.label_names import LabelMapping

@@ -9,11 +9,11 @@ import numpy as np
 from datasets import Dataset
 
 from alum.attacks.embedding_pgd import EmbeddingPGD
-from alum.attacks.text.base import UNKNOWN_WORD, Resources, SearchSettings
+from alum.attacks.text.base import Resources
 from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult
+from alum.attacks.text.searches.settings import Similarity
 from alum.attacks.text.searches.side_by_side import run_searches
-from alum.attacks.text.searches.state import Similarity
 from alum.attacks.text.table import text_attack_named
 from alum.evaluation.kinds.base import AttackableRow, AttackedKind, TextVictim
 from alum.evaluation.kinds.lookup import attacked_kind
@@ -63,17 +63,9 @@ class Subject:
         self, rows: TaskRows, attack: str, similarity: Similarity | None, resources: Resources
     ) -> Iterator[Record]:
         """Records of an attack on texts, each as soon as it is known."""
-        arguments = self.arguments
-        attackable = self.attacked_kind.attackable_rows(rows, arguments.tolerance)
-        settings = SearchSettings(
-            unknown_word=self.model.text_model.tokenizer.unk_token or UNKNOWN_WORD,
-            attacked_texts=attackable[0].attacked_texts,
-            max_changed_share=arguments.max_changed_words,
-            max_queries=arguments.max_queries,
-            similarity=similarity,
-            min_similarity=arguments.least_similarity,
-            seed=arguments.seed,
-        )
+        attackable = self.attacked_kind.attackable_rows(rows, self.arguments.tolerance)
+        unknown_word = self.model.text_model.tokenizer.unk_token
+        settings = self.arguments.search_settings(attackable[0].attacked_texts, unknown_word, similarity)
         search = text_attack_named(attack).search(settings, resources)
         searches = (search(row.example, row.goal, self.victim.characters_read(row.example)) for row in attackable)
         for index, result in run_searches(self.victim, searches):

@@ -6,13 +6,15 @@ import pytest
 
 from alum.attacks.text.protocol import Change, Misclassified
 from alum.attacks.text.searches.greedy import RANKED_TOGETHER, GreedySearch
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
-from alum.attacks.text.searches.state import Constraints, Limits, levenshtein
+from alum.attacks.text.searches.state import levenshtein
 from alum.attacks.text.worded import Place
 from alum.core.errors import InputError
 from word_victims import bag_of_words, constant, victim_of
 
 POSITIVE = Misclassified(1)
+UNCONSTRAINED = Constraints()
 
 WEIGHTS = {"alpha": 1.0, "bravo": 4.0, "carol": -2.0, "delta": 3.0, "eagle": 2.0}
 SENTENCE = "alpha , bravo ; carol ( delta ) the eagle !"
@@ -23,10 +25,19 @@ def three(example, place, rng):
     return [f"{example.word(place)}{i}" for i in range(3)]
 
 
-def attacked(victim, text, goal=POSITIVE, characters_read=None, candidates=three, unknown_word=None, **limits):
+def attacked(
+    victim,
+    text,
+    goal=POSITIVE,
+    characters_read=None,
+    candidates=three,
+    ranking="deletion",
+    constraints=UNCONSTRAINED,
+    **settings,
+):
     example = text if isinstance(text, tuple) else (text,)
-    search = GreedySearch(candidates, unknown_word, Limits(**limits))(example, goal, characters_read)
-    ((number, result),) = run_searches(victim, [search])
+    search = GreedySearch(candidates, ranking, constraints, SearchSettings(**settings))
+    ((number, result),) = run_searches(victim, [search(example, goal, characters_read)])
     assert number == 0
     return result
 
@@ -56,9 +67,9 @@ def asked(victim, text, **settings):
         (1.5, ["bravo", "delta", "eagle", "alpha"]),
     ],
 )
-@pytest.mark.parametrize("unknown_word", [None, "[UNK]"])
-def test_a_linear_victim_takes_as_many_changes_as_its_weights_say(bias, changed, unknown_word):
-    result = attacked(bag_of_words(WEIGHTS, bias), SENTENCE, unknown_word=unknown_word)
+@pytest.mark.parametrize("ranking", ["deletion", "unknown_word"])
+def test_a_linear_victim_takes_as_many_changes_as_its_weights_say(bias, changed, ranking):
+    result = attacked(bag_of_words(WEIGHTS, bias), SENTENCE, ranking=ranking)
     left = 8 + bias - sum(WEIGHTS[word] for word in changed)
     if left < 0:
         assert result.outcome == "succeeded"
@@ -168,8 +179,7 @@ def test_candidates_that_are_not_similar_enough_are_dropped_unasked():
         assert original == ("bravo",)
         return np.array([0.2, 0.8, 0.5])[[int(example[0][-1]) for example in examples]]
 
-    constraints = Constraints(similarity=similarity, min_similarity=0.6)
-    result = attacked(bag_of_words({"bravo": 1.0}, 1), "bravo", constraints=constraints)
+    result = attacked(bag_of_words({"bravo": 1.0}, 1), "bravo", similarity=similarity, min_similarity=0.6)
     assert result.perturbed == ("bravo1",)
     assert result.num_queries == 1 + 1 + 1
 

@@ -8,8 +8,8 @@ import torch
 from alum.attacks.text.candidates.word_tokens import Vocabulary
 from alum.attacks.text.protocol import Misclassified
 from alum.attacks.text.searches.hotflip import Flip, HotFlipSearch, WordGradient, best_flips
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
-from alum.attacks.text.searches.state import Constraints, Limits
 from alum.attacks.text.worded import Place
 from alum.core.errors import InputError
 from word_resources import BagOfWordsGradients
@@ -18,11 +18,11 @@ from word_victims import bag_of_words, victim_of
 WEIGHTS = {"alpha": 1.0, "bravo": 4.0, "carol": -2.0, "zulu": 0.5, "yankee": -3.0, "xray": -1.0}
 NEW = ("zulu", "yankee", "xray")
 TEXT = "alpha , bravo ( the carol )"
+UNCONSTRAINED, DEFAULTS = Constraints(), SearchSettings()
 
 
-def attacked(victim, text=TEXT, gradients=None, **settings):
-    limits = Limits(**{name: settings.pop(name) for name in ("constraints", "max_queries") if name in settings})
-    search = HotFlipSearch(gradients or BagOfWordsGradients(WEIGHTS, NEW), limits, **settings)
+def attacked(victim, text=TEXT, gradients=None, constraints=UNCONSTRAINED, settings=DEFAULTS, **options):
+    search = HotFlipSearch(gradients or BagOfWordsGradients(WEIGHTS, NEW), constraints, settings, **options)
     ((_, result),) = run_searches(victim, [search((text,), Misclassified(1))])
     return result
 
@@ -98,9 +98,9 @@ def test_limits_hold():
     assert len(attacked(victim).changes) == 3  # all but the stop word
     whole = attacked(victim).num_queries
     for max_queries in range(1, whole + 1):
-        assert attacked(victim, max_queries=max_queries).num_queries == max_queries
-    constraints = Constraints(similarity=lambda original, examples: np.zeros(len(examples)), min_similarity=0.5)
-    result = attacked(victim, constraints=constraints)
+        assert attacked(victim, settings=SearchSettings(max_queries=max_queries)).num_queries == max_queries
+    settings = SearchSettings(similarity=lambda original, examples: np.zeros(len(examples)), min_similarity=0.5)
+    result = attacked(victim, settings=settings)
     assert (result.changes, result.num_queries) == ((), 2)
 
 
@@ -125,7 +125,7 @@ def test_a_wrong_answer_is_not_attacked():
 
 def test_a_goal_without_a_label_is_refused():
     with pytest.raises(InputError, match="expected the goal Misclassified"):
-        next(HotFlipSearch(BagOfWordsGradients(WEIGHTS, NEW))((TEXT,), object()))
+        next(HotFlipSearch(BagOfWordsGradients(WEIGHTS, NEW), Constraints(), SearchSettings())((TEXT,), object()))
 
 
 def test_random_linear_victims_are_turned_by_the_fewest_words():

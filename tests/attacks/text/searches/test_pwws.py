@@ -4,21 +4,22 @@ from scipy.special import expit, softmax
 
 from alum.attacks.text.protocol import Misclassified
 from alum.attacks.text.searches.pwws import WeightedSaliencySearch
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
-from alum.attacks.text.searches.state import Constraints, Limits
 from word_victims import bag_of_words, constant
 
 # A word that matters much and has a weak synonym, one that matters little and has a strong one, one that has none.
 WEIGHTS = {"alpha": 2.0, "aleph": 1.8, "bravo": 0.5, "cheer": -1.0, "delta": 1.0, "dalet": 0.9, "dogma": 1.4}
 SYNONYMS = {"alpha": ["aleph"], "bravo": ["cheer"], "delta": ["dogma", "dalet"]}
 TEXT = "alpha bravo the carol delta"
+UNCONSTRAINED = Constraints()
 
 
 def synonyms(example, place, rng):
     return SYNONYMS.get(example.word(place), [])
 
 
-def attacked(victim, text=TEXT, **limits):
+def attacked(victim, text=TEXT, constraints=UNCONSTRAINED, **settings):
     """The result, and what was asked."""
     asked = []
 
@@ -26,7 +27,7 @@ def attacked(victim, text=TEXT, **limits):
         asked.extend(examples)
         return victim(examples)
 
-    search = WeightedSaliencySearch(synonyms, "[UNK]", Limits(**limits))
+    search = WeightedSaliencySearch(synonyms, constraints, SearchSettings(unknown_word="[UNK]", **settings))
     ((_, result),) = run_searches(listening, [search((text,), Misclassified(1))])
     return result, [text for (text,) in asked]
 

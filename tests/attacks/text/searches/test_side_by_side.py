@@ -3,8 +3,8 @@ import string
 
 import pytest
 
-from alum.attacks.text.base import SearchSettings
 from alum.attacks.text.protocol import Misclassified
+from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import TEXT_ATTACKS
 from word_resources import resources

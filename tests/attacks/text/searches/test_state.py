@@ -1,32 +1,20 @@
 import numpy as np
-import pytest
 
 from alum.attacks.text.protocol import Misclassified
-from alum.attacks.text.searches.state import Constraints, Limits, Walk
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
+from alum.attacks.text.searches.state import Walk
 from alum.attacks.text.worded import Place
-from alum.core.errors import InputError
 
 GOAL = Misclassified(0)
+UNCONSTRAINED = Constraints()
 
 
-@pytest.mark.parametrize("hundredths", range(1, 101))
-def test_a_share_of_a_hundred_words_is_its_number_of_hundredths(hundredths):
-    assert Constraints(max_changed_share=hundredths / 100).max_changes(100) == hundredths
-
-
-@pytest.mark.parametrize("share", [0.0, -0.1, 1.1, float("nan")])
-def test_a_share_outside_of_its_range_is_refused(share):
-    with pytest.raises(InputError, match=r"must lie in \(0, 1\]"):
-        Constraints(max_changed_share=share)
-
-
-def test_at_least_one_query_is_needed():
-    with pytest.raises(InputError, match="max_queries must be 1 or more, not 0"):
-        Limits(max_queries=0)
+def walk_on(text, constraints=UNCONSTRAINED, **settings):
+    return Walk(constraints, SearchSettings(**settings), (text,), GOAL)
 
 
 def test_new_words_are_asked_about_once_and_within_the_constraints():
-    walk = Walk(Limits(Constraints(max_edit_distance=2)), ("alpha bravo",), GOAL)
+    walk = walk_on("alpha bravo", Constraints(max_edit_distance=2))
     first, second = Place(0, 0), Place(0, 1)
     flips = [(first, "alphas"), (first, "alpha"), (second, "b"), (first, "alphas"), (second, "bravos"), (first, "xyz")]
     assert walk.allowed(flips) == [(first, "alphas"), (second, "bravos")]
@@ -38,7 +26,7 @@ def test_new_words_are_asked_about_once_and_within_the_constraints():
 
 
 def test_a_word_that_was_changed_is_not_open():
-    walk = Walk(Limits(Constraints(min_word_length=2, max_changed_share=0.5)), ("the alpha x bravo delta",), GOAL)
+    walk = walk_on("the alpha x bravo delta", Constraints(min_word_length=2, max_changed_share=0.5))
     assert walk.open_places(None) == [Place(0, 1), Place(0, 3), Place(0, 4)]
     assert walk.open_places((17,)) == [Place(0, 1), Place(0, 3)]  # delta begins at the nineteenth character
     assert not walk.change(Place(0, 3), "b", np.array([0.6, 0.4]))
@@ -49,13 +37,13 @@ def test_a_word_that_was_changed_is_not_open():
 
 
 def test_of_answers_that_reach_the_goal_the_one_with_the_highest_loss_is_best():
-    walk = Walk(Limits(), ("alpha",), GOAL)
+    walk = walk_on("alpha")
     assert walk.best(np.array([[0.4, 0.3, 0.3], [0.45, 0.55, 0.0], [0.3, 0.7, 0.0]])) == 2
     assert walk.best(np.array([[0.9, 0.1, 0.0], [0.5, 0.3, 0.2], [0.45, 0.35, 0.2]])) == 2
     assert walk.best(np.array([[0.4, 0.3, 0.3], [0.45, 0.55, 0.0]])) == 1  # although the first one's loss is higher
 
 
 def test_the_random_state_is_that_of_the_seed_and_the_example():
-    draws = [Walk(Limits(seed=seed), (text,), GOAL).rng.random() for seed in (0, 1) for text in ("alpha", "bravo")]
+    draws = [walk_on(text, seed=seed).rng.random() for seed in (0, 1) for text in ("alpha", "bravo")]
     assert len(set(draws)) == 4
-    assert Walk(Limits(seed=1), ("bravo",), GOAL).rng.random() == draws[-1]
+    assert walk_on("bravo", seed=1).rng.random() == draws[-1]

@@ -1,1 +1,1 @@
-"""What an attack may put in place of a word: other characters, other words, typing errors."""
+"""Candidates that an attack may put in place of a word: misspellings, look-alikes, other words."""

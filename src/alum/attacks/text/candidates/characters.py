@@ -1,4 +1,4 @@
-"""Small changes of a word's characters: one new word each, or none where a word does not allow it."""
+"""Changes of a word's characters: each returns one new word, or None where the word does not allow the change."""
 
 import random
 import string
@@ -23,17 +23,17 @@ HOMOGLYPHS = dict(
 
 
 def swap_adjacent(word: str, rng: random.Random) -> str | None:
-    """Two neighbouring characters that differ, in each other's place."""
+    """Swaps two neighbouring characters that differ."""
     return _swapped(word, rng, 0, len(word))
 
 
 def swap_inside(word: str, rng: random.Random) -> str | None:
-    """The same, with the first and the last character where they are."""
+    """Swaps two neighbouring characters that differ, neither of them the first or the last."""
     return _swapped(word, rng, 1, len(word) - 1)
 
 
 def substitute(word: str, rng: random.Random) -> str | None:
-    """Another letter of the alphabet, in the case of the character that it takes the place of."""
+    """Replaces a character by another letter of the alphabet, in the same case."""
     if not word:
         return None
     index = rng.randrange(len(word))
@@ -42,24 +42,24 @@ def substitute(word: str, rng: random.Random) -> str | None:
 
 
 def delete(word: str, rng: random.Random) -> str | None:
-    """Without one of its two or more characters."""
+    """Deletes a character of a word of two or more."""
     return _without(word, rng, 0, len(word)) if len(word) > 1 else None
 
 
 def delete_inside(word: str, rng: random.Random) -> str | None:
-    """Without a character other than the first and the last."""
+    """Deletes a character other than the first and the last."""
     return _without(word, rng, 1, len(word) - 1)
 
 
 def insert(word: str, rng: random.Random) -> str | None:
-    """A letter more, anywhere; a capital in a word of capitals."""
+    """Inserts a letter anywhere; a capital in a word of capitals."""
     index = rng.randint(0, len(word))
     letter = rng.choice(string.ascii_lowercase)
     return word[:index] + (letter.upper() if len(word) > 1 and word.isupper() else letter) + word[index:]
 
 
 def insert_space(word: str, rng: random.Random) -> str | None:
-    """Cut in two."""
+    """Inserts a space inside a word."""
     if len(word) < 2:
         return None
     index = rng.randrange(1, len(word))
@@ -67,12 +67,12 @@ def insert_space(word: str, rng: random.Random) -> str | None:
 
 
 def neighbour_key(word: str, rng: random.Random) -> str | None:
-    """The letter of a neighbouring key instead of one inside of the word."""
+    """Replaces a letter other than the first and the last by that of a neighbouring key."""
     return _replaced(word, rng, lambda letter: NEIGHBOURS.get(letter.lower(), ""), 1, len(word) - 1)
 
 
 def lookalike_or_neighbour_key(word: str, rng: random.Random) -> str | None:
-    """A figure or sign that looks like the letter, or the letter of a neighbouring key."""
+    """Replaces a letter by a digit or sign that looks like it, or by the letter of a neighbouring key."""
 
     def instead(letter: str) -> str:
         return LOOKALIKES.get(letter.lower(), "") + NEIGHBOURS.get(letter.lower(), "")
@@ -81,7 +81,7 @@ def lookalike_or_neighbour_key(word: str, rng: random.Random) -> str | None:
 
 
 def homoglyph(word: str, rng: random.Random) -> str | None:
-    """A letter of another alphabet that looks the same."""
+    """Replaces a Latin letter by a Cyrillic one that looks the same."""
     return _replaced(word, rng, lambda letter: HOMOGLYPHS.get(letter, ""), 0, len(word))
 
 

@@ -1,4 +1,4 @@
-"""Which keys lie next to each other on a QWERTY keyboard."""
+"""Neighbouring keys on a QWERTY keyboard."""
 
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # each row sits half a key to the right of the one above
 

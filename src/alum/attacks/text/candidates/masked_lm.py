@@ -1,4 +1,4 @@
-"""The words that a masked language model expects in a place (BAE, Garg & Ramakrishnan 2020, arXiv:2004.01970)."""
+"""Candidates that a masked language model predicts (BAE, Garg & Ramakrishnan 2020, arXiv:2004.01970)."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ _MAX_ENTRIES = 10_000
 
 
 def predicted_candidates(predictions: WordPredictions) -> Candidates:
-    """The words expected instead of the old one: no stop words, with its capitals."""
+    """Candidates from predicted words, in the case of the old word; stop words and the word itself are left out."""
 
     def candidates(example: WordedExample, place: Place, rng: random.Random) -> list[str]:
         old = example.word(place)
@@ -34,7 +34,7 @@ def predicted_candidates(predictions: WordPredictions) -> Candidates:
 
 @dataclass(frozen=True, eq=False)
 class MaskedWords:
-    """What a masked language model predicts where a word is masked: of its ``top_k`` tokens those that are whole words.
+    """Predicts words with a masked language model: those of its ``top_k`` tokens that are whole words.
 
     It reads the one text that the word stands in, and of a long one the words around it. Raises `InputError` for a
     tokenizer that has no mask or does not tell where its tokens are.
@@ -53,6 +53,7 @@ class MaskedWords:
         _ = self._words
 
     def __call__(self, example: WordedExample, place: Place) -> tuple[str, ...]:
+        """Predicted words for a place, the likeliest first."""
         text, masked_from = self._masked(example.texts[place.text], place.word)
         return self._cached(text, masked_from)
 
@@ -65,7 +66,7 @@ class MaskedWords:
         return lru_cache(maxsize=_MAX_ENTRIES)(self._predicted)
 
     def _masked(self, text: WordedText, word: int) -> tuple[str, int]:
-        """The text around the word with the mask in its place, and where that begins."""
+        """Text around the word with the mask in its place, and the character at which the mask begins."""
         mask, at = str(self.text_model.tokenizer.mask_token), 2 * word + 1
         # A word is a token or more, and what is between words seldom more: so far on both sides, the mask is not cut.
         reach = max(2, self.text_model.tokenization.max_length_tokens // 2)

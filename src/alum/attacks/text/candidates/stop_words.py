@@ -1,4 +1,4 @@
-"""English words that carry grammar rather than meaning, which attacks leave alone."""
+"""English stop words, which carry grammar rather than meaning and are never attacked."""
 
 _WORDS = """
     a an the this that these those
@@ -22,5 +22,5 @@ STOP_WORDS = frozenset(_WORDS.split())
 
 
 def is_stop_word(word: str) -> bool:
-    """Whatever its case, and with either apostrophe."""
+    """Whether a word is a stop word, whatever its case and its apostrophe (' or ’)."""
     return word.lower().replace("’", "'") in STOP_WORDS

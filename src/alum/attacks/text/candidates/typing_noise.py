@@ -6,7 +6,7 @@ from alum.attacks.text.candidates.keyboard import NEIGHBOURS
 
 
 def with_typing_errors(text: str, error_rate: float, seed: int = 0) -> str:
-    """The text with each ASCII letter mistyped with probability ``error_rate``; the same for the same text and seed.
+    """Mistypes each ASCII letter of a text with probability ``error_rate``; the same for the same text and seed.
 
     >>> with_typing_errors("adversarial", 0.0)
     'adversarial'

@@ -1,4 +1,4 @@
-"""Which words are one token in a tokenizer's vocabulary, told by its own answers and not by the marks of its kind."""
+"""Whole words that are one token of a tokenizer, found by tokenizing them, whatever kind of tokenizer it is."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ _CONTEXTS = ("a ", "", "(")
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Words and the one token of each, where they come after the same."""
+    """Words with the one token of each, in one context: after a space, at the start of a text, or after a sign."""
 
     words: tuple[str, ...]
     token_ids: tuple[int, ...]
 
     @cached_property
     def numbers(self) -> dict[str, list[int]]:
-        """Which of the words are the same, whatever their case."""
+        """Indices of the words by their case-folded form."""
         numbers: dict[str, list[int]] = {}
         for number, word in enumerate(self.words):
             numbers.setdefault(word.casefold(), []).append(number)
@@ -34,7 +34,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class WordTokens:
-    """The whole words of a vocabulary: of letters alone, and one token each where they come after a space.
+    """Whole words of a tokenizer's vocabulary: of letters alone, and one token each after a space.
 
     Raises `InputError` for a tokenizer that does not tell where its tokens are in the text.
     """
@@ -51,7 +51,7 @@ class WordTokens:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """In the order of their token ids."""
+        """All whole words, in the order of their token ids."""
         ids = sorted(set(self.tokenizer.get_vocab().values()) - set(self.tokenizer.all_special_ids))
         texts = self.tokenizer.batch_decode([[id] for id in ids], clean_up_tokenization_spaces=False)
         words = list(dict.fromkeys(word for text in texts if (word := text.strip()).isalpha()))
@@ -59,17 +59,17 @@ class WordTokens:
 
     @cached_property
     def ignores_case(self) -> bool:
-        """Whether capitals and small letters are the same to the tokenizer."""
+        """Whether the tokenizer makes no difference between capitals and small letters."""
         return bool(self._ids(["THE A"]) == self._ids(["the a"]))
 
     @cached_property
     def all_ids(self) -> dict[int, str]:
-        """The word of each token that is one, after whatever it comes."""
+        """Words by token id, for the tokens that are a whole word in any context."""
         vocabularies = map(self._vocabulary, _CONTEXTS)
         return {id: word for known in vocabularies for word, id in zip(known.words, known.token_ids, strict=True)}
 
     def beside(self, word: str, token_id: int) -> Vocabulary | None:
-        """The words and their tokens in a place where ``word`` is ``token_id``; None where no word could be."""
+        """Vocabulary of a context in which ``word`` is the token ``token_id``; None where there is no such context."""
         for context in _CONTEXTS:
             if self._single([word], context) == (token_id,):
                 return self._vocabulary(context)
@@ -83,7 +83,7 @@ class WordTokens:
         return self._vocabularies[context]
 
     def positions(self, encoding: Encoding, example: WordedExample, places: Sequence[Place]) -> dict[Place, int]:
-        """Where among the example's tokens each of the words is that is one token by itself and not cut off."""
+        """Positions in the encoding of the words that are one token by itself and not cut off."""
         texts = example.joined()
         spans: dict[tuple[int, int, int], list[int]] = {}
         for position, (text, (start, end)) in enumerate(zip(encoding.sequence_ids, encoding.offsets, strict=True)):
@@ -101,7 +101,7 @@ class WordTokens:
         return found
 
     def _single(self, words: Sequence[str], context: str) -> tuple[int | None, ...]:
-        """The token of each word after the context, None where it is not exactly one beside the context's own."""
+        """Token of each word after the context; None where a word is not one token beside the context's own."""
         before = self._ids([context.strip()])[0] if context else []
         after = [ids[len(before) :] if ids[: len(before)] == before else [] for ids in self._ids(words, context)]
         unknown = self.tokenizer.unk_token_id
@@ -117,7 +117,7 @@ _MOST_KNOWN = 4
 
 
 def word_tokens_of(tokenizer: PreTrainedTokenizerBase) -> WordTokens:
-    """Those of a tokenizer, or of an equal one that was asked for before: telling 30,000 words takes seconds."""
+    """Whole words of a tokenizer, kept for equal ones: finding them in 30,000 tokens takes seconds."""
     found = WordTokens(tokenizer)
     key = f"{type(tokenizer).__name__} {tokenizer.backend_tokenizer.to_str()}"
     known = _KNOWN.setdefault(key, found)

@@ -31,7 +31,7 @@ _FILES = tuple(f"{kind}.{part_of_speech}" for part_of_speech in _ENDINGS for kin
 
 
 def synonym_candidates(synonyms: Synonyms) -> Candidates:
-    """The synonyms of a word, with its capitals."""
+    """Candidates from synonyms, in the case of the old word."""
 
     def candidates(example: WordedExample, place: Place, rng: random.Random) -> list[str]:
         old = example.word(place)
@@ -42,7 +42,7 @@ def synonym_candidates(synonyms: Synonyms) -> Candidates:
 
 @dataclass(frozen=True)
 class _PartOfSpeech:
-    """The words of one part of speech: the places of their sets of synonyms in ``data``, and irregular forms."""
+    """Words of one part of speech, with the offsets of their sets of synonyms in ``data``, and irregular forms."""
 
     name: str
     senses: dict[str, tuple[int, ...]]
@@ -50,7 +50,7 @@ class _PartOfSpeech:
     data: bytes
 
     def bases(self, word: str) -> list[str]:
-        """The base forms that the word may be of, as it is first."""
+        """Base forms that the word may have, the word itself first."""
         found = [word, *self.irregular.get(word, ())]
         found += [word.removesuffix(end) + base for end, base in _ENDINGS[self.name] if word.endswith(end)]
         return [base for base in dict.fromkeys(found) if base in self.senses]
@@ -69,7 +69,7 @@ class _PartOfSpeech:
 
 @dataclass(frozen=True, eq=False)
 class WordNet:
-    """Looks up words in the database of a folder, which is read once.
+    """Looks up synonyms in a WordNet database, which is read once from its folder.
 
     Base forms are those of all parts of speech, found by endings and exceptions as ``morphy`` does. Raises `InputError`
     for a folder that lacks a file of the database.
@@ -88,7 +88,7 @@ class WordNet:
         self._parts.extend(_part_of_speech(self.folder, name) for name in _ENDINGS)
 
     def __call__(self, word: str) -> tuple[str, ...]:
-        """Single words of letters that share a sense with it, the commoner parts of speech and senses first."""
+        """Synonyms that are single words of letters: of the noun first, then verb, adjective, adverb, by sense."""
         found = (one for part in self._parts for one in part.synonyms(word.lower()))
         return tuple(one for one in dict.fromkeys(found) if one.isalpha() and one.casefold() != word.casefold())
 

@@ -1,23 +1,28 @@
 """Greedy search by word importance: rank the words, then change one after the other until the answer is wrong."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from alum.attacks.text.protocol import Goal, Search, VictimOutputs
-from alum.attacks.text.searches.state import Limits, Walk
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
+from alum.attacks.text.searches.state import Walk
 from alum.attacks.text.worded import Candidates, Example, Place
 
 # Long texts are ranked and changed by so many words at a time, or the ranking would take all the queries there are.
 RANKED_TOGETHER = 512
+
+# Whether the word is deleted, or the unknown word put in its place, to see how much it matters.
+Ranking = Literal["deletion", "unknown_word"]
 
 
 @dataclass(frozen=True)
 class GreedySearch:
     """Ranks words by the loss without them, then changes one after the other to the candidate of the highest loss.
 
-    For the ranking a word is left out or, where there is an ``unknown_word``, that stands in its place. A change that
+    For the ranking a word is deleted, or the unknown word stands in its place. A change that
     does not raise the loss is not made. The search ends when the goal is reached, no word is left, no more words may be
     changed, or ``max_queries`` are asked: with fewer queries it is the beginning of the same search.
 
@@ -26,16 +31,17 @@ class GreedySearch:
     """
 
     candidates: Candidates
-    unknown_word: str | None = None
-    limits: Limits = field(default_factory=Limits)
+    ranking: Ranking
+    constraints: Constraints
+    settings: SearchSettings
 
     def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
-        """The search on one example; what is random in it depends on the seed and the example alone.
+        """Searches one example; what is random in it depends on the seed and the example alone.
 
         ``characters_read`` says how much of each text the victim reads: words that begin after it are left alone.
         Raises `InputError` for an example that lacks one of the attacked texts.
         """
-        walk = Walk(self.limits, example, goal)
+        walk = Walk(self.constraints, self.settings, example, goal)
         if not (yield from walk.begun()):
             return walk.result("skipped")
         places = walk.open_places(characters_read)
@@ -50,8 +56,9 @@ class GreedySearch:
         return walk.result("failed")
 
     def _ranked(self, walk: Walk, places: list[Place]) -> Generator[list[Example], VictimOutputs, list[Place]]:
-        """The places, the most important first; none where there are too few queries for all of them."""
-        outputs = yield from walk.asked([walk.without(place, self.unknown_word) for place in places])
+        """Places by the importance of their words, highest first; none where too few queries are left for all."""
+        changed = walk.without if self.ranking == "deletion" else walk.with_unknown_word
+        outputs = yield from walk.asked([changed(place) for place in places])
         if len(outputs) < len(places):
             return []
         return [places[i] for i in np.argsort(-walk.goal.loss(outputs), kind="stable")]

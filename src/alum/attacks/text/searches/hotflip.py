@@ -1,7 +1,7 @@
-"""HotFlip: the words whose embeddings raise the loss most, to first order (Ebrahimi et al. 2018, arXiv:1712.06751)."""
+"""HotFlip: replaces words by those that raise the loss most to first order (Ebrahimi et al. 2018, arXiv:1712.06751)."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -10,14 +10,15 @@ from torch.nn import functional as F
 
 from alum.attacks.text.candidates.word_tokens import Vocabulary
 from alum.attacks.text.protocol import Goal, Misclassified, Search, VictimOutputs
-from alum.attacks.text.searches.state import Limits, Walk
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
+from alum.attacks.text.searches.state import Walk
 from alum.attacks.text.worded import Example, Place, in_case_of
 from alum.core.errors import InputError
 
 
 @dataclass(frozen=True)
 class WordGradient:
-    """The gradient of the loss for the embedding of a word of one token, ``[hidden]``, and what may take its place."""
+    """Gradient of the loss for the embedding of a one-token word, ``[hidden]``, and the words that may replace it."""
 
     place: Place
     word: str
@@ -27,22 +28,22 @@ class WordGradient:
 
 
 class Gradients(Protocol):
-    """The gradients of a victim's loss for its embeddings."""
+    """Interface to the gradients of a victim's loss for its word embeddings."""
 
     @property
     def embeddings(self) -> Tensor:
-        """Of all tokens, ``[vocabulary, hidden]``."""
+        """Embeddings of all tokens, ``[vocabulary, hidden]``."""
 
     @property
     def ignores_case(self) -> bool:
         """Whether capitals and small letters are the same to the victim."""
 
     def __call__(self, example: Example, places: Sequence[Place], label: int) -> list[WordGradient]:
-        """For the words that are one token, the gradients of a loss that grows as the label gets less likely."""
+        """Gradients at those of the words that are one token, of a loss that grows as the label gets less likely."""
 
 
 class Flip(NamedTuple):
-    """A word for a place, and by how much it raises the loss to first order."""
+    """Replacement of the word at a place, and by how much it raises the loss to first order."""
 
     place: Place
     word: str
@@ -52,7 +53,7 @@ class Flip(NamedTuple):
 def best_flips(
     gradients: Sequence[WordGradient], embeddings: Tensor, num_flips: int, min_cosine: float | None = None
 ) -> list[Flip]:
-    """The ``num_flips`` flips of the highest positive gain g·(e_new − e_old), in that order, over all places and words.
+    """Finds the ``num_flips`` flips of the highest positive gain g·(e_new − e_old), over all places and words.
 
     With ``min_cosine`` those are left out whose embedding is less similar to the old word's. A word that differs from
     the old one in its case only is none.
@@ -72,7 +73,7 @@ def best_flips(
 def _gains(
     gradients: Sequence[WordGradient], vocabulary: Vocabulary, embeddings: Tensor, min_cosine: float | None
 ) -> Tensor:
-    """``[places, words]``, -inf where there is no flip."""
+    """Gains ``[places, words]``, -inf where a flip is not allowed."""
     ids = torch.tensor(vocabulary.token_ids, dtype=torch.long, device=embeddings.device)
     old = embeddings[[one.token_id for one in gradients]].float()
     gradient = torch.stack([one.gradient for one in gradients]).float()
@@ -87,11 +88,11 @@ def _gains(
 
 @dataclass(frozen=True)
 class HotFlipSearch:
-    """Asks about the best flips to first order, makes the best of them by the answers, and so on from there.
+    """Changes one word at a time: of the flips that are best to first order, the one that raises the loss most.
 
-    The ``num_flips`` best of all places and words are asked about and, where none of them raises the loss, as many more
-    up to ``max_rounds`` times. Taking a gradient counts as a query. Only words of one token are changed, into words of
-    one token.
+    For each change the victim is asked about the ``num_flips`` best of all places and words and, where none of them
+    raises the loss, about as many more, in ``max_rounds`` rounds at most. Taking a gradient counts
+    as a query. Only words of one token are changed, into words of one token.
 
     Differs from the paper: it wants cosine similarities of 0.8 and the same part of speech, for word vectors that were
     trained to be near for words of like meaning. The embeddings below a transformer hardly ever are that near, even
@@ -100,16 +101,17 @@ class HotFlipSearch:
     """
 
     gradients: Gradients
-    limits: Limits = field(default_factory=Limits)
+    constraints: Constraints
+    settings: SearchSettings
     num_flips: int = 20
     max_rounds: int = 5
     min_cosine: float | None = None
 
     def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
-        """The search on one example, as `GreedySearch` has it; raises `InputError` for a goal without a label."""
+        """Searches one example as `GreedySearch` does; raises `InputError` for a goal without a label."""
         if not isinstance(goal, Misclassified):
             raise InputError("hotflip turns the labels of classifiers: expected the goal Misclassified.")
-        walk = Walk(self.limits, example, goal)
+        walk = Walk(self.constraints, self.settings, example, goal)
         if not (yield from walk.begun()):
             return walk.result("skipped")
         while walk.may_go_on and (places := walk.open_places(characters_read)) and walk.num_queries_left(1):
@@ -124,7 +126,7 @@ class HotFlipSearch:
         return walk.result("failed")
 
     def _flipped(self, walk: Walk, flips: list[Flip]) -> Generator[list[Example], VictimOutputs, bool | None]:
-        """Whether the goal is reached by one more flip; None where none helps."""
+        """Makes one more flip and says whether it reaches the goal; None where no flip raises the loss."""
         for start in range(0, len(flips), self.num_flips):
             words = [
                 (flip.place, self._cased(walk.original.word(flip.place), flip.word))
@@ -136,5 +138,5 @@ class HotFlipSearch:
         return None
 
     def _cased(self, old: str, new: str) -> str:
-        """As the old word where that does not change the token."""
+        """Gives the new word the capitals of the old one where that does not change its token."""
         return in_case_of(old, new) if self.gradients.ignores_case else new

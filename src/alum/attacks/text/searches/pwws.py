@@ -1,14 +1,15 @@
-"""Probability weighted word saliency: which words to change first (PWWS, Ren et al. 2019, ACL P19-1103)."""
+"""Search by probability weighted word saliency (PWWS, Ren et al. 2019, ACL P19-1103)."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from scipy.special import softmax
 
 from alum.attacks.text.protocol import Goal, Search, VictimOutputs
 from alum.attacks.text.searches.greedy import RANKED_TOGETHER
-from alum.attacks.text.searches.state import Limits, Walk
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
+from alum.attacks.text.searches.state import Walk
 from alum.attacks.text.worded import Candidates, Example, Place
 
 
@@ -31,12 +32,12 @@ class WeightedSaliencySearch:
     """
 
     candidates: Candidates
-    unknown_word: str
-    limits: Limits = field(default_factory=Limits)
+    constraints: Constraints
+    settings: SearchSettings
 
     def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
-        """The search on one example, as `GreedySearch` has it."""
-        walk = Walk(self.limits, example, goal)
+        """Searches one example as `GreedySearch` does: with the same arguments, seed and errors."""
+        walk = Walk(self.constraints, self.settings, example, goal)
         if not (yield from walk.begun()):
             return walk.result("skipped")
         places = walk.open_places(characters_read)
@@ -54,8 +55,8 @@ class WeightedSaliencySearch:
     def _substitutes(
         self, walk: Walk, places: list[Place]
     ) -> Generator[list[Example], VictimOutputs, list[_Substitute]]:
-        """The best of the candidates for each place, in the order that they are put in."""
-        outputs = yield from walk.asked([walk.without(place, self.unknown_word) for place in places])
+        """Best candidate for each place that raises the loss, by saliency times gain, highest first."""
+        outputs = yield from walk.asked([walk.with_unknown_word(place) for place in places])
         if len(outputs) < len(places):
             return []
         saliencies = softmax(walk.goal.loss(outputs) - walk.loss)

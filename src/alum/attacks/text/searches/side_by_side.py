@@ -1,4 +1,4 @@
-"""Many searches side by side, whose questions are put to the victim together."""
+"""Running many searches side by side, so that the victim gets their examples in common batches."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -12,7 +12,7 @@ Victim = Callable[[list[Example]], VictimOutputs]
 def run_searches(
     victim: Victim, searches: Iterable[Search], num_parallel: int = 32
 ) -> Iterator[tuple[int, AttackResult]]:
-    """The number of each search and its result, as soon as it ends.
+    """Runs searches and yields the number and the result of each as soon as it ends.
 
     ``num_parallel`` searches run at a time, and further ones are taken from ``searches`` as these end. How many they
     are changes no result, as long as the victim's outputs do not depend on what it is asked beside.

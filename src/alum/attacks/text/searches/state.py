@@ -1,92 +1,43 @@
-"""How far a search has come on one example: what it has asked, what it has changed, and what it may change."""
+"""State of a search on one example: the queries asked, the words changed, and the changes still allowed."""
 
 import random
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from alum.attacks.text.candidates.stop_words import is_stop_word
 from alum.attacks.text.protocol import AttackResult, Change, Goal, Outcome, Search, VictimOutputs
+from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.worded import Example, Place, WordedExample
-from alum.core.errors import InputError
 
-# How similar in meaning each of some examples is to the first one, ``[examples]``.
-Similarity = Callable[[Example, Sequence[Example]], NDArray[np.float64]]
 # The search on one example: its texts, the goal and, where it is known, how many characters of each the victim reads.
 TextSearch = Callable[[Example, Goal, Sequence[int] | None], Search]
 
 
-@dataclass(frozen=True)
-class Constraints:
-    """What a search leaves alone. No word is ever changed twice, and no stop word at all.
-
-    ``max_changed_share`` of the words of the attacked texts may be changed, rounded down, but one word at least, and
-    none of fewer than ``min_word_length`` characters. ``max_edit_distance`` bounds the Levenshtein distances of the
-    changed words, added up, which is never less than that of the texts. With a ``similarity``, candidates that are less
-    than ``min_similarity`` similar to the original are dropped.
-    """
-
-    max_changed_share: float = 1.0
-    min_word_length: int = 1
-    max_edit_distance: int | None = None
-    similarity: Similarity | None = None
-    min_similarity: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.max_changed_share <= 1:
-            raise InputError(
-                f"the share of words that may be changed must lie in (0, 1], not {self.max_changed_share}."
-            )
-
-    def max_changes(self, num_words: int) -> int:
-        # The product may fall just short of the whole number that it stands for, as 0.29 · 100 does.
-        return max(1, int(self.max_changed_share * num_words + 1e-9))
-
-    def allow_change_of(self, word: str) -> bool:
-        return len(word) >= self.min_word_length and not is_stop_word(word)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What every search keeps to: constraints, the texts that it attacks, and how often it may ask."""
-
-    constraints: Constraints = field(default_factory=Constraints)
-    attacked_texts: tuple[int, ...] = (-1,)
-    max_queries: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.max_queries is not None and self.max_queries < 1:
-            raise InputError(f"max_queries must be 1 or more, not {self.max_queries}.")
-
-
 class Walk:
-    """One search within its limits; what is random in it depends on the seed and the example alone.
+    """State of one search on one example; what is random in it depends on the seed and the example alone.
 
     Raises `InputError` for an example that lacks one of the attacked texts.
     """
 
-    def __init__(self, limits: Limits, example: Example, goal: Goal) -> None:
-        self.limits, self.goal = limits, goal
+    def __init__(self, constraints: Constraints, settings: SearchSettings, example: Example, goal: Goal) -> None:
+        self.constraints, self.settings, self.goal = constraints, settings, goal
         self.original = self.current = WordedExample.of(example)
         self.example = example
-        self.places = self.original.places(limits.attacked_texts)
-        self.rng = random.Random(f"{limits.seed}:{example}")
+        self.places = self.original.places(settings.attacked_texts)
+        self.rng = random.Random(f"{settings.seed}:{example}")
         self.clean_outputs = self.outputs = np.empty(0)
         self.changes: dict[Place, str] = {}
         self.edit_distance = 0
         self.num_queries = 0
 
     def begun(self) -> Generator[list[Example], VictimOutputs, bool]:
-        """Asks about the example itself. False if the answer is wrong already."""
+        """Asks about the unchanged example; False if the victim's answer is wrong already."""
         (self.clean_outputs,) = yield from self.asked([self.example])
         self.outputs = self.clean_outputs
         return not self.goal.reached(self.outputs[None])[0]
 
     def asked(self, examples: list[Example]) -> Generator[list[Example], VictimOutputs, VictimOutputs]:
-        """The outputs for the examples, or for the first of them where not enough queries are left."""
+        """Asks the victim about examples: all of them, or the first ones where not enough queries are left."""
         examples = examples[: self.num_queries_left(len(examples))]
         if not examples:
             return np.empty((0, *self.outputs.shape))
@@ -95,57 +46,59 @@ class Walk:
         return outputs
 
     def num_queries_left(self, wanted: int) -> int:
-        """How many of the queries that are wanted may still be asked."""
-        limit = self.limits.max_queries
+        """How many of ``wanted`` further queries may still be asked."""
+        limit = self.settings.max_queries
         return wanted if limit is None else min(wanted, limit - self.num_queries)
 
     @property
     def loss(self) -> float:
-        """The goal's loss where the search has come to."""
+        """Loss of the goal at the current texts."""
         return float(self.goal.loss(self.outputs[None])[0])
 
     @property
     def may_go_on(self) -> bool:
-        """Whether one more word may be changed."""
-        return len(self.changes) < self.limits.constraints.max_changes(len(self.places))
+        """Whether the share of changed words allows one more."""
+        return len(self.changes) < self.constraints.max_changes(len(self.places), self.settings)
 
     def open_places(self, characters_read: Sequence[int] | None) -> list[Place]:
-        """The places not changed yet whose words the victim reads and the constraints leave open."""
+        """Places whose words the victim reads, the constraints allow to change, and no change has touched yet."""
         starts = [text.starts() for text in self.original.texts]
         return [
             place
             for place in self.places
             if place not in self.changes
             and (characters_read is None or starts[place.text][place.word] < characters_read[place.text])
-            and self.limits.constraints.allow_change_of(self.original.word(place))
+            and self.constraints.allow_change_of(self.original.word(place))
         ]
 
-    def without(self, place: Place, unknown_word: str | None) -> Example:
-        """The texts without a word, or with the unknown word in its place."""
-        if unknown_word is None:
-            return self.current.removed(place).joined()
-        return self.current.replaced(place, unknown_word).joined()
+    def without(self, place: Place) -> Example:
+        """Texts from which one word is deleted."""
+        return self.current.removed(place).joined()
+
+    def with_unknown_word(self, place: Place) -> Example:
+        """Texts in which the unknown word stands in the place of one word."""
+        return self.current.replaced(place, self.settings.unknown_word).joined()
 
     def allowed(self, flips: Sequence[tuple[Place, str]]) -> list[tuple[Place, str]]:
-        """Those of the new words that the constraints allow, each once in its place."""
-        constraints = self.limits.constraints
+        """Filters changes: keeps, once each, those within the edit distance and the similarity to the original."""
+        similarity, max_edit_distance = self.settings.similarity, self.constraints.max_edit_distance
         flips = [(place, word) for place, word in dict.fromkeys(flips) if word != self.original.word(place)]
-        if constraints.max_edit_distance is not None:
-            left = constraints.max_edit_distance - self.edit_distance
+        if max_edit_distance is not None:
+            left = max_edit_distance - self.edit_distance
             flips = [(place, word) for place, word in flips if levenshtein(self.original.word(place), word) <= left]
-        if constraints.similarity is not None and flips:
+        if similarity is not None and flips:
             examples = [self.current.replaced(place, word).joined() for place, word in flips]
-            similar = constraints.similarity(self.example, examples) >= constraints.min_similarity
+            similar = similarity(self.example, examples) >= self.settings.min_similarity
             flips = [flip for flip, keep in zip(flips, similar, strict=True) if keep]
         return flips
 
     def best(self, outputs: VictimOutputs) -> int:
-        """Which of the outputs has the highest loss: of those that reach the goal, if any does."""
+        """Index of the output of the highest loss, among those that reach the goal if any does."""
         losses, reached = self.goal.loss(outputs), self.goal.reached(outputs)
         return int(np.where(reached, losses, losses - np.inf).argmax() if reached.any() else losses.argmax())
 
     def change(self, place: Place, word: str, outputs: VictimOutputs) -> bool:
-        """Puts the word in its place; ``outputs`` are the victim's for it. Whether the goal is reached."""
+        """Makes a change, for which the victim gave ``outputs``; returns whether it reaches the goal."""
         self.current, self.outputs = self.current.replaced(place, word), outputs
         self.edit_distance += levenshtein(self.original.word(place), word)
         self.changes[place] = word
@@ -154,9 +107,9 @@ class Walk:
     def changed_to_best(
         self, flips: Sequence[tuple[Place, str]]
     ) -> Generator[list[Example], VictimOutputs, bool | None]:
-        """Makes the best of the changes that the constraints allow, if it raises the loss or reaches the goal.
+        """Makes the best of the allowed changes, if it raises the loss or reaches the goal.
 
-        Whether it reaches the goal; None if no change was made.
+        Returns whether it reaches the goal; None if no change was made.
         """
         flips = self.allowed(flips)
         outputs = yield from self.asked([self.current.replaced(place, word).joined() for place, word in flips])
@@ -168,6 +121,7 @@ class Walk:
         return None
 
     def result(self, outcome: Outcome) -> AttackResult:
+        """Result of the search where it ends now."""
         return AttackResult(
             original=self.example,
             perturbed=self.current.joined(),
@@ -183,7 +137,7 @@ class Walk:
 
 
 def levenshtein(first: str, second: str) -> int:
-    """The least number of characters to insert, delete or substitute (Levenshtein 1966).
+    """Edit distance: the least number of characters to insert, delete or substitute (Levenshtein 1966).
 
     >>> levenshtein("sunday", "saturday")
     3
