@@ -1,4 +1,4 @@
-"""Writes that fail because nothing more fits on the disk, and the one line that the user gets then."""
+"""Writing files where the disk may be full: whole or not at all, with one line for the user where it fails."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ _TORCH = ("PytorchStreamWriter", "inline_container", "iostream error")
 
 
 def why_unwritable(error: BaseException | None) -> str | None:
-    """Why no more could be written (disk, quota or file size), from an error or what caused it; None for all others.
+    """Tells from an error, or its cause, why no more could be written: full disk, quota, file size. None for others.
 
     >>> why_unwritable(OSError(28, "No space left on device"))
     'No space left on device'
@@ -39,7 +39,7 @@ def why_unwritable(error: BaseException | None) -> str | None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: beside it, and then it takes the name."""
+    """Writes a file whole or not at all: to a draft beside it, which then takes its name."""
     draft = path.with_name(f".{path.name}.draft")
     with explained_if_full(path):
         try:
@@ -54,7 +54,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def free_space(folder: Path) -> str:
-    """``12.3 MB are free in FOLDER``, to put into a message."""
+    """Says how much space a folder's disk has, ``12.3 MB are free in FOLDER``, for a message."""
     return f"{megabytes(shutil.disk_usage(folder).free)} are free in {folder.absolute()}"
 
 
@@ -64,7 +64,7 @@ def megabytes(num_bytes: int) -> str:
 
 @contextlib.contextmanager
 def explained_if_full(path: Path) -> Iterator[None]:
-    """Raises `InputError` where ``path``, a file or folder, cannot be written for want of space."""
+    """Raises `InputError` where ``path``, a file or folder, cannot be written since the disk is full."""
     try:
         yield
     except Exception as error:

@@ -33,7 +33,7 @@ SUPPORTED = (
 
 
 def attend_within_documents(model: nn.Module, separator_id: int, causal: bool) -> RemovableHandle:
-    """No token of ``model`` attends to another document, until the handle is removed or its ``with`` block ends.
+    """Keeps attention of ``model`` within documents until the handle is removed or its ``with`` block ends.
 
     The mask is made in each forward pass, on the model's device: batches keep their ``input_ids`` and padding masks,
     ``[batch, length]``. Raises `InputError` as `check_document_attention` does.
@@ -71,7 +71,7 @@ def check_document_attention(model: nn.Module) -> None:
 
 
 def document_attention_mask(input_ids: Tensor, separator_id: int, causal: bool) -> Tensor:
-    """``[batch, 1, length, length]``, True where the token of a row may attend to that of a column.
+    """Attention mask ``[batch, 1, length, length]``, True where the token of a row may attend to that of a column.
 
     That is where both are in one document and, if ``causal``, the second is not after the first. ``transformers`` takes
     it as ``attention_mask`` of models without sliding windows, with ``attn_implementation="sdpa"``.
