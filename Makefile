@@ -14,7 +14,7 @@ INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness bench bench-pretrain bench-textattack test test-slow check format clean
+.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness bench bench-pretrain bench-textattack test test-slow check house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,10 +77,13 @@ check: $(INSTALLED) ## what must pass: format, lint, strict types, import contra
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest
 
+house: $(INSTALLED) ## measure the source, and how long commands take to start, against limits (tools/house.py)
+	$(BIN)/python tools/house.py --timed
+
 format: $(INSTALLED) ## rewrite the code in the format that check asks for
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean: ## remove .venv, caches, builds and what the demo wrote
 	rm -rf .venv .venv-textattack build dist demo-run* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	find src tests -name __pycache__ -prune -exec rm -rf {} +
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +

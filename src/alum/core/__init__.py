@@ -1,1 +1,1 @@
-"""The algorithm: divergences, projections, the worst-case perturbation and the objective. Knows torch, nothing else."""
+"""Adversarial training on tensors: divergences, projections, perturbation, objective, methods. Imports torch alone."""

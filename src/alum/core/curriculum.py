@@ -1,4 +1,4 @@
-"""When the adversary enters, and how its weight and radius grow: functions of training progress in [0, 1]."""
+"""Schedules of adversarial training: its start, and the growth of its weight and radius, over progress in [0, 1]."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from alum.core.methods import Method
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Standard training up to ``start_fraction``, adversarial after it (arXiv:2004.08994, section 4.1: half way).
+    """Schedule of standard training up to ``start_fraction`` and adversarial training after it.
 
-    From the start on, alpha and epsilon grow linearly from 0 over ``alpha_ramp_fraction`` and
-    ``epsilon_ramp_fraction`` of all training; 0 means at once.
+    The paper starts half way (arXiv:2004.08994, section 4.1). From the start on, alpha and epsilon grow linearly from
+    0 over ``alpha_ramp_fraction`` and ``epsilon_ramp_fraction`` of all training; 0 has them at full size at once.
     """
 
     start_fraction: float = 0.0
@@ -25,7 +25,7 @@ class Curriculum:
                 raise SettingError(field.name, f"must lie in [0, 1], not {getattr(self, field.name)}.")
 
     def at(self, progress: float, method: Method) -> Method:
-        """The method with the alpha and epsilon that hold at ``progress``; alpha is 0 before the start.
+        """Returns ``method`` with the alpha and epsilon that hold at ``progress``; alpha is 0 before the start.
 
         >>> from alum.core.methods import METHODS
         >>> Curriculum(start_fraction=0.5, alpha_ramp_fraction=0.2).at(0.6, METHODS["alum"]).alpha

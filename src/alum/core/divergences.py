@@ -1,4 +1,4 @@
-"""How far apart two predictions are: per item, in nats (squared error: in squared label units).
+"""Divergences between two predictions, one for each item, in nats (squared error: in squared label units).
 
 Every divergence takes two tensors of logits ``[..., classes]`` and returns ``[...]`` in fp32, whatever precision the
 logits have: half-precision softmax loses the small differences that an adversary starts from.
@@ -72,7 +72,7 @@ def _rows_of_symmetric_kl(
 
 
 def kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
-    """KL(p‖q) = Σ p (log p - log q)."""
+    """Kullback-Leibler divergence KL(p‖q) = Σ p (log p - log q)."""
     log_p, log_q = _log_probs(logits_p, mask), _log_probs(logits_q, mask)
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
@@ -97,7 +97,7 @@ def squared_error(predictions_p: Tensor, predictions_q: Tensor, mask: Tensor | N
 
 
 def labelled(labels: Tensor, ignore_index: int = -100) -> Tensor:
-    """The mask ``[...]`` of the positions that carry a label, for token outputs."""
+    """Mask ``[...]`` of the token positions that carry a label, False where it is ``ignore_index``."""
     return labels != ignore_index
 
 

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""Exceptions for what a user can mend: settings, files and models that cannot be used as given."""
 
 import difflib
 from collections.abc import Iterable
@@ -13,7 +13,10 @@ class InputError(ValueError):
 
 
 class SettingError(InputError):
-    """An `InputError` of one setting. The message begins with its name, to which a caller can give its own prefix."""
+    """An `InputError` about one setting, whose name begins the message.
+
+    ``setting`` and ``problem`` are its parts, so that a caller can give the name its own prefix.
+    """
 
     def __init__(self, setting: str, problem: str) -> None:
         super().__init__(f"{setting} {problem}")
@@ -22,7 +25,7 @@ class SettingError(InputError):
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that is not among the ``known`` ones, with these and the nearest of them.
+    """Makes the error for a name that is not among the ``known`` ones; it lists these and suggests the nearest.
 
     >>> str(unknown_name("norm", "inf", ["l2", "linf"]))
     "unknown norm 'inf': expected one of l2, linf. Did you mean 'linf'?"

@@ -1,4 +1,4 @@
-"""The table of methods: what each adversary ascends, how, and where it comes from."""
+"""Table of adversarial training methods: the objective, ascent, norm, radius and source of each."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ class Method:
     differences: str = ""
     alpha: float = 1.0
     term: Literal["divergence", "task_loss"] = "divergence"
-    """What is added to the task loss: the divergence at δ, or the task loss at δ."""
+    """Term added to the task loss: the divergence at δ, or the task loss at δ."""
     ascent: Literal["divergence", "task_loss"] = "divergence"
-    """What δ ascends."""
+    """Objective that δ maximises."""
     gradient: Literal["own_pass", "task_backward"] = "own_pass"
-    """Each ascent step's gradient from a pass of its own, or the one that the task loss's backward yields anyway."""
+    """Source of an ascent step's gradient: a pass of its own, or the task loss's backward pass, made anyway."""
     num_steps: int = 1
     step_size: float = 1.0
-    """As a fraction of the radius; with step rule ``"raw"`` the plain factor on the gradient."""
+    """Length of an ascent step in radii; with step rule ``"raw"`` the plain factor on the gradient."""
     step_rule: Literal["normalized", "sign", "raw"] = "normalized"
     norm: Norm = "l2"
     scope: Scope = "token"
@@ -72,7 +72,7 @@ class Method:
             )
 
     def idle_settings(self) -> dict[str, str]:
-        """Settings that change nothing with these values, each with the reason.
+        """Settings that have no effect in this method, each with the reason.
 
         >>> method_named("r3f").idle_settings()["step_size"]
         'no ascent step is taken (num_steps 0)'
@@ -95,7 +95,7 @@ class Method:
 
     @property
     def cost_in_standard_steps(self) -> float:
-        """FLOPs of a step over those of standard training, where a backward pass costs two forward passes.
+        """FLOPs of a training step relative to standard training, where a backward pass costs two forward passes.
 
         Clean pass 1 + its backward 2; each ascent pass 1 + 1 (activations only); adversarial pass 1 + 2.
         """
@@ -139,7 +139,7 @@ METHODS: dict[str, Method] = {row.name: row for row in (
 
 
 def method_named(name: str, **overrides: Any) -> Method:
-    """The row of `METHODS` called ``name``, with the settings in ``overrides`` that are not None put in.
+    """Looks up the row of `METHODS` called ``name`` and puts in the settings of ``overrides`` that are not None.
 
     Raises `InputError` for an unknown name or a setting out of its range.
     """

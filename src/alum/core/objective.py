@@ -1,4 +1,4 @@
-"""The training objective of ALUM: min_θ E[ ℓ(f(x; θ), y) + α · max_‖δ‖≤ε D(f(x + δ; θ), f(x; θ)) ].
+"""Training objective of ALUM: min_θ E[ ℓ(f(x; θ), y) + α · max_‖δ‖≤ε D(f(x + δ; θ), f(x; θ)) ].
 
 The model, its inputs and labels are behind one small interface, so the functions here work for any module and loop.
 """
@@ -20,33 +20,35 @@ class Batch(Protocol):
     mask: Tensor
     """``[batch, length]``: True where the embeddings may be perturbed."""
     scale: Tensor | float
-    """What the mean over this batch's items counts for in the step's loss; 1 without gradient accumulation."""
+    """Weight of the mean over this batch's items in the step's loss; 1 without gradient accumulation."""
 
     def clean(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The task loss ℓ (scalar, scaled), the outputs ``[items, ...]`` and the embeddings x."""
+        """Clean pass: returns the task loss ℓ (a scaled scalar), the outputs ``[items, ...]`` and the embeddings x."""
 
     def clean_cut_at_x(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The same, for a loss that is back-propagated before the adversarial pass: its backward pass stops at x and
-        fills ``x.grad``, which the backward pass of f(x + δ) takes down to the weights below x with its own gradient.
+        """Clean pass whose task loss is back-propagated before the adversarial pass; returns what `clean` does.
+
+        The backward pass of that loss stops at x and fills ``x.grad``. The backward pass of f(x + δ) adds this gradient
+        to its own and takes both further, to the weights that x is computed from.
         """
 
     def outputs(self, delta: Tensor) -> Tensor:
-        """f(x + δ), ``[items, ...]``."""
+        """Adversarial pass: returns the outputs f(x + δ), ``[items, ...]``."""
 
     def task_loss(self, delta: Tensor) -> Tensor:
-        """ℓ(f(x + δ), y), a scaled scalar."""
+        """Adversarial pass: returns the task loss ℓ(f(x + δ), y), a scaled scalar."""
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
-        """D between two outputs, ``[items]``."""
+        """Divergence D between the outputs of two passes, ``[items]``."""
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """Is it an adversary? Scalar tensors, measured on one batch.
+    """Measurements on one batch of whether δ is an adversary or mere noise; scalar tensors.
 
     ``adversarial_gain`` is the divergence at δ over the mean divergence at random perturbations whose tokens are as
-    long as δ's: near 1, δ is noise. ``perturbation_norm`` is the mean L2 norm of a perturbed token vector,
-    ``perturbation_ratio`` that over the mean norm of the embeddings.
+    long as δ's: near 1, δ is no better than noise. ``perturbation_norm`` is the mean L2 norm of a perturbed token
+    vector, ``perturbation_ratio`` that over the mean norm of the embeddings.
     """
 
     adversarial_gain: Tensor
@@ -58,11 +60,11 @@ class Diagnostics:
 
 @dataclass(frozen=True)
 class AlumResult:
-    """What a step computed. All but ``loss`` are detached.
+    """Losses and perturbation of one training step; all but ``loss`` are detached.
 
-    ``loss`` has the value of the whole objective. Its backward pass gives what is still missing from the gradients:
-    all of it, or after a one-pass step, whose task loss has been back-propagated down to x already, the adversarial
-    part, and for the weights below x that of the task loss too.
+    ``loss`` has the value of the whole objective. Its backward pass gives the gradients that are still missing: all
+    of them, or in a one-pass step, whose task loss has been back-propagated down to x already, those of the adversarial
+    term and, for the weights that x is computed from, those of the task loss too.
     """
 
     loss: Tensor
@@ -81,10 +83,12 @@ def alum_loss(
     backward: Callable[[Tensor], None] = Tensor.backward,
     num_gain_draws: int = 0,
 ) -> AlumResult:
-    """ℓ + α·D of one batch, with the diagnostics if ``num_gain_draws`` random perturbations are to be compared.
+    """Computes ALUM's objective ℓ + α·D on one batch.
 
-    ``backward`` back-propagates the task loss where ``method`` takes its gradient from there (one-pass ALUM). No two
-    graphs of what lies above x are then alive at once, and the clean side of D is a constant.
+    With ``num_gain_draws`` above 0 the result has diagnostics, for which δ is compared with so many random
+    perturbations. ``backward`` back-propagates the task loss where ``method`` takes its gradient from there (one-pass
+    ALUM). The graphs of the two passes from x to the outputs are then never alive at once, and the clean side of D is a
+    constant.
     """
     task_loss, clean_outputs, embeddings = batch.clean_cut_at_x() if method.is_one_pass else batch.clean()
     if method.alpha == 0:

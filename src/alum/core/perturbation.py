@@ -1,4 +1,4 @@
-"""The inner maximisation of ALUM: lines 4 to 9 of Algorithm 1 (arXiv:2004.08994)."""
+"""Inner maximisation of ALUM: lines 4 to 9 of Algorithm 1 (arXiv:2004.08994)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def worst_case_perturbation(
     first_gradient: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Perturbation:
-    """The δ in the ball that maximises ``objective(δ)``, as far as ``method.num_steps`` ascent steps take it.
+    """Maximises ``objective(δ)`` over δ in the ball by ``method.num_steps`` steps of projected gradient ascent.
 
     ``embeddings`` are ``[batch, length, hidden]``, ``mask`` ``[batch, length]`` is True where δ may be non-zero, and
     ``objective`` is a scalar: the sum over examples, so that an example's δ does not depend on its batch.
@@ -59,7 +59,7 @@ def worst_case_perturbation(
 
 
 def random_perturbation_like(delta: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """A random direction for every token, each as long as that token's ``delta`` in L2."""
+    """Random perturbation that is as long in L2 at each token as ``delta`` is."""
     return unit_direction(_standard_normal(delta, generator), "l2", "token") * norm_of(delta, "l2", "token")
 
 
@@ -68,7 +68,7 @@ def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def gradient_at(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
-    """∇ of a scalar objective at δ, scaled on the way so that half precision does not lose it."""
+    """Gradient of a scalar objective at δ, computed at a scale at which half precision does not lose it."""
     delta = delta.detach().requires_grad_()
     with torch.enable_grad():
         value = objective(delta)

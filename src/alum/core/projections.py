@@ -1,4 +1,4 @@
-"""Norms of a perturbation and the maps that bring it back to size.
+"""Norms of perturbations, and the maps that bring these to the radius.
 
 A perturbation is ``[batch, length, hidden]``. With scope ``"token"`` every vector ``delta[b, t]`` has its own ball,
 with scope ``"sequence"`` all vectors of ``delta[b]`` share one. Radii broadcast against ``[batch, 1, 1]``.
@@ -16,14 +16,14 @@ RELEASED_GUARD = 1e-6  # what the released code adds to the norm that it divides
 
 
 def norm_of(delta: Tensor, norm: Norm, scope: Scope) -> Tensor:
-    """The norm of each perturbed vector: ``[batch, length, 1]`` for tokens, ``[batch, 1, 1]`` for sequences."""
+    """Norm of each perturbed vector: ``[batch, length, 1]`` for tokens, ``[batch, 1, 1]`` for sequences."""
     dims = (-1,) if scope == "token" else (-2, -1)
     length: Tensor = torch.linalg.vector_norm(delta, ord=2 if norm == "l2" else torch.inf, dim=dims, keepdim=True)
     return length
 
 
 def project_onto_ball(delta: Tensor, radius: Tensor | float, norm: Norm, scope: Scope) -> Tensor:
-    """The point of the ball nearest to ``delta`` in Euclidean distance, Π of Algorithm 1: inside, it stays.
+    """Projects ``delta`` to the nearest point of the ball in Euclidean distance, Π of Algorithm 1; inside, it stays.
 
     >>> project_onto_ball(torch.tensor([[[3.0, 4.0]]]), 1.0, "l2", "token")
     tensor([[[0.6000, 0.8000]]])
@@ -36,7 +36,7 @@ def project_onto_ball(delta: Tensor, radius: Tensor | float, norm: Norm, scope: 
 
 
 def rescale_to_sphere(delta: Tensor, radius: Tensor | float, norm: Norm, scope: Scope) -> Tensor:
-    """The released code's rule: always stretch ``delta`` to the sphere, however short it is.
+    """Scales ``delta`` to the length of the radius, however short it is: the rule of the released code.
 
     Not a projection: it makes a perturbation of 1e-5 as long as one of 10, so that the first noise decides.
     """
@@ -44,7 +44,7 @@ def rescale_to_sphere(delta: Tensor, radius: Tensor | float, norm: Norm, scope: 
 
 
 def unit_direction(gradient: Tensor, norm: Norm, scope: Scope) -> Tensor:
-    """``gradient / ‖gradient‖``, zero where the gradient is zero."""
+    """Direction of a gradient, ``gradient / ‖gradient‖``; zero where the gradient is zero."""
     # Scaled by its largest coordinate first: the squares of a gradient of 1e-23 vanish in fp32.
     tiny = torch.finfo(gradient.dtype).tiny
     scaled = gradient / norm_of(gradient, "linf", scope).clamp_min(tiny)
@@ -52,7 +52,7 @@ def unit_direction(gradient: Tensor, norm: Norm, scope: Scope) -> Tensor:
 
 
 def embedding_scale(embeddings: Tensor, mask: Tensor, norm: Norm, scope: Scope) -> Tensor:
-    """The size of the vectors that are perturbed, ``[batch, 1, 1]``: what a relative radius is relative to.
+    """Size of the embedding vectors of each sequence, ``[batch, 1, 1]``: the unit of a relative radius.
 
     L2: the mean norm of a sequence's unmasked token vectors, or with scope ``"sequence"`` the norm of all of them
     together. L∞: the root mean square of their coordinates. Taken within each sequence, so that an example's

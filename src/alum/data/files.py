@@ -1,4 +1,4 @@
-"""Text files, checked as they are read: in pieces, by lines or whole."""
+"""Reading UTF-8 text files in pieces, by lines or whole, with errors that say what is in them instead."""
 
 import codecs
 import os
@@ -16,7 +16,7 @@ ARRAY_NOT_LINES = (
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:
-    """The path of a file that is there; raises `InputError` where it is missing or a folder."""
+    """Returns the path of a file; raises `InputError` where it is missing or a folder."""
     path = Path(path)
     if path.is_dir():
         raise InputError(f"expected a file, but {path} is a folder: name a file in it.")
@@ -26,12 +26,12 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a UTF-8 file; raises `InputError` for an empty, binary or otherwise encoded one, with the offset."""
+    """Reads a UTF-8 file; raises `InputError` for an empty, binary or otherwise encoded one, with the offset."""
     return "".join(text_pieces(path))
 
 
 def lines_in(path: str | os.PathLike[str]) -> Iterator[str]:
-    r"""The lines of a UTF-8 file without their ends, ``\n`` or ``\r\n``; raises as `text_pieces` does."""
+    r"""Reads a UTF-8 file by lines without their ends, ``\n`` or ``\r\n``; raises as `text_pieces` does."""
     unfinished: list[str] = []
     for piece in text_pieces(path):
         first, *others = piece.split("\n")
@@ -43,9 +43,10 @@ def lines_in(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def text_pieces(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The text of a UTF-8 file without its byte order mark, some of it at a time.
+    """Reads a UTF-8 file in pieces, without its byte order mark.
 
-    Raises `InputError`, on getting there, where the file is binary or not UTF-8, with the offset, or holds no text.
+    Raises `InputError`, on reaching the place, where the file is binary or not UTF-8, with the offset; at the end where
+    it holds no text.
     """
     path = existing_file(path)
     _refuse_other_formats(path)
@@ -90,7 +91,7 @@ def _refuse_other_formats(path: Path) -> None:
 
 
 def byte_pieces(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, some at a time; raises `InputError` where they cannot be read."""
+    """Reads the bytes of a file in pieces; raises `InputError` where they cannot be read."""
     try:
         with path.open("rb") as file:
             while piece := file.read(PIECE_BYTES):

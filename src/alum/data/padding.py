@@ -1,4 +1,4 @@
-"""Batches of token sequences with a label for each token."""
+"""Padding of token sequences that have a label for each token."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,10 +10,10 @@ from transformers import PreTrainedTokenizerBase
 
 @dataclass(frozen=True)
 class PaddedTokens:
-    """Pads tokens and their labels, -100, to the longest of a batch: ``[batch, length]`` each.
+    """Collates token sequences and their labels to ``[batch, length]``, padded to the longest, labels with -100.
 
-    Tokenizers without a padding token (GPT-2's) are padded with the end-of-sequence token: what is padding is for the
-    attention mask to say, not for the token. ``side`` overrides the tokenizer's.
+    Tokenizers without a padding token (GPT-2's) are padded with the end-of-sequence token: the attention mask says
+    what is padding, not the token. ``side`` overrides the tokenizer's.
 
     Differs from transformers' DataCollatorForTokenClassification, which refuses such tokenizers. Other columns than
     those of tokens are left out.

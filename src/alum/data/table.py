@@ -16,7 +16,7 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with their numbers, counted from 1, in the file or split ``where`` they are from."""
+    """Examples as rows, each with its number, counted from 1, in the file or split ``where`` it is from."""
 
     rows: Dataset
     where: str
@@ -37,7 +37,7 @@ class Table:
         return list(self.rows[name])
 
     def texts(self, name: str) -> list[str]:
-        """A column whose values must be text; raises `InputError` with the row where one is not."""
+        """Values of a column that must be text; raises `InputError` with the row where one is not."""
         values = self.column(name)
         for index, value in enumerate(values):
             if not isinstance(value, str):
@@ -45,7 +45,7 @@ class Table:
         return values
 
     def error(self, index: int, message: str) -> InputError:
-        """What is wrong with the row at ``index``, named by its number."""
+        """Makes an error about the row at ``index`` that names its file or split and its number."""
         return InputError(f"{self.where}, row {self.numbers[index]}: {message}.")
 
     def select(self, indices: Sequence[int]) -> Table:
@@ -53,7 +53,7 @@ class Table:
 
     @classmethod
     def joined(cls, parts: Sequence[Table]) -> Table:
-        """Several tables of the same columns as one, whose rows keep their numbers."""
+        """Joins tables of the same columns to one, whose rows keep their numbers."""
         rows = concatenate_datasets([part.rows for part in parts])
         numbers = [number for part in parts for number in part.numbers]
         return cls(rows, " + ".join(part.where for part in parts), numbers)
@@ -62,12 +62,12 @@ class Table:
         return self if count is None or count >= len(self) else self.select(range(count))
 
     def without(self, column: str) -> Table:
-        """Without a column, whether it is there or not."""
+        """Returns the table without a column, which need not be there."""
         rows = self.rows.remove_columns(column) if column in self.rows.column_names else self.rows
         return Table(rows, self.where, self.numbers)
 
     def labelled(self, column: str) -> Table:
-        """Without the rows whose label is missing, empty or -1, as in the test sets of GLUE and parts of SNLI."""
+        """Returns the rows that have a label: not missing, empty or -1, as in GLUE's test sets and parts of SNLI."""
         self.require([column])
         kept = [i for i, label in enumerate(self.column(column)) if not _unlabelled(label)]
         if not kept:

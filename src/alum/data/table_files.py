@@ -17,7 +17,7 @@ FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parque
 
 
 def load_table(path: str | os.PathLike[str]) -> Dataset:
-    """The rows of a JSON lines, CSV or Parquet file.
+    """Loads a table from a JSON lines, CSV or Parquet file.
 
     Raises `InputError` for a missing, empty or malformed file, with the row where there is one.
     """
@@ -48,7 +48,7 @@ def load_table(path: str | os.PathLike[str]) -> Dataset:
 
 
 def load_folder(folder: str | os.PathLike[str]) -> DatasetDict:
-    """The splits of a folder: each file is one, named as the file without its ending (``validation.jsonl``)."""
+    """Loads the splits of a folder: each file is one, named as the file without its ending (``validation.jsonl``)."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"no folder at {folder} (from {Path.cwd()}): check the name.")

@@ -19,7 +19,7 @@ _TORCH = ("PytorchStreamWriter", "inline_container", "iostream error")
 
 
 def why_unwritable(error: BaseException | None) -> str | None:
-    """Why no more could be written (disk, quota or file size), from an error or what caused it; None for all others.
+    """Tells from an error, or its cause, why no more could be written: full disk, quota, file size. None for others.
 
     >>> why_unwritable(OSError(28, "No space left on device"))
     'No space left on device'
@@ -78,7 +78,7 @@ def holds_only_drafts(folder: Path) -> bool:
 
 
 def free_space(folder: Path) -> str:
-    """``12.3 MB are free in FOLDER``, to put into a message."""
+    """Says how much space a folder's disk has, ``12.3 MB are free in FOLDER``, for a message."""
     return f"{megabytes(shutil.disk_usage(folder).free)} are free in {folder.absolute()}"
 
 
@@ -88,7 +88,7 @@ def megabytes(num_bytes: int) -> str:
 
 @contextlib.contextmanager
 def explained_if_full(path: Path) -> Iterator[None]:
-    """Raises `InputError` where ``path``, a file or folder, cannot be written for want of space."""
+    """Raises `InputError` where ``path``, a file or folder, cannot be written since the disk is full."""
     try:
         yield
     except Exception as error:

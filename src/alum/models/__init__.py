@@ -1,1 +1,1 @@
-"""Adapters to Hugging Face models: where a perturbation goes in, which rows reach the head, which dropout masks."""
+"""Hugging Face models: loading and making them, finding their parts, and hooks that add perturbations."""

@@ -1,4 +1,4 @@
-"""What `torch.compile` must be told of hooks that come and go."""
+"""Settings of `torch.compile` for models whose hooks are added and removed between passes."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,11 +16,11 @@ def is_compiled(model: nn.Module) -> bool:
 
 
 def heed_hooks() -> None:
-    """Has the compiler look at every call whether a module's hooks are those that it compiled.
+    """Makes compiled code check at each call whether a module's hooks are those that it was compiled with.
 
-    By default it does not, and goes on with the code of the first pass: without the perturbation, where training began
-    without an adversary. Holds for all that this thread compiles (read in torch 2.13); a look takes microseconds. The
-    first call in a thread has everything compiled anew, since older code does not look.
+    By default it does not, and runs what was compiled for the first pass: without the perturbation, where training
+    began without an adversary. Holds for all that this thread compiles (read in torch 2.13); a check takes
+    microseconds. The first call in a thread has everything compiled anew, since older code does not check.
     """
     if torch._dynamo.config.skip_nnmodule_hook_guards:
         torch._dynamo.config.skip_nnmodule_hook_guards = False
@@ -28,6 +28,6 @@ def heed_hooks() -> None:
 
 
 def not_compiled(hook: Hook) -> Hook:
-    """The hook as it stands: what it remembers is of one pass, for the next one it would be compiled again."""
+    """Excludes a hook from compilation: it holds the state of one pass, and would be compiled again for the next."""
     disabled: Hook = torch.compiler.disable(hook)
     return disabled

@@ -1,4 +1,4 @@
-"""Models to train from scratch, by name."""
+"""Configurations of models to train from scratch, named by architecture and size (``bert-tiny``)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from alum.models.tokenizer_fit import num_embeddings_needed
 
 @dataclass(frozen=True)
 class Size:
-    """The shape of a transformer, whose heads are 64 wide."""
+    """Shape of a transformer: its depth and widths; attention heads are 64 wide."""
 
     num_layers: int
     hidden_size: int
@@ -32,7 +32,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Family:
-    """Sizes of one architecture, and what it is trained with where nobody says otherwise."""
+    """One architecture: its sizes, how they are configured, and its default objective and kind of tokenizer."""
 
     sizes: Mapping[str, Size]
     config: Callable[[Size, PreTrainedTokenizerBase, int], PretrainedConfig]
@@ -43,7 +43,7 @@ class Family:
 def config_from_scratch(
     architecture: str, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
 ) -> PretrainedConfig:
-    """The configuration of ``architecture`` with room for the tokenizer's pieces and for the given length, no more.
+    """Configures ``architecture`` with room for the tokenizer's vocabulary and for the given length, no more.
 
     Dropout and all else are as published, embeddings and output projection share their weights. Raises `InputError`
     for an unknown name and for RoBERTa with a tokenizer that has no padding token.
@@ -53,17 +53,17 @@ def config_from_scratch(
 
 
 def objective_of(architecture: str) -> Literal["masked_lm", "causal_lm"]:
-    """What models of this name are trained to predict; raises `InputError` for an unknown one."""
+    """Objective that models of this name are pre-trained with; raises `InputError` for an unknown one."""
     return _named(architecture)[0].objective
 
 
 def tokenizer_kind_of(architecture: str) -> Literal["wordpiece", "byte_level_bpe"]:
-    """The kind of tokenizer that models of this name were published with; raises `InputError` for an unknown one."""
+    """Kind of tokenizer that models of this name were published with; raises `InputError` for an unknown one."""
     return _named(architecture)[0].tokenizer_kind
 
 
 def num_blocks_of(architecture: str) -> int:
-    """The number of transformer blocks of models of this name; raises `InputError` for an unknown one."""
+    """Number of transformer blocks of models of this name; raises `InputError` for an unknown one."""
     return _named(architecture)[1].num_layers
 
 

@@ -1,4 +1,4 @@
-"""Where the parts of a Hugging Face model are that a perturbation needs: embeddings, blocks, base model."""
+"""Finding the parts of a Hugging Face model that a perturbation needs: embeddings, blocks, base model."""
 
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
@@ -8,7 +8,7 @@ from alum.core.methods import Layer
 
 
 def pretrained_model(model: nn.Module) -> nn.Module:
-    """The ``transformers`` model inside wrappers: DDP and `torch.compile` (``module``, ``_orig_mod``), peft."""
+    """Unwraps the ``transformers`` model in DDP and `torch.compile` (``module``, ``_orig_mod``) and peft."""
     while True:
         if callable(unwrap := getattr(model, "get_base_model", None)):
             model = unwrap()
@@ -20,13 +20,13 @@ def pretrained_model(model: nn.Module) -> nn.Module:
 
 
 def base_transformer(model: nn.Module) -> nn.Module:
-    """The model without its head, whose output is the last hidden state of every position."""
+    """Returns the model without its head: its output is the last hidden state of every position."""
     model = pretrained_model(model)
     return model.base_model if isinstance(model, PreTrainedModel) else model
 
 
 def word_embeddings(model: nn.Module) -> nn.Module:
-    """The module that maps ``input_ids`` to vectors in the forward pass; the encoder's in an encoder-decoder.
+    """Finds the module that maps ``input_ids`` to vectors in the forward pass; the encoder's in an encoder-decoder.
 
     Encoder-decoder models tie the weights of three embedding modules, and the model's own ``get_input_embeddings()``
     is the one that never runs.
@@ -45,13 +45,13 @@ def word_embeddings(model: nn.Module) -> nn.Module:
 
 
 def embeddings_module(model: nn.Module) -> nn.Module | None:
-    """The module that joins word, position and type embeddings; None where an architecture has none (GPT-2, T5)."""
+    """Finds the module that joins word, position and type embeddings; None where there is none (GPT-2, T5)."""
     module = getattr(_input_stack(model), "embeddings", None)
     return module if isinstance(module, nn.Module) else None
 
 
 def block(model: nn.Module, index: int) -> tuple[list[nn.Module], nn.Module, list[nn.Module]]:
-    """The blocks below transformer block number ``index``, counted from 0, that block, and those above it.
+    """Finds transformer block number ``index``, counted from 0: returns the blocks before it, it, and those after it.
 
     Raises `InputError` where the architecture has no such block or, like ALBERT, uses one module for all of them.
     """
@@ -74,7 +74,7 @@ def block(model: nn.Module, index: int) -> tuple[list[nn.Module], nn.Module, lis
 
 
 def check_layer(layer: Layer, config: PretrainedConfig, name: str) -> None:
-    """Raises `InputError` where a model of this configuration has no such block: known before it is loaded."""
+    """Raises `InputError` where a model of this configuration, which need not be loaded, has no such layer."""
     if not isinstance(layer, int):
         return
     config = config.get_text_config()
@@ -98,7 +98,7 @@ def _refuse_shared_block(config: PretrainedConfig | None, index: int, name: str)
 
 
 def parse_layer(text: str | int) -> Layer:
-    """``"word"``, ``"embeddings"`` or a block's number, from a flag."""
+    """Reads a layer from a flag: ``"word"``, ``"embeddings"`` or a block's number."""
     if isinstance(text, int) or text in ("word", "embeddings"):
         return text  # type: ignore[return-value]
     if text.isdigit():

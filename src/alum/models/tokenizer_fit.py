@@ -1,4 +1,4 @@
-"""Whether a tokenizer and a model belong together."""
+"""Checks that a tokenizer and a model belong together."""
 
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
@@ -23,12 +23,12 @@ OFFSET_POSITIONS = frozenset(
 
 
 def num_embeddings_needed(tokenizer: PreTrainedTokenizerBase) -> int:
-    """One more than the highest id, which in a vocabulary with gaps is more than it has pieces."""
+    """Number of embeddings that a tokenizer needs: its highest id + 1, more than it has pieces if ids have gaps."""
     return max(tokenizer.get_vocab().values()) + 1
 
 
 def check_tokenizer_fits(tokenizer: PreTrainedTokenizerBase, model_config: PretrainedConfig) -> None:
-    """Raises `InputError` where an id of the tokenizer has no embedding, or padding would get positions of its own."""
+    """Raises `InputError` where an id of the tokenizer has no embedding, or padding would count as positions."""
     config = model_config.get_text_config()
     if num_embeddings_needed(tokenizer) > config.vocab_size:
         vocabulary = tokenizer.get_vocab()

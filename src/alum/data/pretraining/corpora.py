@@ -48,14 +48,14 @@ class _Chain:
 
 
 def chained(corpora: Sequence[Corpus]) -> Iterable[str]:
-    """The documents of one corpus after the other, to be read again and again."""
+    """Joins corpora to the documents of one after the other, which can be read again and again."""
     return _Chain(tuple(corpora))
 
 
 def held_back(corpus: Corpus, every: int = 20) -> tuple[Corpus, Corpus]:
-    """A corpus without each ``every``-th document, and these: what to train on, and what to validate with.
+    """Splits a corpus into documents to train on and each ``every``-th one to validate with.
 
-    Reading the second raises `InputError` where there are fewer documents than that.
+    Reading the second part raises `InputError` where there are fewer than ``every`` documents.
     """
     if every < 2:
         raise InputError(f"every must be 2 or more, so that documents are left to train on, not {every}.")
@@ -84,7 +84,7 @@ def _each(corpus: Corpus, every: int) -> Iterator[str]:
 
 
 def file_corpus(path: str | os.PathLike[str], unit: DocumentUnit = "block", text_column: str = "text") -> Corpus:
-    """The documents of a file: rows of ``.jsonl``, ``.json`` (an object a line) or ``.parquet``, of others text.
+    """Makes a corpus of a file: rows of ``.jsonl``, ``.json`` (an object a line) or ``.parquet``, else plain text.
 
     ``unit`` says what a document of plain text is, a block of lines between blank lines, a line or the file, and
     ``text_column`` where the text of a row is. The file is read as a stream, however large it is.
@@ -166,7 +166,7 @@ def hub_corpus(
     text_column: str = "text",
     streaming: bool = False,
 ) -> Corpus:
-    """The texts of a data set on the hub, or of a local folder of data files: memory-mapped, or streamed.
+    """Makes a corpus of a data set on the hub, or of a local folder of data files: memory-mapped, or streamed.
 
     Raises `InputError` where it cannot be loaded or has no such split or column.
     """

@@ -20,7 +20,7 @@ NOT_PREDICTED = -100
 
 @dataclass(frozen=True)
 class MaskRate:
-    """The share of tokens that are predicted, as a function of training progress in [0, 1]: linear, or constant.
+    """Share of tokens that are predicted, a linear or constant function of training progress in [0, 1].
 
     The paper (arXiv:2004.08994) is said to go from 5 % to 25 %.
     """
@@ -35,7 +35,7 @@ class MaskRate:
 
     @classmethod
     def parse(cls, text: str) -> "MaskRate":
-        """From one rate (``0.15``) or the first and the last with a colon (``0.05:0.25``)."""
+        """Reads one rate (``0.15``), or the first and the last with a colon (``0.05:0.25``)."""
         try:
             rates = [float(rate) for rate in text.split(":")]
         except ValueError:
@@ -51,12 +51,12 @@ class MaskRate:
 
 
 class TokenMasks:
-    """Of the tokens predicted, 80 % become [MASK], 10 % another token and 10 % stay (Devlin et al. 2019, section 3.1).
+    """Masks tokens for a model to predict: 80 % of these become [MASK], 10 % another token, and 10 % stay.
 
-    Each token is predicted with the same probability; with ``whole_words`` each word is, all of its tokens or none,
-    and as in BERT's whole-word release each of them is then replaced or kept by itself. Special tokens, [MASK] too,
-    are never predicted and end a word, and so does the end of a row. A batch has one predicted token or word at least:
-    the mean loss over none is not a number.
+    That is BERT's scheme (Devlin et al. 2019, section 3.1). Each token is predicted with the same probability; with
+    ``whole_words`` each word is, all of its tokens or none, and as in BERT's whole-word release each of them is then
+    replaced or kept by itself. Special tokens, [MASK] too, are never predicted and end a word, and so does the end of a
+    row. A batch has one predicted token or word at least: the mean loss over none is not a number.
 
     Differs from BERT's release, which predicts the same number of tokens in every row, and from transformers'
     collators: the other tokens that they draw may be special ones.
@@ -75,7 +75,7 @@ class TokenMasks:
     def __call__(self, input_ids: Tensor, rate: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Masked ids and labels, -100 where nothing is predicted, for ids ``[batch, length]``, which stay as they are.
 
-        The generator belongs to the device of the ids, which nothing here has to wait for.
+        The generator is on the device of the ids. Nothing here makes the host wait for that device.
         """
         shape, device = input_ids.shape, input_ids.device
         self._vocabulary = vocabulary = self._vocabulary.on(device)
@@ -93,10 +93,10 @@ class TokenMasks:
 
 
 def fixed_masks(sequences: Dataset, masks: TokenMasks, rate: float, seed: int = 0) -> Dataset:
-    """``input_ids`` and ``labels`` with masks drawn once, so that losses of different runs and times are comparable.
+    """Masks sequences once and for all, so that losses of different runs and times are comparable.
 
-    A row's masks follow from ``seed`` and the row itself, wherever it stands. Each has one predicted token at least.
-    The rows are in a temporary file that goes when they do.
+    Gives ``input_ids`` and ``labels``. A row's masks follow from ``seed`` and the row itself, wherever it stands. Each
+    has one predicted token at least. The rows are in a temporary file that is removed with them.
     """
 
     def masked(row: Mapping[str, Any]) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""Documents to sequences of full length, kept on disk or made as training goes."""
+"""Packing of documents into sequences of full length, cached on disk or made during training."""
 
 import copy
 import hashlib
@@ -31,8 +31,9 @@ SECONDS_WITHOUT_PROGRESS = 2
 
 @dataclass(frozen=True)
 class Packing:
-    """How documents become sequences of exactly ``length_tokens``; no sequence is padded, and what does not fill a
-    last one is left out.
+    """Packs documents into sequences of exactly ``length_tokens``.
+
+    No sequence is padded, and the last tokens, too few for a sequence, are left out.
 
     Masked language modelling: [CLS], text of one or more documents with [SEP] between them, [SEP]. Causal: documents
     with the end-of-sequence token after each, cut where a sequence is full.
@@ -55,16 +56,16 @@ class Packing:
 
     @property
     def separator_id(self) -> int:
-        """The token that ends each document."""
+        """Id of the token that ends each document."""
         return self._frame.document_end
 
     def rows(self, documents: Iterable[str]) -> Iterator[list[int]]:
-        """The sequences, in the order of the documents."""
+        """Packs documents into sequences, in their order."""
         for rows in self._rows(documents):
             yield from rows.tolist()
 
     def dataset(self, corpus: Corpus, cache_dir: Path) -> Dataset:
-        """The sequences of a corpus, column input_ids, memory-mapped; tokenised only if ``cache_dir`` has them not yet.
+        """Packs a corpus into a memory-mapped data set, column input_ids; takes it from ``cache_dir`` if it is there.
 
         Raises `InputError` if there is not enough text for one sequence, or the folder cannot be used.
         """
@@ -73,10 +74,11 @@ class Packing:
         )
 
     def stream(self, corpora: Sequence[Corpus], weights: Sequence[float], seed: int) -> IterableDataset:
-        """Sequences packed as they are asked for, without end: a corpus that has been read begins anew.
+        """Packs sequences during training, without end: a corpus that has been read begins anew.
 
-        Each is from a corpus drawn with a probability proportional to its weight, and leaves a buffer of 1,000 at
-        random. Their order follows from the seed alone. Reading raises `InputError` if a corpus has not enough text.
+        Each is from a corpus drawn with a probability proportional to its weight, and waits in a buffer of 1,000 until
+        it is drawn at random. Their order follows from the seed alone. Reading raises `InputError` if a corpus has not
+        enough text.
         """
         _require_weights(weights, len(corpora))
         # Given features spare the reader a look at the first rows. Lists among the arguments would be taken for shards.
@@ -172,7 +174,7 @@ class Packing:
 
 
 def mixed(datasets: Sequence[Dataset], weights: Sequence[float], seed: int) -> Dataset:
-    """One data set in which each of several is seen as many times as its weight says, without a copy of the rows.
+    """Mixes data sets to one in which each is seen as many times as its weight says, without a copy of the rows.
 
     2 is twice, 0.5 a half that is drawn by ``seed`` and stays the same in each epoch, 2.5 twice and such a half.
     """
@@ -188,7 +190,7 @@ def mixed(datasets: Sequence[Dataset], weights: Sequence[float], seed: int) -> D
 
 
 def default_cache_dir() -> Path:
-    """``ALUM_CACHE``, else ``alum`` in the user's folder for caches."""
+    """Folder for packed sequences: ``ALUM_CACHE``, else ``alum`` in the user's folder for caches."""
     if folder := os.environ.get("ALUM_CACHE"):
         return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "alum"

@@ -1,4 +1,4 @@
-"""Rows of token ids on disk: written once, checked, and read memory-mapped from then on."""
+"""Cache of token sequences on disk: written once, then read memory-mapped, with a checksum."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ PIECE_BYTES = 1 << 20
 
 
 def cached_rows(path: Path, make: Callable[[], Iterator[Rows]]) -> Dataset:
-    """The rows of the file ``path``, column input_ids; if it is not there or damaged, it is written first.
+    """Reads rows, column input_ids, from the file ``path``; if it is missing or damaged, writes it first.
 
     ``make`` gives one or more arrays of rows of the same length, and only one is ever held in memory. Raises
     `InputError` for a folder that cannot be read or written.

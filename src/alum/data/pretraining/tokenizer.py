@@ -35,7 +35,7 @@ _BYTE_LEVEL_TOKENS: dict[Objective, dict[str, str]] = {  # in the order of their
 def train_tokenizer(
     texts: Iterable[str], kind: TokenizerKind, objective: Objective, vocab_size: int, max_length_tokens: int
 ) -> PreTrainedTokenizerFast:
-    """A tokenizer of either kind with the special tokens that the objective needs.
+    """Trains a WordPiece or byte-level BPE tokenizer with the special tokens that the objective needs.
 
     The same texts give the same tokenizer, byte for byte. ``texts`` are never all in memory at once, but WordPiece
     reads them twice, so that they have to be iterable anew. Too few of them for ``vocab_size`` give a smaller
@@ -53,7 +53,7 @@ def train_tokenizer(
 
 
 def train_wordpiece(texts: Iterable[str], vocab_size: int, max_length_tokens: int) -> PreTrainedTokenizerFast:
-    """A lower-cased WordPiece tokenizer as BERT's (Devlin et al. 2019), for sequences of ``max_length_tokens``."""
+    """Trains a lower-cased WordPiece tokenizer, BERT's (Devlin et al. 2019), for sequences of ``max_length_tokens``."""
     if vocab_size <= len(SPECIAL_TOKENS):
         raise InputError(f"vocab_size must be above {len(SPECIAL_TOKENS)}, the special tokens, not {vocab_size}.")
     if isinstance(texts, Iterator):
@@ -91,7 +91,7 @@ def train_wordpiece(texts: Iterable[str], vocab_size: int, max_length_tokens: in
 def train_byte_level_bpe(
     texts: Iterable[str], vocab_size: int, max_length_tokens: int, objective: Objective = "masked_lm"
 ) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer (Radford et al. 2019, section 2.2): any text can be encoded and comes back unchanged.
+    """Trains a byte-level BPE tokenizer (Radford et al. 2019, section 2.2), which encodes any text without loss.
 
     For masked language models with RoBERTa's special tokens and layout (Liu et al. 2019), ``<s> A </s>`` and ``<s> A
     </s></s> B </s>``. For causal ones with GPT-2's ``<|endoftext|>``, which is put between documents and not added to

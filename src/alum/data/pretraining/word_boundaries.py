@@ -1,4 +1,4 @@
-"""Where words start among tokens, told from the vocabulary alone: packed sequences know nothing of their text."""
+"""Word boundaries among tokens, told from the vocabulary alone: packed sequences do not come with their text."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -27,7 +27,10 @@ _BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
 
 @dataclass(frozen=True)
 class Joints:
-    """Which tokens go on with the word before them, by looking up both: ``[vocabulary]`` each, of the flags above."""
+    """Look-up tables, ``[vocabulary]``, that tell whether a token continues the word of the token before it.
+
+    ``beginning`` holds the flag of how each token begins, ``may_follow`` those that continue its word.
+    """
 
     beginning: Tensor
     may_follow: Tensor
@@ -39,13 +42,13 @@ class Joints:
 
 
 def latest(flags: Tensor) -> Tensor:
-    """The position of the latest flag up to each place in a row, 0 where there is none; ``[batch, length]``."""
+    """Position of the latest flag up to each place in a row, 0 where there is none; ``[batch, length]``."""
     positions = torch.arange(flags.shape[1], device=flags.device)
     return torch.where(flags, positions, 0).cummax(dim=1).values
 
 
 def joints_of(tokenizer: PreTrainedTokenizerBase) -> Joints:
-    """Words as the vocabulary marks them: ## inside (WordPiece), ▁ (SentencePiece) or Ġ (byte-level) at their start."""
+    """Reads words off a vocabulary's marks: ## inside (WordPiece), ▁ (SentencePiece) or Ġ (byte-level) at the start."""
     kinds = {"##": _in_wordpiece, "▁": _in_sentencepiece, "Ġ": _in_byte_level}
     ids_of_tokens = tokenizer.get_vocab()
     marked = {mark: sum(token.startswith(mark) for token in ids_of_tokens) for mark in kinds}

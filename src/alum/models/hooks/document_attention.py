@@ -33,7 +33,7 @@ SUPPORTED = (
 
 
 def attend_within_documents(model: nn.Module, separator_id: int, causal: bool) -> RemovableHandle:
-    """No token of ``model`` attends to another document, until the handle is removed or its ``with`` block ends.
+    """Keeps attention of ``model`` within documents until the handle is removed or its ``with`` block ends.
 
     The mask is made in each forward pass, on the model's device: batches keep their ``input_ids`` and padding masks,
     ``[batch, length]``. Raises `InputError` as `check_document_attention` does.

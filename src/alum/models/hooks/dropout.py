@@ -1,4 +1,4 @@
-"""The dropout masks of an adversarial pass above x: those of the clean pass, new ones, or none."""
+"""Random state and mode of dropout, so that an adversarial pass has the clean pass's masks, new ones, or none."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def random_state(device: torch.device) -> list[Tensor]:
-    """The state of the generators that dropout draws from on ``device``."""
+    """State of the random generators that dropout draws from on ``device``."""
     if device.type == "cuda":
         return [torch.cuda.get_rng_state(device)]
     return [torch.get_rng_state()]
@@ -23,7 +23,7 @@ def set_random_state(device: torch.device, state: list[Tensor]) -> None:
 
 @contextmanager
 def keeping_random_state(device: torch.device) -> Iterator[None]:
-    """Whatever is drawn inside, afterwards the generators stand where they stood."""
+    """Restores the state of the random generators after the ``with`` block, whatever is drawn inside."""
     state = random_state(device)
     try:
         yield
@@ -33,7 +33,7 @@ def keeping_random_state(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def without_dropout(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, and each module back in its own mode afterwards."""
+    """Puts the model in evaluation mode, and each module back in its own mode after the ``with`` block."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:

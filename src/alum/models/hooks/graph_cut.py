@@ -1,4 +1,4 @@
-"""A cut through an autograd graph, below which two passes are differentiated at once."""
+"""Two backward passes that go through the part of the autograd graph that they share as one."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ from torch.autograd import Function
 
 
 class GraphCut:
-    """A backward pass from above stops at copies of some tensors; the next one takes what they got further down.
+    """A cut through an autograd graph at some tensors: two backward passes go through the graph before it as one.
 
-    What the second one reaches below must not have been reached by the first, whose graph is gone.
+    The first pass stops at copies of these tensors and leaves its gradients there. The second adds them to its own and
+    goes on to the leaves. It must not reach nodes that the first has been through by another way: they are freed.
 
     >>> import torch
     >>> weight, cut = torch.tensor(3.0, requires_grad=True), GraphCut()
@@ -26,17 +27,17 @@ class GraphCut:
         self._pairs: dict[int, tuple[Tensor, Tensor]] = {}
 
     def copy_of(self, original: Tensor) -> Tensor:
-        """A leaf of the same values, which has a gradient even where ``original`` needs none; always the same one."""
+        """Copies a tensor to a leaf that gets a gradient even where ``original`` needs none; always the same leaf."""
         if id(original) not in self._pairs:
             self._pairs[id(original)] = original, original.detach().requires_grad_()
         return self._pairs[id(original)][1]
 
     def copied(self, value: Any) -> Any:
-        """The copy of ``value`` where it has one, else ``value``."""
+        """Returns the copy of ``value`` where it has one, else ``value``."""
         return self._pairs[id(value)][1] if id(value) in self._pairs else value
 
     def joined(self, x: Tensor) -> Tensor:
-        """The values of ``x``; the backward pass takes along the gradients of all copies, once."""
+        """Returns the values of ``x``; their backward pass takes the gradients of all copies on to the originals."""
         if not self._pairs:
             return x
         originals, copies = zip(*self._pairs.values(), strict=True)

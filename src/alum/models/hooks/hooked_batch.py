@@ -1,4 +1,4 @@
-"""The objective's view of a model on one batch: passes with δ added by a hook and with chosen dropout masks."""
+"""Clean and adversarial passes of a model on one batch: δ is added by a hook, dropout masks are replayed or not."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,7 +15,7 @@ from alum.models.hooks.injection import Injection
 
 @dataclass
 class HookedBatch:
-    """`alum.core.objective.Batch` for any ``torch.nn.Module``.
+    """Implements `alum.core.objective.Batch` for any ``torch.nn.Module``.
 
     ``run`` is a forward pass that returns what ``compared`` turns into the outputs ``[items, ...]`` between which
     ``distance`` is taken; ``run_with_loss`` returns the scaled task loss as well. ``run_clean`` stands in for it in the
@@ -79,8 +79,11 @@ class HookedBatch:
 
 
 def padding_mask(inputs: Mapping[str, Any], pad_token_id: int | None = None) -> Tensor:
-    """``[batch, length]``, True at tokens that are not padding: the attention mask, else ``input_ids`` that are not
-    ``pad_token_id``. Multiple choice has a row for every choice, ``[batch · choices, length]``, as its models do."""
+    """Mask ``[batch, length]``, True at tokens that are not padding.
+
+    It is the attention mask, else True where ``input_ids`` are not ``pad_token_id``. Multiple choice has a row for
+    every choice, ``[batch · choices, length]``, as its models do.
+    """
     attention_mask: Tensor | None = inputs.get("attention_mask")
     if attention_mask is not None and attention_mask.dim() == 2:
         return attention_mask.bool()

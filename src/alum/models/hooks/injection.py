@@ -1,4 +1,4 @@
-"""Adding δ inside a model by forward hooks, never through ``inputs_embeds``.
+"""Adding a perturbation δ inside a model by forward hooks, never through ``inputs_embeds``.
 
 Models recompute positions from ``input_ids``, and some apply position embeddings and LayerNorm again to what comes in
 as ``inputs_embeds``; a hook on the module changes its output and nothing else.
@@ -25,12 +25,11 @@ def _nothing() -> None:
 
 
 class Injection:
-    """A place in ``model`` where clean passes are recorded and δ is added in adversarial ones.
+    """A place in ``model`` where clean passes record the hidden vectors x and adversarial passes add δ to them.
 
     ``layer`` is ``"word"``, ``"embeddings"``, a block's number (δ goes to its input), or any module of a model that
     ``transformers`` does not know (δ goes to its output). After a clean pass was recorded, adversarial ones on the same
-    batch add δ to the very same x: its module, or the blocks below it, do not run again. Where none was, they compute x
-    themselves.
+    batch add δ to the very same x: the modules that compute it do not run again. Without a recorded pass they do.
     """
 
     def __init__(self, model: nn.Module, layer: Layer | nn.Module = "word") -> None:
@@ -53,7 +52,7 @@ class Injection:
         self._cut = GraphCut()
 
     def recording(self, on_reaching: Callable[[], None] = _nothing) -> AbstractContextManager[Callable[[], Tensor]]:
-        """A clean pass. Yields a function that returns x, ``[batch, length, hidden]``, once the pass has been run.
+        """Records a clean pass: yields a function that returns x, ``[batch, length, hidden]``, after the pass.
 
         ``on_reaching`` is called when the pass reaches the place.
         """
@@ -62,10 +61,10 @@ class Injection:
 
     @contextmanager
     def cutting(self, on_reaching: Callable[[], None] = _nothing) -> Iterator[Callable[[], Tensor]]:
-        """As `recording`, but the backward pass stops at x and fills ``x.grad``, even where nothing below is trained.
+        """Records a clean pass as `recording` does, whose backward pass stops at x and fills ``x.grad``.
 
-        That gradient goes further down together with the one of the next pass that adds δ, so that what lies below the
-        place is differentiated once.
+        It does so even where no weight is trained that x is computed from. That gradient goes on from x together with
+        the one of the next pass that adds δ, so that the graph that computes x is differentiated once.
         """
         self._cut = cut = GraphCut()
 
@@ -91,7 +90,7 @@ class Injection:
 
     @contextmanager
     def adding(self, delta: Tensor, on_reaching: Callable[[], None] = _nothing) -> Iterator[None]:
-        """An adversarial pass: what comes out of the place is x + δ, added in fp32."""
+        """Makes the pass inside the ``with`` block adversarial: x + δ, added in fp32, takes the place of x."""
 
         def add(x: Tensor) -> Tensor:
             on_reaching()

@@ -1,4 +1,4 @@
-"""Only the positions that are predicted go through a language model's vocabulary projection.
+"""Vocabulary projection of a language model at the predicted positions alone.
 
 The projection is most of a small model's cost, and at 15 % masking most of its rows are thrown away. Heads are
 position-wise, so keeping the predicted rows of the base model's output gives the same logits for every architecture.
@@ -15,7 +15,7 @@ from alum.models.model_parts import base_transformer
 
 @contextmanager
 def head_sees_only(model: nn.Module, rows: Tensor) -> Iterator[None]:
-    """The base model's last hidden state ``[batch, length, hidden]`` becomes ``[1, rows, hidden]`` before the head.
+    """Passes only some positions on to the head: ``[batch, length, hidden]`` becomes ``[1, rows, hidden]`` before it.
 
     ``rows`` are indices into the flattened ``batch * length`` positions.
     """
