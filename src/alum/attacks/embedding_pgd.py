@@ -2,7 +2,7 @@
 arXiv:1706.06083)."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,10 @@ from alum.core.errors import InputError
 from alum.core.perturbation import gradient_at
 from alum.core.projections import Norm, Scope, embedding_scale, project_onto_ball, unit_direction
 from alum.models.hooks.injection import Injection
+from alum.models.inputs import Inputs
 
 _NORM: Norm = "l2"
 _SCOPE: Scope = "token"
-Inputs = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from torch import Tensor
 
 Divergence = Callable[..., Tensor]
 
+IGNORED_LABEL = -100
+"""Marks positions without a label, as in torch's cross-entropy."""
+
 # A processor's cache holds the rows that are worked on; an accelerator wants more of them for each kernel.
 _ELEMENTS_AT_A_TIME = {"cpu": 1 << 18}
 _MANY_ELEMENTS = 1 << 24
@@ -96,7 +99,7 @@ def squared_error(predictions_p: Tensor, predictions_q: Tensor, mask: Tensor | N
     return difference.square().sum(-1)
 
 
-def labelled(labels: Tensor, ignore_index: int = -100) -> Tensor:
+def labelled(labels: Tensor, ignore_index: int = IGNORED_LABEL) -> Tensor:
     """Mask ``[...]`` of the token positions that carry a label, False where it is ``ignore_index``."""
     return labels != ignore_index
 

@@ -17,10 +17,11 @@ from alum.core.methods import Method
 from alum.core.objective import alum_loss
 from alum.evaluation.kinds.base import EvaluatedKind, WrongAnswers
 from alum.evaluation.label_names import LabelMapping
-from alum.models.hooks.hooked_batch import HookedBatch, padding_mask
+from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
+from alum.models.inputs import LABEL_INPUTS, Inputs, padding_mask
 from alum.models.text_model import TextModel, batches_by_length, on_device
-from alum.tasks.base import LABEL_INPUTS, GatheredOutputs, Inputs, TaskKind
+from alum.tasks.base import GatheredOutputs, TaskKind
 from alum.tasks.rows import TaskRows
 
 _BEYOND_THE_END = -100.0  # in outputs of shorter batches, as the Trainer pads them

@@ -1,7 +1,7 @@
 """A kind of task: what training moves, how rows become inputs, how outputs become predictions and scores."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,12 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import Divergence
 from alum.core.errors import InputError
+from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.rows import TaskRows
 
-Inputs = Mapping[str, Any]
 GatheredOutputs = np.ndarray | tuple[np.ndarray, ...]
 """What the Trainer gathers over a data set: logits ``[features, ...]``, or a tuple where a head has several."""
-
-# Inputs that a model needs for its loss alone; a pass without them computes only outputs.
-LABEL_INPUTS = frozenset({"labels", "label", "label_ids", "start_positions", "end_positions", "shift_labels"})
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from transformers import EvalPrediction
 from alum.core.errors import InputError
 from alum.data.pretraining.masking import MaskRate, TokenMasks
 from alum.models.hooks.predicted_positions import head_sees_only
-from alum.tasks.base import LABEL_INPUTS, logits_of
+from alum.models.inputs import LABEL_INPUTS, Inputs
+from alum.tasks.base import logits_of
 from alum.training.records.clock import StepTimes
-from alum.training.steps.batch_parts import Inputs
 from alum.training.trainer import AlumTrainer
 
 

@@ -11,12 +11,13 @@ from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.core.objective import AlumResult, alum_loss
 from alum.models.compilation import heed_hooks, is_compiled
-from alum.models.hooks.hooked_batch import HookedBatch, padding_mask
+from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
+from alum.models.inputs import LABEL_INPUTS, padding_mask
 from alum.models.model_parts import pretrained_model
-from alum.tasks.base import LABEL_INPUTS, TaskKind
+from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
-from alum.training.steps.passes import Passes
+from alum.training.parts.passes import Passes
 
 _REFUSED = ("DataParallel", "FullyShardedDataParallel", "DeepSpeedEngine")
 

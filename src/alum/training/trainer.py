@@ -15,21 +15,22 @@ from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
 from alum.models.compilation import heed_hooks, is_compiled
-from alum.models.hooks.hooked_batch import HookedBatch, padding_mask
+from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.predicted_positions import head_sees_only
+from alum.models.inputs import LABEL_INPUTS, Inputs, padding_mask
 from alum.models.model_parts import pretrained_model
-from alum.tasks.base import LABEL_INPUTS, TaskKind
+from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
 from alum.training.checkpoints import AtomicCheckpoints
 from alum.training.combinations import check_combination
 from alum.training.config import AlumConfig
+from alum.training.parts.batch_parts import Part, attacked_and_spared
+from alum.training.parts.passes import Passes
+from alum.training.parts.sampling import ResumableLengthGroups
+from alum.training.parts.step_noise import StepNoise
 from alum.training.records.clock import ClockedOptimizer, StepClock, StepTimes
 from alum.training.records.running_log import RunningLog
-from alum.training.steps.batch_parts import Inputs, Part, attacked_and_spared
-from alum.training.steps.passes import Passes
-from alum.training.steps.sampling import ResumableLengthGroups
-from alum.training.steps.step_noise import StepNoise
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer
@@ -143,7 +144,7 @@ class AlumMixin(_Trainer):
         super().log(logs, start_time)
 
     def prediction_step(
-        self, model: nn.Module, inputs: Inputs, prediction_loss_only: bool, *args: Any, **kwargs: Any
+        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, *args: Any, **kwargs: Any
     ) -> Any:
         """The Trainer's: predictions and metrics get the logits of every position."""
         if is_compiled(model):

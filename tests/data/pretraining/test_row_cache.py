@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from alum.core.errors import InputError
-from alum.data.pretraining.row_cache import PIECE_BYTES, cached_rows
+from alum.data.pretraining.row_cache import _PIECE_BYTES, cached_rows
 from small_files import files_up_to
 
 ROWS = np.arange(40, dtype=np.int32).reshape(10, 4)
@@ -88,8 +88,8 @@ def test_damage_anywhere_in_a_large_file_is_noticed(path):
     rows = np.zeros((200_000, 4), np.int32)
     cached_rows(path, lambda: iter([rows]))
     size = path.stat().st_size
-    assert size > 2 * PIECE_BYTES
-    for offset in (1000, PIECE_BYTES + 1000, size - 1000):
+    assert size > 2 * _PIECE_BYTES
+    for offset in (1000, _PIECE_BYTES + 1000, size - 1000):
         with path.open("r+b") as file:
             file.seek(offset)
             file.write(b"\x01")

@@ -5,8 +5,9 @@ from torch import nn
 from alum.core.divergences import symmetric_kl
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
-from alum.models.hooks.hooked_batch import HookedBatch, padding_mask
+from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
+from alum.models.inputs import padding_mask
 from tiny_models import ARCHITECTURES, PAD, classifier, token_batch
 
 LABELS = torch.tensor([0, 1])

@@ -24,7 +24,7 @@ Rows = NDArray[np.integer[Any]]
 """``[rows, length]``, one token id an element."""
 
 CHECKSUM_BYTES = 4
-PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 20
 
 
 def cached_rows(path: Path, make: Callable[[], Iterator[Rows]]) -> Dataset:
@@ -81,6 +81,6 @@ def _checksum(path: Path, size: int) -> bytes:
     """The CRC-32 of the first ``size`` bytes of a file."""
     value = 0
     with path.open("rb") as file:
-        while piece := file.read(min(PIECE_BYTES, size)):
+        while piece := file.read(min(_PIECE_BYTES, size)):
             value, size = zlib.crc32(piece, value), size - len(piece)
     return value.to_bytes(CHECKSUM_BYTES, "big")

@@ -13,8 +13,9 @@ from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
 from alum.evaluation.label_names import LabelMapping
+from alum.models.inputs import Inputs
 from alum.models.text_model import TextModel
-from alum.tasks.base import Inputs, Supervision
+from alum.tasks.base import Supervision
 from alum.tasks.layout import Layout
 from alum.tasks.rows import TaskRows
 
@@ -119,7 +120,7 @@ def is_right(outputs: Sequence[float] | VictimOutputs, goal: Goal) -> float:
     return float(not goal.reached(np.asarray(outputs, dtype=np.float64)[None])[0])
 
 
-def texts_of(rows: TaskRows) -> list[Example]:
+def examples_of(rows: TaskRows) -> list[Example]:
     """The texts of each row, in the order of the columns."""
     return list(zip(*rows.texts(), strict=True))
 

@@ -13,7 +13,14 @@ from alum.attacks.text.worded import Example
 from alum.data.padding import PaddedTokens
 from alum.evaluation import text_reading
 from alum.evaluation.gradients import ClassifierGradients
-from alum.evaluation.kinds.base import AttackableRow, AttackedKind, WrongAnswers, is_right, not_the_likeliest, texts_of
+from alum.evaluation.kinds.base import (
+    AttackableRow,
+    AttackedKind,
+    WrongAnswers,
+    examples_of,
+    is_right,
+    not_the_likeliest,
+)
 from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
 from alum.models.text_model import TextModel, in_batches
 from alum.tasks.labels import label_ids
@@ -88,7 +95,7 @@ class EvaluatedClassification(AttackedKind):
         return ClassifierVictim(model, outputs_of=over_labels)
 
     def attackable_rows(self, rows: TaskRows, tolerance: float) -> list[AttackableRow]:
-        pairs = zip(texts_of(rows), label_ids(rows), strict=True)
+        pairs = zip(examples_of(rows), label_ids(rows), strict=True)
         return [AttackableRow(example, Misclassified(label), (-1,)) for example, label in pairs]
 
     def attack_scores(self, outputs: Sequence[float] | VictimOutputs, goal: Goal) -> dict[str, float]:

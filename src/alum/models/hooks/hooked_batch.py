@@ -1,11 +1,10 @@
 """Clean and adversarial passes of a model on one batch: δ is added by a hook, dropout masks are replayed or not."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from alum.core.divergences import Divergence
@@ -76,20 +75,3 @@ class HookedBatch:
                 stack.enter_context(without_dropout(self.model))
             stack.enter_context(self.injection.adding(delta, on_reaching=replay))
             yield
-
-
-def padding_mask(inputs: Mapping[str, Any], pad_token_id: int | None = None) -> Tensor:
-    """Mask ``[batch, length]``, True at tokens that are not padding.
-
-    It is the attention mask, else True where ``input_ids`` are not ``pad_token_id``. Multiple choice has a row for
-    every choice, ``[batch · choices, length]``, as its models do.
-    """
-    attention_mask: Tensor | None = inputs.get("attention_mask")
-    if attention_mask is not None and attention_mask.dim() == 2:
-        return attention_mask.bool()
-    ids: Tensor = inputs["input_ids"]
-    if attention_mask is not None and attention_mask.shape == ids.shape:
-        mask = attention_mask.bool()
-    else:
-        mask = torch.ones_like(ids, dtype=torch.bool) if pad_token_id is None else ids != pad_token_id
-    return mask.flatten(0, -2)

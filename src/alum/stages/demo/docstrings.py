@@ -14,8 +14,20 @@ from pathlib import Path
 from alum.core.errors import InputError
 
 # What alum depends on, directly or through torch (sympy, networkx) and datasets (pandas).
-PACKAGES = ("torch", "transformers", "numpy", "scipy", "sklearn", "pandas", "sympy", "networkx")
-PACKAGE_NAMES = {*PACKAGES, "np", "pd", "nx", "hf", "pytorch", "huggingface", "scikit", "learn", "hugging", "face"}
+DOCUMENTED_PACKAGES = ("torch", "transformers", "numpy", "scipy", "sklearn", "pandas", "sympy", "networkx")
+PACKAGE_NAMES = {
+    *DOCUMENTED_PACKAGES,
+    "np",
+    "pd",
+    "nx",
+    "hf",
+    "pytorch",
+    "huggingface",
+    "scikit",
+    "learn",
+    "hugging",
+    "face",
+}
 MASKED_NAME = "name"
 MOST_OF_A_FILE = 30  # passages, so that no long module dominates its package
 

@@ -19,7 +19,7 @@ from alum.core.methods import method_named
 from alum.reports.numbers import metric_text
 from alum.reports.tables import show_table
 from alum.stages.demo.arguments import DemoArguments
-from alum.stages.demo.docstrings import PACKAGES, Passage, module_names, passages_of, split_of, without_names
+from alum.stages.demo.docstrings import DOCUMENTED_PACKAGES, Passage, module_names, passages_of, split_of, without_names
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.run import GAIN_EPSILON, GAIN_METHODS, EvaluateResult, evaluate
 from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
@@ -56,7 +56,7 @@ def demo(arguments: DemoArguments) -> dict[str, Any]:
     method_named(arguments.adv_method)
     folder, _ = open_run_folder(arguments.output_dir, arguments.overwrite_output_dir)
     scale, console, start = FAST if arguments.fast else FULL, Console(), time.perf_counter()
-    console.print(f"[bold]1/4[/] Reading the documentation of {', '.join(PACKAGES)}")
+    console.print(f"[bold]1/4[/] Reading the documentation of {', '.join(DOCUMENTED_PACKAGES)}")
     _write_data(folder, scale, arguments.seed, console)
 
     console.print(
@@ -90,7 +90,7 @@ def demo(arguments: DemoArguments) -> dict[str, Any]:
 
 def _write_data(folder: Path, scale: Scale, seed: int, console: Console) -> None:
     passages: list[Passage] = []
-    for package in track(PACKAGES, "Reading", console=console, transient=True):
+    for package in track(DOCUMENTED_PACKAGES, "Reading", console=console, transient=True):
         passages += passages_of(package, scale.passages_per_package, seed)
     names = module_names(passages)
     data = folder / "data"

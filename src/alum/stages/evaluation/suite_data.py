@@ -112,8 +112,9 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments) -> SuiteData:
     suite = SUITES.get(spec.name)
     table = _table_at(spec.path, suite) if spec.path else _table_of_hub(spec.name)
     layout = suite.source.layout if suite else _own_layout(spec.name, arguments)
-    _check_columns(table, layout, suite)
-    rows = TaskRows(table, layout).labelled()
+    rows = TaskRows(table, layout)
+    _check_columns(rows, suite)
+    rows = rows.labelled()
     supervision = SUPERVISED[suite.source.kind] if suite else supervision_of(arguments, rows)
     evaluated = evaluated_kind(supervision)
     if not layout.label_names:
@@ -144,9 +145,10 @@ def _own_layout(name: str, arguments: SuiteArguments) -> Layout:
         ) from None
 
 
-def _check_columns(table: Table, layout: Layout, suite: Suite | None) -> None:
+def _check_columns(rows: TaskRows, suite: Suite | None) -> None:
+    layout = rows.layout
     try:
-        table.require([*layout.text, *layout.choices, layout.label])
+        rows.table.require([*layout.text, *layout.choices, layout.label])
     except InputError as error:
         if suite is None:
             raise

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _MAY_CHANGE = {"cache_dir", "max_eval_samples"}
 RECORDS = ("run.json", "metrics.jsonl")  # of a run that has just begun
 _MAY_CHANGE_IN_EVALUATION = {"overwrite_output_dir", "per_device_eval_batch_size", "num_examples"}
-PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "scikit-learn")
+RECORDED_PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "scikit-learn")
 
 
 def check_run_folder(output_dir: str | None, overwrite: bool = False, resume_from: str | None = None) -> Path:
@@ -205,7 +205,7 @@ def environment() -> dict[str, Any]:
     """Versions and machine, as records keep them."""
     return {
         "alum": alum.__version__,
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        **{name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": os.cpu_count(),

@@ -7,13 +7,12 @@ import numpy as np
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
+from alum.core.divergences import IGNORED_LABEL
 from alum.data.padding import PaddedTokens
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, first_output
 from alum.tasks.kinds.language_modeling import CAUSAL_LM
 from alum.tasks.rows import TaskRows
-
-IGNORED = -100
 
 
 class CompletionSupervision(Supervision):
@@ -49,7 +48,7 @@ class CompletionSupervision(Supervision):
                 raise rows.error(index, "neither prompt nor completion has a token")
             features["input_ids"].append([*given, *learned])
             features["attention_mask"].append([1] * len(given + learned))
-            features["labels"].append([*[IGNORED] * len(given), *learned])
+            features["labels"].append([*[IGNORED_LABEL] * len(given), *learned])
         if not labelled:
             del features["labels"]
         return Dataset.from_dict(features)
@@ -64,14 +63,14 @@ class CompletionSupervision(Supervision):
         """
         likeliest = (logits[0] if isinstance(logits, tuple) else logits).argmax(-1)[:, :-1]
         if labels is None:
-            return likeliest.new_full(likeliest.shape, IGNORED)
+            return likeliest.new_full(likeliest.shape, IGNORED_LABEL)
         labels = labels[:, 1:]
-        return (likeliest == labels).long().masked_fill(labels == IGNORED, IGNORED)
+        return (likeliest == labels).long().masked_fill(labels == IGNORED_LABEL, IGNORED_LABEL)
 
     def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
         """Nothing, None, for rows that have no completion."""
         right = first_output(outputs)
-        counts = zip(np.sum(right == 1, axis=1), np.sum(right != IGNORED, axis=1), strict=True)
+        counts = zip(np.sum(right == 1, axis=1), np.sum(right != IGNORED_LABEL, axis=1), strict=True)
         return [{"right_tokens": int(some), "completion_tokens": int(all_)} if all_ else None for some, all_ in counts]
 
     def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:

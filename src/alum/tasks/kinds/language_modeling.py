@@ -4,8 +4,9 @@ from typing import Any
 
 from torch import Tensor
 
-from alum.core.divergences import labelled, symmetric_kl
-from alum.tasks.base import Inputs, TaskKind, logits_of
+from alum.core.divergences import IGNORED_LABEL, labelled, symmetric_kl
+from alum.models.inputs import Inputs
+from alum.tasks.base import TaskKind, logits_of
 
 
 def _masked_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -17,7 +18,7 @@ def _masked_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
 def _causal_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
     # Position t predicts the label at t + 1: the last position of each sequence predicts nothing.
     next_labels = labels.roll(-1, dims=-1).clone()
-    next_labels[..., -1] = -100
+    next_labels[..., -1] = IGNORED_LABEL
     return _masked_rows(next_labels)
 
 

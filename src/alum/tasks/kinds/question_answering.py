@@ -13,8 +13,9 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedTokenizerBase
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
+from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
-from alum.tasks.base import GatheredOutputs, Inputs, Supervision, TaskKind
+from alum.tasks.base import GatheredOutputs, Supervision, TaskKind
 from alum.tasks.kinds.answer_text import answer_scores
 from alum.tasks.rows import TaskRows
 

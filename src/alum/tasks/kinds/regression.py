@@ -11,8 +11,9 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from alum.core.divergences import squared_error
+from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
-from alum.tasks.base import GatheredOutputs, Inputs, Supervision, TaskKind, all_logits, first_output, logits_of
+from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, first_output, logits_of
 from alum.tasks.kinds.sequence_classification import encode_texts
 from alum.tasks.rows import TaskRows
 

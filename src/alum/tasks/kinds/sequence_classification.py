@@ -11,17 +11,9 @@ from transformers import AutoModelForSequenceClassification
 
 from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
 from alum.core.errors import InputError
+from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
-from alum.tasks.base import (
-    GatheredOutputs,
-    Inputs,
-    Supervision,
-    TaskKind,
-    all_logits,
-    cross_entropies,
-    first_output,
-    logits_of,
-)
+from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, cross_entropies, first_output, logits_of
 from alum.tasks.labels import classes, label_ids, names_in
 from alum.tasks.rows import TaskRows
 

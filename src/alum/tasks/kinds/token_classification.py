@@ -9,16 +9,16 @@ from sklearn.metrics import precision_recall_fscore_support
 from torch import Tensor
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBase
 
-from alum.core.divergences import labelled, symmetric_kl
+from alum.core.divergences import IGNORED_LABEL, labelled, symmetric_kl
 from alum.core.errors import InputError
 from alum.data.padding import PaddedTokens
+from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
-from alum.tasks.base import GatheredOutputs, Inputs, Supervision, TaskKind, first_output, logits_of
+from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, first_output, logits_of
 from alum.tasks.labels import classes, label_id, names_of
 from alum.tasks.rows import TaskRows
 
 OUTSIDE = "O"
-IGNORED = -100
 WORD_STARTS = "word_starts"
 
 
@@ -200,7 +200,7 @@ def _word_starts(word_ids: list[int | None], num_words: int) -> list[int]:
 
 
 def _at_starts(tags: list[int], starts: list[int], length: int) -> list[int]:
-    labels = [IGNORED] * length
+    labels = [IGNORED_LABEL] * length
     for tag, start in zip(tags, starts, strict=True):
         if start >= 0:
             labels[start] = tag

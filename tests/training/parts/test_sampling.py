@@ -1,6 +1,6 @@
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from alum.training.steps.sampling import ResumableLengthGroups
+from alum.training.parts.sampling import ResumableLengthGroups
 
 LENGTHS = [1 + (7 * i) % 50 for i in range(1000)]
 

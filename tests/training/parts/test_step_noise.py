@@ -1,6 +1,6 @@
 import torch
 
-from alum.training.steps.step_noise import StepNoise
+from alum.training.parts.step_noise import StepNoise
 
 CPU = torch.device("cpu")
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-Inputs = dict[str, Any]
+from alum.models.inputs import Inputs
 
 
 @dataclass(frozen=True)

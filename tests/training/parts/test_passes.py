@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from alum.training.steps.passes import Passes
+from alum.training.parts.passes import Passes
 
 
 class Wrapper(nn.Module):
