@@ -27,9 +27,11 @@ from two_at_a_time import one_thread_each, two_at_a_time
 from alum.data.pretraining.corpora import chained, file_corpus, held_back
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.reports.curves import write_validation_curves
-from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import finetune
-from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.run import pretrain
 from alum.stages.runs.folder import environment, write_json
 

@@ -24,9 +24,11 @@ from two_at_a_time import one_thread_each, two_at_a_time
 
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.run import evaluate
-from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import finetune
-from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.run import pretrain
 from alum.stages.runs.folder import environment, write_json
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from minilm import minilm
 
-from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import finetune
 from alum.stages.runs.folder import environment, write_json
 

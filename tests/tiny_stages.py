@@ -7,8 +7,10 @@ from typing import Any
 from transformers import BertConfig, BertForMaskedLM
 
 from alum.data.pretraining.tokenizer import train_wordpiece
-from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
-from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
+from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
 from tiny_texts import opinions
 
 LENGTH_TOKENS = 16

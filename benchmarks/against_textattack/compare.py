@@ -32,7 +32,8 @@ from records import Record, progress  # noqa: E402
 from alum.attacks.text.candidates.stop_words import STOP_WORDS  # noqa: E402
 from alum.attacks.text.searches.state import levenshtein  # noqa: E402
 from alum.evaluation.scores.statistics import paired_bootstrap, ratio_interval  # noqa: E402
-from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig  # noqa: E402
+from alum.stages.finetuning.arguments import FinetuneArguments  # noqa: E402
+from alum.stages.finetuning.config import FinetuneConfig  # noqa: E402
 from alum.stages.finetuning.run import finetune  # noqa: E402
 from alum.stages.runs.folder import write_json  # noqa: E402
 

@@ -3,7 +3,8 @@ import pytest
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError
 from alum.stages.evaluation.arguments import EvaluateArguments
-from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from alum.core.errors import InputError
+from alum.core.methods import Norm, Scope
 from alum.core.perturbation import gradient_at
-from alum.core.projections import Norm, Scope, embedding_scale, project_onto_ball, unit_direction
+from alum.core.projections import embedding_scale, project_onto_ball, unit_direction
 from alum.models.hooks.injection import Injection
 from alum.models.inputs import Inputs
 

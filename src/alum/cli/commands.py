@@ -20,9 +20,11 @@ from alum.stages.demo.run import demo
 from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
 from alum.stages.evaluation.attack import attack
 from alum.stages.evaluation.run import evaluate
-from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import finetune
-from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.run import pretrain
 from alum.stages.runs.folder import environment
 from alum.tasks.named import TASKS

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from alum.core.errors import SettingError, unknown_name
-from alum.core.projections import Norm, Scope
 
+# The choices of a method's settings, each in this place only.
+LossTerm = Literal["divergence", "task_loss"]
+GradientSource = Literal["own_pass", "task_backward"]
+StepRule = Literal["normalized", "sign", "raw"]
+Norm = Literal["l2", "linf"]
+Scope = Literal["token", "sequence"]
+Projection = Literal["ball", "rescale"]
+EpsilonUnit = Literal["relative", "absolute"]
+DropoutMode = Literal["shared", "independent", "off"]
 Layer = Literal["word", "embeddings"] | int
 
 
@@ -22,23 +30,23 @@ class Method:
     source: str
     differences: str = ""
     alpha: float = 1.0
-    term: Literal["divergence", "task_loss"] = "divergence"
+    term: LossTerm = "divergence"
     """Term added to the task loss: the divergence at δ, or the task loss at δ."""
-    ascent: Literal["divergence", "task_loss"] = "divergence"
+    ascent: LossTerm = "divergence"
     """Objective that δ maximises."""
-    gradient: Literal["own_pass", "task_backward"] = "own_pass"
+    gradient: GradientSource = "own_pass"
     """Source of an ascent step's gradient: a pass of its own, or the task loss's backward pass, made anyway."""
     num_steps: int = 1
     step_size: float = 1.0
     """Length of an ascent step in radii; with step rule ``"raw"`` the plain factor on the gradient."""
-    step_rule: Literal["normalized", "sign", "raw"] = "normalized"
+    step_rule: StepRule = "normalized"
     norm: Norm = "l2"
     scope: Scope = "token"
-    projection: Literal["ball", "rescale"] = "ball"
+    projection: Projection = "ball"
     epsilon: float = 0.03
-    epsilon_unit: Literal["relative", "absolute"] = "relative"
+    epsilon_unit: EpsilonUnit = "relative"
     init_std: float = 0.0
-    dropout: Literal["shared", "independent", "off"] = "shared"
+    dropout: DropoutMode = "shared"
     layer: Layer = "word"
 
     def __post_init__(self) -> None:

@@ -4,13 +4,10 @@ A perturbation is ``[batch, length, hidden]``. With scope ``"token"`` every vect
 with scope ``"sequence"`` all vectors of ``delta[b]`` share one. Radii broadcast against ``[batch, 1, 1]``.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-Norm = Literal["l2", "linf"]
-Scope = Literal["token", "sequence"]
+from alum.core.methods import Norm, Scope
 
 RELEASED_GUARD = 1e-6  # what the released code adds to the norm that it divides by, and calls "epsilon"
 

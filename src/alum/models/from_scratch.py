@@ -1,20 +1,19 @@
-"""Configurations of models to train from scratch, named by architecture and size (``bert-tiny``)."""
+"""Configurations of models to train from scratch, named by architecture and size (``bert-tiny``).
+
+The names are asked for without transformers, which takes seconds to import: only building a configuration needs it.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from transformers import (
-    BertConfig,
-    GPT2Config,
-    ModernBertConfig,
-    PretrainedConfig,
-    PreTrainedTokenizerBase,
-    RobertaConfig,
-)
+from typing import TYPE_CHECKING, Any, Literal
 
 from alum.core.errors import InputError, unknown_name
 from alum.models.tokenizer_fit import num_embeddings_needed
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,8 @@ def _named(architecture: str) -> tuple[Family, Size]:
 
 
 def _bert(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int) -> PretrainedConfig:
+    from transformers import BertConfig
+
     return BertConfig(
         **_encoder(size, tokenizer),
         max_position_embeddings=max_length_tokens,
@@ -90,6 +91,8 @@ def _roberta(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: 
             "RoBERTa counts positions from its padding token on, but the tokenizer has none: "
             "use one with a pad_token, or another architecture."
         )
+    from transformers import RobertaConfig
+
     return RobertaConfig(
         **_encoder(size, tokenizer),
         **_begin_and_end(tokenizer),
@@ -100,6 +103,8 @@ def _roberta(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: 
 
 
 def _modernbert(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int) -> PretrainedConfig:
+    from transformers import ModernBertConfig
+
     begin_and_end = _begin_and_end(tokenizer)
     return ModernBertConfig(
         **_encoder(size, tokenizer),
@@ -111,6 +116,8 @@ def _modernbert(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_token
 
 
 def _gpt2(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int) -> PretrainedConfig:
+    from transformers import GPT2Config
+
     return GPT2Config(
         vocab_size=num_embeddings_needed(tokenizer),
         n_positions=max_length_tokens,

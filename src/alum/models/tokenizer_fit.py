@@ -1,8 +1,13 @@
 """Checks that a tokenizer and a model belong together."""
 
-from transformers import PretrainedConfig, PreTrainedTokenizerBase
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from alum.core.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 # They count positions from pad_token_id + 1 on, and take them from the tokens that are not padding.
 OFFSET_POSITIONS = frozenset(

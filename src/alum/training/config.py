@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from transformers import TrainingArguments
 
@@ -11,6 +11,7 @@ from alum.core.curriculum import Curriculum
 from alum.core.errors import InputError, SettingError
 from alum.core.methods import METHODS, Method, method_named
 from alum.models.model_parts import parse_layer
+from alum.training.settings import AdversarySettings
 
 OF_METHOD = ("alpha", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size", "step_rule", "projection",
              "init_std", "dropout", "layer")  # fmt: skip
@@ -20,64 +21,13 @@ OF_ADVERSARY = {**OF_PERTURBATION, "alpha_ramp_fraction": 0.0, "fraction": 1.0, 
 """Those that need an adversary."""
 
 
-def _override(text: str) -> Any:
-    return field(default=None, metadata={"help": f"{text} (default: the method's own)."})
-
-
 @dataclass
-class AlumConfig(TrainingArguments):
+class AlumConfig(AdversarySettings, TrainingArguments):
     """`transformers.TrainingArguments` with the adversary's settings; what is not set is the method's own."""
-
-    adv_method: str = field(
-        default="alum_one_pass",
-        metadata={"help": f"Training method: {', '.join(METHODS)}."},
-    )
-    adv_alpha: float | None = _override("Weight of the adversarial term")
-    adv_epsilon: float | None = _override("Radius of the perturbation's ball")
-    adv_epsilon_unit: Literal["relative", "absolute"] | None = _override(
-        "Unit of the radius: relative to the size of the embeddings, or absolute"
-    )
-    adv_norm: Literal["l2", "linf"] | None = _override("Norm of the ball")
-    adv_scope: Literal["token", "sequence"] | None = _override("One ball per token or per sequence")
-    adv_num_steps: int | None = _override("Ascent steps K")
-    adv_step_size: float | None = _override("Length of an ascent step as a fraction of the radius")
-    adv_step_rule: Literal["normalized", "sign", "raw"] | None = _override("What a step makes of the gradient")
-    adv_projection: Literal["ball", "rescale"] | None = _override("Projection on the ball, or the released rescaling")
-    adv_init_std: float | None = _override("Standard deviation of the first perturbation, in epsilon's unit")
-    adv_dropout: Literal["shared", "independent", "off"] | None = _override(
-        "Dropout masks of the adversarial passes, from what is perturbed on"
-    )
-    adv_layer: str | None = _override("What is perturbed: word, embeddings, or the number of a block")
-    adv_special_tokens: Literal["perturb", "keep"] = field(
-        default="perturb", metadata={"help": "Whether [CLS], [SEP] and the like are perturbed."}
-    )
-    adv_fraction: float = field(
-        default=1.0, metadata={"help": "Share of each batch's rows that are attacked; the others train as standard."}
-    )
-    adv_every_steps: int = field(
-        default=1, metadata={"help": "Attack at every n-th step only; the others are standard steps."}
-    )
-    adv_start_fraction: float | None = field(
-        default=None,
-        metadata={
-            "help": "Share of training that is standard before the adversary enters "
-            "(default: 0, and 0.5 when pre-training from scratch)."
-        },
-    )
-    adv_alpha_ramp_fraction: float = field(
-        default=0.0, metadata={"help": "Share of training over which alpha then grows from 0."}
-    )
-    adv_epsilon_ramp_fraction: float = field(
-        default=0.0, metadata={"help": "Share of training over which the radius then grows from 0."}
-    )
-    adv_gain_draws: int = field(
-        default=2,
-        metadata={"help": "Random perturbations to compare the adversary with at logging steps; 0 measures nothing."},
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]
-        self.method()
+        method = self.method()
         self.curriculum()
         if not 0 < self.adv_fraction <= 1:
             raise InputError(f"adv_fraction must lie in (0, 1], not {self.adv_fraction}.")
@@ -85,7 +35,7 @@ class AlumConfig(TrainingArguments):
             raise InputError(f"adv_every_steps must be 1 or more, not {self.adv_every_steps}.")
         if self.adv_gain_draws < 0:
             raise InputError(f"adv_gain_draws must be 0 or more, not {self.adv_gain_draws}.")
-        self._refuse_idle_settings()
+        self._refuse_idle_settings(method)
 
     def method(self) -> Method:
         """The row of the table of methods with these settings put in; raises `InputError` for what does not fit."""
@@ -107,13 +57,13 @@ class AlumConfig(TrainingArguments):
             values["layer"] = parse_layer(self.adv_layer)
         return values
 
-    def _refuse_idle_settings(self) -> None:
+    def _refuse_idle_settings(self, method: Method) -> None:
         """Raises `InputError` for a setting that would change nothing; the method's own value may always be given.
 
         Not where the weight of an adversary was set to 0, as in a comparison that has 0 among its weights, and not
         for adv_start_fraction, the same in all arms of a comparison.
         """
-        row, method = METHODS[self.adv_method], self.method()
+        row = METHODS[self.adv_method]
         beside: dict[str, Any] = OF_ADVERSARY
         if row.alpha == 0:
             idle = dict.fromkeys((*OF_METHOD, *beside), f"method {row.name!r} has no adversary")

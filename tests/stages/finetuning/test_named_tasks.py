@@ -7,9 +7,11 @@ import pytest
 from datasets import Dataset
 
 from alum.core.errors import InputError
-from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import finetune
-from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.run import pretrain
 from alum.tasks.named import TASKS
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
 from alum.core.divergences import Divergence
+from alum.core.methods import DropoutMode
 from alum.models.hooks.dropout import keeping_random_state, random_state, set_random_state, without_dropout
 from alum.models.hooks.injection import Injection
 
@@ -28,7 +29,7 @@ class HookedBatch:
     run_with_loss: Callable[[], tuple[Tensor, Any]]
     compared: Callable[[Any], Tensor]
     distance: Divergence
-    dropout: Literal["shared", "independent", "off"] = "shared"
+    dropout: DropoutMode = "shared"
     scale: Tensor | float = 1.0
     run_clean: Callable[[], tuple[Tensor, Any]] | None = None
     _state_at_start: list[Tensor] = field(default_factory=list, repr=False)

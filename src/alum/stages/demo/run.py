@@ -22,9 +22,11 @@ from alum.stages.demo.arguments import DemoArguments
 from alum.stages.demo.docstrings import DOCUMENTED_PACKAGES, Passage, module_names, passages_of, split_of, without_names
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.run import GAIN_EPSILON, GAIN_METHODS, EvaluateResult, evaluate
-from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import FinetuneResult, finetune
-from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.run import PretrainResult, pretrain
 from alum.stages.runs.folder import environment, open_run_folder, write_json
 

@@ -7,7 +7,7 @@ from typing import Literal
 from alum.attacks.text.searches.settings import UNKNOWN_WORD, SearchSettings, Similarity
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
-from alum.stages.runs.config import CheckpointArguments, require_one_or_more
+from alum.stages.runs.settings import CheckpointArguments, require_one_or_more
 
 
 @dataclass(kw_only=True)

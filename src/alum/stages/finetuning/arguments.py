@@ -5,25 +5,19 @@ Named as in the example scripts of transformers, where those have a name.
 
 from dataclasses import dataclass, field
 
-from alum.stages.runs.config import CheckpointArguments, StageConfig, instead, require_one_or_more
+from alum.stages.runs.settings import CheckpointArguments, StageSettings, instead, require_one_or_more
 
 
 @dataclass
-class FinetuneConfig(StageConfig):
+class FinetuneSettings(StageSettings):
     """Fine-tuning: arXiv:2004.08994, section 4.1, has learning rates of 5e-6 to 3e-5, warm-up 0.1 and clipping at 1."""
 
-    learning_rate: float = instead("learning_rate", 3e-5)
-    per_device_train_batch_size: int = instead("per_device_train_batch_size", 16)
-    per_device_eval_batch_size: int = instead("per_device_eval_batch_size", 64)
+    learning_rate: float = instead(StageSettings, "learning_rate", 3e-5)
+    per_device_train_batch_size: int = instead(StageSettings, "per_device_train_batch_size", 16)
+    per_device_eval_batch_size: int = instead(StageSettings, "per_device_eval_batch_size", 64)
     early_stopping_patience: int = field(
         default=0, metadata={"help": "Stop after so many evaluations without a better metric; 0 never stops early."}
     )
-    train_sampling_strategy: str = instead("train_sampling_strategy", "group_by_length")
-
-    def __post_init__(self) -> None:
-        # TrainingArguments then takes the loss where nothing was said.
-        self.asked_for_best_metric = self.metric_for_best_model is not None
-        super().__post_init__()
 
 
 @dataclass

@@ -18,7 +18,8 @@ from alum.core.errors import InputError
 from alum.models.model_parts import check_layer
 from alum.models.tokenization import Tokenization
 from alum.reports.model_card import write_model_card
-from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneConfig
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.predictions import write_predictions
 from alum.stages.finetuning.task_data import TaskData, load_task_data
 from alum.stages.runs.folder import check_run_folder, environment, opened_run_folder, write_json, write_settings

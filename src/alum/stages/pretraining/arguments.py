@@ -8,36 +8,21 @@ from typing import Literal
 
 from alum.core.errors import InputError
 from alum.models.from_scratch import ARCHITECTURES
-from alum.stages.runs.config import CheckpointArguments, StageConfig, instead, require_one_or_more
+from alum.stages.runs.settings import CheckpointArguments, StageSettings, instead, require_one_or_more
 
 
 @dataclass
-class PretrainConfig(StageConfig):
+class PretrainSettings(StageSettings):
     """Pre-training: Adam as in Devlin et al. 2019, appendix A.2 (arXiv:1810.04805), whose settings ALUM's pre-training
     from scratch takes over: learning rate 1e-4 after a warm-up of 1 % of the steps, then linear decay; weight decay
     0.01; β 0.9 and 0.999. Their batches have 256 sequences; set the batch size to what the machine holds."""
 
-    learning_rate: float = instead("learning_rate", 1e-4)
-    weight_decay: float = instead("weight_decay", 0.01)
-    warmup_steps: float = instead("warmup_steps", 0.01)
-    per_device_train_batch_size: int = instead("per_device_train_batch_size", 32)
-    per_device_eval_batch_size: int = instead("per_device_eval_batch_size", 32)
-    num_train_epochs: float = instead("num_train_epochs", 1.0)
-
-    def __post_init__(self) -> None:
-        # TrainingArguments takes all but losses for better the greater they are.
-        if self.greater_is_better is None and str(self.metric_for_best_model).endswith("perplexity"):
-            self.greater_is_better = False
-        super().__post_init__()
-        for name, needed in (
-            ("dataloader_drop_last", False),
-            ("eval_do_concat_batches", True),
-            ("batch_eval_metrics", False),
-        ):
-            if getattr(self, name) is not needed:
-                raise InputError(
-                    f"{name} must stay {needed} in pre-training: validation scores are over all sequences."
-                )
+    learning_rate: float = instead(StageSettings, "learning_rate", 1e-4)
+    weight_decay: float = instead(StageSettings, "weight_decay", 0.01)
+    warmup_steps: float = instead(StageSettings, "warmup_steps", 0.01)
+    per_device_train_batch_size: int = instead(StageSettings, "per_device_train_batch_size", 32)
+    per_device_eval_batch_size: int = instead(StageSettings, "per_device_eval_batch_size", 32)
+    num_train_epochs: float = instead(StageSettings, "num_train_epochs", 1.0)
 
 
 @dataclass

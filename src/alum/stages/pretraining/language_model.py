@@ -25,7 +25,8 @@ from alum.models.checkpoint import Checkpoint, name_causal_loss
 from alum.models.from_scratch import config_from_scratch, num_blocks_of, objective_of, tokenizer_kind_of
 from alum.models.model_parts import check_block_number, check_layer
 from alum.models.tokenizer_fit import check_tokenizer_fits
-from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
 from alum.training.language_modeling import LanguageModelTrainer
 from alum.training.records.console import use_own_console
 

@@ -20,7 +20,8 @@ from alum.models.checkpoint import Checkpoint
 from alum.models.hooks.document_attention import attend_within_documents
 from alum.reports.curves import write_loss_curve
 from alum.reports.model_card import write_pretraining_card
-from alum.stages.pretraining.arguments import PretrainArguments, PretrainConfig
+from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.language_model import (
     LanguageModel,
     build_model,

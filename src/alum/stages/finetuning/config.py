@@ -1,0 +1,21 @@
+"""`FinetuneConfig`: the settings of fine-tuning as the Trainer takes them."""
+
+from dataclasses import dataclass
+
+from transformers import TrainingArguments
+
+from alum.stages.finetuning.arguments import FinetuneSettings
+from alum.stages.runs.config import StageConfig
+from alum.stages.runs.settings import instead
+
+
+@dataclass
+class FinetuneConfig(FinetuneSettings, StageConfig):
+    """How fine-tuning trains: `transformers.TrainingArguments`, with the adversary's settings and other defaults."""
+
+    train_sampling_strategy: str = instead(TrainingArguments, "train_sampling_strategy", "group_by_length")
+
+    def __post_init__(self) -> None:
+        # TrainingArguments then takes the loss where nothing was said.
+        self.asked_for_best_metric = self.metric_for_best_model is not None
+        super().__post_init__()
