@@ -1,43 +1,20 @@
-"""Each command: its settings, its stage, its table."""
+"""Each command: its settings, its stage, its table.
+
+A command imports its stage when it runs: torch and transformers take seconds, and lists and helps do without them.
+"""
 
 import sys
 from collections.abc import Sequence
-from typing import Any
-
-from datasets import disable_progress_bars
-from transformers.utils import logging
 
 from alum.cli.names import COMMANDS
 from alum.cli.parser import CommandParser
 from alum.core.errors import unknown_name
-from alum.evaluation.suites import SUITES
-from alum.reports.attacked_text import show_attack
-from alum.reports.evaluation.terminal import show_evaluation
-from alum.reports.numbers import metric_text
-from alum.reports.tables import show_table
-from alum.stages.demo.arguments import DemoArguments
-from alum.stages.demo.run import demo
-from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
-from alum.stages.evaluation.attack import attack
-from alum.stages.evaluation.run import evaluate
-from alum.stages.finetuning.arguments import FinetuneArguments
-from alum.stages.finetuning.config import FinetuneConfig
-from alum.stages.finetuning.run import finetune
-from alum.stages.pretraining.arguments import PretrainArguments
-from alum.stages.pretraining.config import PretrainConfig
-from alum.stages.pretraining.run import pretrain
-from alum.stages.runs.folder import environment
-from alum.tasks.named import TASKS
-from alum.tasks.sources import Source
 
 
 def run(command: str, argv: Sequence[str]) -> None:
     """Runs ``alum command argv``; raises `InputError` for an unknown command."""
     if command not in COMMANDS:
         raise unknown_name("command", command, COMMANDS)
-    logging.disable_progress_bar()  # of loading and writing weights; training keeps its own
-    if not sys.stderr.isatty():
-        disable_progress_bars()
     {
         "pretrain": _pretrain,
         "finetune": _finetune,
@@ -50,12 +27,18 @@ def run(command: str, argv: Sequence[str]) -> None:
     }[command](argv)
 
 
-def _parsed(command: str, argv: Sequence[str], *types: type) -> tuple[Any, ...]:
-    return CommandParser(command, types, COMMANDS[command]).parse(argv)
-
-
 def _pretrain(argv: Sequence[str]) -> None:
-    arguments, config = _parsed("pretrain", argv, PretrainArguments, PretrainConfig)
+    from alum.stages.pretraining.arguments import PretrainArguments, PretrainSettings
+    from alum.training.settings import AdversarySettings
+
+    CommandParser("pretrain", (PretrainArguments, AdversarySettings, PretrainSettings)).show_help_if_asked(argv)
+    from alum.reports.numbers import metric_text
+    from alum.reports.tables import show_table
+    from alum.stages.pretraining.config import PretrainConfig
+    from alum.stages.pretraining.run import pretrain
+
+    _quieten_libraries()
+    arguments, config = CommandParser("pretrain", (PretrainArguments,), PretrainConfig).parse(argv)
     result = pretrain(arguments, config)
     rows = [
         [name, metric, metric_text(metric, result.metrics_before[name][metric]), metric_text(metric, value)]
@@ -71,7 +54,17 @@ def _pretrain(argv: Sequence[str]) -> None:
 
 
 def _finetune(argv: Sequence[str]) -> None:
-    arguments, config = _parsed("finetune", argv, FinetuneArguments, FinetuneConfig)
+    from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneSettings
+    from alum.training.settings import AdversarySettings
+
+    CommandParser("finetune", (FinetuneArguments, AdversarySettings, FinetuneSettings)).show_help_if_asked(argv)
+    from alum.reports.numbers import metric_text
+    from alum.reports.tables import show_table
+    from alum.stages.finetuning.config import FinetuneConfig
+    from alum.stages.finetuning.run import finetune
+
+    _quieten_libraries()
+    arguments, config = CommandParser("finetune", (FinetuneArguments,), FinetuneConfig).parse(argv)
     result = finetune(arguments, config)
     rows = [[f"validation {name}", metric_text(name, value)] for name, value in result.metrics.items()]
     rows += [
@@ -84,7 +77,13 @@ def _finetune(argv: Sequence[str]) -> None:
 
 
 def _evaluate(argv: Sequence[str]) -> None:
-    (arguments,) = _parsed("evaluate", argv, EvaluateArguments)
+    from alum.stages.evaluation.arguments import EvaluateArguments
+
+    (arguments,) = CommandParser("evaluate", (EvaluateArguments,)).parse(argv)
+    from alum.reports.evaluation.terminal import show_evaluation
+    from alum.stages.evaluation.run import evaluate
+
+    _quieten_libraries()
     result = evaluate(arguments)
     show_evaluation(result.results)
     if result.output_dir is not None:
@@ -92,22 +91,36 @@ def _evaluate(argv: Sequence[str]) -> None:
 
 
 def _attack(argv: Sequence[str]) -> None:
-    (arguments,) = _parsed("attack", argv, AttackArguments)
+    from alum.stages.evaluation.arguments import AttackArguments
+
+    (arguments,) = CommandParser("attack", (AttackArguments,)).parse(argv)
+    from alum.reports.attacked_text import show_attack
+    from alum.stages.evaluation.attack import attack
+
+    _quieten_libraries()
     outcome = attack(arguments)
     show_attack(outcome.result, outcome.label, outcome.label_names, outcome.num_unread_words)
 
 
 def _demo(argv: Sequence[str]) -> None:
-    (arguments,) = _parsed("demo", argv, DemoArguments)
+    from alum.stages.demo.arguments import DemoArguments
+
+    (arguments,) = CommandParser("demo", (DemoArguments,)).parse(argv)
+    from alum.stages.demo.run import demo
+
+    _quieten_libraries()
     demo(arguments)
 
 
 def _tasks(argv: Sequence[str]) -> None:
-    _parsed("tasks", argv)
+    CommandParser("tasks").parse(argv)
+    from alum.reports.tables import show_table
+    from alum.tasks.named import TASKS
+
     rows = [
         [
             task.name,
-            _kind_text(task.source),
+            _kind_text(task.source.kind),
             task.source.on_hub,
             ", ".join(task.source.metrics),
         ]
@@ -117,11 +130,14 @@ def _tasks(argv: Sequence[str]) -> None:
 
 
 def _suites(argv: Sequence[str]) -> None:
-    _parsed("suites", argv)
+    CommandParser("suites").parse(argv)
+    from alum.evaluation.suites import SUITES
+    from alum.reports.tables import show_table
+
     rows = [
         [
             suite.name,
-            _kind_text(suite.source),
+            _kind_text(suite.source.kind),
             suite.source.on_hub or "no: give a file",
             ", ".join(suite.source.metrics),
             suite.source.licence,
@@ -131,11 +147,23 @@ def _suites(argv: Sequence[str]) -> None:
     show_table("Suites", ("suite", "kind", "on the hub", "metrics", "licence"), rows, num_text_columns=5)
 
 
-def _kind_text(source: Source) -> str:
-    return source.kind.removeprefix("sequence_").replace("_", " ")
+def _kind_text(kind: str) -> str:
+    return kind.removeprefix("sequence_").replace("_", " ")
 
 
 def _env(argv: Sequence[str]) -> None:
-    _parsed("env", argv)
+    CommandParser("env").parse(argv)
+    from alum.stages.runs.folder import environment
+
     for name, value in environment().items():
         print(f"{name:<14} {value}")
+
+
+def _quieten_libraries() -> None:
+    """Turns off the progress bars of loading and writing weights, and of tables too where nobody looks."""
+    from datasets import disable_progress_bars
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # training keeps its own
+    if not sys.stderr.isatty():
+        disable_progress_bars()

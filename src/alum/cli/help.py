@@ -1,20 +1,9 @@
 """What ``--help`` shows: a command's own settings, the adversary's, and those of training that most people use."""
 
 import argparse
-import dataclasses
-from collections.abc import Sequence
-from typing import Any
-
-from transformers import TrainingArguments
+from collections.abc import Collection, Sequence
 
 USAGE = "%(prog)s [--config FILE.yaml] [--FLAG VALUE ...]"
-OFTEN_USED = (
-    "output_dir", "learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size",
-    "per_device_eval_batch_size", "gradient_accumulation_steps", "warmup_steps", "weight_decay", "logging_steps",
-    "eval_strategy", "eval_steps", "save_strategy", "save_steps", "load_best_model_at_end", "seed", "bf16", "fp16",
-    "use_cpu", "resume_from_checkpoint", "report_to",
-)  # fmt: skip
-_OF_TRAINER = {field.name for field in dataclasses.fields(TrainingArguments)}
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -32,29 +21,19 @@ class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return name if action.nargs == 0 else f"{name} {self._format_args(action, action.dest.upper())}"
 
 
-class ShowAll(argparse.Action):
-    """``--help_all``."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
-        super().__init__(option_strings, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, **kwargs)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(help_text(parser, show_all=True), end="")
-        parser.exit()
-
-
-def help_text(parser: argparse.ArgumentParser, show_all: bool = False) -> str:
-    """The settings of ``parser`` under titles; the rarer ones of TrainingArguments only if all are asked for."""
+def help_text(
+    parser: argparse.ArgumentParser, training: Sequence[str], rare: Collection[str] = (), show_all: bool = False
+) -> str:
+    """The settings of ``parser`` under titles, those of ``training`` in their order, ``rare`` ones only on request."""
     groups: dict[str, list[argparse.Action]] = {
         title: [] for title in ("Required", "Settings", "The adversary", "Training", "Training, further settings")
     }
     for action in parser._actions:
-        if not isinstance(action, ShowAll | argparse._HelpAction):
-            groups[_title(action)].append(action)
-    rare = groups["Training, further settings"]
+        if action.dest != argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):
+            groups[_title(action, training, rare)].append(action)
     if not show_all:
         groups["Training, further settings"] = []
-    groups["Training"].sort(key=lambda action: (*OFTEN_USED, action.dest).index(action.dest))
+    groups["Training"].sort(key=lambda action: training.index(action.dest))
     formatter = parser._get_formatter()
     formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups)
     formatter.add_text(parser.description)
@@ -62,17 +41,16 @@ def help_text(parser: argparse.ArgumentParser, show_all: bool = False) -> str:
         formatter.start_section(title)
         formatter.add_arguments(actions)
         formatter.end_section()
-    if rare and not show_all:
+    if training and not show_all:
         formatter.add_text("--help_all lists every setting of TrainingArguments.")
     return formatter.format_help()
 
 
-def _title(action: argparse.Action) -> str:
+def _title(action: argparse.Action, training: Sequence[str], rare: Collection[str]) -> str:
     if action.required:
         return "Required"
-    name = next((option for option in action.option_strings), "").removeprefix("--").removeprefix("no_")
-    if name.startswith("adv_"):
+    if training and action.dest.startswith("adv_"):
         return "The adversary"
-    if action.dest in OFTEN_USED and action.dest in _OF_TRAINER:
+    if action.dest in training:
         return "Training"
-    return "Training, further settings" if action.dest in _OF_TRAINER else "Settings"
+    return "Training, further settings" if action.dest in rare else "Settings"

@@ -14,7 +14,11 @@ import traceback
 import warnings
 from collections.abc import Sequence
 
+from alum import __version__
+from alum.cli import commands
 from alum.cli.names import COMMANDS
+from alum.core.errors import InputError
+from alum.stages.runs.stopping import Interrupted
 
 _HELP = "\n".join(
     [
@@ -40,8 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_HELP)
         return 0 if argv else 2
     if argv[0] == "--version":
-        from alum import __version__
-
         print(f"alum {__version__}")
         return 0
     try:
@@ -51,12 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, argv: Sequence[str]) -> int:
-    # Imported only now: torch and transformers take seconds, and `alum --help` should not.
     _set_up()
-    from alum.cli import commands
-    from alum.core.errors import InputError
-    from alum.stages.runs.stopping import Interrupted
-
     try:
         commands.run(command, argv)
     except InputError as error:

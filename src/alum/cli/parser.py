@@ -1,49 +1,65 @@
 """Flags from dataclasses and a YAML file: defaults, then the file, then the flags."""
 
+import argparse
+import dataclasses
 import difflib
 import json
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import yaml
-from transformers import HfArgumentParser
 
-from alum.cli.help import USAGE, DefaultsFormatter, ShowAll, help_text
+from alum.cli.flags import parser_of
+from alum.cli.help import USAGE, DefaultsFormatter, help_text
+from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
 from alum.data.files import read_text
+from alum.stages.runs.settings import TrainingSettings
 
 
-class CommandParser(HfArgumentParser):
-    """`HfArgumentParser` for one command: ``--config file.yaml``, and unknown names refused with the nearest known."""
+class CommandParser(argparse.ArgumentParser):
+    """Reads one command: its settings, ``--config file.yaml``; unknown names are refused with the nearest known.
 
-    def __init__(self, command: str, dataclass_types: Sequence[Any], description: str) -> None:
+    ``settings`` are dataclasses of alum's own, ``config`` is that of a Trainer and inherits `TrainingArguments`.
+    """
+
+    def __init__(self, command: str, settings: Sequence[type] = (), config: type | None = None) -> None:
+        self._types = [*settings] if config is None else [*settings, config]
+        trains = any(issubclass(of, TrainingSettings) for of in self._types)
+        self._training = _names(TrainingSettings) if trains else []
+        self._rare = [] if config is None else _rare_names()
         super().__init__(
-            dataclass_types,
             prog=f"alum {command}",
-            description=description,
+            description=COMMANDS[command],
             allow_abbrev=False,
             usage=USAGE,
             formatter_class=DefaultsFormatter,
+            parents=[*map(parser_of, settings), *([] if config is None else [_trainers_parser_of(config)])],
         )
-        self.add_argument("--help_all", action=ShowAll, help="Show all settings.")
+        self.add_argument("--help_all", action=_ShowAll, help="Show all settings.")
 
     def parse(self, argv: Sequence[str]) -> tuple[Any, ...]:
         """One object for each dataclass; raises `InputError` for what cannot be used."""
         argv, file = _take_config(argv)
         if file is not None:
             argv = [*self._flags_of(file), *argv]
+        values, rest = self.parse_known_args(argv)
         try:
-            *parsed, rest = self.parse_args_into_dataclasses(
-                argv, return_remaining_strings=True, look_for_args_file=False
-            )
+            parsed = [_object(of, values) for of in self._types]
         except (ValueError, ImportError) as error:  # a dataclass refuses its values
             raise InputError(str(error)) from None
         if rest:
             raise InputError(self._unknown(rest[0].split("=")[0], "flag"))
         return tuple(parsed)
 
-    def format_help(self) -> str:
-        return help_text(self)
+    def show_help_if_asked(self, argv: Sequence[str]) -> None:
+        """Prints the help and exits where ``argv`` has ``--help`` anywhere, before a word of it is read."""
+        if not {"-h", "--help"}.isdisjoint(argv):
+            self.print_help()
+            self.exit()
+
+    def format_help(self, show_all: bool = False) -> str:
+        return help_text(self, self._training, self._rare, show_all)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}. See {self.prog} --help.")
@@ -70,6 +86,41 @@ class CommandParser(HfArgumentParser):
         shown = flag if what == "flag" else flag.removeprefix("--")
         hint = f" Did you mean {near[0] if what == 'flag' else near[0].removeprefix('--')}?" if near else ""
         return f"unknown {what} {shown}.{hint} See {self.prog} --help."
+
+
+class _ShowAll(argparse.Action):
+    """``--help_all``."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, **kwargs)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        assert isinstance(parser, CommandParser)
+        print(parser.format_help(show_all=True), end="")
+        parser.exit()
+
+
+def _trainers_parser_of(config: type) -> argparse.ArgumentParser:
+    from transformers import HfArgumentParser  # imports torch, which help and lists do without
+
+    parser: argparse.ArgumentParser = HfArgumentParser(config, add_help=False)  # type: ignore[arg-type]
+    return parser
+
+
+def _names(of: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(of)]
+
+
+def _rare_names() -> list[str]:
+    """Settings of the Trainer that few people use."""
+    from transformers import TrainingArguments
+
+    often = set(_names(TrainingSettings))
+    return [name for name in _names(TrainingArguments) if name not in often]
+
+
+def _object(of: type, values: argparse.Namespace) -> Any:
+    return of(**{field.name: getattr(values, field.name) for field in dataclasses.fields(of) if field.init})
 
 
 def _take_config(argv: Sequence[str]) -> tuple[list[str], str | None]:

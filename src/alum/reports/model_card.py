@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from alum.core.methods import Method, method_named
+from alum.core.methods import Method
 from alum.data.pretraining.masking import MaskRate
 from alum.data.writing import write_text
-from alum.models.model_parts import parse_layer
 from alum.reports.curves import LOSS_PICTURE
 from alum.reports.numbers import MISSING, duration_text, metric_text, setting_percent_text
 
@@ -48,15 +47,23 @@ _SIZES = {
 
 
 def write_model_card(
-    folder: Path, base_model: str, result: Mapping[str, Any], config: Mapping[str, Any], versions: Mapping[str, Any]
+    folder: Path,
+    base_model: str,
+    result: Mapping[str, Any],
+    config: Mapping[str, Any],
+    method: Method,
+    versions: Mapping[str, Any],
 ) -> None:
-    """``README.md`` of a fine-tuned model: what was trained from what, with which settings, and how well it does."""
+    """``README.md`` of a fine-tuned model: what was trained from what, with which settings, and how well it does.
+
+    ``method`` is the one that was trained by, with the settings of ``config`` put in.
+    """
     metrics = [(name, metric_text(name, value)) for name, value in result.get("metrics", {}).items()]
     adversary = {name: value for name, value in config.items() if name.startswith("adv_") and value is not None}
     base = _code(_public(base_model))
     _write(
         folder,
-        {"library_name": "transformers", "tags": _tags(config)},
+        {"library_name": "transformers", "tags": _tags(method)},
         f"# {_code(Path(base_model).name or base_model)}, fine-tuned on {_code(result['task'])}",
         f"Fine-tuned from {base} by the method {_code(result['method'])} of alum {versions['alum']} "
         f"on {result['num_train_rows']} rows, in {result['num_steps']} steps.",
@@ -71,6 +78,7 @@ def write_pretraining_card(
     result: Mapping[str, Any],
     arguments: Mapping[str, Any],
     config: Mapping[str, Any],
+    method: Method,
     versions: Mapping[str, Any],
 ) -> None:
     """``README.md`` of a pre-trained model: what was trained on which text, how, how well it predicts, how to load it.
@@ -78,7 +86,7 @@ def write_pretraining_card(
     The text itself never enters the card, and of files only the names where they were given by their full path.
     """
     objective, base = _OBJECTIVES[result["objective"]], result["base_model"]
-    tags = [*_tags(config), "continual-pre-training" if base else "pre-training"]
+    tags = [*_tags(method), "continual-pre-training" if base else "pre-training"]
     front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": objective.pipeline, "tags": tags}
     if base and not Path(base).exists():  # the hub links to models of its own
         front["base_model"] = base
@@ -99,7 +107,7 @@ def write_pretraining_card(
         "## Training",
         _table(("quantity", "value"), _training(result, arguments, objective)),
         _table(("setting", "value"), _rows(_training_settings(config))),
-        *_adversary(config),
+        *_adversary(config, method),
         _versions(versions),
     )
 
@@ -107,8 +115,8 @@ def write_pretraining_card(
 # -- parts of both cards -----------------------------------------------------------------------------------------------
 
 
-def _tags(config: Mapping[str, Any]) -> list[str]:
-    return ["alum", "adversarial-training"] if _method(config).alpha > 0 else ["alum"]
+def _tags(method: Method) -> list[str]:
+    return ["alum", "adversarial-training"] if method.alpha > 0 else ["alum"]
 
 
 def _training_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,15 +127,6 @@ def _training_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _versions(versions: Mapping[str, Any]) -> str:
     return "Versions: " + ", ".join(f"{name} {versions[name]}" for name in ("torch", "transformers", "datasets")) + "."
-
-
-def _method(config: Mapping[str, Any]) -> Method:
-    """The run's method with the settings that hold, made or left as the method has them."""
-    names = [field.name for field in dataclasses.fields(Method) if f"adv_{field.name}" in config]
-    settings = {name: config[f"adv_{name}"] for name in names}
-    if settings.get("layer") is not None:
-        settings["layer"] = parse_layer(str(settings["layer"]))
-    return method_named(config["adv_method"], **settings)
 
 
 # -- parts of the pre-training card ------------------------------------------------------------------------------------
@@ -204,8 +203,7 @@ def _training(
         yield "compute", f"{result['train_flops']:.2e} FLOPs"
 
 
-def _adversary(config: Mapping[str, Any]) -> Iterable[str]:
-    method = _method(config)
+def _adversary(config: Mapping[str, Any], method: Method) -> Iterable[str]:
     if method.alpha == 0:
         return
     yield "## Adversary"

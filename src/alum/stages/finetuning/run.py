@@ -93,7 +93,9 @@ def finetune(
     )
     if trainer.is_world_process_zero():
         write_json(folder / "results.json", asdict(result))
-        write_model_card(folder, arguments.model_name_or_path, asdict(result), asdict(config), environment())
+        write_model_card(
+            folder, arguments.model_name_or_path, asdict(result), asdict(config), trainer.method, environment()
+        )
     return result
 
 

@@ -112,7 +112,9 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     if run.trainer.is_world_process_zero():
         write_json(folder / "results.json", asdict(result))
         write_loss_curve(folder)
-        write_pretraining_card(folder, asdict(result), asdict(arguments), asdict(config), environment())
+        write_pretraining_card(
+            folder, asdict(result), asdict(arguments), asdict(config), run.trainer.method, environment()
+        )
     return result
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -9,7 +10,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import has_length
 
-from alum.training.config import AlumConfig
+from alum.core.methods import Method
 
 SECONDS_BETWEEN_LINES = 60  # where there are no bars
 
@@ -29,10 +30,12 @@ class ConsoleProgress(ProgressCallback):
     """A line that says what is trained, a short line for each log instead of a printed dict, and bars on a terminal.
 
     Where standard error is none, as in a job's log, a line comes instead of bars whenever a minute has passed.
+    ``method`` says by which method is trained, when training begins; None for a Trainer without one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, method: Callable[[], Method | None]) -> None:
         super().__init__()
+        self._method = method
         self.training_bar: Any = None
         self.prediction_bar: Any = None
         self._has_bars = sys.stderr.isatty()
@@ -47,7 +50,7 @@ class ConsoleProgress(ProgressCallback):
         self._start, self._first_step = time.monotonic(), state.global_step
         if state.is_world_process_zero:
             self.training_bar = self._bar("Training", state.max_steps)
-            self._write(_opening(args, state, kwargs["model"]))
+            self._write(_opening(args, state, kwargs["model"], self._method()))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         super().on_step_end(args, state, control, **kwargs)  # type: ignore[no-untyped-call]
@@ -114,13 +117,14 @@ class ConsoleProgress(ProgressCallback):
         return not self._has_bars and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES
 
 
-def _opening(args: TrainingArguments, state: TrainerState, model: Any) -> str:
+def _opening(args: TrainingArguments, state: TrainerState, model: Any, method: Method | None) -> str:
     num_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     text = f"{model.num_parameters():,} parameters; {state.max_steps:,} steps of {num_rows} rows"
-    if isinstance(args, AlumConfig):
-        text += f" by {args.adv_method}"
-        if args.method().alpha > 0 and args.adv_start_fraction:
-            text += f", standard for the first {100 * args.adv_start_fraction:g} %"
+    if method is not None:
+        text += f" by {method.name}"
+        start_fraction = getattr(args, "adv_start_fraction", None)
+        if method.alpha > 0 and start_fraction:
+            text += f", standard for the first {100 * start_fraction:g} %"
     return text
 
 
@@ -134,7 +138,7 @@ def use_own_console(trainer: Any) -> ConsoleProgress:
     """Replaces the Trainer's console output by `ConsoleProgress`, which a silent run does not call."""
     shows_bar = trainer.pop_callback(ProgressCallback) is not None
     trainer.remove_callback(PrinterCallback)
-    console = ConsoleProgress()
+    console = ConsoleProgress(lambda: getattr(trainer, "method", None))
     if shows_bar:
         trainer.add_callback(console)
     return console
