@@ -8,11 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alum import AlumResult, HookedBatch, Injection, alum_loss, method_named
 from alum.core.divergences import symmetric_kl
-from alum.core.methods import method_named
-from alum.core.objective import AlumResult, alum_loss
-from alum.models.hooks.hooked_batch import HookedBatch
-from alum.models.hooks.injection import Injection
 
 VOCAB_SIZE, LENGTH, PAD = 64, 12, 0
 

@@ -1,22 +1,85 @@
-"""Adversarial training for language models (ALUM, arXiv:2004.08994) on PyTorch and Hugging Face."""
+"""Adversarial training for language models (ALUM, arXiv:2004.08994) on PyTorch and Hugging Face.
 
+What a user may rely on stands here: the Trainer with its settings, the objective and its parts for loops and modules of
+one's own, the table of methods, the kinds of task, and the stages, each with its arguments and result.
+"""
+
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alum.core.errors import InputError
+    from alum.core.methods import METHODS, Method, method_named
+    from alum.core.objective import AlumResult, Batch, alum_loss
+    from alum.models.hooks.hooked_batch import HookedBatch
+    from alum.models.hooks.injection import Injection
+    from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
+    from alum.stages.evaluation.attack import AttackOutcome, attack
+    from alum.stages.evaluation.run import EvaluateResult, evaluate
+    from alum.stages.finetuning.arguments import FinetuneArguments
+    from alum.stages.finetuning.config import FinetuneConfig
+    from alum.stages.finetuning.run import FinetuneResult, finetune
+    from alum.stages.pretraining.arguments import PretrainArguments
+    from alum.stages.pretraining.config import PretrainConfig
+    from alum.stages.pretraining.run import PretrainResult, pretrain
+    from alum.tasks.base import TaskKind
+    from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
+    from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
+    from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
+    from alum.tasks.kinds.regression import REGRESSION
+    from alum.tasks.kinds.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
+    from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
     from alum.training.config import AlumConfig
     from alum.training.step import AlumStep
     from alum.training.trainer import AlumMixin, AlumTrainer
 
 __version__ = "0.1.0"
-__all__ = ["AlumConfig", "AlumMixin", "AlumStep", "AlumTrainer"]
+# fmt: off
+__all__ = [
+    "CAUSAL_LM", "MASKED_LM", "METHODS", "MULTIPLE_CHOICE", "MULTI_LABEL_CLASSIFICATION", "QUESTION_ANSWERING",
+    "REGRESSION", "SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION", "AlumConfig", "AlumMixin", "AlumResult",
+    "AlumStep", "AlumTrainer", "AttackArguments", "AttackOutcome", "Batch", "EvaluateArguments", "EvaluateResult",
+    "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "HookedBatch", "Injection", "InputError", "Method",
+    "PretrainArguments", "PretrainConfig", "PretrainResult", "TaskKind", "alum_loss", "attack", "evaluate",
+    "finetune", "method_named", "pretrain",
+]
 
-_MODULES = {"AlumConfig": "config", "AlumMixin": "trainer", "AlumStep": "step", "AlumTrainer": "trainer"}
+_EXPORTED = {
+    "alum.core.errors": ("InputError",),
+    "alum.core.methods": ("METHODS", "Method", "method_named"),
+    "alum.core.objective": ("AlumResult", "Batch", "alum_loss"),
+    "alum.models.hooks.hooked_batch": ("HookedBatch",),
+    "alum.models.hooks.injection": ("Injection",),
+    "alum.stages.evaluation.arguments": ("AttackArguments", "EvaluateArguments"),
+    "alum.stages.evaluation.attack": ("AttackOutcome", "attack"),
+    "alum.stages.evaluation.run": ("EvaluateResult", "evaluate"),
+    "alum.stages.finetuning.arguments": ("FinetuneArguments",),
+    "alum.stages.finetuning.config": ("FinetuneConfig",),
+    "alum.stages.finetuning.run": ("FinetuneResult", "finetune"),
+    "alum.stages.pretraining.arguments": ("PretrainArguments",),
+    "alum.stages.pretraining.config": ("PretrainConfig",),
+    "alum.stages.pretraining.run": ("PretrainResult", "pretrain"),
+    "alum.tasks.base": ("TaskKind",),
+    "alum.tasks.kinds.language_modeling": ("CAUSAL_LM", "MASKED_LM"),
+    "alum.tasks.kinds.multiple_choice": ("MULTIPLE_CHOICE",),
+    "alum.tasks.kinds.question_answering": ("QUESTION_ANSWERING",),
+    "alum.tasks.kinds.regression": ("REGRESSION",),
+    "alum.tasks.kinds.sequence_classification": ("MULTI_LABEL_CLASSIFICATION", "SEQUENCE_CLASSIFICATION"),
+    "alum.tasks.kinds.token_classification": ("TOKEN_CLASSIFICATION",),
+    "alum.training.config": ("AlumConfig",),
+    "alum.training.step": ("AlumStep",),
+    "alum.training.trainer": ("AlumMixin", "AlumTrainer"),
+}
+# fmt: on
+_MODULE_OF = {name: module for module, names in _EXPORTED.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     # Imported when asked for: torch and transformers take seconds, and `alum --help` needs neither.
-    if name not in _MODULES:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'alum' has no attribute {name!r}")
-    import importlib
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
 
-    return getattr(importlib.import_module(f"alum.training.{_MODULES[name]}"), name)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,10 +4,16 @@ import re
 import pytest
 from transformers import TrainingArguments
 
-from alum.cli.help import OFTEN_USED
 from alum.cli.main import main
+from alum.cli.names import COMMANDS
+from alum.cli.parser import CommandParser
+from alum.stages.demo.arguments import DemoArguments
+from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
 from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.pretraining.arguments import PretrainArguments
+from alum.stages.pretraining.config import PretrainConfig
+from alum.stages.runs.settings import TrainingSettings
 from alum.training.config import AlumConfig
 
 
@@ -34,11 +40,37 @@ def test_help_has_what_most_people_use_in_groups(capsys, command, own):
     assert list(groups)[-3:] == ["Settings", "The adversary", "Training"]
     assert names(own) <= groups["Settings"] | groups.get("Required", set())
     assert {name for name in names(AlumConfig) if name.startswith("adv_")} == groups["The adversary"]
-    assert set(OFTEN_USED) == groups["Training"]
+    assert names(TrainingSettings) == groups["Training"]
     assert text.rstrip().endswith("--help_all lists every setting of TrainingArguments.")
     assert "torch_compile" not in text
     assert "(default: None)" not in text
     assert re.search(r"--max_seq_length", text)
+
+
+REAL = {
+    "pretrain": ((PretrainArguments,), PretrainConfig),
+    "finetune": ((FinetuneArguments,), FinetuneConfig),
+    "evaluate": ((EvaluateArguments,), None),
+    "attack": ((AttackArguments,), None),
+    "demo": ((DemoArguments,), None),
+    **dict.fromkeys(("tasks", "suites", "env"), ((), None)),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_quick_help_is_that_of_the_parser_that_reads_the_flags(capsys, command):
+    assert shown(capsys, command, "--help") == CommandParser(command, *REAL[command]).format_help()
+
+
+@pytest.mark.parametrize("words", ["--help --seed many", "--seed many -h", "--config missing.yaml --help"])
+def test_who_asks_for_help_gets_it_whatever_else_is_said(capsys, words):
+    assert "usage: alum pretrain" in shown(capsys, "pretrain", *words.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_in_80_columns(capsys, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, shown(capsys, command, "--help").splitlines())) <= 80
 
 
 def test_help_all_has_every_setting_and_help_is_much_shorter(capsys):

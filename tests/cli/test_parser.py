@@ -16,7 +16,7 @@ def parse(tmp_path):
         if yaml is not None:
             (tmp_path / "run.yaml").write_text(yaml)
             argv = ["--config", str(tmp_path / "run.yaml"), *argv]
-        parsed = CommandParser("pretrain", (PretrainArguments, PretrainConfig), "").parse(argv)
+        parsed = CommandParser("pretrain", (PretrainArguments,), PretrainConfig).parse(argv)
         return {name: value for settings in parsed for name, value in vars(settings).items()}
 
     return parse
@@ -83,4 +83,4 @@ def test_what_cannot_be_read_is_refused_with_the_nearest_name(parse, yaml, flags
 
 def test_what_must_be_given_is_named():
     with pytest.raises(InputError, match=r"required: --model_name_or_path.*See alum evaluate --help"):
-        CommandParser("evaluate", (EvaluateArguments,), "").parse([])
+        CommandParser("evaluate", (EvaluateArguments,)).parse([])

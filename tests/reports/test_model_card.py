@@ -12,6 +12,7 @@ from alum.core.errors import InputError
 from alum.core.methods import METHODS
 from alum.data.pretraining.tokenizer import train_byte_level_bpe
 from alum.reports.model_card import write_model_card, write_pretraining_card
+from alum.training.config import AlumConfig
 from small_files import fill_disk
 from tiny_stages import save_untrained
 from tiny_texts import opinions
@@ -56,6 +57,12 @@ class Card:
                 row = []
 
 
+def method_of(settings):
+    """The method that a run with these settings is trained by."""
+    of_adversary = {name: value for name, value in settings.items() if name.startswith("adv_")}
+    return AlumConfig(use_cpu=True, **of_adversary).method()
+
+
 # -- fine-tuned --------------------------------------------------------------------------------------------------------
 
 TUNED = {
@@ -78,7 +85,8 @@ TUNING = {
 
 
 def tuned_card(folder, base="models/base-model", task="sst2", **config):
-    write_model_card(folder, base, {**TUNED, "task": task}, {**TUNING, **config}, VERSIONS)
+    settings = {**TUNING, **config}
+    write_model_card(folder, base, {**TUNED, "task": task}, settings, method_of(settings), VERSIONS)
     return Card(folder)
 
 
@@ -179,8 +187,9 @@ CONFIG = {
 
 
 def card_of(folder, arguments=None, config=None, **result):
+    settings = {**CONFIG, **(config or {})}
     write_pretraining_card(
-        folder, {**RESULT, **result}, {**ARGUMENTS, **(arguments or {})}, {**CONFIG, **(config or {})}, VERSIONS
+        folder, {**RESULT, **result}, {**ARGUMENTS, **(arguments or {})}, settings, method_of(settings), VERSIONS
     )
     return Card(folder)
 

@@ -30,9 +30,15 @@ _HELP = "\n".join(
         "",
         "alum COMMAND --help lists the flags of a command.",
         "",
-        "Exit codes: 0 done, 1 the work failed, 2 input that cannot be used or a full disk, 3 --max_minutes are over,",
-        "130 stopped by Ctrl-C, 143 by SIGTERM. After the last three --resume_from_checkpoint true goes on training,",
-        "and the same command goes on with an evaluation.",
+        "Exit codes:",
+        "  0          done",
+        "  1          the work failed",
+        "  2          input that cannot be used, or a full disk",
+        "  3          --max_minutes are over",
+        "  130, 143   stopped by Ctrl-C, by SIGTERM",
+        "",
+        "After 3, 130 and 143 --resume_from_checkpoint true goes on with a training, and",
+        "the same command with an evaluation.",
     ]
 )
 

@@ -5,8 +5,8 @@ COMMANDS = {
     "finetune": "fine-tune a checkpoint on a task",
     "tasks": "list the named tasks",
     "suites": "list the suites that models can be evaluated on",
-    "evaluate": "measure a fine-tuned model, clean, with typing errors and under attack",
-    "attack": "change a text until a classifier says something else, and show what changed",
+    "evaluate": "measure a fine-tuned model, clean, mistyped and under attack",
+    "attack": "change a text until a classifier says something else",
     "demo": "run all stages on the documentation of the installed packages",
     "env": "print versions and hardware",
 }

@@ -2,9 +2,10 @@ import re
 import sys
 
 import pytest
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from alum.core.methods import METHODS
 from alum.training.records import console as console_module
 from alum.training.records.console import ConsoleProgress, use_own_console
 from alum.training.trainer import AlumTrainer
@@ -62,6 +63,45 @@ def test_the_console_shows_a_short_line_for_each_log(tmp_path, capsys):
     assert "adversary not yet" in lines[0]
     assert "gain" in lines[3]
     assert "adversarial " in lines[3]
+
+
+def opening_of(capsys):
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "parameters; " in line)
+    return line.partition(" rows")[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"adv_method": "alum"}, " by alum"),
+        ({"adv_method": "alum", "adv_start_fraction": 0.5}, " by alum, standard for the first 50 %"),
+        ({"adv_method": "alum", "adv_alpha": 0.0, "adv_start_fraction": 0.5}, " by alum"),
+        ({"adv_method": "standard", "adv_start_fraction": 0.5}, " by standard"),
+    ],
+)
+def test_the_first_line_says_by_which_method_is_trained(tmp_path, capsys, settings, said):
+    train(tmp_path, logging_strategy="no", max_steps=1, **settings)
+    assert opening_of(capsys) == said
+
+
+def test_the_method_is_the_trainers_own(tmp_path, capsys):
+    trainer = AlumTrainer(
+        model=classifier(),
+        args=config(tmp_path, disable_tqdm=False, max_steps=1, logging_strategy="no", adv_method="alum"),
+        train_dataset=labelled_sentences(),
+    )
+    use_own_console(trainer)
+    trainer.method = METHODS["pgd"]
+    trainer.train()
+    assert opening_of(capsys) == " by pgd"
+
+
+def test_a_trainer_without_a_method_has_none_to_say(tmp_path, capsys):
+    settings = TrainingArguments(str(tmp_path), max_steps=1, save_strategy="no", logging_strategy="no", use_cpu=True)
+    trainer = Trainer(model=classifier(), args=settings, train_dataset=labelled_sentences())
+    use_own_console(trainer)
+    trainer.train()
+    assert opening_of(capsys) == ""
 
 
 def test_an_error_has_a_line_of_its_own(tmp_path, capsys, monkeypatch):

@@ -87,7 +87,7 @@ class TrainingSettings:
     )
     # HfArgumentParser reads a union of three only with None first.
     report_to: None | str | list[str] = _setting(  # noqa: RUF036
-        "none", "Trackers of experiments that get the logs (wandb, tensorboard, …), all of them, or none."
+        "none", "Trackers of experiments that get the logs: wandb, tensorboard, …, all or none."
     )
 
 

@@ -1,0 +1,51 @@
+import dataclasses
+
+import pytest
+from transformers import HfArgumentParser, TrainingArguments
+
+from alum.stages.finetuning.arguments import FinetuneSettings
+from alum.stages.finetuning.config import FinetuneConfig
+from alum.stages.pretraining.arguments import PretrainSettings
+from alum.stages.pretraining.config import PretrainConfig
+from alum.stages.runs.settings import StageSettings, TrainingSettings, instead
+from alum.training.config import AlumConfig
+
+
+def defaults(of):
+    return {field.name: field.default for field in dataclasses.fields(of)}
+
+
+def flags(of):
+    actions = HfArgumentParser(of, add_help=False)._actions
+    return {
+        action.dest: (action.option_strings, action.nargs, action.default, action.choices and tuple(action.choices))
+        for action in actions
+    }
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(TrainingSettings)])
+def test_a_setting_that_many_use_is_the_trainers_own_but_for_its_words(name):
+    assert flags(TrainingSettings)[name] == flags(TrainingArguments)[name]
+
+
+@pytest.mark.parametrize(
+    ("config", "settings"), [(PretrainConfig, PretrainSettings), (FinetuneConfig, FinetuneSettings)]
+)
+def test_a_config_has_the_settings_and_their_defaults(config, settings):
+    assert defaults(settings).items() <= defaults(config).items()
+    assert issubclass(config, TrainingArguments)
+    assert issubclass(config, AlumConfig)
+
+
+def test_the_trainers_fields_come_first_and_in_their_order():
+    """So that a call that gives them by place means the same."""
+    trainers = [field.name for field in dataclasses.fields(TrainingArguments)]
+    for config in (AlumConfig, PretrainConfig, FinetuneConfig):
+        assert [field.name for field in dataclasses.fields(config)][: len(trainers)] == trainers
+
+
+def test_another_default_keeps_the_help():
+    changed = instead(StageSettings, "max_minutes", 5.0)
+    assert changed.default == 5.0
+    (former,) = (field for field in dataclasses.fields(StageSettings) if field.name == "max_minutes")
+    assert changed.metadata == former.metadata
