@@ -18,18 +18,9 @@ finally:
 SLOW = {"torch", "transformers", "datasets", "tokenizers", "sklearn", "scipy", "pyarrow"}
 
 
-# The table of attacks on texts still imports what its rows are made of.
-NOT_YET = ("evaluate --help", "attack --help", "attack --text a")
-
-
-def lines(*all_words):
-    waiting = pytest.mark.xfail(reason="the table of attacks still imports torch")
-    return [pytest.param(words, marks=waiting if words in NOT_YET else ()) for words in all_words]
-
-
 @pytest.mark.parametrize(
     "words",
-    lines("", "--help", "--version", "nope", "tasks", "suites", *(f"{command} --help" for command in COMMANDS)),
+    ["", "--help", "--version", "nope", "tasks", "suites", *(f"{command} --help" for command in COMMANDS)],
 )
 def test_it_answers_without_the_libraries_that_take_seconds(words):
     done = subprocess.run([sys.executable, "-c", SCRIPT, *words.split()], capture_output=True, text=True, check=False)
@@ -39,7 +30,7 @@ def test_it_answers_without_the_libraries_that_take_seconds(words):
     assert done.stdout or words == "nope"
 
 
-@pytest.mark.parametrize("words", lines("tasks --nothing", "demo --fats", "attack --text a", "env more"))
+@pytest.mark.parametrize("words", ["tasks --nothing", "demo --fats", "attack --text a", "env more"])
 def test_so_do_refusals(words):
     done = subprocess.run([sys.executable, "-c", SCRIPT, *words.split()], capture_output=True, text=True, check=False)
     assert done.stderr.startswith("alum: error: ")
