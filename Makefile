@@ -74,7 +74,7 @@ check: $(INSTALLED) ## what must pass: format, lint, strict types, import contra
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/pytest
 
 house: $(INSTALLED) ## measure the source, and how long commands take to start, against limits (tools/house.py)

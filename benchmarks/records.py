@@ -10,7 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from alum.stages.runs.folder import environment, write_json
+from alum.stages.runs.environment import environment
+from alum.stages.runs.folder import write_json
 
 # -- targets ----
 

@@ -33,7 +33,8 @@ from alum.stages.finetuning.run import finetune
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.run import pretrain
-from alum.stages.runs.folder import environment, write_json
+from alum.stages.runs.environment import environment
+from alum.stages.runs.folder import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "studies"

@@ -20,7 +20,8 @@ from minilm import minilm
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import finetune
-from alum.stages.runs.folder import environment, write_json
+from alum.stages.runs.environment import environment
+from alum.stages.runs.folder import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 METHODS = ("standard", "alum_one_pass")

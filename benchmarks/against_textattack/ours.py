@@ -17,7 +17,7 @@ from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
-from alum.stages.runs.folder import environment
+from alum.stages.runs.environment import environment
 
 ERROR_RATE = 0.05  # of letters mistyped
 

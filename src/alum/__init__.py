@@ -7,6 +7,8 @@ one's own, the table of methods, the kinds of task, and the stages, each with it
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from alum.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from alum.core.errors import InputError
     from alum.core.methods import METHODS, Method, method_named
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from alum.training.step import AlumStep
     from alum.training.trainer import AlumMixin, AlumTrainer
 
-__version__ = "0.1.0"
 # fmt: off
 __all__ = [
     "CAUSAL_LM", "MASKED_LM", "METHODS", "MULTIPLE_CHOICE", "MULTI_LABEL_CLASSIFICATION", "QUESTION_ANSWERING",

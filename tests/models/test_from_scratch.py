@@ -15,6 +15,7 @@ from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_tokenizer
 from alum.models.checkpoint import Checkpoint, name_causal_loss
 from alum.models.from_scratch import ARCHITECTURES, config_from_scratch, objective_of, tokenizer_kind_of
+from alum.models.tokenization import Tokenization
 
 TEXTS = ["the cat sees the dog", "the dog likes the cat"]
 HEADS = {"masked_lm": AutoModelForMaskedLM, "causal_lm": AutoModelForCausalLM}
@@ -26,12 +27,12 @@ def tokenizer_for(architecture: str, kind: str | None = None) -> PreTrainedToken
 
 
 def language_model(architecture: str, length: int, kind: str | None = None):
-    config = config_from_scratch(architecture, tokenizer_for(architecture, kind), length)
+    config = config_from_scratch(architecture, Tokenization(tokenizer_for(architecture, kind), length))
     return HEADS[objective_of(architecture)].from_config(config).eval()
 
 
 def num_parameters(auto_class, architecture: str, vocab_size: int, length: int) -> int:
-    config = config_from_scratch(architecture, tokenizer_for(architecture), length)
+    config = config_from_scratch(architecture, Tokenization(tokenizer_for(architecture), length))
     config.vocab_size = vocab_size
     with torch.device("meta"):
         return auto_class.from_config(config).num_parameters()
@@ -95,15 +96,15 @@ def test_parameters_are_as_many_as_the_papers_say(auto_class, architecture, voca
     ],
 )
 def test_dropout_is_the_published_one(architecture, dropout_rates):
-    config = config_from_scratch(architecture, tokenizer_for(architecture), 16)
+    config = config_from_scratch(architecture, Tokenization(tokenizer_for(architecture), 16))
     assert {name: getattr(config, name) for name in dropout_rates} == dropout_rates
 
 
 def test_heads_are_64_wide_and_modernbert_looks_at_everything_in_every_third_layer():
     for architecture in ARCHITECTURES:
-        config = config_from_scratch(architecture, tokenizer_for(architecture), 16)
+        config = config_from_scratch(architecture, Tokenization(tokenizer_for(architecture), 16))
         assert config.hidden_size == 64 * config.num_attention_heads
-    config = config_from_scratch("modernbert-base", tokenizer_for("modernbert-base"), 16)
+    config = config_from_scratch("modernbert-base", Tokenization(tokenizer_for("modernbert-base"), 16))
     assert [i for i, kind in enumerate(config.layer_types) if kind == "full_attention"] == [0, 3, 6, 9, 12, 15, 18, 21]
 
 
@@ -113,7 +114,7 @@ def test_heads_are_64_wide_and_modernbert_looks_at_everything_in_every_third_lay
 @pytest.mark.parametrize("architecture", ["bert-tiny", "roberta-tiny", "modernbert-tiny", "gpt2-tiny"])
 def test_the_vocabulary_and_the_special_tokens_are_the_tokenizers(architecture):
     tokenizer = tokenizer_for(architecture)
-    config = config_from_scratch(architecture, tokenizer, 16)
+    config = config_from_scratch(architecture, Tokenization(tokenizer, 16))
     model = language_model(architecture, 16)
     assert config.vocab_size == len(tokenizer) == model.get_input_embeddings().num_embeddings
     assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
@@ -128,7 +129,7 @@ def test_the_vocabulary_and_the_special_tokens_are_the_tokenizers(architecture):
 def test_begin_and_end_are_cls_and_sep_where_the_tokenizer_has_no_others():
     for architecture in ("roberta-tiny", "modernbert-tiny"):
         tokenizer = tokenizer_for(architecture, "wordpiece")
-        config = config_from_scratch(architecture, tokenizer, 16)
+        config = config_from_scratch(architecture, Tokenization(tokenizer, 16))
         assert (config.bos_token_id, config.eos_token_id) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
 
 
@@ -166,12 +167,17 @@ def test_positions_are_as_many_as_the_length_and_not_one_more(architecture):
 
 
 def test_modernbert_has_no_table_of_positions_and_says_how_long_it_was_trained():
-    assert config_from_scratch("modernbert-tiny", tokenizer_for("modernbert-tiny"), 40).max_position_embeddings == 40
+    assert (
+        config_from_scratch(
+            "modernbert-tiny", Tokenization(tokenizer_for("modernbert-tiny"), 40)
+        ).max_position_embeddings
+        == 40
+    )
 
 
 @pytest.mark.parametrize("architecture", ["bert-tiny", "roberta-tiny", "modernbert-tiny", "gpt2-tiny"])
 def test_a_saved_model_is_as_long_as_it_was_made(architecture, tmp_path):
-    config_from_scratch(architecture, tokenizer_for(architecture), 24).save_pretrained(tmp_path)
+    config_from_scratch(architecture, Tokenization(tokenizer_for(architecture), 24)).save_pretrained(tmp_path)
     assert Checkpoint(str(tmp_path)).input_length_tokens(None, 1000) == 24
 
 
@@ -179,7 +185,7 @@ def test_roberta_needs_a_padding_token():
     tokenizer = tokenizer_for("roberta-tiny")
     tokenizer.pad_token = None
     with pytest.raises(InputError, match="counts positions from its padding token"):
-        config_from_scratch("roberta-tiny", tokenizer, 16)
+        config_from_scratch("roberta-tiny", Tokenization(tokenizer, 16))
 
 
 # -- names -------------------------------------------------------------------------------------------------------------
@@ -199,7 +205,12 @@ def test_what_a_family_is_trained_with(architecture, objective, kind):
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda name: config_from_scratch(name, tokenizer_for("bert-tiny"), 16), objective_of, tokenizer_kind_of]
+    "ask",
+    [
+        lambda name: config_from_scratch(name, Tokenization(tokenizer_for("bert-tiny"), 16)),
+        objective_of,
+        tokenizer_kind_of,
+    ],
 )
 def test_an_unknown_architecture_suggests_the_nearest(ask):
     with pytest.raises(InputError, match="Did you mean 'bert-tiny'"):

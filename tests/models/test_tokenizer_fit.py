@@ -5,6 +5,7 @@ from transformers import PreTrainedTokenizerFast
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
 from alum.models.from_scratch import ARCHITECTURES, config_from_scratch
+from alum.models.tokenization import Tokenization
 from alum.models.tokenizer_fit import check_tokenizer_fits, num_embeddings_needed
 from tiny_models import config_of
 
@@ -24,7 +25,7 @@ def with_gap() -> PreTrainedTokenizerFast:
     "tokenizer", [train_wordpiece(TEXTS, 60, 16), train_byte_level_bpe(TEXTS, 270, 16), with_gap()]
 )
 def test_a_configuration_from_scratch_fits_the_tokenizer_it_was_made_for(architecture, tokenizer):
-    check_tokenizer_fits(tokenizer, config_from_scratch(architecture, tokenizer, 16))
+    check_tokenizer_fits(tokenizer, config_from_scratch(architecture, Tokenization(tokenizer, 16)))
 
 
 def test_more_pieces_than_embeddings_are_refused():

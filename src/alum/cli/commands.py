@@ -153,7 +153,7 @@ def _kind_text(kind: str) -> str:
 
 def _env(argv: Sequence[str]) -> None:
     CommandParser("env").parse(argv)
-    from alum.stages.runs.folder import environment
+    from alum.stages.runs.environment import environment
 
     for name, value in environment().items():
         print(f"{name:<14} {value}")

@@ -14,11 +14,11 @@ import traceback
 import warnings
 from collections.abc import Sequence
 
-from alum import __version__
 from alum.cli import commands
 from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
 from alum.stages.runs.stopping import Interrupted
+from alum.version import __version__
 
 _HELP = "\n".join(
     [

@@ -15,6 +15,8 @@ from alum.models.tokenizer_fit import num_embeddings_needed
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+    from alum.models.tokenization import Tokenization
+
 
 @dataclass(frozen=True)
 class Size:
@@ -34,21 +36,19 @@ class Family:
     """One architecture: its sizes, how they are configured, and its default objective and kind of tokenizer."""
 
     sizes: Mapping[str, Size]
-    config: Callable[[Size, PreTrainedTokenizerBase, int], PretrainedConfig]
+    config: Callable[[Size, Tokenization], PretrainedConfig]
     objective: Literal["masked_lm", "causal_lm"] = "masked_lm"
     tokenizer_kind: Literal["wordpiece", "byte_level_bpe"] = "byte_level_bpe"
 
 
-def config_from_scratch(
-    architecture: str, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int
-) -> PretrainedConfig:
-    """Configures ``architecture`` with room for the tokenizer's vocabulary and for the given length, no more.
+def config_from_scratch(architecture: str, tokenization: Tokenization) -> PretrainedConfig:
+    """Configures ``architecture`` with room for the tokenizer's vocabulary and for the longest input, no more.
 
     Dropout and all else are as published, embeddings and output projection share their weights. Raises `InputError`
     for an unknown name and for RoBERTa with a tokenizer that has no padding token.
     """
     family, size = _named(architecture)
-    return family.config(size, tokenizer, max_length_tokens)
+    return family.config(size, tokenization)
 
 
 def objective_of(architecture: str) -> Literal["masked_lm", "causal_lm"]:
@@ -73,18 +73,20 @@ def _named(architecture: str) -> tuple[Family, Size]:
     return FAMILIES[name], FAMILIES[name].sizes[size]
 
 
-def _bert(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int) -> PretrainedConfig:
+def _bert(size: Size, tokenization: Tokenization) -> PretrainedConfig:
     from transformers import BertConfig
 
+    tokenizer = tokenization.tokenizer
     return BertConfig(
         **_encoder(size, tokenizer),
-        max_position_embeddings=max_length_tokens,
+        max_position_embeddings=tokenization.max_length_tokens,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
 
 
-def _roberta(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int) -> PretrainedConfig:
+def _roberta(size: Size, tokenization: Tokenization) -> PretrainedConfig:
+    tokenizer = tokenization.tokenizer
     pad_token_id = tokenizer.pad_token_id
     if pad_token_id is None:
         raise InputError(
@@ -96,31 +98,33 @@ def _roberta(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: 
     return RobertaConfig(
         **_encoder(size, tokenizer),
         **_begin_and_end(tokenizer),
-        max_position_embeddings=pad_token_id + 1 + max_length_tokens,
+        max_position_embeddings=pad_token_id + 1 + tokenization.max_length_tokens,
         type_vocab_size=2 if "token_type_ids" in tokenizer.model_input_names else 1,  # as published: 1
         layer_norm_eps=1e-5,
     )
 
 
-def _modernbert(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int) -> PretrainedConfig:
+def _modernbert(size: Size, tokenization: Tokenization) -> PretrainedConfig:
     from transformers import ModernBertConfig
 
+    tokenizer = tokenization.tokenizer
     begin_and_end = _begin_and_end(tokenizer)
     return ModernBertConfig(
         **_encoder(size, tokenizer),
         **begin_and_end,
-        max_position_embeddings=max_length_tokens,
+        max_position_embeddings=tokenization.max_length_tokens,
         cls_token_id=begin_and_end["bos_token_id"],
         sep_token_id=begin_and_end["eos_token_id"],
     )
 
 
-def _gpt2(size: Size, tokenizer: PreTrainedTokenizerBase, max_length_tokens: int) -> PretrainedConfig:
+def _gpt2(size: Size, tokenization: Tokenization) -> PretrainedConfig:
     from transformers import GPT2Config
 
+    tokenizer = tokenization.tokenizer
     return GPT2Config(
         vocab_size=num_embeddings_needed(tokenizer),
-        n_positions=max_length_tokens,
+        n_positions=tokenization.max_length_tokens,
         n_embd=size.hidden_size,
         n_layer=size.num_layers,
         n_head=size.num_heads,

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from alum.core.errors import InputError
+from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import (
     check_run_folder,
-    environment,
     open_run_folder,
     opened_or_gone_on_with,
     opened_run_folder,

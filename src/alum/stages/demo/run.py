@@ -28,7 +28,8 @@ from alum.stages.finetuning.run import FinetuneResult, finetune
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.run import PretrainResult, pretrain
-from alum.stages.runs.folder import environment, open_run_folder, write_json
+from alum.stages.runs.environment import environment
+from alum.stages.runs.folder import open_run_folder, write_json
 
 HELD_BACK_PACKAGE = "pandas"  # its text is kept for continual pre-training
 PGD_EPSILON = 0.03

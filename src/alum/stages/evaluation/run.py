@@ -17,7 +17,8 @@ from alum.stages.evaluation.measurements import ROWS, EvaluationRun
 from alum.stages.evaluation.plan import PGD, Plan, plan_of
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Subject
-from alum.stages.runs.folder import environment, opened_or_gone_on_with, write_json
+from alum.stages.runs.environment import environment
+from alum.stages.runs.folder import opened_or_gone_on_with, write_json
 from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
 
 SCHEMA_VERSION = 1

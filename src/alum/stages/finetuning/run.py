@@ -22,7 +22,8 @@ from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.predictions import write_predictions
 from alum.stages.finetuning.task_data import TaskData, load_task_data
-from alum.stages.runs.folder import check_run_folder, environment, opened_run_folder, write_json, write_settings
+from alum.stages.runs.environment import environment
+from alum.stages.runs.folder import check_run_folder, opened_run_folder, write_json, write_settings
 from alum.stages.runs.training import train
 from alum.tasks.base import GatheredOutputs
 from alum.tasks.rows import TaskRows

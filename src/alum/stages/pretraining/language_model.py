@@ -24,6 +24,7 @@ from alum.data.pretraining.tokenizer import Objective, train_tokenizer
 from alum.models.checkpoint import Checkpoint, name_causal_loss
 from alum.models.from_scratch import config_from_scratch, num_blocks_of, objective_of, tokenizer_kind_of
 from alum.models.model_parts import check_block_number, check_layer
+from alum.models.tokenization import Tokenization
 from alum.models.tokenizer_fit import check_tokenizer_fits
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
@@ -105,7 +106,7 @@ def build_model(
     auto_class: Any = AutoModelForMaskedLM if objective == "masked_lm" else AutoModelForCausalLM
     length = arguments.max_seq_length
     if checkpoint is None:
-        model = auto_class.from_config(config_from_scratch(arguments.architecture, tokenizer, length))
+        model = auto_class.from_config(config_from_scratch(arguments.architecture, Tokenization(tokenizer, length)))
         if objective == "causal_lm":
             name_causal_loss(model)
         return LanguageModel(model, tokenizer, objective)

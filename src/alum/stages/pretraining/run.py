@@ -31,10 +31,10 @@ from alum.stages.pretraining.language_model import (
     warm_up_head,
 )
 from alum.stages.pretraining.texts import VALIDATION, Sequences, Texts, find_texts, pack_texts
+from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import (
     check_run_folder,
     check_same_settings,
-    environment,
     opened_run_folder,
     settings_of,
     write_json,

@@ -1,11 +1,9 @@
 """A run's folder: opened only when that loses nothing, with the settings and versions of the run in it."""
 
 import dataclasses
-import importlib.metadata
 import json
 import logging
 import os
-import platform
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
@@ -16,9 +14,9 @@ from typing import Any
 
 import torch
 
-import alum
 from alum.core.errors import InputError
 from alum.data.writing import draft_of, holds_only_drafts, write_text
+from alum.stages.runs.environment import environment
 from alum.training.checkpoints import MANIFEST, STATE, checkpoints_in, damage, newest_whole_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -26,7 +24,6 @@ logger = logging.getLogger(__name__)
 _MAY_CHANGE = {"cache_dir", "max_eval_samples"}
 RECORDS = ("run.json", "metrics.jsonl")  # of a run that has just begun
 _MAY_CHANGE_IN_EVALUATION = {"overwrite_output_dir", "per_device_eval_batch_size", "num_examples"}
-RECORDED_PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "scikit-learn")
 
 
 def check_run_folder(output_dir: str | None, overwrite: bool = False, resume_from: str | None = None) -> Path:
@@ -199,19 +196,6 @@ def write_settings(folder: Path, command: str, **settings: Any) -> None:
     """``run.json``: the command, every setting as resolved, and the versions."""
     resolved = {name: _settings(value) for name, value in settings.items()}
     write_json(folder / "run.json", {"command": command, **resolved, "environment": environment()})
-
-
-def environment() -> dict[str, Any]:
-    """Versions and machine, as records keep them."""
-    return {
-        "alum": alum.__version__,
-        **{name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processors": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-    }
 
 
 def _is_first_process() -> bool:
