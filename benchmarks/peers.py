@@ -74,13 +74,14 @@ def _words(model: Classifier, inputs: Inputs) -> Tensor:
 
 
 def _gradient(value: Tensor, delta: Tensor) -> Tensor:
-    (gradient,) = torch.autograd.grad(value, delta)
+    gradient: Tensor = torch.autograd.grad(value, delta)[0]
     return gradient
 
 
 def _length(delta: Tensor) -> Tensor:
     """Of all of a sentence's vectors together, ``[batch, 1, 1]``."""
-    return delta.flatten(1).norm(dim=1).view(-1, 1, 1)
+    lengths: Tensor = delta.flatten(1).norm(dim=1)
+    return lengths.view(-1, 1, 1)
 
 
 class Recipe(Peer):
