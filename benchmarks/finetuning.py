@@ -31,6 +31,7 @@ from alum.core.divergences import symmetric_kl
 from alum.core.methods import METHODS, Method
 from alum.core.perturbation import random_perturbation_like
 from alum.models.checkpoint import Checkpoint
+from alum.models.tokenization import Tokenization
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.task_data import load_task_data
 from alum.training.config import AlumConfig
@@ -83,13 +84,13 @@ def task_of(folder: Path, name: str, tokenizer: PreTrainedTokenizerBase, num_row
         model_name_or_path="", task=name, train_file=str(folder / "train.jsonl"), validation_file=None
     )
     data = load_task_data(arguments, ("train",))
-    table = data.splits["train"].first(num_rows)
-    rows = data.supervision.encode(table, data.layout, tokenizer, MAX_LENGTH_TOKENS)
+    tokenization = Tokenization(tokenizer, MAX_LENGTH_TOKENS)
+    rows = data.supervision.encode(data.splits["train"].first(num_rows), tokenization)
     rows = rows.select(range(len(rows) // BATCH_SIZE * BATCH_SIZE))
     lengths = [len(ids) for ids in rows["input_ids"]]
     order = get_length_grouped_indices(lengths, BATCH_SIZE, generator=torch.Generator().manual_seed(0))
     rows = rows.select(order[:BATCH_SIZE] + order)
-    return Task(folder.name, rows, data.supervision.collator(tokenizer), len(data.layout.label_names))
+    return Task(folder.name, rows, data.supervision.collator(tokenizer), len(data.label_names))
 
 
 # -- the contenders ----------------------------------------------------------------------------------------------------
