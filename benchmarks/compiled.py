@@ -5,20 +5,17 @@ which needs a C++ compiler. Figures go into ``cost.json``, of which `cost_page` 
 all with a tiny model.
 """
 
-import argparse
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-from growth import METHODS, REHEARSAL, Cell
-from harness import SteppedTraining, seconds_in_turns, timing
-from records import Record, conditions, markdown_table, progress, write_part
+from benchmarks.growth import METHODS, REHEARSAL, Cell
+from benchmarks.harness import SteppedTraining, seconds_in_turns, timing
+from benchmarks.records import Record, parser, progress, write_part
 
-ROOT = Path(__file__).resolve().parent.parent
 WARM_STEPS = 4
 
 
@@ -47,47 +44,15 @@ def measured(cells: Sequence[Cell], max_seconds: float) -> list[dict[str, Any]]:
     ]
 
 
-# -- its part of the page ----------------------------------------------------------------------------------------------
-
-
-def blocks(record: Mapping[str, Any]) -> list[str]:
-    base = Cell()
-    cells = [
-        (
-            row["method"],
-            f"{row['plain']['seconds']:.3f}",
-            f"{row['compiled']['seconds']:.3f}",
-            f"{row['compiled']['ratio_of_medians']:.2f}",
-            f"{row['compiled']['median_of_ratios']:.2f}",
-        )
-        for row in record["rows"]
-    ]
-    header = ["", "seconds", "compiled", "ratio", "in a round"]
-    return [
-        "## Compiled",
-        f"The same BERT, {base.batch_size} sentences of {base.length_tokens} tokens, with `torch_compile` and without. "
-        "All passes run compiled; the hooks that record x and add δ run as they stand, between "
-        "compiled parts. Later steps compile nothing anew where lengths do not change, and the weights come to those "
-        "of training that is not compiled (`tests/training/test_trainer_compiled.py`, with the backend `aot_eager`; "
-        "the default one, which is timed here, draws other dropout masks, but the same ones in all passes of a step). "
-        "Most of a step's time is in matrix products, which compiling leaves as they are.",
-        conditions(record, "make bench"),
-        markdown_table(header, cells),
-    ]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output_dir", type=Path, default=ROOT / "docs" / "benchmarks", help="folder for the figures")
-    parser.add_argument("--rehearse", action="store_true", help="a tiny model and few steps")
-    given = parser.parse_args()
+    given = parser(__doc__).parse_args()
     if not any(map(shutil.which, ("g++", "c++", "clang++"))):
         progress("compiled: left out, since there is no C++ compiler")
         return
     record, base = Record(), REHEARSAL.base if given.rehearse else Cell()
     cells = [dataclasses.replace(base, method=method) for method in METHODS]
     rows = measured(cells[-1:] if given.rehearse else cells, 0.0 if given.rehearse else 90.0)
-    write_part(given.output_dir / "cost.json", "compiled", record.with_results(rows=rows))
+    write_part(given.output_dir, "compiled", record.with_results(rows=rows))
 
 
 if __name__ == "__main__":

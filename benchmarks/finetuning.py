@@ -6,12 +6,9 @@ order for all. Every contender trains by a Trainer's own loop; in one process th
 ``cost.json``, of which `cost_page` makes the page. ``--rehearse`` tries it all with a tiny model.
 """
 
-import argparse
 import gc
 import itertools
-import os
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,9 +17,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from harness import Effort, comparison
-from peers import Peer, peers_here
-from records import Record, Target, outcomes, progress, write_part
 from torch import Tensor
 from transformers import (
     BertConfig,
@@ -31,22 +25,23 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
-from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from alum.core.divergences import symmetric_kl
 from alum.core.methods import METHODS, Method
 from alum.core.perturbation import random_perturbation_like
 from alum.models.checkpoint import Checkpoint
+from alum.models.tokenization import Tokenization
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.task_data import load_task_data
 from alum.training.config import AlumConfig
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "studies"))
-from minilm import minilm  # noqa: E402
+from benchmarks.harness import Effort, comparison
+from benchmarks.peers import Peer, classifier, peers_here
+from benchmarks.places import DATA, minilm, needed
+from benchmarks.records import Record, Target, outcomes, parser, progress, write_part
+from benchmarks.trainings import STEPPED, bert_config, model_of, train_silently
 
 HUGGING_FACE = "Hugging Face"
 HALF_DEPTH, ONE_PASS_HALF_DEPTH, LOGGED = "alum at half depth", "alum_one_pass at half depth", "alum_one_pass, logged"
@@ -89,13 +84,13 @@ def task_of(folder: Path, name: str, tokenizer: PreTrainedTokenizerBase, num_row
         model_name_or_path="", task=name, train_file=str(folder / "train.jsonl"), validation_file=None
     )
     data = load_task_data(arguments, ("train",))
-    table = data.splits["train"].first(num_rows)
-    rows = data.supervision.encode(table, data.layout, tokenizer, MAX_LENGTH_TOKENS)
+    tokenization = Tokenization(tokenizer, MAX_LENGTH_TOKENS)
+    rows = data.supervision.encode(data.splits["train"].first(num_rows), tokenization)
     rows = rows.select(range(len(rows) // BATCH_SIZE * BATCH_SIZE))
     lengths = [len(ids) for ids in rows["input_ids"]]
     order = get_length_grouped_indices(lengths, BATCH_SIZE, generator=torch.Generator().manual_seed(0))
     rows = rows.select(order[:BATCH_SIZE] + order)
-    return Task(folder.name, rows, data.supervision.collator(tokenizer), len(data.layout.label_names))
+    return Task(folder.name, rows, data.supervision.collator(tokenizer), len(data.label_names))
 
 
 # -- the contenders ----------------------------------------------------------------------------------------------------
@@ -113,14 +108,9 @@ class Contest:
         return {
             "output_dir": self.folder,
             "per_device_train_batch_size": BATCH_SIZE,
-            "max_steps": 100_000,  # more than are taken
             "learning_rate": 3e-5,
             "train_sampling_strategy": "sequential",  # the order that the task has
-            "logging_strategy": "no",
-            "save_strategy": "no",
-            "report_to": "none",
-            "disable_tqdm": True,
-            "use_cpu": True,
+            **STEPPED,
             **others,
         }
 
@@ -158,9 +148,7 @@ def warmed_up(task: Task, shape: str | BertConfig, num_steps: int, folder: str) 
     else:
         first = BertForSequenceClassification.from_pretrained(shape, num_labels=task.num_labels)
     settings = Contest(task, lambda: first, folder).settings(max_steps=num_steps, learning_rate=WARM_LEARNING_RATE)
-    trainer = Trainer(first, TrainingArguments(**settings), task.collator, task.rows)
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    train_silently(Trainer(first, TrainingArguments(**settings), task.collator, task.rows))
     weights, config = first.state_dict(), first.config
 
     def copy() -> BertForSequenceClassification:
@@ -177,7 +165,7 @@ def warmed_up(task: Task, shape: str | BertConfig, num_steps: int, folder: str) 
 def gains(trainer: Trainer, batches: Sequence[dict[str, Tensor]], num_draws: int) -> dict[str, float | None]:
     """Divergence at the perturbation that a contender finds, and that over the divergence at random ones whose tokens
     are as long. Without dropout: whatever masks it trains with, what is measured is the perturbation."""
-    model = trainer.model.eval()
+    model = model_of(trainer).eval()
     torch.manual_seed(0)
     pairs = []
     for batch in batches:
@@ -200,7 +188,7 @@ def _own_divergences(model: Any, method: Method, batch: dict[str, Tensor], num_d
 
 
 def _peer_divergences(trainer: Peer, batch: dict[str, Tensor], num_draws: int) -> tuple[float, float]:
-    attack = trainer.attack(trainer.model, batch)
+    attack = trainer.attack(classifier(trainer.model), batch)
     with torch.no_grad():
         clean = attack.logits_at(0.0)
         noise = [random_perturbation_like(attack.delta) for _ in range(num_draws)]
@@ -243,8 +231,8 @@ def measured(task: Task, shape: str | BertConfig, scale: Scale, folder: str) -> 
     found = {name: gains(trainer, some, scale.gain_draws) for name, trainer in trainers.items()}
     rows = [{**row, **found[row["contender"]]} for row in comparison(trainers, HUGGING_FACE, scale.effort)]
     num_tokens = [batch["input_ids"].numel() for batch in task.batches]
-    model = trainers[HUGGING_FACE].model
-    held = model.num_parameters() - model.get_input_embeddings().weight.numel()
+    model = model_of(trainers[HUGGING_FACE])
+    held = model.num_parameters() - sum(table.numel() for table in model.get_input_embeddings().parameters())
     return {
         "task": task.name,
         "rows": rows,
@@ -256,15 +244,11 @@ def measured(task: Task, shape: str | BertConfig, scale: Scale, folder: str) -> 
 
 
 def main() -> None:
-    data = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data"))
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tokenizer", help="folder of the tokenizer (default: MiniLM-L6's)")
-    parser.add_argument("--data", type=Path, default=data, help="folder that holds glue_sst2 and snli_sample")
-    parser.add_argument("--output_dir", type=Path, default=ROOT / "docs" / "benchmarks", help="folder for the figures")
-    parser.add_argument("--rehearse", action="store_true", help="a tiny model and few steps")
-    given = parser.parse_args()
-    if not (given.data / "glue_sst2").is_dir():
-        sys.exit(f"no glue_sst2 in {given.data}: set ALUM_DATA to the folder that holds it, or give --data.")
+    flags = parser(__doc__)
+    flags.add_argument("--tokenizer", help="folder of the tokenizer (default: MiniLM-L6's)")
+    flags.add_argument("--data", type=Path, default=DATA, help="folder that holds glue_sst2 and snli_sample")
+    given = flags.parse_args()
+    needed(given.data / "glue_sst2", "set ALUM_DATA to the folder that holds it, or give --data")
     scale, record = REHEARSAL if given.rehearse else FULL, Record()
     tokenizer = Checkpoint(given.tokenizer or minilm()).tokenizer
     tasks = [
@@ -277,15 +261,16 @@ def main() -> None:
             measurements.append(measured(task, given_shape(given.rehearse, task, len(tokenizer)), scale, folder))
         gc.collect()
     results = record.with_results(batch_size=BATCH_SIZE, tasks=measurements)
-    write_part(given.output_dir / "cost.json", "finetuning", results)
+    write_part(given.output_dir, "finetuning", results)
 
 
 def given_shape(rehearse: bool, task: Task, vocab_size: int) -> str | BertConfig:
     """Where MiniLM is, or something very small."""
     if not rehearse:
         return minilm()
-    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    return BertConfig(vocab_size=vocab_size, num_labels=task.num_labels, **small)
+    small = bert_config(vocab_size, hidden_size=32, num_layers=2, head_size=16)
+    small.num_labels = task.num_labels
+    return small
 
 
 if __name__ == "__main__":

@@ -5,27 +5,25 @@ floating-point operations by passes (`flops_by_count`), memory against the activ
 once. Figures go into ``cost.json``, of which `cost_page` makes the page. ``--rehearse`` tries it all in seconds.
 """
 
-import argparse
 import dataclasses
 import gc
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from harness import Effort, comparison
-from records import Record, progress, write_part
 from torch import Tensor
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertForSequenceClassification
 
 from alum.core.methods import method_named
 from alum.training.config import AlumConfig
 from alum.training.trainer import AlumTrainer
+from benchmarks.harness import Effort, comparison
+from benchmarks.records import Record, parser, progress, write_part
+from benchmarks.trainings import STEPPED, bert_config
 
-ROOT = Path(__file__).resolve().parent.parent
 METHODS = ("standard", "alum_one_pass", "alum")
 
 
@@ -69,24 +67,13 @@ class Cell:
 
     def trainer(self, folder: str, **settings: Any) -> AlumTrainer:
         torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=self.vocab_size,
-            hidden_size=self.hidden_size,
-            intermediate_size=4 * self.hidden_size,
-            num_hidden_layers=self.num_layers,
-            num_attention_heads=max(self.hidden_size // 32, 1),
-        )
+        config = bert_config(self.vocab_size, self.hidden_size, self.num_layers)
         arguments = AlumConfig(
             output_dir=folder,
             adv_method=self.method,
             adv_num_steps=None if self.method == "standard" else self.num_steps,
             per_device_train_batch_size=self.batch_size,
-            max_steps=100_000,  # more than are taken
-            logging_strategy="no",
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=True,
+            **STEPPED,
             **settings,
         )
         return AlumTrainer(BertForSequenceClassification(config), arguments, train_dataset=self._rows())
@@ -179,13 +166,10 @@ def fits(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output_dir", type=Path, default=ROOT / "docs" / "benchmarks", help="folder for the figures")
-    parser.add_argument("--rehearse", action="store_true", help="a tiny model and few steps")
-    given = parser.parse_args()
+    given = parser(__doc__).parse_args()
     scale, record = REHEARSAL if given.rehearse else FULL, Record()
     rows = [row for size in scale.values for row in measured(scale, size)]
-    write_part(given.output_dir / "cost.json", "growth", record.with_results(rows=rows, fits=fits(rows)))
+    write_part(given.output_dir, "growth", record.with_results(rows=rows, fits=fits(rows)))
 
 
 if __name__ == "__main__":

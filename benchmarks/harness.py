@@ -3,15 +3,13 @@
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import accumulate
 from threading import Semaphore, Thread
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from profiling import OperationTimes
-from records import progress
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,6 +18,11 @@ from transformers.trainer_callback import PrinterCallback
 
 from alum.training.records.clock import REST
 from alum.training.trainer import AlumTrainer
+from benchmarks.profiling import OperationTimes
+from benchmarks.records import progress
+from benchmarks.trainings import model_of
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 class SteppedTraining:
@@ -56,7 +59,8 @@ class SteppedTraining:
 
     def held_bytes(self) -> int:
         """Of weights, buffers and optimizer state, which are there before and after each step."""
-        model, optimizer = self.trainer.model, self.trainer.optimizer
+        model, optimizer = model_of(self.trainer), self.trainer.optimizer
+        assert optimizer is not None
         state = (value for values in optimizer.state.values() for value in values.values() if isinstance(value, Tensor))
         tensors = (*model.parameters(), *model.buffers(), *state)
         return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
@@ -112,15 +116,15 @@ class Seconds(NamedTuple):
 
 
 def seconds_in_turns(
-    steps: Mapping[str, Callable[[], None]], max_seconds: float, steps_per_turn: int, min_rounds: int = 3
-) -> dict[str, list[Seconds]]:
+    steps: Mapping[Name, Callable[[], None]], max_seconds: float, steps_per_turn: int, min_rounds: int = 3
+) -> dict[Name, list[Seconds]]:
     """Seconds per step of each contender, one figure a round, for as many rounds as begin within ``max_seconds``.
 
     In a round each takes some steps, beginning with another one each time: what else the machine does then falls on all
     of them alike. A first round is thrown away.
     """
     names = list(steps)
-    rounds: list[dict[str, Seconds]] = []
+    rounds: list[dict[Name, Seconds]] = []
     end = time.perf_counter() + max_seconds
     while len(rounds) <= min_rounds or time.perf_counter() < end:
         first = len(rounds) % len(names)
@@ -140,19 +144,15 @@ def timing(turns: Sequence[Seconds], baseline: Sequence[Seconds]) -> dict[str, f
     the ratio of the medians, and the median of the ratios within a round, which drifts of the machine leave alone."""
     seconds = [turn.wall for turn in turns]
     first, median, third = statistics.quantiles(seconds, method="inclusive")
-
-    def ratio(clock: str) -> float:
-        pairs = zip(turns, baseline, strict=True)
-        return statistics.median(getattr(own, clock) / getattr(other, clock) for own, other in pairs)
-
+    pairs = list(zip(turns, baseline, strict=True))
     return {
         "seconds": median,
         "seconds_first_quartile": first,
         "seconds_third_quartile": third,
         "processor_seconds": statistics.median(turn.processor for turn in turns),
         "ratio_of_medians": median / statistics.median(turn.wall for turn in baseline),
-        "median_of_ratios": ratio("wall"),
-        "processor_ratio": ratio("processor"),
+        "median_of_ratios": statistics.median(own.wall / other.wall for own, other in pairs),
+        "processor_ratio": statistics.median(own.processor / other.processor for own, other in pairs),
     }
 
 
@@ -177,7 +177,10 @@ class PeakMemory:
 
     def __exit__(self, *_: object) -> None:
         self._profile.__exit__(None, None, None)
-        events = self._profile.profiler.kineto_results.events()
+        profiler = self._profile.profiler
+        assert profiler is not None
+        assert profiler.kineto_results is not None
+        events: list[Any] = profiler.kineto_results.events()  # more is known of them than their types say
         changes = (event.nbytes() for event in events if event.name() == "[memory]")
         self.bytes = max(accumulate(changes, initial=0))
 

@@ -8,32 +8,49 @@ embeddings as ``inputs_embeds``.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import Trainer
+from transformers import BertForSequenceClassification, Trainer
 
 from alum.core.divergences import symmetric_kl
 
-Inputs = Mapping[str, Tensor]
+Classifier: TypeAlias = BertForSequenceClassification
+Inputs: TypeAlias = Mapping[str, Tensor]
+LogitsAt: TypeAlias = Callable[[Tensor | float], Tensor]
+FromEmbeddings: TypeAlias = Callable[[Tensor], Tensor]
+Regularizer: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Attack:
     """Logits as a function of the perturbation, where the peer puts it, and the perturbation that it found."""
 
-    logits_at: Callable[[Tensor | float], Tensor]
+    logits_at: LogitsAt
     delta: Tensor
 
 
 class Peer(Trainer):
     """The Trainer with the step of another implementation, for classifiers of BERT's architecture."""
 
-    def attack(self, model: nn.Module, inputs: Inputs) -> Attack:
+    def compute_loss(self, model: nn.Module, inputs: Inputs, *_: Any, **__: Any) -> Tensor:
+        return self.loss(classifier(model), inputs)
+
+    def loss(self, model: Classifier, inputs: Inputs) -> Tensor:
+        """What a step descends, clean and adversarial together."""
+        raise NotImplementedError
+
+    def attack(self, model: Classifier, inputs: Inputs) -> Attack:
         """What the peer does to this batch, found without touching the gradients of the weights."""
         raise NotImplementedError
+
+
+def classifier(model: nn.Module | None) -> Classifier:
+    """The model itself, known to be of the architecture that the peers are written for."""
+    assert isinstance(model, BertForSequenceClassification)
+    return model
 
 
 def _others(inputs: Inputs) -> dict[str, Tensor]:
@@ -43,17 +60,28 @@ def _others(inputs: Inputs) -> dict[str, Tensor]:
 # -- from the papers ---------------------------------------------------------------------------------------------------
 
 
-def _at_words(model: nn.Module, inputs: Inputs, words: Tensor) -> Callable[[Tensor | float], Tensor]:
-    return lambda delta: model(inputs_embeds=words + delta, **_others(inputs)).logits
+def _at_words(model: Classifier, inputs: Inputs, words: Tensor) -> LogitsAt:
+    def logits_at(delta: Tensor | float) -> Tensor:
+        logits: Tensor = model(inputs_embeds=words + delta, **_others(inputs)).logits
+        return logits
+
+    return logits_at
+
+
+def _words(model: Classifier, inputs: Inputs) -> Tensor:
+    words: Tensor = model.get_input_embeddings()(inputs["input_ids"])
+    return words
 
 
 def _gradient(value: Tensor, delta: Tensor) -> Tensor:
-    return torch.autograd.grad(value, delta)[0]
+    gradient: Tensor = torch.autograd.grad(value, delta)[0]
+    return gradient
 
 
 def _length(delta: Tensor) -> Tensor:
     """Of all of a sentence's vectors together, ``[batch, 1, 1]``."""
-    return delta.flatten(1).norm(dim=1).view(-1, 1, 1)
+    lengths: Tensor = delta.flatten(1).norm(dim=1)
+    return lengths.view(-1, 1, 1)
 
 
 class Recipe(Peer):
@@ -62,20 +90,20 @@ class Recipe(Peer):
 
     init_std, step_size, epsilon, alpha = 1e-5, 1e-3, 1e-5, 1.0
 
-    def compute_loss(self, model: nn.Module, inputs: Inputs, *_: Any, **__: Any) -> Tensor:
-        words = model.get_input_embeddings()(inputs["input_ids"])
+    def loss(self, model: Classifier, inputs: Inputs) -> Tensor:
+        words = _words(model, inputs)
         logits_at = _at_words(model, inputs, words)
         logits = logits_at(0.0)
         delta = self._delta(_at_words(model, inputs, words.detach()), words, logits)
         divergence = symmetric_kl(logits_at(delta), logits).mean()
         return F.cross_entropy(logits, inputs["labels"]) + self.alpha * divergence
 
-    def attack(self, model: nn.Module, inputs: Inputs) -> Attack:
-        words = model.get_input_embeddings()(inputs["input_ids"]).detach()
+    def attack(self, model: Classifier, inputs: Inputs) -> Attack:
+        words = _words(model, inputs).detach()
         logits_at = _at_words(model, inputs, words)
         return Attack(logits_at, self._delta(logits_at, words, logits_at(0.0)))
 
-    def _delta(self, logits_at: Callable[[Tensor | float], Tensor], words: Tensor, logits: Tensor) -> Tensor:
+    def _delta(self, logits_at: LogitsAt, words: Tensor, logits: Tensor) -> Tensor:
         delta = (self.init_std * torch.randn_like(words)).requires_grad_()
         gradient = _gradient(symmetric_kl(logits_at(delta), logits.detach()).sum(), delta)
         return (delta + self.step_size * gradient).detach().clamp(-self.epsilon, self.epsilon)
@@ -90,20 +118,21 @@ class FreeLB(Peer):
 
     def training_step(self, model: nn.Module, inputs: Inputs, *_: Any, **__: Any) -> Tensor:
         model.train()
-        inputs = self._prepare_inputs(inputs)
+        inputs = self._prepare_inputs(dict(inputs))
         total, delta = torch.zeros(()), None
         for _step in range(self.num_steps):
-            words = model.get_input_embeddings()(inputs["input_ids"])
+            words = _words(classifier(model), inputs)
             delta = self._start(words, inputs) if delta is None else delta
-            logits = _at_words(model, inputs, words)(delta.requires_grad_())
+            logits = _at_words(classifier(model), inputs, words)(delta.requires_grad_())
             loss = F.cross_entropy(logits, inputs["labels"]) / self.num_steps
             self.accelerator.backward(loss)
             total += loss.detach()
+            assert delta.grad is not None
             delta = self._next(delta.detach(), delta.grad)
         return total
 
-    def attack(self, model: nn.Module, inputs: Inputs) -> Attack:
-        words = model.get_input_embeddings()(inputs["input_ids"]).detach()
+    def attack(self, model: Classifier, inputs: Inputs) -> Attack:
+        words = _words(model, inputs).detach()
         logits_at = _at_words(model, inputs, words)
         delta = self._start(words, inputs)
         for _step in range(self.num_steps - 1):  # the last pass trains on what the steps before it found
@@ -129,17 +158,17 @@ class PGD(Peer):
 
     num_steps, step_size, epsilon = 3, 0.5, 0.03
 
-    def compute_loss(self, model: nn.Module, inputs: Inputs, *_: Any, **__: Any) -> Tensor:
-        words = model.get_input_embeddings()(inputs["input_ids"])
+    def loss(self, model: Classifier, inputs: Inputs) -> Tensor:
+        words = _words(model, inputs)
         delta = self._delta(_at_words(model, inputs, words.detach()), words.detach(), inputs)
         return F.cross_entropy(_at_words(model, inputs, words)(delta), inputs["labels"])
 
-    def attack(self, model: nn.Module, inputs: Inputs) -> Attack:
-        words = model.get_input_embeddings()(inputs["input_ids"]).detach()
+    def attack(self, model: Classifier, inputs: Inputs) -> Attack:
+        words = _words(model, inputs).detach()
         logits_at = _at_words(model, inputs, words)
         return Attack(logits_at, self._delta(logits_at, words, inputs))
 
-    def _delta(self, logits_at: Callable[[Tensor | float], Tensor], words: Tensor, inputs: Inputs) -> Tensor:
+    def _delta(self, logits_at: LogitsAt, words: Tensor, inputs: Inputs) -> Tensor:
         mask = inputs["attention_mask"].unsqueeze(-1)
         lengths = words.norm(dim=-1, keepdim=True) * mask
         radius = self.epsilon * lengths.sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True)
@@ -156,6 +185,12 @@ class PGD(Peer):
 # -- from PyPI ---------------------------------------------------------------------------------------------------------
 
 
+def _embeddings(model: Classifier, inputs: Inputs) -> Tensor:
+    """Of words, positions and types, normed: what BERT's first block gets."""
+    embeddings: Tensor = model.bert.embeddings(inputs["input_ids"], inputs["token_type_ids"])
+    return embeddings
+
+
 class SmartPytorch(Peer):
     """smart-pytorch 0.0.4 as its README's BERT example has it, with the package's own constants and weight 1.
 
@@ -167,23 +202,24 @@ class SmartPytorch(Peer):
         from smart_pytorch import SMARTLoss
 
         super().__init__(*args, **kwargs)
-        self._loss_class = SMARTLoss
+        self._loss_class: Callable[..., Regularizer] = SMARTLoss
 
-    def compute_loss(self, model: nn.Module, inputs: Inputs, *_: Any, **__: Any) -> Tensor:
+    def loss(self, model: Classifier, inputs: Inputs) -> Tensor:
         outputs = model(**inputs)
-        embeddings = model.bert.embeddings(inputs["input_ids"], inputs["token_type_ids"])
+        task_loss: Tensor = outputs.loss
+        embeddings = _embeddings(model, inputs)
         state = F.log_softmax(outputs.logits, dim=1)
-        return outputs.loss + self._regularizer(self._evaluate(model, inputs))(embeddings, state)
+        return task_loss + self._regularizer(self._log_probs_from(model, inputs))(embeddings, state)
 
-    def attack(self, model: nn.Module, inputs: Inputs) -> Attack:
-        embeddings = model.bert.embeddings(inputs["input_ids"], inputs["token_type_ids"]).detach()
-        evaluate = self._evaluate(model, inputs)
+    def attack(self, model: Classifier, inputs: Inputs) -> Attack:
+        embeddings = _embeddings(model, inputs).detach()
+        evaluate = self._log_probs_from(model, inputs)
         return _regularizer_attack(self._regularizer, evaluate, embeddings)
 
-    def _regularizer(self, evaluate: Callable[[Tensor], Tensor]) -> nn.Module:
+    def _regularizer(self, evaluate: FromEmbeddings) -> Regularizer:
         return self._loss_class(eval_fn=evaluate, loss_fn=_log_kl)
 
-    def _evaluate(self, model: nn.Module, inputs: Inputs) -> Callable[[Tensor], Tensor]:
+    def _log_probs_from(self, model: Classifier, inputs: Inputs) -> FromEmbeddings:
         def evaluate(embeddings: Tensor) -> Tensor:
             pooled = model.bert(inputs_embeds=embeddings, attention_mask=inputs["attention_mask"])[1]
             return F.log_softmax(model.classifier(pooled), dim=1)
@@ -207,37 +243,40 @@ class VatPytorch(Peer):
         import vat_pytorch
 
         super().__init__(*args, **kwargs)
-        self._package = vat_pytorch
+        self._loss_class: Callable[..., Regularizer] = vat_pytorch.SMARTLoss
+        self._divergences = {"loss_fn": vat_pytorch.kl_loss, "loss_last_fn": vat_pytorch.sym_kl_loss}
 
-    def compute_loss(self, model: nn.Module, inputs: Inputs, *_: Any, **__: Any) -> Tensor:
-        embeddings = model.bert.embeddings(inputs["input_ids"], inputs["token_type_ids"])
+    def loss(self, model: Classifier, inputs: Inputs) -> Tensor:
+        embeddings = _embeddings(model, inputs)
         extracted = self._extracted(model, inputs)
         logits = extracted(embeddings)
         return F.cross_entropy(logits, inputs["labels"]) + self._regularizer(extracted)(embeddings, logits)
 
-    def attack(self, model: nn.Module, inputs: Inputs) -> Attack:
-        embeddings = model.bert.embeddings(inputs["input_ids"], inputs["token_type_ids"]).detach()
+    def attack(self, model: Classifier, inputs: Inputs) -> Attack:
+        embeddings = _embeddings(model, inputs).detach()
         return _regularizer_attack(self._regularizer, self._extracted(model, inputs), embeddings)
 
-    def _regularizer(self, extracted: Callable[[Tensor], Tensor]) -> nn.Module:
-        package = self._package
-        return package.SMARTLoss(model=extracted, loss_fn=package.kl_loss, loss_last_fn=package.sym_kl_loss)
+    def _regularizer(self, extracted: FromEmbeddings) -> Regularizer:
+        return self._loss_class(model=extracted, **self._divergences)
 
-    def _extracted(self, model: nn.Module, inputs: Inputs) -> Callable[[Tensor], Tensor]:
+    def _extracted(self, model: Classifier, inputs: Inputs) -> FromEmbeddings:
         keeps = inputs["attention_mask"][:, None, None, :].float()
+        pooler = model.bert.pooler
+        assert pooler is not None
         mask = (1.0 - keeps) * torch.finfo(torch.float32).min
 
         def extracted(hidden: Tensor) -> Tensor:
             for layer in model.bert.encoder.layer:
                 hidden = layer(hidden, attention_mask=mask)
-            return model.classifier(model.dropout(model.bert.pooler(hidden)))
+            logits: Tensor = model.classifier(model.dropout(pooler(hidden)))
+            return logits
 
         return extracted
 
 
 def _regularizer_attack(
-    regularizer: Callable[[Callable[[Tensor], Tensor]], nn.Module],
-    evaluate: Callable[[Tensor], Tensor],
+    regularizer: Callable[[FromEmbeddings], Regularizer],
+    evaluate: FromEmbeddings,
     embeddings: Tensor,
 ) -> Attack:
     """The perturbation with which a regularizer of these packages evaluates last."""

@@ -5,9 +5,6 @@ contender trains as it would anywhere, by its own Trainer; in one process they t
 tries it all in seconds. Timings mean something on a quiet machine only; memory and FLOPs do not depend on it.
 """
 
-import argparse
-import os
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,31 +13,29 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from harness import Effort, comparison
-from records import Record, Target, conditions, gain_of, markdown_table, outcomes, progress, short, targets_table
 from transformers import (
-    BertConfig,
     BertForMaskedLM,
     DataCollatorForLanguageModeling,
     PreTrainedTokenizerBase,
     Trainer,
     TrainingArguments,
 )
-from transformers.trainer_callback import PrinterCallback
 
 from alum.core.methods import METHODS
 from alum.data.pretraining.corpora import file_corpus
 from alum.data.pretraining.masking import MaskRate, TokenMasks
 from alum.data.pretraining.packing import Packing
 from alum.data.pretraining.tokenizer import train_wordpiece
-from alum.stages.runs.folder import write_json
 from alum.tasks.kinds.language_modeling import MASKED_LM
 from alum.training.config import AlumConfig
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 from alum.training.step import AlumStep
+from benchmarks.harness import Effort, comparison
+from benchmarks.places import DATA, needed
+from benchmarks.pretraining_page import LENGTH_TOKENS, MASK_RATE, PAGE, VOCAB_SIZE
+from benchmarks.records import Record, Target, outcomes, parser, progress
+from benchmarks.trainings import STEPPED, bert_config, model_of, train_silently
 
-ROOT = Path(__file__).resolve().parent.parent
-VOCAB_SIZE, LENGTH_TOKENS, MASK_RATE = 30522, 128, 0.15
 HUGGING_FACE = "Hugging Face"
 MAIN_METHODS = ("standard", "alum_one_pass", "alum")
 WARM_LEARNING_RATE = 1e-3
@@ -62,15 +57,7 @@ class Size:
     def model(self) -> BertForMaskedLM:
         """With the same weights each time, dropout 0.1 and heads 64 wide."""
         torch.manual_seed(0)
-        shape = {
-            "vocab_size": VOCAB_SIZE,
-            "num_hidden_layers": self.num_layers,
-            "hidden_size": self.hidden_size,
-            "num_attention_heads": max(self.hidden_size // 64, 1),
-            "intermediate_size": 4 * self.hidden_size,
-            "max_position_embeddings": LENGTH_TOKENS,
-        }
-        return BertForMaskedLM(BertConfig(**shape))
+        return BertForMaskedLM(bert_config(VOCAB_SIZE, self.hidden_size, self.num_layers, 64, LENGTH_TOKENS))
 
 
 @dataclass(frozen=True)
@@ -133,10 +120,12 @@ def gains(size: Size, text: Text, settings: Mapping[str, Any], scale: Scale) -> 
     so that what is measured is the perturbation."""
     few_steps = {**settings, "max_steps": scale.warm_steps, "learning_rate": WARM_LEARNING_RATE}
     trainer = ours("standard", size, text, few_steps)
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    train_silently(trainer)
     torch.manual_seed(0)
-    model, collator = trainer.model.eval(), DataCollatorForLanguageModeling(text.tokenizer, mlm_probability=MASK_RATE)
+    model, collator = (
+        model_of(trainer).eval(),
+        DataCollatorForLanguageModeling(text.tokenizer, mlm_probability=MASK_RATE),
+    )
     batch = collator(list(text.rows.select(range(len(text.rows) - scale.batch_size, len(text.rows)))))
     found: dict[str, dict[str, float | None]] = {}
     for name in size.methods:
@@ -153,14 +142,9 @@ def measured(size: Size, text: Text, scale: Scale, folder: str) -> dict[str, Any
     settings = {
         "output_dir": folder,
         "per_device_train_batch_size": scale.batch_size,
-        "max_steps": 100_000,  # more than are taken
         "learning_rate": 1e-4,
         "weight_decay": 0.01,
-        "logging_strategy": "no",
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "use_cpu": True,
+        **STEPPED,
     }
     progress(f"{size.name}: adversarial gain after {scale.warm_steps} steps")
     found = gains(size, text, settings, scale)
@@ -170,12 +154,11 @@ def measured(size: Size, text: Text, scale: Scale, folder: str) -> dict[str, Any
     }
     rows = comparison(trainers, HUGGING_FACE, Effort(size.max_seconds, scale.steps_per_turn, scale.counted_steps))
     rows = [{**row, **found.get(row["contender"], {"divergence": None, "gain": None})} for row in rows]
-    num_parameters = trainers[HUGGING_FACE].model.num_parameters()
+    num_parameters = model_of(trainers[HUGGING_FACE]).num_parameters()
     return {"size": size.name, "num_parameters": num_parameters, "rows": rows}
 
 
-# -- targets and page --------------------------------------------------------------------------------------------------
-
+# -- targets -----------------------------------------------------------------------------------------------------------
 
 _LESS_MEMORY = [
     Target(size.name, name, "peak_bytes", HUGGING_FACE, 1.0) for size in FULL.sizes for name in MAIN_METHODS[:2]
@@ -188,71 +171,11 @@ TARGETS = (
 )
 
 
-def page(record: Mapping[str, Any]) -> str:
-    """The tables as Markdown, from the record alone."""
-    blocks = [
-        "# What a pre-training step costs",
-        "One optimisation step of masked-language-model pre-training in fp32 on the CPU: BERT from scratch with a "
-        f"vocabulary of {VOCAB_SIZE:,} and dropout 0.1, {record['batch_size']} packed sequences of {LENGTH_TOKENS} "
-        f"tokens of real text, {MASK_RATE:.0%} of them predicted. Hugging Face is `Trainer`, `BertForMaskedLM` and "
-        "`DataCollatorForLanguageModeling`; the others are `LanguageModelTrainer` with the method of that name, as "
-        "`alum pretrain` runs it. A step reaches from the end of one to the end of the next in the Trainer's own loop: "
-        "batch, masks, forward, backward, clipping, AdamW, scheduler, `zero_grad`; nothing is logged or saved in it.",
-        conditions(record, "make bench-pretrain"),
-    ]
-    for size in record["sizes"]:
-        blocks.append(f"## {size['size']}: layers x hidden, {size['num_parameters'] / 1e6:.1f} million parameters")
-        blocks.append(_table(size))
-    blocks.append(
-        "Contenders take turns in one process. Seconds are medians (with quartiles) over the rounds; ratios are to "
-        "Hugging Face's, of the medians, and the median of those within a round. Peak memory is what PyTorch has "
-        "allocated at the worst moment of a step, exact: weights and Adam's state, which all hold alike, and above "
-        "them gradients, activations and temporary tensors. FLOPs are those of matrix products, as PyTorch counts "
-        "them. The adversarial gain is the divergence at the perturbation over that at random ones of the same length, "
-        f"measured for all at one model after {record['warm_steps']} standard steps, without dropout, on one batch "
-        f"with {record['gain_draws']} draws: such a young model reacts little to anything. None is given where the "
-        "divergence is below 1e-9, about the rounding of fp32."
-    )
-    if record["targets"]:
-        blocks += ["## Targets", targets_table(record["targets"])]
-    return "\n\n".join(blocks) + "\n"
-
-
-def _table(size: Mapping[str, Any]) -> str:
-    header = [
-        "", "seconds", "quartiles", "ratio", "in a round", "peak memory, MB", "ratio", "GFLOPs", "ratio", "gain",
-        "divergence",
-    ]  # fmt: skip
-    floor = next(row for row in size["rows"] if row["contender"] == HUGGING_FACE)
-    rows = [
-        (
-            row["contender"],
-            f"{row['seconds']:.3f}",
-            f"{row['seconds_first_quartile']:.3f} to {row['seconds_third_quartile']:.3f}",
-            f"{row['ratio_of_medians']:.2f}",
-            f"{row['median_of_ratios']:.2f}",
-            f"{row['peak_bytes'] / 1e6:.0f}",
-            f"{row['peak_bytes'] / floor['peak_bytes']:.2f}",
-            f"{row['flops'] / 1e9:.1f}",
-            f"{row['flops'] / floor['flops']:.2f}",
-            gain_of(row),
-            short(row["divergence"]),
-        )
-        for row in size["rows"]
-    ]
-    table = markdown_table(header, rows)
-    return f"{table}\n\n{floor['held_bytes'] / 1e6:.0f} MB of the memory are weights and Adam's state."
-
-
 def main() -> None:
-    data = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data"))
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--text", type=Path, default=data / "corpora" / "brown.txt", help="English text, UTF-8")
-    parser.add_argument("--output_dir", type=Path, default=ROOT / "docs" / "benchmarks", help="folder for the figures")
-    parser.add_argument("--rehearse", action="store_true", help="a tiny model and few steps")
-    given = parser.parse_args()
-    if not given.text.is_file():
-        sys.exit(f"no text at {given.text}: set ALUM_DATA to the folder that holds corpora, or give --text.")
+    flags = parser(__doc__)
+    flags.add_argument("--text", type=Path, default=DATA / "corpora" / "brown.txt", help="English text, UTF-8")
+    given = flags.parse_args()
+    needed(given.text, "set ALUM_DATA to the folder that holds corpora, or give --text")
     scale, record = REHEARSAL if given.rehearse else FULL, Record()
     text = text_of(given.text)
     progress(f"{len(text.rows)} sequences of {given.text}, {len(text.tokenizer)} pieces")
@@ -267,10 +190,7 @@ def main() -> None:
         sizes=sizes,
         targets=found,
     )
-    given.output_dir.mkdir(parents=True, exist_ok=True)
-    write_json(given.output_dir / "pretraining.json", results)
-    (given.output_dir / "pretraining.md").write_text(page(results), encoding="utf-8")
-    print(page(results))
+    print(PAGE.write_with(results, given.output_dir))
 
 
 if __name__ == "__main__":

