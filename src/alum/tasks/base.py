@@ -1,7 +1,7 @@
 """A kind of task: what training moves, how rows become inputs, how outputs become predictions and scores."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,8 @@ class Supervision(ABC):
     kind: TaskKind
     auto_class: type
     """Class of ``transformers`` that loads models with the head of this kind."""
+    user_kinds: Mapping[str, int]
+    """Names that users give the kind, each with the number of its text columns; 0 for any number."""
     main_metric: str
     """Metric that the best checkpoint is chosen by; higher is better."""
 

@@ -27,21 +27,6 @@ from alum.tasks.kinds.sequence_classification import (
 from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION, TokenClassificationSupervision
 from alum.tasks.layout import Layout
 
-KINDS: dict[str, TaskKind] = {
-    kind.name: kind
-    for kind in (
-        SEQUENCE_CLASSIFICATION,
-        MULTI_LABEL_CLASSIFICATION,
-        REGRESSION,
-        MULTIPLE_CHOICE,
-        QUESTION_ANSWERING,
-        TOKEN_CLASSIFICATION,
-        MASKED_LM,
-        CAUSAL_LM,
-    )
-}
-
-
 SUPERVISED: dict[str, Supervision] = {
     supervision.kind.name: supervision
     for supervision in (
@@ -54,15 +39,17 @@ SUPERVISED: dict[str, Supervision] = {
     )
 }
 
-# What users call the kinds of supervised task, with the number of text columns each takes.
+# With those whose labels no single column holds, or that make their own.
+KINDS: dict[str, TaskKind] = {
+    **{name: supervision.kind for name, supervision in SUPERVISED.items()},
+    **{kind.name: kind for kind in (MULTI_LABEL_CLASSIFICATION, MASKED_LM)},
+}
+
+# By the names that users give kinds of supervised task, with the number of text columns that each takes.
 USER_KINDS: dict[str, tuple[Supervision, int]] = {
-    "sentence_classification": (SUPERVISED["sequence_classification"], 1),
-    "pair_classification": (SUPERVISED["sequence_classification"], 2),
-    "regression": (SUPERVISED["regression"], 0),
-    "multiple_choice": (SUPERVISED["multiple_choice"], 0),
-    "question_answering": (SUPERVISED["question_answering"], 2),
-    "token_classification": (SUPERVISED["token_classification"], 1),
-    "causal_lm": (SUPERVISED["causal_lm"], 0),
+    name: (supervision, num_texts)
+    for supervision in SUPERVISED.values()
+    for name, num_texts in supervision.user_kinds.items()
 }
 
 

@@ -5,18 +5,8 @@ A row each, which named tasks and suites of the same data share. Nothing here ne
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from alum.tasks.layout import Layout
-
-SupervisedKind = Literal[
-    "sequence_classification",
-    "regression",
-    "multiple_choice",
-    "question_answering",
-    "token_classification",
-    "causal_lm",
-]
 
 NOT_STATED = "not stated"
 NLI = ("entailment", "neutral", "contradiction")
@@ -32,7 +22,8 @@ class Source:
     """
 
     name: str
-    kind: SupervisedKind
+    kind: str
+    """Name of a supervised kind of task (`alum.tasks.lookup.SUPERVISED`)."""
     layout: Layout
     hub_id: str | None
     """None for data that is not on the hub in a form that loads, and has to be given as a file."""

@@ -1,6 +1,7 @@
 """Completions of prompts, or whole texts, for a causal language model."""
 
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class CompletionSupervision(Supervision):
 
     kind = CAUSAL_LM
     auto_class = AutoModelForCausalLM
+    user_kinds = MappingProxyType({"causal_lm": 0})
     main_metric = "token_accuracy"
 
     def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:

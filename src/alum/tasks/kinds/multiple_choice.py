@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class MultipleChoiceSupervision(Supervision):
 
     kind = MULTIPLE_CHOICE
     auto_class = AutoModelForMultipleChoice
+    user_kinds = MappingProxyType({"multiple_choice": 0})
     main_metric = "accuracy"
 
     def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:

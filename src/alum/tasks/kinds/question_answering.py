@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,6 +85,7 @@ class QuestionAnsweringSupervision(Supervision):
 
     kind = QUESTION_ANSWERING
     auto_class = AutoModelForQuestionAnswering
+    user_kinds = MappingProxyType({"question_answering": 2})
     main_metric = "f1"
 
     def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ REGRESSION = TaskKind(
 class RegressionSupervision(Supervision):
     kind = REGRESSION
     auto_class = AutoModelForSequenceClassification
+    user_kinds = MappingProxyType({"regression": 0})
     main_metric = "pearson"
 
     def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:

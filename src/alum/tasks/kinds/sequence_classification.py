@@ -1,6 +1,7 @@
 """One label for a sentence or a pair; several labels at once where the model says so."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch.nn.functional as F
@@ -43,6 +44,7 @@ SEQUENCE_CLASSIFICATION = TaskKind(
 class ClassificationSupervision(Supervision):
     kind = SEQUENCE_CLASSIFICATION
     auto_class = AutoModelForSequenceClassification
+    user_kinds = MappingProxyType({"sentence_classification": 1, "pair_classification": 2})
     main_metric = "accuracy"
 
     def label_names(self, rows: TaskRows) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A label for each word, as in named-entity recognition and part-of-speech tagging."""
 
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class TokenClassificationSupervision(Supervision):
 
     kind = TOKEN_CLASSIFICATION
     auto_class = AutoModelForTokenClassification
+    user_kinds = MappingProxyType({"token_classification": 1})
     main_metric = "f1"
 
     def label_names(self, rows: TaskRows) -> tuple[str, ...]:
