@@ -1,1 +1,1 @@
-"""The command line: commands to functions, nothing else."""
+"""Command line of alum: commands and flags become function calls, nothing else."""

@@ -1,4 +1,4 @@
-"""Each command: its settings, its stage, its table.
+"""Commands of the command line: each reads its settings, calls the function that does the work, and prints the outcome.
 
 A command imports its stage when it runs: torch and transformers take seconds, and lists and helps do without them.
 """
@@ -160,7 +160,7 @@ def _env(argv: Sequence[str]) -> None:
 
 
 def _quieten_libraries() -> None:
-    """Turns off the progress bars of loading and writing weights, and of tables too where nobody looks."""
+    """Turns off progress bars of loading and writing weights, and of data sets where standard error is no terminal."""
     from datasets import disable_progress_bars
     from transformers.utils import logging
 

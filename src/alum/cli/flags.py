@@ -1,6 +1,7 @@
-"""A flag for each field of a dataclass, as `transformers.HfArgumentParser` makes them, without importing that.
+"""Command-line flags for the fields of a dataclass, as `transformers.HfArgumentParser` makes them.
 
-That takes seconds, and alum's own settings need little of it; those that the Trainer declares are left to it.
+Importing transformers takes seconds, and alum's own settings need little of its parser, so that this module does
+without it. Settings that the Trainer declares are left to `transformers.HfArgumentParser`.
 """
 
 import argparse
@@ -13,7 +14,7 @@ _WORDS |= {"no": False, "false": False, "f": False, "n": False, "0": False}
 
 
 def parser_of(settings: type) -> argparse.ArgumentParser:
-    """The parser to give as a parent to that of a command."""
+    """Makes an argument parser with a flag for each field of a dataclass, as a parent of a command's parser."""
     parser = argparse.ArgumentParser(add_help=False)
     for field in dataclasses.fields(settings):
         parser.add_argument(*_spellings(field.name), help=field.metadata["help"], **_default(field), **_reading(field))
@@ -41,7 +42,7 @@ def _default(field: "dataclasses.Field[Any]") -> dict[str, Any]:
 
 
 def _reading(field: "dataclasses.Field[Any]") -> dict[str, Any]:
-    """How many words the flag takes, and what is made of each; without a value a switch is turned on."""
+    """Arguments of ``add_argument`` for a field's type; the flag of a boolean turns it on where no value is given."""
     given = _without_none(field.type)
     if get_origin(given) is Literal:
         return {"choices": get_args(given)}
@@ -54,7 +55,7 @@ def _reading(field: "dataclasses.Field[Any]") -> dict[str, Any]:
 
 
 def _without_none(declared: Any) -> Any:
-    """What a setting is where it is set; of several types the first."""
+    """Type of a setting without None; of several types the first."""
     if get_origin(declared) in (Union, types.UnionType):
         return next(one for one in get_args(declared) if one is not type(None))
     return declared

@@ -1,4 +1,4 @@
-"""What ``--help`` shows: a command's own settings, the adversary's, and those of training that most people use."""
+"""Help texts of commands: their own settings, the adversary's, and those of training that most people use."""
 
 import argparse
 from collections.abc import Collection, Sequence
@@ -7,7 +7,7 @@ USAGE = "%(prog)s [--config FILE.yaml] [--FLAG VALUE ...]"
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """With the default of each setting that has one, unless its text says it."""
+    """Help formatter that adds each setting's default, unless there is none or the setting's own text names it."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         text = action.help or ""
@@ -16,7 +16,7 @@ class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        """The first spelling only: each setting can be written with hyphens, too."""
+        """Shows the first spelling of a flag only; each can be written with hyphens too."""
         name = action.option_strings[0]
         return name if action.nargs == 0 else f"{name} {self._format_args(action, action.dest.upper())}"
 
@@ -24,7 +24,10 @@ class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
 def help_text(
     parser: argparse.ArgumentParser, training: Sequence[str], rare: Collection[str] = (), show_all: bool = False
 ) -> str:
-    """The settings of ``parser`` under titles, those of ``training`` in their order, ``rare`` ones only on request."""
+    """Formats a command's help, its settings grouped under titles.
+
+    Settings named in ``training`` are listed in that order, and those named in ``rare`` only with ``show_all``.
+    """
     groups: dict[str, list[argparse.Action]] = {
         title: [] for title in ("Required", "Settings", "The adversary", "Training", "Training, further settings")
     }

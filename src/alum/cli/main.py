@@ -1,9 +1,9 @@
-"""``alum COMMAND``: reads the command, runs it, and turns errors into one line and an exit code.
+"""Entry point of ``alum COMMAND``: runs the command, and turns errors into one line and an exit code.
 
 0: done. 1: the work failed. 2: what was given cannot be used, or the disk is full. 3: stopped since ``--max_minutes``
 are over. 130: stopped by Ctrl-C (SIGINT). 143: stopped by SIGTERM. After 3, 130 and 143 training has left a checkpoint
-that ``--resume_from_checkpoint true`` goes on from, and an evaluation records that the same command goes on from; a
-second signal ends the process at once, without a checkpoint.
+that ``--resume_from_checkpoint true`` resumes from, and an evaluation has left records that the same command resumes
+from; a second signal ends the process at once, without a checkpoint.
 """
 
 import logging
@@ -44,7 +44,7 @@ _HELP = "\n".join(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns the exit code."""
+    """Runs one command, by default that of ``sys.argv``, and returns its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         print(_HELP)

@@ -1,4 +1,4 @@
-"""The commands, and what each does in a line."""
+"""Names of the commands, each with a line on what it does."""
 
 COMMANDS = {
     "pretrain": "train a language model on text, from scratch or from a checkpoint",

@@ -1,4 +1,4 @@
-"""Flags from dataclasses and a YAML file: defaults, then the file, then the flags."""
+"""Settings of a command from flags and a YAML file: flags override the file, and the file overrides defaults."""
 
 import argparse
 import dataclasses
@@ -18,9 +18,9 @@ from alum.stages.runs.settings import TrainingSettings
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Reads one command: its settings, ``--config file.yaml``; unknown names are refused with the nearest known.
+    """Parser of one command's settings, from flags and ``--config FILE.yaml``, with hints for misspelt names.
 
-    ``settings`` are dataclasses of alum's own, ``config`` is that of a Trainer and inherits `TrainingArguments`.
+    ``settings`` are dataclasses of alum's own; ``config`` is a Trainer's, which inherits `TrainingArguments`.
     """
 
     def __init__(self, command: str, settings: Sequence[type] = (), config: type | None = None) -> None:
@@ -39,7 +39,7 @@ class CommandParser(argparse.ArgumentParser):
         self.add_argument("--help_all", action=_ShowAll, help="Show all settings.")
 
     def parse(self, argv: Sequence[str]) -> tuple[Any, ...]:
-        """One object for each dataclass; raises `InputError` for what cannot be used."""
+        """Parses a command's words into one object for each dataclass; raises `InputError` for unusable ones."""
         argv, file = _take_config(argv)
         if file is not None:
             argv = [*self._flags_of(file), *argv]
@@ -89,7 +89,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 class _ShowAll(argparse.Action):
-    """``--help_all``."""
+    """Action of ``--help_all``: prints the help with all settings, and exits."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
         super().__init__(option_strings, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, **kwargs)

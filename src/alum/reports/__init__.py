@@ -1,1 +1,1 @@
-"""Records to tables that people read."""
+"""Reports made from records: tables, plots, pages and model cards that people read."""

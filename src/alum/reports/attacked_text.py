@@ -1,4 +1,4 @@
-"""One attacked text for the terminal: what the model says before and after, and which words changed."""
+"""An attacked text in the terminal: the model's answers before and after the attack, and the changed words."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def show_attack(
     num_unread_words: int = 0,
     console: Console | None = None,
 ) -> None:
-    """Prints the outcome, the probabilities of the labels, and the texts with each changed word as ``[old → new]``.
+    """Prints an attack's outcome, the label probabilities, and the texts with each changed word as ``[old → new]``.
 
     The texts are shown as they are but for control characters, which are spelled out.
     """
@@ -41,7 +41,7 @@ def show_attack(
 
 
 def visible(text: str) -> str:
-    r"""The text with control characters, marks of direction and the like spelled out, so that a terminal obeys none.
+    r"""Spells out control characters, marks of writing direction and the like, so that a terminal obeys none of them.
 
     >>> visible("\x1b[31mred")
     '\\x1b[31mred'

@@ -1,4 +1,4 @@
-"""Pictures of training: a run's losses from its records, and the validation losses of several arms of a study."""
+"""Plots of training: a run's losses from its records, and the validation losses of several arms of a study."""
 
 import contextlib
 import io
@@ -45,11 +45,11 @@ _STYLE = {
 
 @dataclass
 class RunCurves:
-    """What a run logged, by step; what is no finite number is left out."""
+    """Losses, weight (alpha) and gain of the adversary that a run logged, by step; only finite numbers are kept."""
 
     training_loss: Series = field(default_factory=dict)
     validation_loss: dict[str, Series] = field(default_factory=dict)
-    """By validation set; a run's only one is called ``""``."""
+    """Loss by step for each validation set; a run's only validation set is called ``""``."""
     alpha: Series = field(default_factory=dict)
     adversarial_loss: Series = field(default_factory=dict)
     adversarial_gain: Series = field(default_factory=dict)
@@ -57,7 +57,7 @@ class RunCurves:
 
     @classmethod
     def from_records(cls, records: Iterable[Mapping[str, Any]]) -> "RunCurves":
-        """Of the lines of ``metrics.jsonl``; where a resumed run logged a step again, the later record holds."""
+        """Collects the lines of ``metrics.jsonl``; where a resumed run logged a step again, the later record counts."""
         curves = cls()
         for record in records:
             step = record.get("step")
@@ -74,7 +74,7 @@ class RunCurves:
         return curves
 
     def add_scores(self, results: Mapping[str, Any]) -> None:
-        """The validation losses before and after training, from ``results.json``, where none were logged."""
+        """Adds the validation losses before and after training from ``results.json``, where none were logged then."""
         for step, scores in ((0, results["metrics_before"]), (self.last_step, results["metrics"])):
             for name, metrics in scores.items():
                 series = self.validation_loss.setdefault(name if len(scores) > 1 else "", {})
@@ -86,10 +86,10 @@ class RunCurves:
 
     @property
     def adversarial_start_step(self) -> int | None:
-        """The last logged step before the adversary shows in the records; None where it never does.
+        """Last logged step before the adversary shows in the records; None where it never does.
 
-        Its weight alone does not tell: the one logged is that of a single step, which may be a standard one between
-        adversarial ones.
+        The adversarial loss counts beside the logged weight (alpha), since that is the weight of a single step, which
+        may be a standard one between adversarial ones.
         """
         previous = 0
         for step in sorted(self.alpha):
@@ -101,7 +101,7 @@ class RunCurves:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, least and greatest value over the seeds of an arm, at each of its steps."""
+    """Mean, least and greatest value over the seeds of a study's arm, at each of its steps."""
 
     steps: list[int]
     mean: list[float]
@@ -111,7 +111,7 @@ class Spread:
 
     @classmethod
     def over_seeds(cls, seeds: Sequence[Mapping[int, float]]) -> "Spread":
-        """At the steps that all seeds have, so that each mean is over the same seeds."""
+        """Computes the spread at the steps that all seeds have, so that each mean is over the same seeds."""
         steps = sorted(set.intersection(*map(set, seeds))) if seeds else []
         if not steps:
             return cls([], [], [], [], len(seeds))
@@ -120,10 +120,10 @@ class Spread:
 
 
 def write_loss_curve(folder: Path) -> Path | None:
-    """Draws ``loss.png`` from the records in a run's folder: losses over steps, the phase with an adversary shaded, and
-    below them what the adversary does.
+    """Draws a run's losses from the records in its folder, and returns the path of the plot, ``loss.png``.
 
-    None, and no picture, where the records hold no losses or matplotlib is not installed.
+    Losses over steps with the adversarial phase shaded; below them the adversarial loss and the adversarial gain.
+    Returns None and draws nothing where the records hold no losses or matplotlib is not installed.
     """
     curves = RunCurves.from_records(_records(folder / "metrics.jsonl"))
     with contextlib.suppress(OSError, LookupError, TypeError, AttributeError):  # none, of another stage, or broken
@@ -136,10 +136,10 @@ def write_loss_curve(folder: Path) -> Path | None:
 def write_validation_curves(
     path: Path, arms: Mapping[str, Sequence[Mapping[int, float]]], title: str, y_label: str
 ) -> Path | None:
-    """Draws a line for each arm, the mean over its seeds, and a band from the least to the greatest of them.
+    """Draws a line for each arm of a study, the mean over its seeds, and a band from their least to their greatest.
 
     ``arms`` has the value by step for each seed of each arm; steps that not all seeds of an arm have are left out.
-    None, and no picture, where nothing is left or matplotlib is not installed.
+    Returns None and draws nothing where no finite value is left or matplotlib is not installed.
     """
     spreads = {name: Spread.over_seeds(seeds) for name, seeds in arms.items()}
     spreads = {name: spread for name, spread in spreads.items() if any(map(math.isfinite, spread.mean))}
@@ -149,7 +149,7 @@ def write_validation_curves(
 
 
 def run_title(folder: Path) -> str:
-    """The model and the method, from ``run.json``; where it does not say them, the folder's name."""
+    """Title for a run's plots: model and method by its ``run.json``, or the folder's name where that lacks them."""
     try:
         run = _parsed((folder / "run.json").read_text(encoding="utf-8"))
         arguments, method = run["arguments"], run["config"]["adv_method"]
@@ -163,7 +163,7 @@ def run_title(folder: Path) -> str:
 
 
 def run_figure(curves: RunCurves, title: str) -> "Figure":
-    """The losses, and below them the adversarial loss and the gain on logarithmic axes, as far as they were logged."""
+    """Plots a run's losses, and below them its adversarial loss and gain, where logged, on logarithmic axes."""
     below = {"adversarial\nloss": curves.adversarial_loss, "gain\n(noise: 1)": curves.adversarial_gain}
     below = {name: positive for name, series in below.items() if (positive := _positive(series))}
     figure, (losses, *panels) = _panels(1 + len(below))
@@ -186,7 +186,7 @@ def run_figure(curves: RunCurves, title: str) -> "Figure":
 
 
 def arms_figure(spreads: Mapping[str, Spread], title: str, y_label: str) -> "Figure":
-    """A line for each arm and, where it has several seeds, a band."""
+    """Plots a line for each arm of a study and, where it has several seeds, the band that they span."""
     figure, (axes,) = _panels(1)
     for index, (name, spread) in enumerate(spreads.items()):
         style = _line(index)
@@ -204,7 +204,7 @@ def arms_figure(spreads: Mapping[str, Spread], title: str, y_label: str) -> "Fig
 
 
 def _panels(count: int) -> tuple["Figure", list["Axes"]]:
-    """One large panel and small ones below it. A figure of its own: pyplot, whose state is global, never sees it."""
+    """Makes a figure with a large panel above small ones, without pyplot, whose state is global."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -231,7 +231,7 @@ def _line(index: int) -> dict[str, Any]:
 
 
 def _show_whole_decades(axes: "Axes", series: Series) -> None:
-    """A logarithmic axis on which a small change looks small."""
+    """Makes the axis logarithmic over whole decades, on which a small change looks small."""
     lowest = math.floor(math.log10(min(series.values())))
     highest = max(math.ceil(math.log10(max(series.values()))), lowest + 1)
     axes.set_yscale("log")
@@ -252,7 +252,7 @@ def _shade_phases(axes: "Axes", curves: RunCurves) -> None:
 
 
 def _finish(axes: "Axes", title: str) -> None:
-    """Title and legend; names in them are a user's, in which dollar signs are no mathematics."""
+    """Adds title and legend; the names in them are a user's, in which dollar signs are no mathematics."""
     axes.set_title(title, loc="left", parse_math=False)
     for text in axes.legend().get_texts():
         text.set_parse_math(False)
@@ -275,7 +275,7 @@ def _draw(path: Path, figure: Callable[[], "Figure"]) -> Path | None:
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
-    """Without lines that cannot be read, such as the last one of a run that was killed."""
+    """Reads records, leaving out lines that cannot be read, such as the last one of a run that was killed."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -54,9 +54,9 @@ def write_model_card(
     method: Method,
     versions: Mapping[str, Any],
 ) -> None:
-    """``README.md`` of a fine-tuned model: what was trained from what, with which settings, and how well it does.
+    """Writes ``README.md`` of a fine-tuned model: its base model and task, its settings, and its metrics.
 
-    ``method`` is the one that was trained by, with the settings of ``config`` put in.
+    ``method`` is the method of training, with the settings of ``config`` put in.
     """
     metrics = [(name, metric_text(name, value)) for name, value in result.get("metrics", {}).items()]
     adversary = {name: value for name, value in config.items() if name.startswith("adv_") and value is not None}
@@ -81,9 +81,9 @@ def write_pretraining_card(
     method: Method,
     versions: Mapping[str, Any],
 ) -> None:
-    """``README.md`` of a pre-trained model: what was trained on which text, how, how well it predicts, how to load it.
+    """Writes ``README.md`` of a pre-trained model: its corpora, training, validation scores, and how to load it.
 
-    The text itself never enters the card, and of files only the names where they were given by their full path.
+    The text itself never enters the card, and of a file that was given by its full path only the file's name does.
     """
     objective, base = _OBJECTIVES[result["objective"]], result["base_model"]
     tags = [*_tags(method), "continual-pre-training" if base else "pre-training"]
@@ -120,7 +120,7 @@ def _tags(method: Method) -> list[str]:
 
 
 def _training_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """As far as they were made; of the two that say how long to train, the one that holds."""
+    """Settings of the training that are not None; of ``num_train_epochs`` and ``max_steps`` the one in effect."""
     length = "num_train_epochs" if (config.get("max_steps") or -1) > 0 else "max_steps"
     return {name: config[name] for name in _SETTINGS if config.get(name) is not None and name != length}
 
@@ -133,7 +133,7 @@ def _versions(versions: Mapping[str, Any]) -> str:
 
 
 def _sizes(folder: Path) -> str:
-    """From the model's ``config.json`` as far as it says them under a usual name."""
+    """Text with the model's sizes, those that its ``config.json`` has under a usual name."""
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     found = [
@@ -240,7 +240,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _code(text: str) -> str:
-    """A user's text as it is, in which nothing is Markdown or HTML: a code span with a fence that it does not hold."""
+    """Makes a code span of a user's text, in which nothing is Markdown or HTML; its fence is not in the text."""
     text = re.sub(r"[\r\n]+", " ", text)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     space = " " if text.startswith("`") or text.endswith("`") else ""
@@ -254,5 +254,5 @@ def _rows(settings: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _public(name: str) -> str:
-    """Without the folders of a full path, which tell of somebody's machine."""
+    """Name of a file or model without the folders of a full path, which tell of somebody's machine."""
     return Path(name).name if Path(name).is_absolute() else name

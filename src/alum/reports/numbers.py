@@ -1,4 +1,4 @@
-"""Numbers as people read them: metrics, intervals, differences, p values, shares, times."""
+"""Numbers as texts for reports: metrics, intervals, differences, p values, shares, times."""
 
 import math
 
@@ -21,7 +21,7 @@ def is_number(value: float | None) -> bool:
 
 
 def metric_text(metric: str, value: float) -> str:
-    """A metric that was measured: rates in percent, mean counts with one decimal, losses and gains with what matters.
+    """Formats a measured metric: rates in percent, mean counts with one decimal, others with three, or none from 100.
 
     >>> metric_text("token_accuracy", 0.8625), metric_text("loss", 0.5), metric_text("perplexity", 1234.5678)
     ('86.2 %', '0.500', '1235')
@@ -30,7 +30,7 @@ def metric_text(metric: str, value: float) -> str:
 
 
 def value_text(metric: str, value: float | None) -> str:
-    """A metric as a record has it, which may have none.
+    """Formats a metric's value as `metric_text` does, and a missing one as a dash.
 
     >>> value_text("robust_accuracy", 0.415), value_text("mean_queries", 38.24), value_text("pearson", None)
     ('41.5 %', '38.2', '–')
@@ -39,7 +39,7 @@ def value_text(metric: str, value: float | None) -> str:
 
 
 def interval_text(metric: str, low: float | None, high: float | None, signed: bool = False) -> str:
-    """The ends as numbers of the same unit as the value; of a difference with their signs."""
+    """Formats the ends of a metric's interval in the unit of its value, with signs for that of a difference."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
     between = " to " if signed or low < 0 else "–"
@@ -47,7 +47,7 @@ def interval_text(metric: str, low: float | None, high: float | None, signed: bo
 
 
 def rough_interval_text(metric: str, low: float, high: float) -> str:
-    """The ends with as many digits as an interval can bear, for narrow columns.
+    """Formats an interval for narrow columns: of rates in whole percent, of other metrics with two decimals.
 
     >>> rough_interval_text("accuracy", 0.8012, 0.8791), rough_interval_text("pearson", -0.1, 0.25)
     ('80–88', '−0.10 to 0.25')
@@ -58,7 +58,7 @@ def rough_interval_text(metric: str, low: float, high: float) -> str:
 
 
 def difference_text(metric: str, difference: float | None) -> str:
-    """A difference with its sign, of rates in points of a hundred.
+    """Formats a metric's difference with its sign, of rates in percentage points.
 
     >>> difference_text("accuracy", 0.125), difference_text("pearson", -0.02)
     ('+12.5', '−0.020')
@@ -69,7 +69,7 @@ def difference_text(metric: str, difference: float | None) -> str:
 
 
 def p_text(p_value: float | None) -> str:
-    """A p value as far as it says something.
+    """Formats a p value: two decimals, three below 0.1, and no exact value below 0.001.
 
     >>> p_text(0.00004), p_text(0.0312), p_text(0.5)
     ('< 0.001', '0.031', '0.50')
@@ -82,7 +82,7 @@ def p_text(p_value: float | None) -> str:
 
 
 def percent_text(rate: float) -> str:
-    """A share that was measured, in percent.
+    """Formats a measured share in percent with one decimal.
 
     >>> percent_text(0.125), percent_text(1 / 3)
     ('12.5 %', '33.3 %')
@@ -91,7 +91,7 @@ def percent_text(rate: float) -> str:
 
 
 def setting_percent_text(share: float) -> str:
-    """A share that somebody set, in percent and with the digits that it was set with.
+    """Formats a share that a user set, in percent with the digits that it was set with.
 
     >>> setting_percent_text(0.15), setting_percent_text(0.125)
     ('15 %', '12.5 %')
@@ -100,7 +100,7 @@ def setting_percent_text(share: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A time in the unit in which it is short.
+    """Formats a duration in seconds, minutes, or hours and minutes, whichever is short.
 
     >>> duration_text(4.26), duration_text(89), duration_text(3599)
     ('4.3 s', '1 min', '1 h 0 min')
@@ -112,7 +112,7 @@ def duration_text(seconds: float) -> str:
 
 
 def _number(metric: str, value: float, signed: bool = False) -> str:
-    """Without a unit; a minus is one, not a hyphen, and no sign stands before a zero."""
+    """Formats a number without its unit, with a true minus sign, and no sign before a zero."""
     if is_rate(metric):
         value, form = 100 * value, ".1f"
     elif metric in _COUNTS:

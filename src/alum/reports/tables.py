@@ -1,4 +1,4 @@
-"""Tables for the terminal, from records."""
+"""Tables for the terminal."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def show_table(
     console: Console | None = None,
     num_text_columns: int = 1,
 ) -> None:
-    """Prints a table: columns of text first, then numbers to the right; text that does not fit goes on below."""
+    """Prints a table: columns of text, wrapped where they do not fit, and then right-aligned columns of numbers."""
     table = Table(title=escape(title), title_justify="left", title_style="bold", header_style="bold")
     for index, name in enumerate(header):
         is_text = index < num_text_columns

@@ -1,1 +1,1 @@
-"""The stages of ALUM as functions: build the parts, run, save the records."""
+"""Stages of ALUM as functions, which build the parts, run them and save the records."""

@@ -1,1 +1,1 @@
-"""The report of an evaluation, from results.json alone: terminal tables, figures, an HTML page."""
+"""Reports of an evaluation, made from its ``results.json`` alone: tables in the terminal and an HTML page."""

@@ -1,4 +1,4 @@
-"""An attacked text in pieces: what stayed, which words changed, and what of a long text is left out."""
+"""Attacked texts cut into pieces: unchanged text, changed words, and gaps where a long text is shortened."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ _MAX_PART_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Piece:
-    """``same`` has its text in ``old``; ``gap`` stands for text that is left out and has none."""
+    """Piece of an attacked text: unchanged text, a changed word, or a gap.
+
+    Unchanged text (``same``) is in ``old``; a ``gap`` stands for text that is left out, and has none.
+    """
 
     kind: Literal["same", "changed", "gap"]
     old: str = ""
@@ -25,10 +28,10 @@ class Piece:
 
 
 def changed_words(texts: Sequence[str], changes: Sequence[ChangeRecord]) -> list[list[Piece]] | None:
-    """The pieces of each text, with control characters and marks of direction spelled out.
+    """Cuts attacked texts into pieces at their changed words, with control characters spelled out as by `visible`.
 
     Of a text with more than `MAX_WORDS` words, only the surroundings of the first changes are kept, or its beginning.
-    None where the changes are not of these texts: there is no such word, or it is another one.
+    Returns None where the changes are not of these texts: a changed word is not there, or is another one.
     """
     worded = [WordedText.of(text) for text in texts]
     by_text: list[dict[int, ChangeRecord]] = [{} for _ in texts]
@@ -43,7 +46,7 @@ def changed_words(texts: Sequence[str], changes: Sequence[ChangeRecord]) -> list
 
 
 def shortened(text: str) -> list[Piece]:
-    """The pieces of a text without changes."""
+    """Cuts a text without changes into pieces; of one with more than `MAX_WORDS` words only the beginning is kept."""
     return _pieces(WordedText.of(text), {})
 
 
@@ -74,7 +77,7 @@ def _kept_words(num_words: int, changed: Sequence[int]) -> Sequence[int] | set[i
 
 
 def _clipped(text: str, max_characters: int) -> str:
-    """With an ellipsis in the middle, where it is longer."""
+    """Text with control characters spelled out; an ellipsis stands for the middle of one that is too long."""
     if len(text) > max_characters:
         half = max_characters // 2
         return f"{visible(text[:half])}…{visible(text[-half:])}"

@@ -57,7 +57,7 @@ _STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Point:
-    """A value with its interval, and the text that a pointer is shown; ``x`` is a radius, or nothing."""
+    """Point of a chart: a score, its interval, and the text shown when pointed at; ``x`` is a radius, if it has one."""
 
     value: float
     low: float
@@ -68,7 +68,7 @@ class Point:
 
 @dataclass(frozen=True)
 class DotRow:
-    """A line of a chart of dots: its name, and a point for each model or None."""
+    """Row of a dot chart: its name, and for each model a point, or None where nothing was measured."""
 
     label: str
     points: Sequence[Point | None]
@@ -83,12 +83,12 @@ def has_matplotlib() -> bool:
 
 
 def curves_chart(lines: Sequence[Sequence[Point]], is_rate: bool, name: str) -> str:
-    """SVG of a line with its band for each model over the radius, which is drawn on a square-root scale."""
+    """Draws, as SVG, a line with its interval band for each model over the attack's radius, on a square-root scale."""
     return _drawn(lambda: _curves_figure(lines, is_rate), _texts(lines), name)
 
 
 def dots_chart(rows: Sequence[DotRow], is_rate: bool, name: str) -> str:
-    """SVG of a line for each row, with a dot and an interval for each model."""
+    """Draws, as SVG, the rows of a dot chart below each other, each with a dot and an interval for each model."""
     return _drawn(lambda: _dots_figure(rows, is_rate), _texts([row.points for row in rows]), name)
 
 
@@ -121,7 +121,7 @@ def _curves_figure(lines: Sequence[Sequence[Point]], is_rate: bool) -> "Figure":
 
 
 def _dots_figure(rows: Sequence[DotRow], is_rate: bool) -> "Figure":
-    """The name of a row stands above its dots: no name takes width from the axis."""
+    """Draws a dot chart; the name of a row stands above its dots, where it takes no width from the axis."""
     step, name_height, gap = 10, 18, 12
     num_models = max(len(row.points) for row in rows)
     row_height = name_height + step * num_models + gap
@@ -145,7 +145,7 @@ def _dots_figure(rows: Sequence[DotRow], is_rate: bool) -> "Figure":
 
 
 def _axes(height: float, left: float, right: float, top: float, bottom: float) -> tuple["Figure", "Axes"]:
-    """Of a figure of its own: pyplot, whose state is global, never sees it. All in points."""
+    """Makes a figure with axes, without pyplot, whose state is global; height and margins are in points."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_WIDTH / 72, height / 72), facecolor="none")
@@ -165,7 +165,7 @@ def _dot(size: float) -> dict[str, Any]:
 
 
 def _scale(axis: Any, set_limits: Any, points: Sequence[Point], is_rate: bool) -> None:
-    """Rates from 0 to 100 %, so that charts can be compared; others as far as they go."""
+    """Scales an axis: rates from 0 to 100 %, so that charts can be compared, others over the range of the points."""
     if is_rate:
         set_limits(0, 1)
         axis.set_ticks([0, 0.25, 0.5, 0.75, 1])
@@ -188,7 +188,7 @@ def _square(values: Any) -> Any:
 
 
 def _apart(radii: Sequence[float], last: float) -> list[float]:
-    """The measured radii whose names do not run into each other; the last one stays."""
+    """Chooses radii to label, whose labels do not run into each other; the last one is always among them."""
     kept: list[float] = []
     for radius in reversed(radii):
         if not kept or math.sqrt(kept[-1] / last) - math.sqrt(radius / last) > 0.11:
@@ -223,7 +223,7 @@ def _drawn(figure: Any, texts: dict[str, str], name: str) -> str:
 
 
 def _inline(svg: ET.Element, texts: dict[str, str]) -> str:
-    """As an element of a page: styles become attributes and classes, and points tell their values."""
+    """Turns a drawn SVG into an element of the page: styles become attributes and classes, points get tooltips."""
     for parent in svg.iter():
         for child in list(parent):
             if child.tag.endswith(("metadata", "style")):

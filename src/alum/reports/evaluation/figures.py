@@ -1,4 +1,4 @@
-"""Which charts an evaluation has: curves over the radius, suites, and groups of rows, each with its table."""
+"""Figures of an evaluation, each with its table: curves over the radius, scores of suites, and of groups of rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _MAX_LABEL_CHARACTERS = 44
 
 
 def figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[str, Any]]]:
-    """Figures by section: ``curves``, ``suites`` and ``groups``.
+    """Makes an evaluation's figures for each section of its page: ``curves``, ``suites`` and ``groups``.
 
     Each has a ``title``, the ``head`` of its table's first column, ``rows`` of a name and the scores of the models, and
     ``svg`` (None without matplotlib).
@@ -29,7 +29,7 @@ def figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[st
 
 
 def _curves(scores: Scores, suite: str) -> list[dict[str, Any]]:
-    """One for each attack with several radii; the clean score is the curve's beginning."""
+    """Makes a figure for each attack with several radii; its curves begin at the clean score."""
     measures = scores.measures_of(suite)
     attacks = dict.fromkeys(measure.attack for measure in measures if measure.epsilon is not None)
     return [
@@ -57,7 +57,7 @@ def _curve(scores: Scores, suite: str, measures: Sequence[Measure]) -> dict[str,
 
 
 def _suite(scores: Scores, suite: str) -> list[dict[str, Any]]:
-    """The clean score and each attack; of several radii the middle one, since the curves have all."""
+    """Makes a figure of the clean score and each attack's; of several radii the middle one: the curves have all."""
     shown = []
     measures = scores.measures_of(suite)
     for measure in measures:
@@ -69,7 +69,7 @@ def _suite(scores: Scores, suite: str) -> list[dict[str, Any]]:
 
 
 def _groups(scores: Scores, suite: str) -> list[dict[str, Any]]:
-    """One for each measure, in which the groups stand below each other."""
+    """Makes a figure for each measure, in which the groups stand below each other."""
     found = []
     for measure in scores.measures_of(suite):
         rows = [(group, scores.row(measure, group)) for group in scores.groups(suite)]
@@ -102,7 +102,7 @@ def _figure(
 
 
 def _point(model: str, measure: Measure | None, score: ScoreRecord | None, name: str) -> Point | None:
-    """None where nothing was measured; an interval that is missing has no length."""
+    """Makes a score's point, None where nothing was measured; a missing interval becomes one without length."""
     if score is None or score["value"] is None or not is_number(score["value"]):
         return None
     value = score["value"]

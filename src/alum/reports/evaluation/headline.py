@@ -1,4 +1,4 @@
-"""What an evaluation found of each model, in a sentence."""
+"""Summary of an evaluation in a sentence for each model."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ SIGNIFICANT = 0.05
 
 
 def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
-    """How well the model does without an attack and under the strongest one, and how it compares with the first.
+    """Says how a model scores clean and under the strongest attack, and how it compares with the baseline model.
 
     Means are over the suites that were attacked, if any, with and without the attack. A second sentence warns of
     robust accuracy that a failed check says not to trust.
@@ -37,10 +37,10 @@ def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
 
 
 def strongest(results: EvaluationRecord, scores: Scores, model: str, suite: str) -> ScoreRecord | None:
-    """The lowest score of the suite under an attack, as far as one says something by itself.
+    """Score of a model on a suite under the strongest attack; None where none was measured.
 
-    Text attacks come first; at which radius an attack on embeddings is fair nobody can say, so that the middle one of
-    those measured stands for it where nothing else was measured, and noise is no adversary.
+    The lowest score of attacks on texts, if there are any. Else that of an attack on embeddings, at the middle one of
+    its radii, since nobody can say at which radius it is fair. Else the lowest under noise, which is no adversary.
     """
     families = {attack["name"]: attack["family"] for attack in results["attacks"]}
     by_family: dict[str, list[ScoreRecord]] = {"text": [], "embedding": [], "noise": []}

@@ -1,4 +1,4 @@
-"""An evaluation as a page: one HTML file that loads nothing and runs no text that it shows."""
+"""Page of an evaluation: one HTML file that loads nothing, and in which no shown text can run as code."""
 
 import base64
 import hashlib
@@ -46,7 +46,7 @@ _TESTS = {"mcnemar": "McNemar’s exact test", "paired_bootstrap": "a paired boo
 
 
 def write_evaluation_page(path: Path, results: EvaluationRecord) -> None:
-    """Writes what ``results.json`` holds as one HTML file, which is whole or not there.
+    """Writes the page of an evaluation, one HTML file, whole or not at all.
 
     Charts need matplotlib (extra ``plots``); without it the page has their tables alone, and says so.
     """
@@ -56,7 +56,7 @@ def write_evaluation_page(path: Path, results: EvaluationRecord) -> None:
 
 
 def evaluation_page(results: EvaluationRecord) -> str:
-    """The page's HTML."""
+    """Renders the page of an evaluation as HTML."""
     environment = Environment(
         loader=PackageLoader("alum.reports"),
         autoescape=True,
@@ -121,7 +121,7 @@ def _look_of(model: str, models: Sequence[str]) -> dict[str, Any]:
 
 
 def _summary(scores: Scores) -> list[dict[str, Any]]:
-    """By suite: a row for each condition, with a cell for each model."""
+    """Tables of scores by suite: a row for each condition, with a cell for each model."""
     blocks = []
     for suite in dict.fromkeys(measure.suite for measure in scores.measures):
         measures = [measure for measure in scores.measures_of(suite) if any(scores.row(measure))]
@@ -148,7 +148,7 @@ def _score_cells(found: Sequence[ScoreRecord | None]) -> list[dict[str, Any]]:
 
 
 def _attack_tables(scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """By suite and attack, a row for each model: what only attacks on text are measured by."""
+    """Tables of the metrics that only attacks on texts have, by suite and attack, with a row for each model."""
     tables: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for measure in scores.measures:
         for model in scores.models:
@@ -160,7 +160,7 @@ def _attack_tables(scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]
 
 
 def _comparison_table(scores: Scores, baseline: str, comparisons: Sequence[ComparisonRecord]) -> dict[str, Any]:
-    """A row for each measure and metric, a cell for each model that is compared with the baseline."""
+    """Table of comparisons with a baseline: a row for each measure and metric, a cell for each compared model."""
     entries = [entry for entry in comparisons if entry["baseline"] == baseline]
     order = {measure: number for number, measure in enumerate(scores.measures)}
     entries.sort(key=lambda entry: order.get(measure_of(entry), len(order)))
@@ -216,7 +216,7 @@ def _check(check: CheckRecord) -> dict[str, Any]:
 
 
 def _example(example: ExampleRecord, models: Sequence[str]) -> dict[str, Any]:
-    """The texts in pieces; where the changes do not fit them, the texts before and after."""
+    """Example with its text in pieces; where the changes do not fit the text, with the texts before and after."""
     pieces = changed_words(example["original"], example["changes"])
     is_marked = pieces is not None and bool(example["changes"] or example["original"] == example["perturbed"])
     before = pieces if is_marked and pieces is not None else [shortened(text) for text in example["original"]]
@@ -234,7 +234,7 @@ def _example(example: ExampleRecord, models: Sequence[str]) -> dict[str, Any]:
 
 
 def _choices(examples: Sequence[ExampleRecord]) -> list[tuple[str, str, list[str]]]:
-    """What examples can be chosen by: a field, its name, and its values where there are several."""
+    """Fields to filter examples by, each with its title and values; those of a single value are left out."""
     fields = (("model", "Model"), ("suite", "Suite"), ("attack", "Attack"), ("outcome", "Outcome"))
     found = [(key, name, list(dict.fromkeys(str(example[key]) for example in examples))) for key, name in fields]  # type: ignore[literal-required]
     return [(key, name, values) for key, name, values in found if len(values) > 1]
@@ -255,7 +255,7 @@ def _words(name: str) -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Text as it is, all else as JSON; what was left unset is left out."""
+    """Settings as texts, those that are not text as JSON; those that are None are left out."""
     return [
         (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
         for name, value in settings.items()
@@ -272,7 +272,7 @@ def _date(created: str) -> str:
 
 
 def _linked(text: str) -> Markup:
-    """Addresses and arXiv numbers as links, which a reader may follow; all else escaped."""
+    """Makes links of the addresses and arXiv numbers in a text, and escapes all else."""
     shown, end = Markup(), 0
     for match in _LINK.finditer(text):
         address = match[0].replace("arXiv:", "https://arxiv.org/abs/")
@@ -286,12 +286,12 @@ def _linked(text: str) -> Markup:
 
 
 def _source(environment: Environment, name: str) -> Markup:
-    """A part of the page that is our own, as it is."""
+    """Reads the page's own style sheet or script, which is not escaped."""
     loader = environment.loader
     assert loader is not None
     return Markup(loader.get_source(environment, name)[0])
 
 
 def _digest(source: str) -> str:
-    """By which the page's policy knows its own style sheet and script."""
+    """Digest by which the page's Content-Security-Policy allows its own style sheet and script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

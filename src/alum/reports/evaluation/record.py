@@ -1,4 +1,4 @@
-"""What ``results.json`` of an evaluation holds, as ``docs/results.schema.json`` describes it (schema version 1)."""
+"""Types of an evaluation's record, ``results.json``, as ``docs/results.schema.json`` describes it (version 1)."""
 
 from typing import Any, Literal, TypedDict
 

@@ -1,4 +1,4 @@
-"""The scores of an evaluation by model and measure."""
+"""Scores of an evaluation, looked up by model, suite and attack in its record."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ ATTACK_METRICS = ("attack_success_rate", "changed_word_share", "mean_queries")
 
 @dataclass(frozen=True)
 class Measure:
-    """What a model is measured on: a suite, clean (no attack) or under an attack, which may have a radius.
+    """Suite and attack that a score is measured with; clean scores have no attack, and not every attack has a radius.
 
     >>> Measure("sst2", "pgd", 0.03).condition
     'pgd, ε 0.03'
@@ -30,7 +30,7 @@ class Measure:
 
 
 class Scores:
-    """The scores of a record, by model, measure, group of rows and metric."""
+    """Scores of an evaluation's record, looked up by model, measure, group of rows and metric."""
 
     def __init__(self, results: EvaluationRecord) -> None:
         self.models = [model["name"] for model in results["models"]]
@@ -52,39 +52,39 @@ class Scores:
                 measure.epsilon or 0.0,
             ),
         )
-        """Clean first, then the attacks, each by growing radius; suites and attacks in the record's order."""
+        """Measures by suite, clean first, each attack by growing radius; suites and attacks in the record's order."""
 
     def main_metric(self, measure: Measure) -> str:
         metric = self._main_metrics.get(measure.suite, "accuracy")
         return metric if measure.attack is None else f"robust_{metric}"
 
     def compared(self, entry: ComparisonRecord) -> str:
-        """What is compared: the condition, and the metric where it is another than the suite's main one."""
+        """Names what a comparison is of: the condition, and the metric where that is not the suite's main one."""
         measure, metric = measure_of(entry), entry["metric"]
         if metric == self.main_metric(measure):
             return measure.condition
         return f"{measure.condition}, {metric.removeprefix('robust_').replace('_', ' ')}"
 
     def num_rows(self, measure: Measure) -> int:
-        """How many rows the measure is of, at most."""
+        """Number of rows that a measure's main scores are over, the largest where models differ."""
         return max((score["num_rows"] for score in self.row(measure) if score), default=0)
 
     def main(self, model: str, measure: Measure, group: str | None = None) -> ScoreRecord | None:
-        """The metric that counts on the suite, clean or under attack; None where it was not measured."""
+        """Score of a model by the suite's main metric, clean or under attack; None where it was not measured."""
         return self.of(model, measure, self.main_metric(measure), group)
 
     def of(self, model: str, measure: Measure, metric: str, group: str | None = None) -> ScoreRecord | None:
         return self._found.get((model, measure, group, metric))
 
     def row(self, measure: Measure, group: str | None = None) -> list[ScoreRecord | None]:
-        """The main score of each model."""
+        """Main score of each model on a measure, in the order of the models."""
         return [self.main(model, measure, group) for model in self.models]
 
     def measures_of(self, suite: str) -> list[Measure]:
         return [measure for measure in self.measures if measure.suite == suite]
 
     def groups(self, suite: str) -> list[str]:
-        """In the record's order."""
+        """Names of a suite's groups of rows, in the record's order."""
         found = (group for _, measure, group, _ in self._found if measure.suite == suite and group is not None)
         return list(dict.fromkeys(found))
 
@@ -94,7 +94,7 @@ def measure_of(entry: ComparisonRecord) -> Measure:
 
 
 def best_of(values: Sequence[float | None]) -> set[int]:
-    """The indices of the highest values; none where there is nothing to choose between."""
+    """Indices of the highest values; none of fewer than two finite values, or of values that are all equal."""
     known = [value for value in values if value is not None and math.isfinite(value)]
     if len(known) < 2 or min(known) == max(known):
         return set()
@@ -102,7 +102,7 @@ def best_of(values: Sequence[float | None]) -> set[int]:
 
 
 def texts_of(score: ScoreRecord | None) -> tuple[str, str]:
-    """Value and interval, as far as there are any."""
+    """Texts of a score's value and interval; a dash stands for a value that is missing."""
     if score is None:
         return MISSING, ""
     metric = score["metric"]
@@ -110,7 +110,7 @@ def texts_of(score: ScoreRecord | None) -> tuple[str, str]:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in a sentence.
+    """Joins names for a sentence, with commas and a final "and".
 
     >>> listed(["a", "b", "c"])
     'a, b and c'

@@ -1,4 +1,4 @@
-"""An evaluation in the terminal: scores, groups, attacks, comparisons and checks, from its record."""
+"""Tables of an evaluation for the terminal: scores, groups, attacks, comparisons and checks, from its record."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,9 @@ _VERDICTS = {True: "passed", False: "FAILED", None: "not told"}
 
 
 def show_evaluation(results: EvaluationRecord, console: Console | None = None) -> None:
-    """Prints what ``results.json`` holds, as tables that can be read at 80 columns.
+    """Prints an evaluation's record as tables that can be read at 80 columns.
 
-    Models stand side by side; where they do not fit, further tables go on with the others.
+    Models stand side by side; those that do not fit into the width follow in further tables.
     """
     console = console or Console()
     scores = Scores(results)
@@ -53,7 +53,7 @@ def _show_scores(results: EvaluationRecord, scores: Scores, console: Console) ->
 
 
 def _show_attacked_rows(results: EvaluationRecord, scores: Scores, console: Console) -> None:
-    """Where attacks are measured on a part of the rows: their scores are not of the rows of the clean ones."""
+    """Prints which attacks were measured on a part of the rows only, unlike the clean scores beside them."""
     parts = []
     for suite in results["suites"]:
         counts: dict[int, list[str]] = {}
@@ -95,7 +95,7 @@ def _show_by_model(
     models: Sequence[str],
     console: Console,
 ) -> None:
-    """A column for each model, in as many tables as the width of the console asks for."""
+    """Prints a column for each model, in as many tables as the width of the console asks for."""
     if not rows:
         return
     names = ["\n".join(textwrap.wrap(visible(name), _MAX_NAME_WIDTH)) or name for name in models]
@@ -113,7 +113,7 @@ def _show_by_model(
 
 
 def _labels(rows: Sequence[tuple[str, str, Sequence[ScoreRecord | None]]]) -> Iterable[tuple[str, str]]:
-    """The first name only where it changes."""
+    """Names of the rows, the first of each pair left out where it is the same as in the row before."""
     previous = None
     for first, second, _ in rows:
         yield "" if first == previous else visible(first), visible(second)
@@ -121,7 +121,7 @@ def _labels(rows: Sequence[tuple[str, str, Sequence[ScoreRecord | None]]]) -> It
 
 
 def _cell(score: ScoreRecord | None) -> str:
-    """``84.5 (80–88)``: the interval in whole percent, which is as much as it can say."""
+    """Text of a score, such as ``84.5 (80–88)``: an interval is known no better than to whole percent."""
     if score is None:
         return MISSING
     value = value_text(score["metric"], score["value"]).removesuffix(" %")
@@ -147,7 +147,7 @@ def _show_attacks(scores: Scores, console: Console) -> None:
 
 
 def _show_comparisons(comparisons: Sequence[ComparisonRecord], scores: Scores, console: Console) -> None:
-    """A table for each pair of models, in the order of the measures."""
+    """Prints a table for each pair of compared models, in the order of the measures."""
     order = {measure: number for number, measure in enumerate(scores.measures)}
     pairs = dict.fromkeys((entry["baseline"], entry["model"]) for entry in comparisons)
     for baseline, model in pairs:
@@ -177,7 +177,7 @@ def _show_comparisons(comparisons: Sequence[ComparisonRecord], scores: Scores, c
 
 
 def _show_checks(checks: Sequence[CheckRecord], console: Console) -> None:
-    """A line for each check, and for one that failed also its parts."""
+    """Prints a line for each check for gradient masking, and for one that failed also its parts."""
     rows = []
     for check in checks:
         name = visible(f"{check['model']} on {check['suite']}")

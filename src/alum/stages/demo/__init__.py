@@ -1,1 +1,1 @@
-"""The demo: all stages on text that every machine has."""
+"""Demo of all stages, on text that every machine has: the documentation of installed packages."""

@@ -1,11 +1,11 @@
-"""The settings of the demo."""
+"""Settings of the demo."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class DemoArguments:
-    """The main job: all three stages on the documentation of the installed packages."""
+    """Settings of the demo, which runs all stages on the documentation of the installed packages."""
 
     output_dir: str = field(default="demo-run", metadata={"help": "Folder for models, records and tables."})
     overwrite_output_dir: bool = field(

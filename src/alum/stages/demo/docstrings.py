@@ -1,4 +1,4 @@
-"""English text that is on every machine: the docstrings of installed packages, read with `ast`, never imported."""
+"""English text that every machine has: the docstrings of installed packages, read with `ast`, never imported."""
 
 import ast
 import hashlib
@@ -34,7 +34,7 @@ MOST_OF_A_FILE = 30  # passages, so that no long module dominates its package
 
 @dataclass(frozen=True)
 class Passage:
-    """A paragraph of documentation; ``file`` is relative to the installed packages."""
+    """Paragraph of a package's documentation; ``file`` is relative to the folder of installed packages."""
 
     text: str
     package: str
@@ -42,7 +42,7 @@ class Passage:
 
 
 def passages_of(package: str, max_passages: int, seed: int = 0) -> list[Passage]:
-    """Up to ``max_passages`` distinct paragraphs of prose from a package's docstrings, in an order fixed by ``seed``.
+    """Reads up to ``max_passages`` distinct paragraphs from a package's docstrings, in an order fixed by ``seed``.
 
     Raises `InputError` if the package is not installed.
     """
@@ -62,12 +62,12 @@ def passages_of(package: str, max_passages: int, seed: int = 0) -> list[Passage]
 
 
 def split_of(passage: Passage) -> str:
-    """``train``, ``validation`` or ``test`` (8 : 1 : 1), the same for all passages of a file."""
+    """Split of a passage, ``train``, ``validation`` or ``test`` (8 : 1 : 1), the same for all passages of a file."""
     return ("validation", "test", *["train"] * 8)[int(_digest(passage.file), 16) % 10]
 
 
 def without_names(passage: Passage, module_names: set[str]) -> str:
-    """The text with the names of packages and modules replaced, so that telling the package needs its content."""
+    """Replaces names of packages and modules in a passage, so that telling its package takes its content."""
 
     def masked(match: re.Match[str]) -> str:
         word = match.group().lower()
@@ -80,7 +80,7 @@ def without_names(passage: Passage, module_names: set[str]) -> str:
 
 
 def module_names(passages: list[Passage]) -> set[str]:
-    """The names of all packages, and of the modules that the passages are from, in lower case."""
+    """Names of the documented packages and of the modules that the passages are from, in lower case."""
     files = {part for passage in passages for part in passage.file.lower().removesuffix(".py").split("/")}
     return PACKAGE_NAMES | {name for name in files if len(name) > 2}
 

@@ -1,4 +1,4 @@
-"""The main job: pre-train, continue, fine-tune and attack, on text that every machine has.
+"""Demo run: pre-trains, continues, fine-tunes and attacks, on text that every machine has.
 
 The text is the documentation of the packages that alum depends on; the task is to tell which package a passage
 documents, with the names of packages and modules masked out.
@@ -38,7 +38,7 @@ TOLD_APART = ("networkx", "pandas", "sympy", "torch")  # the labels of the task
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything: sized for 6 minutes, and 90 seconds, on two cores of 15 GFLOP/s each."""
+    """Size of the demo: `FULL` is for 6 minutes, `FAST` for 90 seconds, on two cores of 15 GFLOP/s each."""
 
     passages_per_package: int
     pretrain_steps: int
@@ -55,7 +55,7 @@ FAST = Scale(800, 40, 10, 300, 2, 160)
 
 
 def demo(arguments: DemoArguments) -> dict[str, Any]:
-    """Runs all stages and shows tables; everything is kept in ``output_dir``, the figures in ``results.json``."""
+    """Runs all stages and prints tables; models and records are kept in ``output_dir``, numbers in ``results.json``."""
     method_named(arguments.adv_method)
     folder, _ = open_run_folder(arguments.output_dir, arguments.overwrite_output_dir)
     scale, console, start = FAST if arguments.fast else FULL, Console(), time.perf_counter()
@@ -240,7 +240,7 @@ def _show(
 
 
 def _accuracies(measured: EvaluateResult, arm: str) -> tuple[float, float, float]:
-    """Clean, with typing errors, and under PGD."""
+    """Accuracies of the model of one method: clean, with typing errors, and under PGD."""
     return (
         measured.score("accuracy", model=arm),
         measured.score("robust_accuracy", "typing", model=arm),

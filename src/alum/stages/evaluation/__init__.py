@@ -1,1 +1,1 @@
-"""Evaluation: models on suites, clean and attacked; and the attack on one text."""
+"""Evaluation of models on suites, clean and under attack, and the attack on a single text."""

@@ -50,16 +50,16 @@ class TextAttackArguments(CheckpointArguments):
 
     @property
     def least_similarity(self) -> float:
-        """Least cosine similarity of a changed text: ``min_similarity``, or its default where none is given."""
+        """Least cosine similarity of a changed text to the original: ``min_similarity``, or its default of 0.8."""
         return 0.8 if self.min_similarity is None else self.min_similarity
 
     def search_settings(
         self, attacked_texts: tuple[int, ...], unknown_word: str | None, similarity: Similarity | None
     ) -> SearchSettings:
-        """Settings of a search for these arguments, the attacked texts, and what was loaded.
+        """Settings of an attack's search by these arguments.
 
-        ``unknown_word`` is that of the victim's tokenizer, None where it has none; ``similarity`` is the loaded
-        ``similarity_model``.
+        ``attacked_texts`` are the indices of the texts that may be changed; ``unknown_word`` is that of the victim's
+        tokenizer, None where it has none; ``similarity`` is the loaded ``similarity_model``.
         """
         return SearchSettings(
             unknown_word=unknown_word or UNKNOWN_WORD,
@@ -74,7 +74,7 @@ class TextAttackArguments(CheckpointArguments):
 
 @dataclass(kw_only=True)
 class EvaluateArguments(TextAttackArguments):
-    """Fine-tuned models and suites to measure them on, clean and attacked."""
+    """Settings of an evaluation: fine-tuned models, and suites to measure them on, clean and under attack."""
 
     model_name_or_path: list[str] = field(
         metadata={"help": "Fine-tuned checkpoints, each a folder, a model id or NAME=PATH; the first is the baseline."}
@@ -169,7 +169,7 @@ class EvaluateArguments(TextAttackArguments):
 
 @dataclass
 class AttackArguments(TextAttackArguments):
-    """A fine-tuned classifier and one text, or a pair, to attack it with."""
+    """Settings of the attack on a single text or pair: the fine-tuned classifier, the text and the attack."""
 
     model_name_or_path: str = field(metadata={"help": "Fine-tuned checkpoint: a folder or a model id."})
     text: str = field(metadata={"help": "The text, or the first one of a pair."})

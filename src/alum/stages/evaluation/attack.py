@@ -1,4 +1,4 @@
-"""Attacking a classifier on one text: what has to change until it says something else."""
+"""Attack on a classifier with a single text: changes words of the text so that the answer changes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ _LENGTH_TOKENS = 512
 
 @dataclass(frozen=True)
 class AttackOutcome:
-    """The attack's result on the text or pair, and the names of the model's labels, in the order of its outputs.
+    """Outcome of the attack on a text or pair, with the model's label names in the order of its outputs.
 
     ``num_unread_words`` of the attacked texts stand beyond the model's length and were left alone.
     """
@@ -39,7 +39,11 @@ class AttackOutcome:
 
 
 def attack(arguments: AttackArguments) -> AttackOutcome:
-    """Attacks the model's answer for the text, or the label that is given; raises `InputError` for bad input."""
+    """Attacks a classifier by changing words of a text or pair, so that it gives another label than before.
+
+    Where the arguments name the right label, the attack is on that instead of the model's own answer. Raises
+    `InputError` for texts, labels, models and settings that cannot be used.
+    """
     example = tuple(text for text in (arguments.text, arguments.text_pair) if text is not None)
     attacked = _ATTACKED[arguments.attacked_text]
     worded = WordedExample.of(example)
@@ -72,7 +76,7 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
 
 
 def _label_names(model: PreTrainedModel) -> tuple[str, ...]:
-    """Raises `InputError` for a model whose outputs are not the probabilities of one label out of several."""
+    """Label names by output; raises `InputError` where outputs are not the probabilities of one label of several."""
     id2label: dict[Any, str] = model.config.id2label or {}
     kind = getattr(model.config, "problem_type", None)
     if len(id2label) < 2 or kind in ("regression", "multi_label_classification"):

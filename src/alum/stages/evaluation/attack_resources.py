@@ -1,4 +1,4 @@
-"""What attacks on texts need beside the attacked model, loaded where an attack needs it."""
+"""Resources of attacks on texts, such as a masked language model or WordNet, loaded where an attack needs them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,10 +29,10 @@ def attack_resources(
     model: TextModel,
     mapping: LabelMapping | None = None,
 ) -> Resources:
-    """What the attacks need against a model; ``mapping`` is for one of other labels than the attacked ones.
+    """Loads the resources that attacks on texts need against a model.
 
-    What no setting names is left out, so that the attack that needs it says so. Raises `InputError` for what cannot be
-    loaded.
+    ``mapping`` is given where the model's labels are not those of the attacked rows. A resource that no setting names
+    is left out, and the attack that needs it says so. Raises `InputError` for resources that cannot be loaded.
     """
     needs = {need for attack in attacks for need in attack.needs}
     masked_lm, wordnet_dir = arguments.masked_lm, arguments.wordnet_dir
@@ -44,7 +44,7 @@ def attack_resources(
 
 
 def attack_similarity(arguments: TextAttackArguments) -> Similarity | None:
-    """By the encoder that is named; raises `InputError` where it cannot be loaded."""
+    """Loads the named encoder as a measure of similarity, if any; raises `InputError` where it cannot be loaded."""
     if arguments.similarity_model is None:
         return None
     encoder = arguments.checkpoint(arguments.similarity_model)

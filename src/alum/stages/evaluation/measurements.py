@@ -1,4 +1,4 @@
-"""Running a plan: each model on each suite, row by row, into records that a later call goes on from."""
+"""Measurements of an evaluation: each model on each suite, into records of rows that a later call resumes from."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ ROWS = "rows"
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model under the name that records give it."""
+    """Fine-tuned model with its tokenizer, under the name that it has in records."""
 
     name: str
     checkpoint: Checkpoint
@@ -47,17 +47,17 @@ class LoadedModel:
 
     @classmethod
     def of(cls, name: str, checkpoint: Checkpoint, auto_class: Any) -> "LoadedModel":
-        """Raises `InputError` for a model that cannot be loaded, or was not fine-tuned with this head."""
+        """Loads a model; raises `InputError` where it cannot be loaded, or was not fine-tuned with this head."""
         tokenizer, model = checkpoint.tokenizer, checkpoint.trained_model(auto_class)
         model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
         return cls(name, checkpoint, model, tokenizer)
 
     def described(self) -> dict[str, Any]:
-        """What ``results.json`` says of a model."""
+        """Entry of the model in ``results.json``."""
         return {"name": self.name, "path": self.checkpoint.name_or_path, "num_parameters": self.model.num_parameters()}
 
     def digest(self) -> str:
-        """Of the weights, whatever files they are in."""
+        """Digest of the model's weights, whatever files they are in."""
         digest = hashlib.blake2b(digest_size=16)
         for name, values in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
@@ -66,10 +66,10 @@ class LoadedModel:
 
 
 class EvaluationRun:
-    """The measurements of a plan. Records are kept in ``folder``, or in memory alone."""
+    """Measures what an evaluation's plan says; records are kept in ``folder``, or in memory where that is None."""
 
     def __init__(self, plan: Plan, folder: Path | None, progress: EvaluationProgress) -> None:
-        """Raises `InputError` if a model is missing or has other labels than a suite, before any is measured."""
+        """Reads the models' labels; raises `InputError` if a model is missing or its labels do not fit a suite's."""
         self._plan, self._folder, self._progress = plan, folder, progress
         _check_file_names(plan.models)
         _check_file_names([suite.name for suite in plan.suites])
@@ -83,9 +83,9 @@ class EvaluationRun:
         self._resources: Resources | None = None
 
     def subjects(self, name: str) -> tuple[LoadedModel, list[Subject]]:
-        """A model, and the model on each suite.
+        """Loads a model by its name in the plan, and pairs it with each suite.
 
-        Raises `InputError` if it is not the one that this name's records are of, or its labels are not the suites'.
+        Raises `InputError` if it cannot be loaded, or is not the model that earlier records under this name are of.
         """
         loaded = self._loaded(name)
         subjects = [self.subject(loaded, suite) for suite in self._plan.suites]
@@ -112,7 +112,7 @@ class EvaluationRun:
         return Subject(loaded.name, model, data, arguments)
 
     def measurements(self, subject: Subject) -> Iterator[Measurement]:
-        """Clean, and then under each of the plan's attacks; what is known already is not measured again."""
+        """Measures a model on a suite, clean and under each planned attack, but no rows that have a record already."""
         rows, arguments = subject.data.rows, self._plan.arguments
         few = part_of(rows, arguments.max_attacked_samples, arguments.seed)
         yield from self._measured(subject, None, rows)
@@ -120,9 +120,10 @@ class EvaluationRun:
             yield from self._measured(subject, attack, rows if attack.family == "noise" else few)
 
     def check(self, subject: Subject, another: str | None) -> dict[str, Any] | None:
-        """Whether the attack on embeddings can be believed, told on a part of the rows, with ``another`` model's help.
+        """Checks a model on a suite for gradient masking, which would make PGD's scores too high.
 
-        None for kinds of task where a single answer is not right or wrong.
+        On a part of the rows, and with the perturbations of ``another`` model where one is named. Returns the check's
+        entry in ``results.json``, or None for kinds of task where a single answer is not right or wrong.
         """
         if subject.model.is_wrong is None:
             return None
@@ -153,7 +154,7 @@ class EvaluationRun:
         return LoadedModel.of(name, self._checkpoints[name], auto_class)
 
     def _measured(self, subject: Subject, attack: PlannedAttack | None, rows: TaskRows) -> Iterator[Measurement]:
-        """The measurement at each radius, after the rows that are not known have been measured."""
+        """Yields the measurement at each radius, after measuring the rows that have no record yet."""
         radii = attack.settings.get("epsilons", [None]) if attack else [None]
         name = attack.name if attack else CLEAN
         files = {radius: name if radius is None else f"{name}-{radius:g}" for radius in radii}
@@ -173,7 +174,7 @@ class EvaluationRun:
     def _records(
         self, subject: Subject, attack: PlannedAttack | None, rows: TaskRows
     ) -> Iterable[tuple[float | None, Iterable[Record]]]:
-        """The records of some rows, by radius where the attack has one."""
+        """Measures rows and gives their records by radius, which is None for attacks without one."""
         if attack is None:
             return [(None, subject.clean(rows))]
         if attack.name == TYPING:
@@ -203,7 +204,7 @@ class EvaluationRun:
         )
 
     def _resources_for(self, subject: Subject) -> Resources:
-        """What the planned attacks need; what does not depend on the attacked model is loaded once."""
+        """Resources of the planned attacks; those that do not depend on the attacked model are loaded once."""
         attacks = [text_attack_named(attack.name) for attack in self._plan.attacks if attack.family == "text"]
         needed = attacks if self._resources is None else [a for a in attacks if a.needs == {"gradients"}]
         found = attack_resources(
@@ -226,7 +227,7 @@ class EvaluationRun:
 def _with_labels_of(
     name: str, checkpoint: Checkpoint, suites: Iterable[SuiteData]
 ) -> Iterator[tuple[SuiteData, tuple[SuiteData, LabelMapping | None]]]:
-    """Each suite as it is, and as it is told in the labels of a model, of which only the configuration is read."""
+    """Yields each suite as it is, and with the labels of a model, of which only the configuration is read."""
     names: dict[Any, str] = checkpoint.config.id2label or {}
     for suite in suites:
         try:
@@ -245,14 +246,14 @@ def _check_file_names(names: Iterable[str]) -> None:
 
 
 def _rows_at_once(subject: Subject, attack: PlannedAttack | None) -> int | None:
-    """How many rows are lost at most when a measurement is stopped; None for all of them."""
+    """Number of rows measured at a time, which a stop loses at most; None for all rows together."""
     if subject.data.evaluated.needs_all_rows or (attack and attack.family == "text"):
         return None  # attacks on texts end one by one
     return 64 if attack and attack.family == "embedding" else 1024
 
 
 def _parts(rows: TaskRows, numbers: Sequence[int], size: int | None) -> Iterator[TaskRows]:
-    """Some of the rows, by their numbers, so many at a time."""
+    """Yields the rows with these numbers in parts of ``size`` rows, or in one part where that is None."""
     wanted = set(numbers)
     indices = [index for index, number in enumerate(rows.numbers) if number in wanted]
     for start in range(0, len(indices), size or max(len(indices), 1)):

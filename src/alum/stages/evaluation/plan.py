@@ -1,4 +1,4 @@
-"""What an evaluation will measure: its models, suites and attacks, checked against each other before anything runs."""
+"""Plan of an evaluation: models, suites and attacks, checked against each other before anything is measured."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ _RESOURCES: dict[Need, str | None] = {"gradients": None, "masked_lm": "masked_lm
 
 @dataclass(frozen=True)
 class PlannedAttack:
-    """An attack with its settings; of PGD also the radii, from the smallest on."""
+    """Attack of an evaluation with its settings, for PGD with its radii in rising order."""
 
     name: str
     family: AttackFamily
@@ -36,7 +36,10 @@ class PlannedAttack:
 
 @dataclass(frozen=True)
 class Plan:
-    """``models`` are paths by the names that they have in records and reports; the first is held against the others."""
+    """Models, suites and attacks of an evaluation.
+
+    ``models`` are paths by the names that they have in records and reports; the first is the baseline.
+    """
 
     arguments: EvaluateArguments
     models: dict[str, str]
@@ -48,12 +51,15 @@ class Plan:
         return self.attacks if not chosen or suite.name in chosen else ()
 
     def digests(self) -> dict[str, str]:
-        """Of each suite's rows: a stopped evaluation goes on with the same ones only."""
+        """Digest of each suite's rows by its name; a stopped evaluation resumes with the same rows only."""
         return {suite.name: _digest(suite) for suite in self.suites}
 
 
 def plan_of(arguments: EvaluateArguments) -> Plan:
-    """Loads the suites. Raises `InputError` for names, files and settings that cannot be used, or not together."""
+    """Makes the plan of an evaluation and loads its suites, but no models.
+
+    Raises `InputError` for names, files and settings that cannot be used, or not together.
+    """
     attacks = tuple(_attack(name, arguments) for name in _attack_names(arguments))
     models = _models(arguments.model_name_or_path)
     suites = tuple(load_suite(spec, arguments) for spec in _suite_specs(arguments))
@@ -99,7 +105,7 @@ def _short_name(path: str, specs: Sequence[str]) -> str:
 
 
 def _suite_specs(arguments: EvaluateArguments) -> list[SuiteSpec]:
-    """Each suite with its path, if it has one; the rows of ``--validation_file`` are one too."""
+    """Suites that are asked for, with their paths where known; the rows of ``--validation_file`` are one too."""
     specs = []
     for spec in map(SuiteSpec.parse, arguments.suites):
         if arguments.data_dir and spec.path is None:

@@ -1,4 +1,4 @@
-"""What an evaluation says while it runs: a bar in a terminal, and a line for each measurement that is done."""
+"""Progress of an evaluation while it runs: a bar in a terminal, and a line for each finished measurement."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,14 +10,17 @@ from rich.text import Text
 
 
 class EvaluationProgress:
-    """Bars go where warnings go, so that what is printed can be piped."""
+    """Shows an evaluation's progress on standard error, by default, so that its printed results can be piped."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
 
     @contextmanager
     def measuring(self, title: str, num_rows: int) -> Iterator[Callable[[int], None]]:
-        """Yields a function to be told how many more rows are done; where there are none to do, nothing is said."""
+        """Shows the progress of a measurement, and nothing where it has no rows.
+
+        Yields a function, to be called with the number of rows that are done since its last call.
+        """
         if num_rows == 0:
             yield lambda done: None
             return

@@ -1,4 +1,4 @@
-"""Evaluating fine-tuned models side by side: on suites, clean and under attack, going on where it was stopped."""
+"""Evaluation of fine-tuned models side by side on suites, clean and under attack, resumed where it was stopped."""
 
 import time
 from collections.abc import Mapping
@@ -30,7 +30,10 @@ GAIN_ROWS = 256
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """``results`` is what ``results.json`` holds (``docs/results.md``); without ``output_dir`` nothing was written."""
+    """Results of an evaluation, and the folder that they were written to.
+
+    ``results`` is what ``results.json`` holds (``docs/results.md``); ``output_dir`` is None where nothing was written.
+    """
 
     results: EvaluationRecord
     output_dir: str | None
@@ -43,7 +46,7 @@ class EvaluateResult:
         model: str | None = None,
         suite: str | None = None,
     ) -> float:
-        """One score over all rows, of the first model and suite unless they are named; KeyError where there is none."""
+        """Score over all rows, of the first model and suite unless others are named; KeyError where it is missing."""
         wanted = {
             "model": model or self.results["models"][0]["name"],
             "suite": suite or self.results["suites"][0]["name"],
@@ -61,9 +64,9 @@ class EvaluateResult:
 def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
     """Measures every model on every suite; with an ``output_dir`` writes records, ``results.json`` and ``report.html``.
 
-    A folder that holds the beginning of the same evaluation is gone on with. Raises `InputError` for suites,
-    attacks, settings and models that cannot be used or do not fit each other, before anything is measured, and for
-    weights in their turn; `Interrupted` when stopped.
+    Resumes an evaluation of the same settings that was stopped in the folder. Raises `InputError` for suites, attacks,
+    settings and models that cannot be used or do not fit each other, before anything is measured, and for weights that
+    cannot be loaded, when it is their model's turn; `Interrupted` when stopped.
     """
     start = time.perf_counter()
     plan = plan_of(arguments)
@@ -109,7 +112,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
 
 
 def _elapsed(folder: Path, start: float) -> float:
-    """The seconds since ``start``, and of the calls that this one goes on from but those that were killed."""
+    """Seconds since ``start`` and of the calls that this one resumes, but those that were killed; writes them down."""
     place = folder / ROWS / "elapsed_seconds.json"
     former = float(place.read_text(encoding="utf-8")) if place.is_file() else 0.0
     elapsed = former + time.perf_counter() - start
@@ -119,7 +122,7 @@ def _elapsed(folder: Path, start: float) -> float:
 
 
 def _measure(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
-    """Everything that is planned, into ``results``."""
+    """Measures all that is planned, and adds it to ``results``."""
     run = EvaluationRun(plan, folder, EvaluationProgress())
     baselines: dict[tuple[str, str | None, float | None], Measurement] = {}
     for name in plan.models:
@@ -138,7 +141,7 @@ def _measure(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
 
 
 def _checks(plan: Plan, run: EvaluationRun, subject: Subject) -> list[dict[str, Any]]:
-    """The check for gradient masking, with the perturbations of the next model if there are several."""
+    """Checks for gradient masking, with the perturbations of the next model if there are several."""
     if not plan.arguments.check_gradient_masking or PGD not in [a.name for a in plan.attacks_on(subject.data)]:
         return []
     names = list(plan.models)
@@ -148,7 +151,7 @@ def _checks(plan: Plan, run: EvaluationRun, subject: Subject) -> list[dict[str, 
 
 
 def _examples(measurement: Measurement, subject: Subject) -> list[dict[str, Any]]:
-    """Some attacked texts: four that the attack turned for one that it did not, as far as there are so many."""
+    """Chooses attacked texts for the report, four successes for one failure where there are enough of both."""
     if measurement.family != "text":
         return []
     count, right = subject.arguments.num_examples, subject.right_answers()
@@ -168,7 +171,7 @@ def _example(record: Mapping[str, Any], right: str) -> dict[str, Any]:
 
 
 def _gains(subject: Subject) -> list[dict[str, Any]]:
-    """The adversarial gain of methods on the model, those with a relative ball at relative epsilon 0.05."""
+    """Measures the adversarial gain of methods on the model, of those with a relative ball at relative epsilon 0.05."""
     features = subject.model.features(subject.data.rows.first(GAIN_ROWS))
     found = []
     for name in GAIN_METHODS:

@@ -1,4 +1,4 @@
-"""One model on one suite: the records of its rows clean, with typing errors, under PGD, and under attacks on texts."""
+"""One model on one suite, measured row by row: clean, with typing errors, under PGD, and under attacks on texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """A model on a suite: ``data`` has the labels that the model's answers are given in."""
+    """Model to be measured on a suite; ``data`` is the suite, in the labels that the model's answers are given in."""
 
     name: str
     model: ModelOnTask
@@ -40,12 +40,12 @@ class Subject:
     arguments: EvaluateArguments
 
     def clean(self, rows: TaskRows) -> list[Record]:
-        """Predictions and scores of the rows as they are."""
+        """Predicts and scores rows as they are, without an attack."""
         features = self.model.features(rows)
         return self._records(self.model.outputs(features), features, rows)
 
     def mistyped(self, rows: TaskRows) -> list[Record]:
-        """The same with typing errors in what a user would type."""
+        """Predicts and scores rows with random typing errors in the texts that a user would type."""
         rate, seed = self.arguments.typing_error_rate, self.arguments.seed
         columns = {
             name: [with_typing_errors(text, rate, seed) for text in rows.table.texts(name)]
@@ -54,7 +54,7 @@ class Subject:
         return self.clean(rows.with_columns(columns))
 
     def under_pgd(self, rows: TaskRows, epsilons: Sequence[float]) -> list[tuple[float, list[Record]]]:
-        """The same under PGD, for each of the rising radii."""
+        """Predicts and scores rows under PGD on their embeddings at each radius; ``epsilons`` must rise."""
         features = self.model.features(rows)
         by_radius = zip(epsilons, self.model.outputs_by_radius(features, self.pgd, epsilons), strict=True)
         return [(epsilon, self._records(outputs, features, rows)) for epsilon, outputs in by_radius]
@@ -62,7 +62,7 @@ class Subject:
     def attacked(
         self, rows: TaskRows, attack: str, similarity: Similarity | None, resources: Resources
     ) -> Iterator[Record]:
-        """Records of an attack on texts, each as soon as it is known."""
+        """Attacks the texts of rows, and yields the record of each as soon as its search ends."""
         attackable = self.attacked_kind.attackable_rows(rows, self.arguments.tolerance)
         unknown_word = self.model.text_model.tokenizer.unk_token
         settings = self.arguments.search_settings(attackable[0].attacked_texts, unknown_word, similarity)
@@ -73,7 +73,7 @@ class Subject:
 
     @cached_property
     def attacked_kind(self) -> AttackedKind:
-        """Raises `InputError` for kinds whose texts no attack can change."""
+        """Kind of the suite's task, for attacks on texts; raises `InputError` for kinds whose texts none can change."""
         return attacked_kind(self.data.evaluated.supervision)
 
     @cached_property
@@ -81,7 +81,7 @@ class Subject:
         return self.attacked_kind.victim(self.model.text_model, self.data.rows, self.model.mapping)
 
     def right_answers(self) -> dict[int, str]:
-        """The right answer of each row in words, by the row's number."""
+        """Right answer of each row in words, by the row's number."""
         rows = self.data.rows
         return dict(zip(rows.numbers, self.attacked_kind.right_answers(rows), strict=True))
 
@@ -97,12 +97,12 @@ class Subject:
 
     @property
     def middle_pgd(self) -> EmbeddingPGD:
-        """At the radius in the middle of the curve."""
+        """PGD at the middle one of the radii that are measured."""
         epsilons = sorted(self.arguments.epsilons)
         return replace(self.pgd, epsilon=epsilons[(len(epsilons) - 1) // 2])
 
     def set_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> SetMetrics | None:
-        """Those of the suite's metrics that are no means over rows, of any of the rows; None if there are none."""
+        """Function from row indices to the suite's metrics that are no means over rows; None without such metrics."""
         names = [name for name in self.data.metrics or (self.data.main_metric,) if name not in records[0]["scores"]]
         if not names:
             return None

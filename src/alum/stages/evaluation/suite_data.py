@@ -1,4 +1,4 @@
-"""Rows of a suite: from the hub, a file or a folder, with what their columns mean."""
+"""Rows of a suite, loaded from the hub, a file or a folder, with the meaning of their columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from alum.tasks.sources import NOT_STATED
 
 
 class SuiteArguments(ColumnArguments, Protocol):
-    """What `EvaluateArguments` say of suites."""
+    """Settings that loading a suite reads: the columns' meaning and the sample of rows, as in `EvaluateArguments`."""
 
     max_eval_samples: int | None
     seed: int
@@ -35,34 +35,34 @@ class SuiteArguments(ColumnArguments, Protocol):
 
 @dataclass(frozen=True)
 class SuiteSpec:
-    """A suite as a user names it: by the table of suites, or for rows of a file or folder."""
+    """Suite as a user names it: one of the table of suites, or a name of their own with the path of its rows."""
 
     name: str
     path: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> SuiteSpec:
-        """From ``NAME`` or ``NAME=PATH``."""
+        """Parses ``NAME`` or ``NAME=PATH``."""
         name, _, path = text.partition("=")
         return cls(name, path or None)
 
 
 @dataclass(frozen=True)
 class SuiteData:
-    """Rows that models are measured on; ``suite`` is None for data of the user's own."""
+    """Loaded suite: labelled rows that models are measured on; ``suite`` is None for data of the user's own."""
 
     name: str
     suite: Suite | None
     evaluated: EvaluatedKind
     rows: TaskRows
     source: str
-    """Where the rows are from, for people."""
+    """Where the rows are from, as text for reports."""
     num_rows_available: int
-    """How many labelled rows there are, of which ``rows`` may be a part."""
+    """Number of all labelled rows, of which ``rows`` may be a part."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Metrics to report, main one first; empty for all that the kind has."""
+        """Metrics to report, the main one first; empty where all metrics of the kind of task are reported."""
         return self.suite.source.metrics if self.suite else ()
 
     @property
@@ -75,19 +75,19 @@ class SuiteData:
 
     @property
     def groups(self) -> list[str] | None:
-        """The group of each row, as text, where the suite has groups and the rows name them."""
+        """Group of each row, as text; None where the suite has no groups or the rows do not name them."""
         column, table = self.suite.group_column if self.suite else None, self.rows.table
         if column is None or column not in table.rows.column_names:
             return None
         return [str(value) for value in table.column(column)]
 
     def in_labels_of(self, model_names: Sequence[str]) -> tuple[SuiteData, LabelMapping | None]:
-        """The data with the label names that a model's answers are given in; see `EvaluatedKind.in_labels_of`."""
+        """Suite with the label names that a model's answers are given in; see `EvaluatedKind.in_labels_of`."""
         rows, mapping = self.evaluated.in_labels_of(model_names, self.rows, self.name, are_own=self.suite is None)
         return dataclasses.replace(self, rows=rows), mapping
 
     def described(self) -> dict[str, Any]:
-        """What ``results.json`` says of a suite."""
+        """Entry of the suite in ``results.json``."""
         return {
             "name": self.name,
             "kind": self.evaluated.name,
@@ -102,10 +102,10 @@ class SuiteData:
 
 
 def load_suite(spec: SuiteSpec, arguments: SuiteArguments) -> SuiteData:
-    """Labelled rows of a suite: from its path, a file or a folder, or from the hub.
+    """Loads the labelled rows of a suite from its path, a file or a folder, or else from the hub.
 
     A name that is not in the table of suites is one of the user's own. With ``max_eval_samples`` the rows are a random
-    part, which depends on the seed and the number of rows alone, in their order; a smaller part is in a larger one.
+    part in their original order, which depends on the seed and the number of rows alone; see `part_of`.
 
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
@@ -166,7 +166,7 @@ def _table_at(path: str, suite: Suite | None) -> Table:
 
 
 def _file_of_split(folder: Path, suite: Suite | None) -> Path:
-    """The file of a suite's split, else of ``validation`` or ``test``, else the only file of a folder."""
+    """File of a suite's split, else of ``validation`` or ``test``, else the only file of a folder."""
     files = sorted(p for p in folder.iterdir() if p.suffix in FORMATS and p.suffix != ".json")
     names = ["validation", "test"] if suite is None else [suite.split, "validation", "test"]
     for name in names:
@@ -193,7 +193,7 @@ def _table_of_hub(name: str) -> Table:
 
 
 def part_of(rows: TaskRows, count: int | None, seed: int) -> TaskRows:
-    """A random part of the rows in their order, or all of them; a smaller part is in a larger one of the same seed."""
+    """Random part of rows in their order, or all of them; with the same seed, a larger part contains a smaller one."""
     if count is None or count >= len(rows):
         return rows
     chosen = np.random.default_rng(seed).permutation(len(rows))[:count]

@@ -1,1 +1,1 @@
-"""Fine-tuning on a task."""
+"""Fine-tuning of a pre-trained model on a task."""

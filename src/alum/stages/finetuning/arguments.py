@@ -1,4 +1,4 @@
-"""The settings of fine-tuning.
+"""Settings of fine-tuning.
 
 Named as in the example scripts of transformers, where those have a name.
 """
@@ -10,7 +10,10 @@ from alum.stages.runs.settings import CheckpointArguments, StageSettings, instea
 
 @dataclass
 class FinetuneSettings(StageSettings):
-    """Fine-tuning: arXiv:2004.08994, section 4.1, has learning rates of 5e-6 to 3e-5, warm-up 0.1 and clipping at 1."""
+    """Settings of the training in fine-tuning, with its defaults.
+
+    ALUM (arXiv:2004.08994, section 4.1) has learning rates of 5e-6 to 3e-5, warm-up 0.1 and clipping at 1.
+    """
 
     learning_rate: float = instead(StageSettings, "learning_rate", 3e-5)
     per_device_train_batch_size: int = instead(StageSettings, "per_device_train_batch_size", 16)
@@ -22,7 +25,7 @@ class FinetuneSettings(StageSettings):
 
 @dataclass
 class FinetuneArguments(CheckpointArguments):
-    """A model and a task: a named one, or local files with their columns."""
+    """Settings of fine-tuning: the model, and the task, a named one or local files with their columns."""
 
     model_name_or_path: str = field(metadata={"help": "Checkpoint to fine-tune: a folder or a model id."})
     task: str | None = field(default=None, metadata={"help": "Named task; alum tasks lists them."})

@@ -1,4 +1,4 @@
-"""`FinetuneConfig`: the settings of fine-tuning as the Trainer takes them."""
+"""Settings of fine-tuning as the Trainer takes them, `FinetuneConfig`."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from alum.stages.runs.settings import instead
 
 @dataclass
 class FinetuneConfig(FinetuneSettings, StageConfig):
-    """How fine-tuning trains: `transformers.TrainingArguments`, with the adversary's settings and other defaults."""
+    """Settings of fine-tuning's Trainer: `transformers.TrainingArguments`, the adversary's and other defaults."""
 
     train_sampling_strategy: str = instead(TrainingArguments, "train_sampling_strategy", "group_by_length")
 

@@ -1,4 +1,4 @@
-"""Predictions as files: one JSON line a row, and the form that GLUE's server takes."""
+"""Files of predictions: a JSON line for each row, and the format of GLUE's server."""
 
 import json
 from pathlib import Path
@@ -17,9 +17,10 @@ _WRITTEN_AS_NUMBERS = {"cola", "sst2", "mrpc", "qqp", "wnli"}
 
 
 def write_predictions(folder: Path, split: str, data: TaskData, outputs: GatheredOutputs, features: Dataset) -> None:
-    """``predictions.jsonl`` (validation) or ``predictions_SPLIT.jsonl``: the row's number or id, and the prediction.
+    """Writes the predictions of a split as JSON lines, each with the row's number or id.
 
-    For a GLUE task's unlabelled test set also the tab-separated file that gluebenchmark.com takes.
+    The file is ``predictions.jsonl`` for the split ``validation``, else ``predictions_SPLIT.jsonl``. For a GLUE task's
+    unlabelled test set, the tab-separated file that gluebenchmark.com takes is written too.
     """
     rows = data.splits.get(split) or data.unlabelled[split]
     predicted, table = data.supervision.predict(outputs, features, rows), rows.table

@@ -1,4 +1,4 @@
-"""Fine-tuning on a task: a named one or the user's own."""
+"""Fine-tuning of a pre-trained model on a task, a named one or the user's own."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ from alum.training.trainer import AlumTrainer
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """Validation metrics by name (rates in [0, 1]) and the cost."""
+    """Result of fine-tuning: validation metrics by name (rates in [0, 1]), and the cost of the training."""
 
     output_dir: str
     task: str
@@ -101,7 +101,7 @@ def finetune(
 
 
 def _task_data(arguments: FinetuneArguments, config: FinetuneConfig, splits: Mapping[str, Dataset] | None) -> TaskData:
-    """As many rows as were asked for, and a test split where it is to be predicted."""
+    """Loads the task's rows, as many as were asked for, with a test split where it is to be predicted."""
     wanted = ("test",) if config.do_predict or arguments.test_file is not None else ()
     data = load_task_data(arguments, ("train", "validation"), wanted=wanted, splits=splits)
     limits = {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples}
@@ -116,7 +116,7 @@ def _trainer(
     features: Mapping[str, Dataset],
     tokenizer: PreTrainedTokenizerBase,
 ) -> AlumTrainer:
-    """Scores the validation split while it trains, and stops early if it was asked to."""
+    """Makes a Trainer that scores the validation split while it trains, and stops early if asked to."""
     _choose_best_by(data.main_metric, config)
 
     def validation_scores(prediction: EvalPrediction) -> dict[str, float]:
@@ -144,7 +144,7 @@ def _scores(data: TaskData, features: Mapping[str, Dataset], outputs: GatheredOu
 def _scored_and_predicted(
     trainer: AlumTrainer, data: TaskData, features: Mapping[str, Dataset], folder: Path
 ) -> dict[str, float]:
-    """The metrics of each labelled split that was not trained on, its predictions written to ``folder``."""
+    """Scores each labelled split that was not trained on, and writes its predictions to ``folder``."""
     trainer.compute_metrics = None  # it scores the validation split whatever is predicted; below each gets its own
     metrics: dict[str, float] = {}
     for split in data.splits:
@@ -170,7 +170,7 @@ def _predict_unlabelled(
 
 
 def _choose_best_by(metric: str, config: FinetuneConfig) -> None:
-    """The task's own metric chooses the best checkpoint, where nothing else was asked for."""
+    """Lets the task's main metric choose the best checkpoint, where no other was asked for."""
     if config.early_stopping_patience and not config.load_best_model_at_end:
         raise InputError("early_stopping_patience needs --load_best_model_at_end true, to know what the best is.")
     if config.load_best_model_at_end and not config.asked_for_best_metric:

@@ -1,4 +1,4 @@
-"""Rows of a task: from a folder, files or the hub, with what their columns mean."""
+"""Rows of a task, loaded from a folder, files or the hub, with the meaning of their columns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from alum.tasks.rows import TaskRows
 
 
 class DataArguments(ColumnArguments, Protocol):
-    """What `FinetuneArguments` say of the data."""
+    """Settings that loading a task's data reads: the task, its files and columns, as in `FinetuneArguments`."""
 
     task: str | None
     data_dir: str | None
@@ -26,17 +26,17 @@ class DataArguments(ColumnArguments, Protocol):
 
 @dataclass(frozen=True)
 class TaskData:
-    """Labelled rows of each split, and how they are read and scored."""
+    """Loaded task: its rows by split, and the supervision by which they are encoded, predicted and scored."""
 
     name: str
     supervision: Supervision
     splits: Mapping[str, TaskRows]
     unlabelled: Mapping[str, TaskRows]
-    """Splits of the task's own that carry no labels, to predict."""
+    """Rows of splits without labels, such as a test set, which are to be predicted."""
     num_unlabelled_rows: int
     max_length_tokens: int
     metrics: tuple[str, ...]
-    """Metrics to report, main one first; empty for all that the kind has."""
+    """Metrics to report, the main one first; empty where all metrics of the kind of task are reported."""
 
     @property
     def main_metric(self) -> str:
@@ -47,7 +47,7 @@ class TaskData:
         return next(iter(self.splits.values())).label_names
 
     def score(self, predictions: list[Any], split: str) -> dict[str, float]:
-        """The task's metrics of predictions for a split."""
+        """Computes the task's metrics for predictions of a split."""
         scores = self.supervision.score(predictions, self.splits[split])
         return {name: scores[name] for name in self.metrics} if self.metrics else scores
 
@@ -58,7 +58,7 @@ def load_task_data(
     wanted: tuple[str, ...] = (),
     splits: Mapping[str, Dataset] | None = None,
 ) -> TaskData:
-    """Data that the arguments name, or ``splits`` in memory.
+    """Loads a task's data, which the arguments name, or takes it from ``splits`` in memory.
 
     ``needs`` are the splits that must be there; further ones are taken whose names begin with one of these or of
     ``wanted`` (``validation_mismatched``, ``test``).

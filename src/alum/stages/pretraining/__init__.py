@@ -1,1 +1,1 @@
-"""Pre-training on text, from scratch or continued."""
+"""Pre-training of language models on text, from scratch or continued."""

@@ -1,4 +1,4 @@
-"""The settings of pre-training.
+"""Settings of pre-training.
 
 Named as in the example scripts of transformers, where those have a name.
 """
@@ -13,9 +13,12 @@ from alum.stages.runs.settings import CheckpointArguments, StageSettings, instea
 
 @dataclass
 class PretrainSettings(StageSettings):
-    """Pre-training: Adam as in Devlin et al. 2019, appendix A.2 (arXiv:1810.04805), whose settings ALUM's pre-training
-    from scratch takes over: learning rate 1e-4 after a warm-up of 1 % of the steps, then linear decay; weight decay
-    0.01; β 0.9 and 0.999. Their batches have 256 sequences; set the batch size to what the machine holds."""
+    """Settings of the training in pre-training, with the defaults of BERT's (arXiv:1810.04805, appendix A.2).
+
+    ALUM's pre-training from scratch takes them over from Devlin et al. 2019: Adam with learning rate 1e-4 after a
+    warm-up of 1 % of the steps, then linear decay; weight decay 0.01; β 0.9 and 0.999. Their batches have 256
+    sequences; set the batch size to what the machine holds.
+    """
 
     learning_rate: float = instead(StageSettings, "learning_rate", 1e-4)
     weight_decay: float = instead(StageSettings, "weight_decay", 0.01)
@@ -27,7 +30,7 @@ class PretrainSettings(StageSettings):
 
 @dataclass
 class PretrainArguments(CheckpointArguments):
-    """Text, and a model to train on it: from scratch (``architecture``) or continued (``model_name_or_path``)."""
+    """Settings of pre-training: the text, and the model, new (``architecture``) or a checkpoint to continue from."""
 
     train_file: list[str] = field(
         default_factory=list, metadata={"help": "UTF-8 text files, JSON lines (.jsonl) or Parquet; several are mixed."}

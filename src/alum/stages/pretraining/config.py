@@ -1,4 +1,4 @@
-"""`PretrainConfig`: the settings of pre-training as the Trainer takes them."""
+"""Settings of pre-training as the Trainer takes them, `PretrainConfig`."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from alum.stages.runs.config import StageConfig
 
 @dataclass
 class PretrainConfig(PretrainSettings, StageConfig):
-    """How pre-training trains: `transformers.TrainingArguments`, with the adversary's settings and other defaults."""
+    """Settings of pre-training's Trainer: `transformers.TrainingArguments`, the adversary's and other defaults."""
 
     def __post_init__(self) -> None:
         # TrainingArguments takes all but losses for better the greater they are.

@@ -1,4 +1,4 @@
-"""A language model to pre-train, with its tokenizer: made from scratch, or a checkpoint, which may lack the head."""
+"""Language models to pre-train, with tokenizers: new ones, or checkpoints, which may lack the head."""
 
 import dataclasses
 import logging
@@ -39,7 +39,10 @@ SEEING_THE_NEXT = ("bert-generation", "xlnet")  # listed as causal models, they 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """``new_weights`` are the parameters, by name, that a checkpoint did not hold."""
+    """Language model with its tokenizer and the objective that it is trained with.
+
+    ``new_weights`` are the parameters, by name, that a checkpoint did not hold.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -50,7 +53,7 @@ class LanguageModel:
 def build_tokenizer(
     arguments: PretrainArguments, checkpoint: Checkpoint | None, texts: Iterable[str]
 ) -> PreTrainedTokenizerBase:
-    """The tokenizer that was named, the checkpoint's, or a new one trained on ``texts``."""
+    """Loads the tokenizer that is named or the checkpoint's, or trains a new one on ``texts``."""
     if arguments.tokenizer_name:
         return arguments.checkpoint(arguments.tokenizer_name).tokenizer
     if checkpoint is not None:
@@ -61,9 +64,9 @@ def build_tokenizer(
 
 
 def objective_for(arguments: PretrainArguments, checkpoint: Checkpoint | None) -> Objective:
-    """What the model, the checkpoint's or a new one of the ``architecture``, is trained to predict.
+    """Pre-training objective of the model, the checkpoint's or a new one of the ``architecture``.
 
-    Raises `InputError` where it cannot be trained like this.
+    Raises `InputError` where the model cannot be trained with the objective that was asked for.
     """
     if checkpoint is None:
         natural = objective_of(arguments.architecture)
@@ -86,7 +89,7 @@ def objective_for(arguments: PretrainArguments, checkpoint: Checkpoint | None) -
 
 
 def check_adversary_fits(arguments: PretrainArguments, checkpoint: Checkpoint | None, config: PretrainConfig) -> None:
-    """Raises `InputError` where the model has not the block that is to be perturbed."""
+    """Checks that the model has the block that is to be perturbed; raises `InputError` where it has not."""
     method = config.method()
     if method.alpha == 0 or not isinstance(method.layer, int):
         return
@@ -102,7 +105,7 @@ def build_model(
     objective: Objective,
     tokenizer: PreTrainedTokenizerBase,
 ) -> LanguageModel:
-    """The model, new or from the checkpoint; raises `InputError` where the tokenizer does not fit it."""
+    """Makes the model, new or from the checkpoint; raises `InputError` where tokenizer or weights do not fit."""
     auto_class: Any = AutoModelForMaskedLM if objective == "masked_lm" else AutoModelForCausalLM
     length = arguments.max_seq_length
     if checkpoint is None:
@@ -126,7 +129,7 @@ def build_model(
 def warm_up_head(
     language_model: LanguageModel, arguments: PretrainArguments, config: PretrainConfig, **trainer: Any
 ) -> None:
-    """Trains the new head alone, so that its random start does not pull at the weights that are already trained."""
+    """Trains a new head alone first, so that its random start does not pull at weights that are already trained."""
     steps, model = arguments.head_warmup_steps, language_model.model
     if not language_model.new_weights or not steps:
         return
@@ -165,7 +168,7 @@ def _head_config(config: PretrainConfig, steps: int) -> PretrainConfig:
 
 
 def _objectives(config: PretrainedConfig) -> tuple[Objective, ...]:
-    """What a model of this configuration can be trained with."""
+    """Pre-training objectives that a model of this configuration can be trained with."""
     is_decoder = getattr(config, "is_decoder", False)
     if config.is_encoder_decoder or (config.model_type in SEEING_THE_NEXT and not is_decoder):
         return ()

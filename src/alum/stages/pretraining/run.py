@@ -1,4 +1,4 @@
-"""Pre-training on text: from scratch or continued, standard or adversarial."""
+"""Pre-training of language models on text, from scratch or continued, standard or adversarial."""
 
 import json
 import logging
@@ -56,12 +56,12 @@ PAPER_START_FRACTION = 0.5  # arXiv:2004.08994, section 4.1: from scratch, the a
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """Scores on each validation text before and after, on masks that never change, and the cost.
+    """Result of pre-training: scores on each validation text before and after, with fixed masks, and the cost.
 
     Scores are loss (nats per predicted token), perplexity, accuracy at the predicted positions and their number.
     Those before are of the model that training began with, a new head warmed up. ``train_seconds``, ``train_flops`` and
     ``tokens_per_second`` (evaluation and checkpoints not counted; None where nothing was left to train) are of the last
-    process, which went on from ``first_step``.
+    process, which started from ``first_step``.
     """
 
     output_dir: str
@@ -74,7 +74,7 @@ class PretrainResult:
     metrics: dict[str, dict[str, float]]
     num_parameters: int
     num_train_sequences: int | None
-    """None where they are streamed."""
+    """Number of packed sequences to train on; None where they are streamed."""
     sequence_length_tokens: int
     num_train_tokens: int
     tokens_per_second: float | None
@@ -85,7 +85,7 @@ class PretrainResult:
 
 
 def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainResult:
-    """Trains a language model and saves it, with its tokenizer, for `transformers` to load.
+    """Pre-trains a language model and saves it, with its tokenizer, for `transformers` to load.
 
     Raises `InputError` for text, settings or checkpoints that cannot be used.
     """
@@ -123,18 +123,18 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
 
 @dataclass(frozen=True)
 class _Run:
-    """What a run consists of, before it has a folder."""
+    """Parts of a pre-training run, before it has a folder."""
 
     arguments: PretrainArguments
     config: PretrainConfig
     texts: Texts
     sequences: Sequences
     validation: Mapping[str, Dataset]
-    """The rows of ``sequences`` with masks that never change."""
+    """Validation rows of ``sequences`` with masks that never change."""
     language_model: LanguageModel
     trainer: LanguageModelTrainer
     of_every_trainer: Mapping[str, Any]
-    """What a new head is warmed up with too."""
+    """Arguments of the trainer that the warm-up of a new head takes too."""
 
 
 def _put_together(
@@ -165,7 +165,7 @@ def _put_together(
 
 
 def _trained(run: _Run, former: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, float]], TrainingCost]:
-    """The run's folder, the scores before training, and the cost; ``former`` is what a resumed run recorded."""
+    """Trains; gives the folder, the scores before training and the cost. ``former`` is what a resumed run recorded."""
     arguments, config, trainer = run.arguments, run.config, run.trainer
     settings = {"config": config, "arguments": arguments, "corpora": run.texts.fingerprints}
     with opened_run_folder(
@@ -214,7 +214,7 @@ def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: 
 
 
 def _checked_objective(arguments: PretrainArguments, base: Checkpoint | None, config: PretrainConfig) -> Objective:
-    """What is to be predicted; raises `InputError` for settings that do not fit, before any text is read."""
+    """Objective of the run; raises `InputError` for settings that do not fit, before any text is read."""
     MaskRate.parse(arguments.mlm_probability)
     _check_settings(arguments, config)
     check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
@@ -225,7 +225,7 @@ def _checked_objective(arguments: PretrainArguments, base: Checkpoint | None, co
 
 
 def _former_settings(arguments: PretrainArguments, config: PretrainConfig, texts: Texts) -> dict[str, Any]:
-    """What the run that is resumed recorded, if any; raises `InputError` where it had other settings or texts."""
+    """Record of the run that is resumed, if any; raises `InputError` where it had other settings or texts."""
     assert config.output_dir is not None
     folder = Path(config.output_dir)
     check_same_settings(
@@ -277,7 +277,7 @@ def _check_best_metric(config: PretrainConfig, validation_names: list[str]) -> N
 
 
 def _follows_a_run(name: str) -> bool:
-    """Whether a setting of the config decides what a run trains, beside how long."""
+    """Whether a setting of the config decides what a run trains, other than for how long."""
     return name in _TRAJECTORY or (name.startswith("adv_") and name != "adv_gain_draws")
 
 

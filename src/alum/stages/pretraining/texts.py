@@ -1,4 +1,4 @@
-"""The text of a pre-training run: corpora to train and validate on, packed to sequences."""
+"""Texts of a pre-training run: corpora to train and validate on, packed to sequences."""
 
 import logging
 from collections.abc import Mapping
@@ -24,27 +24,27 @@ VALIDATION = "validation"
 
 @dataclass(frozen=True)
 class Texts:
-    """Corpora to train on, and to validate on by name."""
+    """Corpora of a pre-training run: those to train on, and those to validate on, by name."""
 
     train: tuple[Corpus, ...]
     validation: Mapping[str, Corpus]
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Of what is trained on, by name: by these a run that goes on knows its text."""
+        """Fingerprints of the training corpora by name, by which a resumed run knows that its text is the same."""
         return {corpus.name: corpus.fingerprint for corpus in self.train}
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Packed rows of ``input_ids``: to train on, and to validate on by name."""
+    """Packed rows of ``input_ids``: those to train on, and those to validate on, by name."""
 
     train: Dataset | IterableDataset
     validation: Mapping[str, Dataset]
 
 
 def find_texts(arguments: PretrainArguments) -> Texts:
-    """The corpora that the arguments name; raises `InputError` where there are none."""
+    """Finds the corpora to train and validate on that the arguments name; raises `InputError` without any."""
     if arguments.train_file and arguments.dataset_name:
         raise InputError("train_file and dataset_name are two sources of text: give one of them.")
     if arguments.dataset_name:
@@ -70,7 +70,7 @@ def find_texts(arguments: PretrainArguments) -> Texts:
 
 
 def pack_texts(texts: Texts, arguments: PretrainArguments, packing: Packing, seed: int) -> Sequences:
-    """Tokenizes and packs; what was packed before with the same settings is taken from the cache."""
+    """Tokenizes and packs the corpora of a run, or reads from the cache those packed before with the same settings."""
     cache = Path(arguments.cache_dir) if arguments.cache_dir else default_cache_dir()
     validation = {
         name: _first(packing.dataset(corpus, cache), arguments.max_eval_samples)
@@ -127,7 +127,7 @@ def _joined(corpora: list[Corpus]) -> Corpus:
 
 
 def _by_name(corpora: list[Corpus]) -> dict[str, Corpus]:
-    """Named by their files, without endings where these are not needed to tell them apart."""
+    """Corpora by the names of their files, without endings where these are not needed to tell them apart."""
     stems = [Path(corpus.name).stem for corpus in corpora]
     if len(corpora) == 1:
         return {VALIDATION: corpora[0]}

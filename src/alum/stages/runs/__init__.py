@@ -1,1 +1,1 @@
-"""What all stages share: the run folder, its settings and records, training with a clean stop."""
+"""Parts that all stages share: run folders, their settings and records, and training with a clean stop."""

@@ -1,4 +1,4 @@
-"""`StageConfig`: the settings of both training stages as the Trainer takes them."""
+"""Settings of pre-training and fine-tuning as the Trainer takes them, `StageConfig`."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from alum.training.config import AlumConfig
 
 @dataclass
 class StageConfig(StageSettings, AlumConfig):
-    """What both training stages set differently from TrainingArguments, or refuse."""
+    """Trainer settings of pre-training and fine-tuning: `transformers.TrainingArguments`, other defaults, checks."""
 
     save_total_limit: int | None = instead(TrainingArguments, "save_total_limit", 2)
     max_grad_norm: float = instead(TrainingArguments, "max_grad_norm", 1.0)

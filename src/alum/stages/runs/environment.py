@@ -1,4 +1,4 @@
-"""Versions and machine of a run."""
+"""Versions of packages and hardware of a run."""
 
 import importlib.metadata
 import os
@@ -13,7 +13,7 @@ RECORDED_PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokeniz
 
 
 def environment() -> dict[str, Any]:
-    """Versions and machine, as records keep them."""
+    """Versions of packages and hardware of this machine, for the records of runs."""
     return {
         "alum": __version__,
         **{name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},

@@ -1,4 +1,4 @@
-"""A run's folder: opened only when that loses nothing, with the settings and versions of the run in it."""
+"""Folders of runs: opened only when that loses nothing, with the settings and versions of the run in them."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ _MAY_CHANGE_IN_EVALUATION = {"overwrite_output_dir", "per_device_eval_batch_size
 
 
 def check_run_folder(output_dir: str | None, overwrite: bool = False, resume_from: str | None = None) -> Path:
-    """The folder of a run, still untouched.
+    """Checks that a run can use its folder, which is left untouched, and returns its path.
 
     ``resume_from`` is a checkpoint's folder, or ``"true"`` for the newest whole one in ``output_dir``. A folder that
     holds anything is refused with `InputError`, unless the run is resumed or ``overwrite`` is set.
@@ -53,10 +53,11 @@ def check_run_folder(output_dir: str | None, overwrite: bool = False, resume_fro
 def open_run_folder(
     output_dir: str | None, overwrite: bool = False, resume_from: str | None = None
 ) -> tuple[Path, str | None]:
-    """As `check_run_folder`, and the folder is made; with it the checkpoint to go on from, None at the beginning.
+    """Makes a run's folder, and finds the checkpoint to resume from, None for a run from the beginning.
 
-    With ``overwrite`` the old folder is moved aside, not deleted. Damaged checkpoints are passed over with a warning;
-    `InputError` where no other is left. Of several processes the first does it, and the others hear what came of it.
+    Checks as `check_run_folder` does. With ``overwrite`` the old folder is moved aside, not deleted. Damaged
+    checkpoints are passed over with a warning; raises `InputError` where no other is left. Of several processes the
+    first does this, and the others are told the outcome.
     """
     opened = _opened(output_dir, overwrite, resume_from)
     return opened.folder, opened.checkpoint
@@ -66,9 +67,9 @@ def open_run_folder(
 def opened_run_folder(
     output_dir: str | None, overwrite: bool, resume_from: str | None, has_begun: Callable[[], bool]
 ) -> Iterator[tuple[Path, str | None]]:
-    """As `open_run_folder`, for a run that may fail before it ``has_begun``: the folder is then what it was before.
+    """Opens a run's folder as `open_run_folder` does, and undoes that where the run fails before it ``has_begun``.
 
-    So the same call, mended, is not refused for records of nothing. What others have put there is left.
+    The corrected call is then not refused for the records of a run that never was. Files of others there are left.
     """
     opened = _opened(output_dir, overwrite, resume_from)
     is_new = not _holds_anything(opened.folder)
@@ -86,7 +87,7 @@ class _Opened:
     checkpoint: str | None
     was_there: bool
     former: Path | None
-    """Where the folder that was there has been moved."""
+    """Where a folder that was there before has been moved to."""
 
 
 def _undo(opened: _Opened) -> None:
@@ -135,7 +136,7 @@ def _open(output_dir: str | None, overwrite: bool, resume_from: str | None) -> _
 
 
 def check_same_settings(folder: Path, resume_from: str | None, **settings: Any) -> None:
-    """Raises `InputError` where a resumed run would go on with other settings than are in its ``run.json``."""
+    """Checks that a resumed run has the settings of its ``run.json``; raises `InputError` where they differ."""
     if _resumes(resume_from):
         _check_unchanged(folder, settings, _MAY_CHANGE)
 
@@ -160,10 +161,10 @@ def _check_unchanged(folder: Path, settings: Mapping[str, Any], may_change: Set[
 def opened_or_gone_on_with(
     output_dir: str, overwrite: bool, command: str, has_begun: Callable[[], bool], **settings: Any
 ) -> Iterator[Path]:
-    """The folder of a run without checkpoints, with its settings: a new one, or that of the same run begun before.
+    """Opens the folder of a run without checkpoints, and resumes where the same run was begun in it before.
 
-    As `opened_run_folder` for a run that fails before it ``has_begun``. Raises `InputError` for a folder that holds
-    something else, unless ``overwrite`` is set.
+    Undone as in `opened_run_folder` where the run fails before it ``has_begun``. Raises `InputError` for a folder that
+    holds something else, such as a run with other settings, unless ``overwrite`` is set.
     """
     folder = Path(output_dir)
     if not overwrite and settings_of(folder).get("command") == command:
@@ -181,19 +182,19 @@ def opened_or_gone_on_with(
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
-    """What `write_settings` wrote of a run; empty where it did not."""
+    """Reads what `write_settings` recorded of a run; empty where there is no record."""
     record = folder / "run.json"
     return dict(json.loads(record.read_text(encoding="utf-8"))) if record.is_file() else {}
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a record whole or not at all; raises `InputError` if the disk is full. Of several processes one does."""
+    """Writes a record as JSON, whole or not at all, in the first process only; raises `InputError` on a full disk."""
     if _is_first_process():
         write_text(path, json.dumps(value, indent=2, default=_plain) + "\n")
 
 
 def write_settings(folder: Path, command: str, **settings: Any) -> None:
-    """``run.json``: the command, every setting as resolved, and the versions."""
+    """Writes ``run.json``: the command, every setting as resolved, and the versions."""
     resolved = {name: _settings(value) for name, value in settings.items()}
     write_json(folder / "run.json", {"command": command, **resolved, "environment": environment()})
 

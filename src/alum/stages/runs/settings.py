@@ -1,6 +1,6 @@
-"""What the settings of several stages have in common, in alum's words, importable in no time.
+"""Settings that several stages share, with help texts, importable without torch.
 
-What trains with them is `alum.stages.runs.config.StageConfig`, which needs torch and transformers.
+The Trainer takes them as `alum.stages.runs.config.StageConfig`, which needs torch and transformers.
 """
 
 import dataclasses
@@ -27,13 +27,13 @@ def _setting(default: Any, text: str) -> Any:
 
 
 def instead(of: type, name: str, default: Any) -> Any:
-    """The field of the dataclass ``of`` called ``name`` with its help and another default."""
+    """Declares the field ``name`` of the dataclass ``of`` anew, with the same help and another default."""
     (found,) = (f for f in dataclasses.fields(of) if f.name == name)
     return field(default=default, metadata=dict(found.metadata))
 
 
 def require_one_or_more(settings: Any, *names: str) -> None:
-    """Raises `InputError` where a count is given that is below 1."""
+    """Checks that counts are 1 or more where they are set; raises `InputError` otherwise."""
     for name in names:
         value = getattr(settings, name)
         if value is not None and value < 1:
@@ -42,12 +42,12 @@ def require_one_or_more(settings: Any, *names: str) -> None:
 
 @dataclass(kw_only=True)
 class CheckpointArguments:
-    """Whether to trust the code of checkpoints, for settings that name some."""
+    """Base of settings that name checkpoints: whether to run code that comes with them."""
 
     trust_remote_code: bool = _setting(False, "Run code that comes with a checkpoint.")
 
     def checkpoint(self, name_or_path: str) -> "Checkpoint":
-        """A new one each time: what it has read is kept as long as it is, and no longer."""
+        """Makes a `Checkpoint`, a new one at each call, since it keeps what it has read as long as it lives."""
         from alum.models.checkpoint import Checkpoint
 
         return Checkpoint(name_or_path, self.trust_remote_code)
@@ -55,7 +55,7 @@ class CheckpointArguments:
 
 @dataclass
 class TrainingSettings:
-    """Those of `transformers.TrainingArguments` that most people use, with its names and its defaults."""
+    """Settings of `transformers.TrainingArguments` that most people use, with the same names and defaults."""
 
     output_dir: str | None = _setting(None, "Folder for the model, its tokenizer, checkpoints and records.")
     learning_rate: float = _setting(5e-5, "Highest learning rate, reached at the end of the warm-up.")
@@ -93,7 +93,7 @@ class TrainingSettings:
 
 @dataclass
 class StageSettings(TrainingSettings):
-    """Training settings with the defaults of both stages, and what both add to them."""
+    """Training settings that pre-training and fine-tuning share, with their defaults and additions."""
 
     overwrite_output_dir: bool = _setting(False, "Start anew in a folder that holds a run; the old one is moved aside.")
     count_flops_every: int = _setting(0, "Count the FLOPs of every n-th step for the records; 0 counts none.")

@@ -1,4 +1,4 @@
-"""A stop by the user, by SIGTERM or by the clock, as an exception: what was done is kept."""
+"""Exceptions for a stop by the user, by SIGTERM or by a time limit, after which finished work is kept."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from typing import NoReturn
 
 
 class Interrupted(Exception):
-    """A signal or the end of its time stopped the run; the message says where its checkpoint is and how to go on."""
+    """Raised where a signal or the time limit stopped a run; the message says what is kept, and how to resume."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -16,12 +16,15 @@ class Interrupted(Exception):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came. What lets Ctrl-C through lets this through."""
+    """Raised on SIGTERM, a `KeyboardInterrupt`: code that lets Ctrl-C through lets it through too."""
 
 
 @contextmanager
 def terminated_by_exception() -> Iterator[None]:
-    """SIGTERM raises `Terminated`, once; a second one ends the process. Outside of the main thread nothing changes."""
+    """Makes SIGTERM raise `Terminated` within the context, once; a second one ends the process.
+
+    Changes nothing outside of the main thread, or where SIGTERM has a handler already.
+    """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return

@@ -1,4 +1,4 @@
-"""One training run with its records, its console, its checkpoints and its clean stop."""
+"""Training of a run, with its records, its console, its checkpoints and its clean stop."""
 
 import time
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from alum.training.trainer import AlumTrainer
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Of the training alone, and from the checkpoint on in a resumed run.
+    """Steps, seconds and FLOPs of the training alone, in a resumed run from the checkpoint on.
 
     ``train_flops`` is estimated from counted steps; None if none were counted.
     """
@@ -34,7 +34,7 @@ class TrainingCost:
 def train(trainer: AlumTrainer, config: StageConfig, folder: Path, checkpoint: str | None = None) -> TrainingCost:
     """Trains to the end and saves the records; raises `Interrupted` if stopped before, with a checkpoint written.
 
-    From ``checkpoint`` on if there is one: later checkpoints in ``folder`` are then set aside, and later logs dropped.
+    Resumes from ``checkpoint`` if one is given: later checkpoints in ``folder`` are set aside, and later logs dropped.
     """
     stop, console = StopCleanly(config.max_minutes), use_own_console(trainer)
     trainer.add_callback(MetricsFile(folder / "metrics.jsonl"))
