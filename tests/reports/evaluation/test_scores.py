@@ -1,7 +1,7 @@
 import pytest
 
 from alum.reports.evaluation.scores import (
-    Measure,
+    Condition,
     Scores,
     best_of,
     listed,
@@ -10,23 +10,23 @@ from alum.reports.evaluation.scores import (
 from evaluation_results import EPSILONS, evaluation_results
 
 
-def test_measures_are_in_the_order_of_the_record_and_radii_grow():
+def test_conditions_are_in_the_order_of_the_record_and_radii_grow():
     results = evaluation_results()
     results["scores"].reverse()
-    conditions = ["clean", "typing", *(f"pgd, ε {epsilon:g}" for epsilon in EPSILONS), "deepwordbug", "hotflip"]
-    measures = Scores(results).measures
-    assert [(measure.suite, measure.condition) for measure in measures] == [
-        (suite, condition) for suite in ("sst2", "cad_imdb", "hans") for condition in conditions
+    names = ["clean", "typing", *(f"pgd, ε {epsilon:g}" for epsilon in EPSILONS), "deepwordbug", "hotflip"]
+    conditions = Scores(results).conditions
+    assert [(condition.suite, condition.name) for condition in conditions] == [
+        (suite, name) for suite in ("sst2", "cad_imdb", "hans") for name in names
     ]
 
 
 def test_the_main_score_is_of_all_rows_and_of_the_metric_that_counts():
     scores = Scores(evaluation_results())
-    assert scores.main("standard", Measure("hans"))["value"] == 0.583
-    assert scores.main("standard", Measure("hans"), "subsequence")["value"] == pytest.approx(0.58)
-    robust = scores.main("alum", Measure("sst2", "hotflip"))
+    assert scores.main("standard", Condition("hans"))["value"] == 0.583
+    assert scores.main("standard", Condition("hans"), "subsequence")["value"] == pytest.approx(0.58)
+    robust = scores.main("alum", Condition("sst2", "hotflip"))
     assert (robust["metric"], robust["value"]) == ("robust_accuracy", pytest.approx(0.912 * 0.37))
-    assert scores.main("alum", Measure("sst2", "masked_lm")) is None
+    assert scores.main("alum", Condition("sst2", "masked_lm")) is None
     assert scores.groups("hans") == ["lexical_overlap", "subsequence", "constituent"]
     assert scores.groups("sst2") == []
 

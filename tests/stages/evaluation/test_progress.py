@@ -7,7 +7,7 @@ from alum.stages.evaluation.progress import EvaluationProgress
 
 def shown(num_rows, is_terminal):
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=80)
-    with EvaluationProgress(console).measuring("a model on a suite, clean", num_rows) as done:
+    with EvaluationProgress(console).shown("a model on a suite, clean", num_rows) as done:
         for _ in range(num_rows):
             done(1)
     return console.file.getvalue()

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.charts import DotRow, Point, curves_chart, dots_chart, has_matplotlib
 from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
-from alum.reports.evaluation.scores import Measure, Scores, texts_of
+from alum.reports.evaluation.scores import Condition, Scores, texts_of
 from alum.reports.numbers import is_number, is_rate
 
 _MAX_LABEL_CHARACTERS = 44
@@ -30,28 +30,25 @@ def figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[st
 
 def _curves(scores: Scores, suite: str) -> list[dict[str, Any]]:
     """Makes a figure for each attack with several radii; its curves begin at the clean score."""
-    measures = scores.measures_of(suite)
-    attacks = dict.fromkeys(measure.attack for measure in measures if measure.epsilon is not None)
-    return [
-        _curve(scores, suite, [Measure(suite), *(measure for measure in measures if measure.attack == attack)])
-        for attack in attacks
-        if sum(measure.attack == attack for measure in measures) > 1
-    ]
+    conditions = scores.conditions_of(suite)
+    attacks = dict.fromkeys(condition.attack for condition in conditions if condition.epsilon is not None)
+    by_attack = [[condition for condition in conditions if condition.attack == attack] for attack in attacks]
+    return [_curve(scores, suite, [Condition(suite), *radii]) for radii in by_attack if len(radii) > 1]
 
 
-def _curve(scores: Scores, suite: str, measures: Sequence[Measure]) -> dict[str, Any]:
-    attack = measures[-1].attack
+def _curve(scores: Scores, suite: str, conditions: Sequence[Condition]) -> dict[str, Any]:
+    attack = conditions[-1].attack
     title = f"{suite} under {attack}"
     lines = [
         [
             point
-            for measure in measures
-            if (point := _point(model, measure, scores.main(model, measure), measure.condition)) is not None
+            for condition in conditions
+            if (point := _point(model, condition, scores.main(model, condition), condition.name)) is not None
         ]
         for model in scores.models
     ]
-    rows = [(f"{measure.epsilon or 0:g}", scores.row(measure)) for measure in measures]
-    rate = is_rate(scores.main_metric(Measure(suite)))
+    rows = [(f"{condition.epsilon or 0:g}", scores.row(condition)) for condition in conditions]
+    rate = is_rate(scores.main_metric(Condition(suite)))
     svg = curves_chart(lines, rate, title) if has_matplotlib() and any(lines) else None
     return _figure(title, "radius ε", rows, svg)
 
@@ -59,23 +56,23 @@ def _curve(scores: Scores, suite: str, measures: Sequence[Measure]) -> dict[str,
 def _suite(scores: Scores, suite: str) -> list[dict[str, Any]]:
     """Makes a figure of the clean score and each attack's; of several radii the middle one: the curves have all."""
     shown = []
-    measures = scores.measures_of(suite)
-    for measure in measures:
-        radii = [other.epsilon for other in measures if other.attack == measure.attack and other.epsilon is not None]
-        if any(scores.row(measure)) and (not radii or measure.epsilon == radii[(len(radii) - 1) // 2]):
-            shown.append(measure)
-    rows = [(measure.condition, scores.row(measure)) for measure in shown]
+    conditions = scores.conditions_of(suite)
+    for condition in conditions:
+        radii = [c.epsilon for c in conditions if c.attack == condition.attack and c.epsilon is not None]
+        if any(scores.row(condition)) and (not radii or condition.epsilon == radii[(len(radii) - 1) // 2]):
+            shown.append(condition)
+    rows = [(condition.name, scores.row(condition)) for condition in shown]
     return [_dots(suite, "under", rows, scores)] if rows else []
 
 
 def _groups(scores: Scores, suite: str) -> list[dict[str, Any]]:
-    """Makes a figure for each measure, in which the groups stand below each other."""
+    """Makes a figure for each condition, in which the groups stand below each other."""
     found = []
-    for measure in scores.measures_of(suite):
-        rows = [(group, scores.row(measure, group)) for group in scores.groups(suite)]
+    for condition in scores.conditions_of(suite):
+        rows = [(group, scores.row(condition, group)) for group in scores.groups(suite)]
         rows = [(group, row) for group, row in rows if any(row)]
         if rows:
-            found.append(_dots(f"{suite}, {measure.condition}", "group", rows, scores))
+            found.append(_dots(f"{suite}, {condition.name}", "group", rows, scores))
     return found
 
 
@@ -101,7 +98,7 @@ def _figure(
     return {"title": title, "head": head, "rows": cells, "svg": Markup(svg) if svg else None}
 
 
-def _point(model: str, measure: Measure | None, score: ScoreRecord | None, name: str) -> Point | None:
+def _point(model: str, condition: Condition | None, score: ScoreRecord | None, name: str) -> Point | None:
     """Makes a score's point, None where nothing was measured; a missing interval becomes one without length."""
     if score is None or score["value"] is None or not is_number(score["value"]):
         return None
@@ -109,7 +106,7 @@ def _point(model: str, measure: Measure | None, score: ScoreRecord | None, name:
     low, high = (end if end is not None and is_number(end) else value for end in (score["low"], score["high"]))
     shown, interval = texts_of(score)
     text = visible(f"{model}, {name}: {shown} ({interval})")
-    return Point(value, low, high, text, (measure.epsilon or 0.0) if measure else 0.0)
+    return Point(value, low, high, text, (condition.epsilon or 0.0) if condition else 0.0)
 
 
 def _label(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
-from alum.reports.evaluation.scores import Measure, Scores, listed
+from alum.reports.evaluation.scores import Condition, Scores, listed
 from alum.reports.numbers import is_number, value_text
 
 SIGNIFICANT = 0.05
@@ -16,11 +16,9 @@ def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
     Means are over the suites that were attacked, if any, with and without the attack. A second sentence warns of
     robust accuracy that a failed check says not to trust.
     """
+    names = [suite["name"] for suite in results["suites"]]
     levels = [
-        _Level(
-            suite["name"], scores.main(model, Measure(suite["name"])), strongest(results, scores, model, suite["name"])
-        )
-        for suite in results["suites"]
+        _Level(name, scores.main(model, Condition(name)), strongest(results, scores, model, name)) for name in names
     ]
     metrics = {suite["main_metric"] for suite in results["suites"]}
     levels = [level for level in levels if level.attacked] or [level for level in levels if level.clean]
@@ -44,10 +42,10 @@ def strongest(results: EvaluationRecord, scores: Scores, model: str, suite: str)
     """
     families = {attack["name"]: attack["family"] for attack in results["attacks"]}
     by_family: dict[str, list[ScoreRecord]] = {"text": [], "embedding": [], "noise": []}
-    for measure in scores.measures_of(suite):
-        score = scores.main(model, measure)
-        if measure.attack is not None and score is not None and is_number(score["value"]):
-            by_family[families.get(measure.attack, "text")].append(score)
+    for condition in scores.conditions_of(suite):
+        score = scores.main(model, condition)
+        if condition.attack is not None and score is not None and is_number(score["value"]):
+            by_family[families.get(condition.attack, "text")].append(score)
     for family, found in by_family.items():
         if found:
             return found[(len(found) - 1) // 2] if family == "embedding" else min(found, key=_value)
@@ -63,9 +61,7 @@ class _Level(NamedTuple):
 def _means(levels: Sequence[_Level]) -> str:
     clean = [level.clean for level in levels if level.clean and is_number(level.clean["value"])]
     attacked = [level.attacked for level in levels if level.attacked]
-    names = list(
-        dict.fromkeys(Measure(score["suite"], score["attack"], score["epsilon"]).condition for score in attacked)
-    )
+    names = list(dict.fromkeys(Condition(score["suite"], score["attack"], score["epsilon"]).name for score in attacked))
     under = (
         f"under {names[0]}" if len(names) == 1 else f"under the strongest attack on each ({listed(names or ['none'])})"
     )

@@ -27,7 +27,7 @@ from alum.reports.evaluation.record import (
     GainRecord,
     ScoreRecord,
 )
-from alum.reports.evaluation.scores import ATTACK_METRICS, Measure, Scores, best_of, listed, measure_of, texts_of
+from alum.reports.evaluation.scores import ATTACK_METRICS, Condition, Scores, best_of, condition_of, listed, texts_of
 from alum.reports.numbers import (
     MISSING,
     difference_text,
@@ -123,18 +123,18 @@ def _look_of(model: str, models: Sequence[str]) -> dict[str, Any]:
 def _summary(scores: Scores) -> list[dict[str, Any]]:
     """Tables of scores by suite: a row for each condition, with a cell for each model."""
     blocks = []
-    for suite in dict.fromkeys(measure.suite for measure in scores.measures):
-        measures = [measure for measure in scores.measures_of(suite) if any(scores.row(measure))]
-        most = max(map(scores.num_rows, measures), default=0)
+    for suite in dict.fromkeys(condition.suite for condition in scores.conditions):
+        conditions = [condition for condition in scores.conditions_of(suite) if any(scores.row(condition))]
+        most = max(map(scores.num_rows, conditions), default=0)
         rows = [
             {
-                "condition": measure.condition,
-                "num_rows": scores.num_rows(measure) if scores.num_rows(measure) < most else None,
-                "cells": _score_cells(scores.row(measure)),
+                "condition": condition.name,
+                "num_rows": scores.num_rows(condition) if scores.num_rows(condition) < most else None,
+                "cells": _score_cells(scores.row(condition)),
             }
-            for measure in measures
+            for condition in conditions
         ]
-        blocks.append({"suite": suite, "metric": _words(scores.main_metric(Measure(suite))), "rows": rows})
+        blocks.append({"suite": suite, "metric": _words(scores.main_metric(Condition(suite))), "rows": rows})
     return blocks
 
 
@@ -150,20 +150,20 @@ def _score_cells(found: Sequence[ScoreRecord | None]) -> list[dict[str, Any]]:
 def _attack_tables(scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Tables of the metrics that only attacks on texts have, by suite and attack, with a row for each model."""
     tables: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for measure in scores.measures:
+    for condition in scores.conditions:
         for model in scores.models:
-            found = [scores.of(model, measure, metric) for metric in ATTACK_METRICS]
+            found = [scores.of(model, condition, metric) for metric in ATTACK_METRICS]
             if any(found):
                 row = {"model": model, "cells": [texts_of(score) for score in found], **_look_of(model, scores.models)}
-                tables.setdefault(measure.suite, {}).setdefault(measure.condition, []).append(row)
+                tables.setdefault(condition.suite, {}).setdefault(condition.name, []).append(row)
     return tables
 
 
 def _comparison_table(scores: Scores, baseline: str, comparisons: Sequence[ComparisonRecord]) -> dict[str, Any]:
-    """Table of comparisons with a baseline: a row for each measure and metric, a cell for each compared model."""
+    """Table of comparisons with a baseline: a row for each condition and metric, a cell for each compared model."""
     entries = [entry for entry in comparisons if entry["baseline"] == baseline]
-    order = {measure: number for number, measure in enumerate(scores.measures)}
-    entries.sort(key=lambda entry: order.get(measure_of(entry), len(order)))
+    order = {condition: number for number, condition in enumerate(scores.conditions)}
+    entries.sort(key=lambda entry: order.get(condition_of(entry), len(order)))
     models = list(dict.fromkeys(entry["model"] for entry in entries))
     found: dict[str, dict[str, dict[str, ComparisonRecord]]] = {}
     for entry in entries:

@@ -11,10 +11,10 @@ ATTACK_METRICS = ("attack_success_rate", "changed_word_share", "mean_queries")
 
 
 @dataclass(frozen=True)
-class Measure:
+class Condition:
     """Suite and attack that a score is measured with; clean scores have no attack, and not every attack has a radius.
 
-    >>> Measure("sst2", "pgd", 0.03).condition
+    >>> Condition("sst2", "pgd", 0.03).name
     'pgd, ε 0.03'
     """
 
@@ -23,74 +23,74 @@ class Measure:
     epsilon: float | None = None
 
     @property
-    def condition(self) -> str:
+    def name(self) -> str:
         if self.attack is None:
             return "clean"
         return self.attack if self.epsilon is None else f"{self.attack}, ε {self.epsilon:g}"
 
 
 class Scores:
-    """Scores of an evaluation's record, looked up by model, measure, group of rows and metric."""
+    """Scores of an evaluation's record, looked up by model, condition, group of rows and metric."""
 
     def __init__(self, results: EvaluationRecord) -> None:
         self.models = [model["name"] for model in results["models"]]
         self._main_metrics = {suite["name"]: suite["main_metric"] for suite in results["suites"]}
-        self._found: dict[tuple[str, Measure, str | None, str], ScoreRecord] = {}
+        self._found: dict[tuple[str, Condition, str | None, str], ScoreRecord] = {}
         for score in results["scores"]:
-            measure = Measure(score["suite"], score["attack"], score["epsilon"])
-            self._found[score["model"], measure, score["group"], score["metric"]] = score
+            condition = Condition(score["suite"], score["attack"], score["epsilon"])
+            self._found[score["model"], condition, score["group"], score["metric"]] = score
         attacks = {attack["name"]: number for number, attack in enumerate(results["attacks"])}
         suites = {name: number for number, name in enumerate(self._main_metrics)}
-        self.measures = sorted(
-            {measure for _, measure, _, _ in self._found},
-            key=lambda measure: (
-                suites.get(measure.suite, len(suites)),
-                measure.suite,
-                measure.attack is not None,
-                attacks.get(measure.attack or "", len(attacks)),
-                measure.attack or "",
-                measure.epsilon or 0.0,
+        self.conditions = sorted(
+            {condition for _, condition, _, _ in self._found},
+            key=lambda condition: (
+                suites.get(condition.suite, len(suites)),
+                condition.suite,
+                condition.attack is not None,
+                attacks.get(condition.attack or "", len(attacks)),
+                condition.attack or "",
+                condition.epsilon or 0.0,
             ),
         )
-        """Measures by suite, clean first, each attack by growing radius; suites and attacks in the record's order."""
+        """Conditions by suite, clean first, each attack by growing radius; suites and attacks in the record's order."""
 
-    def main_metric(self, measure: Measure) -> str:
-        metric = self._main_metrics.get(measure.suite, "accuracy")
-        return metric if measure.attack is None else f"robust_{metric}"
+    def main_metric(self, condition: Condition) -> str:
+        metric = self._main_metrics.get(condition.suite, "accuracy")
+        return metric if condition.attack is None else f"robust_{metric}"
 
     def compared(self, entry: ComparisonRecord) -> str:
         """Names what a comparison is of: the condition, and the metric where that is not the suite's main one."""
-        measure, metric = measure_of(entry), entry["metric"]
-        if metric == self.main_metric(measure):
-            return measure.condition
-        return f"{measure.condition}, {metric.removeprefix('robust_').replace('_', ' ')}"
+        condition, metric = condition_of(entry), entry["metric"]
+        if metric == self.main_metric(condition):
+            return condition.name
+        return f"{condition.name}, {metric.removeprefix('robust_').replace('_', ' ')}"
 
-    def num_rows(self, measure: Measure) -> int:
-        """Number of rows that a measure's main scores are over, the largest where models differ."""
-        return max((score["num_rows"] for score in self.row(measure) if score), default=0)
+    def num_rows(self, condition: Condition) -> int:
+        """Number of rows that a condition's main scores are over, the largest where models differ."""
+        return max((score["num_rows"] for score in self.row(condition) if score), default=0)
 
-    def main(self, model: str, measure: Measure, group: str | None = None) -> ScoreRecord | None:
+    def main(self, model: str, condition: Condition, group: str | None = None) -> ScoreRecord | None:
         """Score of a model by the suite's main metric, clean or under attack; None where it was not measured."""
-        return self.of(model, measure, self.main_metric(measure), group)
+        return self.of(model, condition, self.main_metric(condition), group)
 
-    def of(self, model: str, measure: Measure, metric: str, group: str | None = None) -> ScoreRecord | None:
-        return self._found.get((model, measure, group, metric))
+    def of(self, model: str, condition: Condition, metric: str, group: str | None = None) -> ScoreRecord | None:
+        return self._found.get((model, condition, group, metric))
 
-    def row(self, measure: Measure, group: str | None = None) -> list[ScoreRecord | None]:
-        """Main score of each model on a measure, in the order of the models."""
-        return [self.main(model, measure, group) for model in self.models]
+    def row(self, condition: Condition, group: str | None = None) -> list[ScoreRecord | None]:
+        """Main score of each model on a condition, in the order of the models."""
+        return [self.main(model, condition, group) for model in self.models]
 
-    def measures_of(self, suite: str) -> list[Measure]:
-        return [measure for measure in self.measures if measure.suite == suite]
+    def conditions_of(self, suite: str) -> list[Condition]:
+        return [condition for condition in self.conditions if condition.suite == suite]
 
     def groups(self, suite: str) -> list[str]:
         """Names of a suite's groups of rows, in the record's order."""
-        found = (group for _, measure, group, _ in self._found if measure.suite == suite and group is not None)
+        found = (group for _, condition, group, _ in self._found if condition.suite == suite and group is not None)
         return list(dict.fromkeys(found))
 
 
-def measure_of(entry: ComparisonRecord) -> Measure:
-    return Measure(entry["suite"], entry["attack"], entry["epsilon"])
+def condition_of(entry: ComparisonRecord) -> Condition:
+    return Condition(entry["suite"], entry["attack"], entry["epsilon"])
 
 
 def best_of(values: Sequence[float | None]) -> set[int]:

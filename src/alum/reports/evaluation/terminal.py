@@ -9,7 +9,7 @@ from rich.text import Text
 
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
-from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, measure_of
+from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, condition_of
 from alum.reports.numbers import MISSING, difference_text, interval_text, p_text, rough_interval_text, value_text
 from alum.reports.tables import show_table
 
@@ -42,9 +42,9 @@ def _show_gains(gains: Sequence[GainRecord], console: Console) -> None:
 
 def _show_scores(results: EvaluationRecord, scores: Scores, console: Console) -> None:
     rows = [
-        (measure.suite, measure.condition, scores.row(measure))
-        for measure in scores.measures
-        if any(scores.row(measure))
+        (condition.suite, condition.name, scores.row(condition))
+        for condition in scores.conditions
+        if any(scores.row(condition))
     ]
     sizes = ", ".join(f"{suite['name']} {suite['num_rows']:,}" for suite in results["suites"])
     title = f"Scores, {_UNIT}, with 95 % intervals. Rows: {sizes}"
@@ -57,9 +57,9 @@ def _show_attacked_rows(results: EvaluationRecord, scores: Scores, console: Cons
     parts = []
     for suite in results["suites"]:
         counts: dict[int, list[str]] = {}
-        for measure in scores.measures_of(suite["name"]):
-            if 0 < scores.num_rows(measure) < suite["num_rows"]:
-                counts.setdefault(scores.num_rows(measure), []).append(measure.attack or "clean")
+        for condition in scores.conditions_of(suite["name"]):
+            if 0 < scores.num_rows(condition) < suite["num_rows"]:
+                counts.setdefault(scores.num_rows(condition), []).append(condition.attack or "clean")
         parts += [
             f"{count:,} of {suite['name']} ({', '.join(dict.fromkeys(names))})" for count, names in counts.items()
         ]
@@ -70,12 +70,12 @@ def _show_attacked_rows(results: EvaluationRecord, scores: Scores, console: Cons
 def _show_groups(results: EvaluationRecord, scores: Scores, console: Console) -> None:
     for suite in results["suites"]:
         places = [
-            (group, measure)
+            (group, condition)
             for group in scores.groups(suite["name"])
-            for measure in scores.measures_of(suite["name"])
-            if any(scores.row(measure, group))
+            for condition in scores.conditions_of(suite["name"])
+            if any(scores.row(condition, group))
         ]
-        rows = [(group, measure.condition, scores.row(measure, group)) for group, measure in places]
+        rows = [(group, condition.name, scores.row(condition, group)) for group, condition in places]
         if rows:
             title = f"Groups of {suite['name']}, {_UNIT}. Rows: {_group_sizes(rows)}"
             _show_by_model(title, ("group", "under"), rows, scores.models, console)
@@ -132,14 +132,14 @@ def _cell(score: ScoreRecord | None) -> str:
 
 def _show_attacks(scores: Scores, console: Console) -> None:
     rows, previous = [], None
-    for measure in scores.measures:
+    for condition in scores.conditions:
         for model in scores.models:
-            found = [scores.of(model, measure, metric) for metric in ATTACK_METRICS]
+            found = [scores.of(model, condition, metric) for metric in ATTACK_METRICS]
             if any(found):
-                label = "" if measure == previous else visible(f"{measure.suite}, {measure.condition}")
+                label = "" if condition == previous else visible(f"{condition.suite}, {condition.name}")
                 values = [value_text(score["metric"], score["value"]) if score else MISSING for score in found]
                 rows.append([label, visible(model), *values])
-                previous = measure
+                previous = condition
     if rows:
         title = "Attacks on text: of the rows that were right before"
         show_table(title, ("attack", "model", "success", "words", "queries"), rows, console, num_text_columns=2)
@@ -147,12 +147,12 @@ def _show_attacks(scores: Scores, console: Console) -> None:
 
 
 def _show_comparisons(comparisons: Sequence[ComparisonRecord], scores: Scores, console: Console) -> None:
-    """Prints a table for each pair of compared models, in the order of the measures."""
-    order = {measure: number for number, measure in enumerate(scores.measures)}
+    """Prints a table for each pair of compared models, in the order of the conditions."""
+    order = {condition: number for number, condition in enumerate(scores.conditions)}
     pairs = dict.fromkeys((entry["baseline"], entry["model"]) for entry in comparisons)
     for baseline, model in pairs:
         found = [entry for entry in comparisons if (entry["baseline"], entry["model"]) == (baseline, model)]
-        ordered = sorted(found, key=lambda entry: order.get(measure_of(entry), len(order)))
+        ordered = sorted(found, key=lambda entry: order.get(condition_of(entry), len(order)))
         rows, previous = [], None
         for entry in ordered:
             metric = entry["metric"]

@@ -115,9 +115,9 @@ class EvaluationRun:
         """Measures a model on a suite, clean and under each planned attack, but no rows that have a record already."""
         rows, arguments = subject.data.rows, self._plan.arguments
         few = part_of(rows, arguments.max_attacked_samples, arguments.seed)
-        yield from self._measured(subject, None, rows)
+        yield from self._at_each_radius(subject, None, rows)
         for attack in self._plan.attacks_on(subject.data):
-            yield from self._measured(subject, attack, rows if attack.family == "noise" else few)
+            yield from self._at_each_radius(subject, attack, rows if attack.family == "noise" else few)
 
     def check(self, subject: Subject, another: str | None) -> dict[str, Any] | None:
         """Checks a model on a suite for gradient masking, which would make PGD's scores too high.
@@ -134,7 +134,7 @@ class EvaluationRun:
         count = min(CHECKED_ROWS, arguments.max_attacked_samples or CHECKED_ROWS)
         rows = part_of(subject.data.rows, count, arguments.seed)
         other = self.subject(self._loaded(another), subject.data) if another else None
-        with self._progress.measuring(f"{subject.name} on {subject.data.name}, check for gradient masking", len(rows)):
+        with self._progress.shown(f"{subject.name} on {subject.data.name}, check for gradient masking", len(rows)):
             parts = check_gradient_masking(
                 subject.model, subject.model.features(rows), subject.middle_pgd, other.model if other else None
             )
@@ -153,7 +153,7 @@ class EvaluationRun:
         auto_class = self._plan.suites[0].evaluated.supervision.auto_class
         return LoadedModel.of(name, self._checkpoints[name], auto_class)
 
-    def _measured(self, subject: Subject, attack: PlannedAttack | None, rows: TaskRows) -> Iterator[Measurement]:
+    def _at_each_radius(self, subject: Subject, attack: PlannedAttack | None, rows: TaskRows) -> Iterator[Measurement]:
         """Yields the measurement at each radius, after measuring the rows that have no record yet."""
         radii = attack.settings.get("epsilons", [None]) if attack else [None]
         name = attack.name if attack else CLEAN
@@ -161,7 +161,7 @@ class EvaluationRun:
         known = {radius: RowRecords(self._file(subject, file)) for radius, file in files.items()}
         missing = sorted({row for records in known.values() for row in records.missing(rows.numbers)})
         title = f"{subject.name} on {subject.data.name}, {name}"
-        with self._progress.measuring(title, len(missing) * len(radii)) as done:
+        with self._progress.shown(title, len(missing) * len(radii)) as done:
             for part in _parts(rows, missing, _rows_at_once(subject, attack)):
                 for radius, records in self._records(subject, attack, part):
                     for record in records:
@@ -169,7 +169,7 @@ class EvaluationRun:
                             known[radius].add([record])
                         done(1)
         for radius in radii:
-            yield self._measurement(subject, attack, radius, rows, known[radius].of(rows.numbers))
+            yield self._of_records(subject, attack, radius, rows, known[radius].of(rows.numbers))
 
     def _records(
         self, subject: Subject, attack: PlannedAttack | None, rows: TaskRows
@@ -183,7 +183,7 @@ class EvaluationRun:
             return subject.under_pgd(rows, attack.settings["epsilons"])
         return [(None, subject.attacked(rows, attack.name, self._similarity, self._resources_for(subject)))]
 
-    def _measurement(
+    def _of_records(
         self,
         subject: Subject,
         attack: PlannedAttack | None,

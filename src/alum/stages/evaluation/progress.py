@@ -16,7 +16,7 @@ class EvaluationProgress:
         self._console = console or Console(stderr=True)
 
     @contextmanager
-    def measuring(self, title: str, num_rows: int) -> Iterator[Callable[[int], None]]:
+    def shown(self, title: str, num_rows: int) -> Iterator[Callable[[int], None]]:
         """Shows the progress of a measurement, and nothing where it has no rows.
 
         Yields a function, to be called with the number of rows that are done since its last call.

@@ -86,7 +86,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
         "gains": [],
     }
     if not arguments.output_dir:
-        _measure(plan, None, results)
+        _run(plan, None, results)
         return EvaluateResult(cast(EvaluationRecord, {**results, "elapsed_seconds": time.perf_counter() - start}), None)
     rows = Path(arguments.output_dir) / ROWS
     with opened_or_gone_on_with(
@@ -99,7 +99,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
     ) as folder:
         try:
             with terminated_by_exception():
-                _measure(plan, folder, results)
+                _run(plan, folder, results)
         except KeyboardInterrupt as stop:
             _elapsed(folder, start)
             message = f"stopped. What was measured is kept in {folder}: the same command goes on."
@@ -121,7 +121,7 @@ def _elapsed(folder: Path, start: float) -> float:
     return elapsed
 
 
-def _measure(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
+def _run(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
     """Measures all that is planned, and adds it to ``results``."""
     run = EvaluationRun(plan, folder, EvaluationProgress())
     baselines: dict[tuple[str, str | None, float | None], Measurement] = {}
