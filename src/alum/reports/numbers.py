@@ -21,7 +21,7 @@ def is_number(value: float | None) -> bool:
 
 
 def metric_text(metric: str, value: float) -> str:
-    """Formats a measured metric: rates in percent, mean counts with one decimal, others with three, or none from 100.
+    """Formats a measured metric: rates in percent, mean counts with one decimal, others with three, none from 100 on.
 
     >>> metric_text("token_accuracy", 0.8625), metric_text("loss", 0.5), metric_text("perplexity", 1234.5678)
     ('86.2 %', '0.500', '1235')

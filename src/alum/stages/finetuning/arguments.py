@@ -10,7 +10,7 @@ from alum.stages.runs.settings import CheckpointArguments, StageSettings, instea
 
 @dataclass
 class FinetuneSettings(StageSettings):
-    """Settings of the training in fine-tuning, with its defaults.
+    """Training settings of fine-tuning, and their defaults.
 
     ALUM (arXiv:2004.08994, section 4.1) has learning rates of 5e-6 to 3e-5, warm-up 0.1 and clipping at 1.
     """

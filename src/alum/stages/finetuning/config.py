@@ -11,7 +11,7 @@ from alum.stages.runs.settings import instead
 
 @dataclass
 class FinetuneConfig(FinetuneSettings, StageConfig):
-    """Settings of fine-tuning's Trainer: `transformers.TrainingArguments`, the adversary's and other defaults."""
+    """Trainer settings of fine-tuning: `transformers.TrainingArguments`, the adversary's settings, other defaults."""
 
     train_sampling_strategy: str = instead(TrainingArguments, "train_sampling_strategy", "group_by_length")
 

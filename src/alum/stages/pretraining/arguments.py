@@ -13,7 +13,7 @@ from alum.stages.runs.settings import CheckpointArguments, StageSettings, instea
 
 @dataclass
 class PretrainSettings(StageSettings):
-    """Settings of the training in pre-training, with the defaults of BERT's (arXiv:1810.04805, appendix A.2).
+    """Training settings of pre-training, with the defaults of BERT's (arXiv:1810.04805, appendix A.2).
 
     ALUM's pre-training from scratch takes them over from Devlin et al. 2019: Adam with learning rate 1e-4 after a
     warm-up of 1 % of the steps, then linear decay; weight decay 0.01; β 0.9 and 0.999. Their batches have 256

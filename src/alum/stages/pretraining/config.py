@@ -9,7 +9,7 @@ from alum.stages.runs.config import StageConfig
 
 @dataclass
 class PretrainConfig(PretrainSettings, StageConfig):
-    """Settings of pre-training's Trainer: `transformers.TrainingArguments`, the adversary's and other defaults."""
+    """Trainer settings of pre-training: `transformers.TrainingArguments`, the adversary's settings, other defaults."""
 
     def __post_init__(self) -> None:
         # TrainingArguments takes all but losses for better the greater they are.

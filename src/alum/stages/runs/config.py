@@ -11,7 +11,7 @@ from alum.training.config import AlumConfig
 
 @dataclass
 class StageConfig(StageSettings, AlumConfig):
-    """Trainer settings of pre-training and fine-tuning: `transformers.TrainingArguments`, other defaults, checks."""
+    """Trainer settings that pre-training and fine-tuning share: other defaults than `TrainingArguments`, and checks."""
 
     save_total_limit: int | None = instead(TrainingArguments, "save_total_limit", 2)
     max_grad_norm: float = instead(TrainingArguments, "max_grad_norm", 1.0)

@@ -93,7 +93,7 @@ class TrainingSettings:
 
 @dataclass
 class StageSettings(TrainingSettings):
-    """Training settings that pre-training and fine-tuning share, with their defaults and additions."""
+    """Training settings of pre-training and fine-tuning: their common defaults, and settings that the Trainer lacks."""
 
     overwrite_output_dir: bool = _setting(False, "Start anew in a folder that holds a run; the old one is moved aside.")
     count_flops_every: int = _setting(0, "Count the FLOPs of every n-th step for the records; 0 counts none.")
