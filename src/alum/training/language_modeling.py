@@ -93,7 +93,7 @@ class LanguageModelTrainer(AlumTrainer):
         return of_token.new_zeros(num_sequences, 3).index_add_(0, rows // length, of_token)
 
     def tokens_per_second(self) -> float | None:
-        """Tokens per second of training in this process, without evaluation and checkpoints; None if it did not train."""
+        """Tokens per second of training in this process, without evaluation and checkpoints; None without training."""
         self._time_logs(self._clock.take())  # since the last log
         return self._num_timed_tokens / self._timed_seconds if self._num_timed_tokens else None
 
