@@ -16,7 +16,7 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class Table:
-    """Examples as rows, each with its number, counted from 1, in the file or split ``where`` it is from."""
+    """Table of examples: rows, each with its number, counted from 1, in the file or split ``where`` it is from."""
 
     rows: Dataset
     where: str

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and the one line that the user gets where the disk is full."""
+"""Writing of files whole or not at all, and the one line that the user gets where the disk is full."""
 
 import contextlib
 import errno
@@ -60,17 +60,17 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    r"""As `write_whole`, in UTF-8; a surrogate, which UTF-8 does not have, is spelled out (``\udcff``), as in JSON."""
+    r"""Writes text as `write_whole` does, in UTF-8; surrogates, not in it, are spelled out (``\udcff``), as in JSON."""
     write_whole(path, text.encode("utf-8", errors="backslashreplace"))
 
 
 def draft_of(path: Path) -> Path:
-    """The file beside ``path`` that `write_whole` writes first."""
+    """Path of the draft that `write_whole` writes first, beside ``path``."""
     return path.with_name(f".{path.name}{_DRAFT}")
 
 
 def holds_only_drafts(folder: Path) -> bool:
-    """Whether there is nothing in a folder but what killed writes have left, if that.
+    """Whether a folder is empty, or holds nothing but the drafts that killed writes have left.
 
     Others may leave drafts by such names too: nothing is lost where the folder counts as empty.
     """

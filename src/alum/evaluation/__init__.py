@@ -1,1 +1,1 @@
-"""Measuring trained models: on clean text, on changed text, under attack."""
+"""Evaluation of trained models: on clean text, on mistyped text, under attack."""

@@ -1,6 +1,8 @@
-"""Is a model robust, or are its gradients of no use to an attack? Checks after Athalye et al. 2018 (arXiv:1802.00420,
-section 3.1) and Carlini et al. 2019 (arXiv:1902.06705): an attack by gradients must beat what needs none, break
-everything where it may change everything, and have converged."""
+"""Checks for gradient masking: whether a model is robust, or its gradients are of no use to an attack.
+
+After Athalye et al. 2018 (arXiv:1802.00420, section 3.1) and Carlini et al. 2019 (arXiv:1902.06705): an attack by
+gradients must beat what needs none, break everything where it may change everything, and have converged.
+"""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -17,11 +19,11 @@ LARGE_EPSILON = 1.0
 LARGE_NUM_STEPS = 50
 NUM_NOISE_DRAWS = 10
 MORE = 4
-"""How many times the steps and restarts of the attack whose convergence is in question."""
+"""Factor by which steps and restarts are raised to see whether an attack has converged."""
 MOST_ACCURACY_AT_LARGE_EPSILON = 0.05
 MOST_LOST_BY_MORE = 0.05
 SPARE_ROWS = 2
-"""By how many rows chance may put noise, or another model's perturbations, ahead."""
+"""Number of rows by which noise, or another model's perturbations, may be ahead of the attack by chance."""
 
 
 PART_NAMES = ("stronger_than_noise", "stronger_than_transfer", "broken_at_large_radius", "converged")
@@ -29,7 +31,10 @@ PART_NAMES = ("stronger_than_noise", "stronger_than_transfer", "broken_at_large_
 
 @dataclass(frozen=True)
 class CheckPart:
-    """``passed`` is None where the part could not be done; ``figures`` are accuracies in [0, 1] and counts."""
+    """Outcome of one check for gradient masking: what was expected and found, and whether it passed.
+
+    ``passed`` is None where the check could not be done; ``figures`` are accuracies in [0, 1] and counts.
+    """
 
     name: str
     passed: bool | None
@@ -41,7 +46,7 @@ class CheckPart:
 def check_gradient_masking(
     model: ModelOnTask, features: Dataset, attack: EmbeddingPGD, other: ModelOnTask | None = None
 ) -> list[CheckPart]:
-    """Four signs that an attack on this model is as strong as it should be; one that is missing tells of masking.
+    """Checks four signs that an attack on a model is as strong as it should be; a missing one tells of masking.
 
     ``other`` is a model of the same tokens and embedding width, whose perturbations are tried on this one. Raises
     `InputError` for kinds of task whose single answers are not right or wrong (`ModelOnTask.is_wrong`).

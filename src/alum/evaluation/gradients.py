@@ -1,4 +1,4 @@
-"""Gradients of a sequence classifier for the embeddings of words, as attacks on texts use them."""
+"""Gradients of a sequence classifier with respect to word embeddings, which attacks on texts follow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from alum.models.text_model import TextModel, on_device
 
 @dataclass(frozen=True)
 class ClassifierGradients:
-    """Gradients of the log odds against a label for what the word embeddings put out, which are recorded by a hook.
+    """Gradients of a classifier's log odds against a label with respect to the output of its word embeddings.
 
-    They point where the gradients of the cross-entropy do, which vanish where a model is sure. Of an encoder-decoder
-    they are those of the encoder's embeddings. ``mapping`` is for models of other labels than the attacked ones. Raises
-    `InputError` for a tokenizer that does not tell where its tokens are.
+    A hook records that output. They point where the gradients of the cross-entropy do, which vanish where a model is
+    sure. Of an encoder-decoder they are those of the encoder's embeddings. ``mapping`` is for models of other labels
+    than the attacked ones. Raises `InputError` for a tokenizer that does not tell where its tokens are.
     """
 
     text_model: TextModel

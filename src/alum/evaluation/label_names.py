@@ -1,4 +1,4 @@
-"""Which of a suite's labels each output of a model stands for, by their names, and its logits in these labels."""
+"""Matching of a model's outputs with a suite's labels, by their names, and logits in terms of these labels."""
 
 import logging
 import re
@@ -31,7 +31,7 @@ _UNNAMED = re.compile(r"label\d+|\d+")
 
 @dataclass(frozen=True)
 class LabelMapping:
-    """For each output of a model the label of a suite that it stands for, or -1 where that output is no label.
+    """Label of a suite that each output of a model stands for, or -1 where an output is no label.
 
     Raises `InputError` if a label has no output.
     """
@@ -48,7 +48,7 @@ class LabelMapping:
             )
 
     def joined(self, logits: Tensor) -> Tensor:
-        """Logits ``[..., outputs]`` of a model as logits ``[..., num_labels]`` of coarser or reordered labels.
+        """Turns logits ``[..., outputs]`` of a model into logits ``[..., num_labels]`` of coarser or reordered labels.
 
         A label's logit is the largest of its outputs', so that the likeliest label is the one of the likeliest output
         that is a label, which is how McCoy et al. 2019 (arXiv:1902.01007) score three-way models on HANS.
@@ -70,7 +70,7 @@ class LabelMapping:
 
 
 def label_mapping(model_names: Sequence[str], label_names: Sequence[str], suite: str) -> LabelMapping:
-    """The label of each output of a model, found by their names.
+    """Matches the outputs of a model with the labels of a suite, by their names.
 
     Names count without case and separators, with common synonyms; two-way entailment takes the neutral and the
     contradiction of three-way models as one. A model that does not name its outputs (``LABEL_0``) is taken to have
@@ -106,7 +106,7 @@ def label_mapping(model_names: Sequence[str], label_names: Sequence[str], suite:
 
 
 def label_names_for(model_names: Sequence[str], label_names: Sequence[str]) -> tuple[str, ...]:
-    """Names that the labels of a user's own rows are read by, where the file alone shows which there are.
+    """Label names for a user's own rows: the model's, if their file shows some of these or only numbers, or the file's.
 
     A file may show fewer labels than the model knows, or only their numbers: then the names are the model's, in the
     order of its outputs, and what it says beyond the file's labels counts as wrong rather than not at all. Otherwise

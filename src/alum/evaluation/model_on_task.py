@@ -1,4 +1,4 @@
-"""A model on the rows of a task: its outputs on clean and on attacked embeddings, and the gain of methods on it."""
+"""Outputs of a model on a task's rows, from clean or attacked embeddings, and the adversarial gain of methods on it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ _BEYOND_THE_END = -100.0  # in outputs of shorter batches, as the Trainer pads t
 
 @dataclass(frozen=True)
 class ModelOnTask:
-    """A model and the kind of task that it is measured on, in evaluation mode.
+    """Model, in evaluation mode, with the kind of task that it is measured on.
 
     ``mapping`` has the task's label for each output of a classifier; outputs and losses are then in the task's labels.
     With a ``tolerance``, a regressor's answers are wrong where they err by more.
@@ -49,16 +49,16 @@ class ModelOnTask:
         return self.evaluated.supervision.kind
 
     def features(self, rows: TaskRows) -> Dataset:
-        """Model inputs and labels of rows."""
+        """Encodes rows as model inputs and labels."""
         return self.evaluated.supervision.encode(rows, self.text_model.tokenization)
 
     @property
     def is_wrong(self) -> WrongAnswers | None:
-        """Which features' answers are wrong; None for spans of several windows and mere numbers."""
+        """Test for wrong answers, by feature; None for spans of several windows, and for numbers without tolerance."""
         return self.evaluated.wrong_answers(self.tolerance)
 
     def outputs(self, features: Dataset, attack: EmbeddingPGD | None = None) -> GatheredOutputs:
-        """What ``Supervision.predict`` takes, in the order of ``features``: on clean or on attacked embeddings.
+        """Outputs on clean or attacked embeddings, in the order of ``features``, as ``Supervision.predict`` takes them.
 
         Raises `InputError` for an attack on a kind of task that has no losses to raise.
         """
@@ -73,7 +73,7 @@ class ModelOnTask:
     def outputs_by_radius(
         self, features: Dataset, attack: EmbeddingPGD, epsilons: Sequence[float]
     ) -> list[GatheredOutputs]:
-        """The outputs under attack at each of the rising radii ``epsilons``, which stand for the attack's own."""
+        """Outputs under an attack at each of the rising radii ``epsilons``, which take the place of its own radius."""
         found: list[list[tuple[list[int], tuple[np.ndarray, ...]]]] = [[] for _ in epsilons]
         with frozen(self.model):
             for rows, batch in self.attacked_batches(features):
@@ -82,7 +82,7 @@ class ModelOnTask:
         return [_in_order(at_radius) for at_radius in found]
 
     def attacked_batches(self, features: Dataset) -> Iterator[tuple[list[int], AttackedBatch]]:
-        """The batches with their rows, as attacks take them: wrong answers count as fallen, where there are any."""
+        """Batches for attacks on embeddings, with their rows; wrong answers, where there are any, count as fallen."""
         losses = self.kind.example_losses
         if losses is None or not LABEL_INPUTS.intersection(features.column_names):
             raise InputError(
@@ -101,7 +101,7 @@ class ModelOnTask:
             yield rows, batch
 
     def batches(self, features: Dataset) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
-        """Padded inputs with their labels and the rows they are of, the longest first."""
+        """Padded batches of inputs and labels, with the rows they are of, the longest first."""
         self.model.eval()
         collate = self.evaluated.supervision.collator(self.text_model.tokenizer)
         lengths = [_num_tokens(ids) for ids in features["input_ids"]]
@@ -109,14 +109,14 @@ class ModelOnTask:
             yield rows, on_device(collate(list(features.select(rows))), self.model.device)
 
     def run(self, inputs: Inputs) -> Any:
-        """A forward pass, without the model's own loss."""
+        """Runs a forward pass, without the model's own loss; logits are those of the task's labels."""
         outputs = self.model(**{name: values for name, values in inputs.items() if name not in LABEL_INPUTS})
         if self.mapping is not None:
             outputs["logits"] = self.mapping.joined(outputs["logits"])
         return outputs
 
     def gain(self, features: Dataset, method: Method, num_draws: int = 4, seed: int = 0) -> float:
-        """The adversarial gain of a method on this model: the ratio of the divergence at its δ to that at noise.
+        """Adversarial gain of a method on this model: the ratio of the divergence at its δ to that at noise.
 
         Both divergences are means over ``features``; dropout is off.
         """
@@ -189,7 +189,7 @@ def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 @contextmanager
 def frozen(model: PreTrainedModel) -> Iterator[None]:
-    """Parameters that need no gradients, so that an attack's backward passes go to the embeddings alone."""
+    """Keeps parameters from getting gradients, so that an attack's backward passes go to the embeddings alone."""
     trained = [p for p in model.parameters() if p.requires_grad]
     model.requires_grad_(False)
     try:

@@ -1,4 +1,4 @@
-"""How similar texts are in meaning, by an encoder's mean hidden states (Reimers & Gurevych 2019, arXiv:1908.10084)."""
+"""Similarity of texts in meaning, by an encoder's mean hidden states (Reimers & Gurevych 2019, arXiv:1908.10084)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from alum.models.text_model import TextModel, in_batches, inferred
 
 @dataclass(frozen=True)
 class SentenceSimilarity:
-    """Cosine of the angle between the mean hidden states of two texts.
+    """Similarity of two texts: the cosine of the angle between an encoder's mean hidden states.
 
     Of examples of several texts it is that of the two least similar ones. Any encoder will do, or the encoder of an
     encoder-decoder; one that was trained to tell meanings apart does better.
@@ -27,7 +27,7 @@ class SentenceSimilarity:
     vectors: OutputCache = field(default_factory=lambda: OutputCache(max_entries=20_000))
 
     def __call__(self, original: Example, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """``[examples]``."""
+        """Similarity of each example to the original one, ``[examples]``."""
         texts = [text for example in (original, *examples) for text in example]
         vectors = self.vectors.of([text.encode() for text in texts], lambda new: self._vectors([texts[i] for i in new]))
         vectors = vectors.reshape(1 + len(examples), len(original), -1)

@@ -8,13 +8,13 @@ from alum.tasks.sources import SOURCES, Source
 
 @dataclass(frozen=True)
 class Suite:
-    """A data set's split to measure models on. ``split`` is the data set's own name for it."""
+    """Split of a published data set to measure models on; ``split`` is the data set's own name for it."""
 
     name: str
     source: Source
     split: str = "validation"
     group_column: str | None = None
-    """Holds what scores are also given apart for."""
+    """Column that sorts the rows into groups, whose scores are also given apart."""
 
 
 def _of(split: str, *names: str) -> tuple[Suite, ...]:

@@ -1,4 +1,4 @@
-"""How texts that attacks change are read: as tokens, as far as they fit, and only if they are text."""
+"""Reading of texts that attacks change: their tokens, how far they are read, and refusal of what is no text."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ Tokens = dict[str, list[int]]
 
 
 def encoded(examples: Sequence[Example], tokenization: Tokenization) -> list[Tokens]:
-    """Tokens of texts or pairs; raises `InputError` for text that is not Unicode."""
+    """Tokenizes texts or pairs; raises `InputError` for text that is not Unicode."""
     for example in examples:
         check_unicode(example)
     columns = [list(texts) for texts in zip(*examples, strict=True)]
@@ -23,7 +23,7 @@ def encoded(examples: Sequence[Example], tokenization: Tokenization) -> list[Tok
 
 
 def characters_read(example: Example, tokenization: Tokenization) -> tuple[int, ...]:
-    """How many characters of a text, or of each of a pair, are read; the others are cut off and can never matter.
+    """Number of characters read of a text, or of each of a pair; the others are truncated away and never matter.
 
     All of them, where the tokenizer does not tell where its tokens are.
     """
@@ -42,7 +42,7 @@ def characters_read(example: Example, tokenization: Tokenization) -> tuple[int, 
 
 
 def as_outputs(outputs: Tensor) -> VictimOutputs:
-    """A tensor as float64 on the CPU, in which attacks compare losses."""
+    """Converts a tensor to float64 on the CPU, in which attacks compare losses."""
     return np.asarray(outputs.double().cpu().numpy(), dtype=np.float64)
 
 
@@ -53,7 +53,7 @@ def check_finite(logits: Tensor) -> None:
 
 
 def check_unicode(example: Example) -> None:
-    """Raises `InputError` for lone surrogates, which Python reads bytes as that are not UTF-8; no tokenizer does."""
+    """Raises `InputError` for lone surrogates, as Python reads bytes that are not UTF-8; no tokenizer reads them."""
     try:
         "".join(example).encode()
     except UnicodeEncodeError as error:

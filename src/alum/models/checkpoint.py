@@ -1,4 +1,4 @@
-"""A model id or folder and what can be read from it, with errors that a user can act on."""
+"""Model checkpoints by id or folder: configuration, tokenizer and weights, with errors that a user can act on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from alum.models.tokenizer_fit import OFFSET_POSITIONS
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model id or folder, and whether code that comes with it may run.
+    """Model checkpoint, by id or folder, and whether code that comes with it may run.
 
     Configuration and tokenizer are read once, and everybody who asks this object gets the same ones.
     """
@@ -33,7 +33,7 @@ class Checkpoint:
 
     @cached_property
     def config(self) -> PretrainedConfig:
-        """The configuration; raises `InputError` where there is none."""
+        """Configuration of the model; raises `InputError` where there is none."""
         _check_folder(self.name_or_path)
         config = self._loaded("model", AutoConfig.from_pretrained)
         assert isinstance(config, PretrainedConfig)
@@ -41,7 +41,7 @@ class Checkpoint:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer; raises `InputError` where there is none."""
+        """Tokenizer of the model; raises `InputError` where there is none."""
         _check_folder(self.name_or_path, "config.json", "tokenizer_config.json")
         tokenizer = self._loaded("tokenizer", AutoTokenizer.from_pretrained)
         assert isinstance(tokenizer, PreTrainedTokenizerBase)
@@ -54,7 +54,7 @@ class Checkpoint:
         return tokenizer
 
     def model(self, auto_class: Any, **config: Any) -> PreTrainedModel:
-        """The model with the head of ``auto_class``, a new one if need be, from safetensors only.
+        """Loads the model with the head of ``auto_class``, a new one if need be, from safetensors only.
 
         Pickled weights can run code when they are loaded, so they are refused. Raises `InputError` where nothing can
         be loaded.
@@ -62,7 +62,7 @@ class Checkpoint:
         return self.model_and_new_weights(auto_class, **config)[0]
 
     def trained_model(self, auto_class: Any) -> PreTrainedModel:
-        """As `model`, but raises `InputError` where the head has not been trained."""
+        """Loads the model as `model` does, but raises `InputError` where the head has not been trained."""
         model, new_weights = self.model_and_new_weights(auto_class)
         if new_weights:
             raise InputError(
@@ -72,7 +72,7 @@ class Checkpoint:
         return model
 
     def model_and_new_weights(self, auto_class: Any, **config: Any) -> tuple[PreTrainedModel, set[str]]:
-        """As `model`, with the names of the weights that the checkpoint does not hold."""
+        """Loads the model as `model` does, and gives the names of the weights that the checkpoint does not hold."""
         _check_folder(self.name_or_path)
         # Its report of new and unused weights is long, and a new head is what fine-tuning asks for.
         verbosity = logging.get_verbosity()
@@ -89,7 +89,7 @@ class Checkpoint:
         return model, set(report["missing_keys"])
 
     def input_length_tokens(self, asked: int | None, default: int) -> int:
-        """The longest input for the model: what was asked for, else ``default`` or its positions if those are fewer.
+        """Longest input for the model: what was asked for, else ``default``, or its positions if those are fewer.
 
         Raises `InputError` where more is asked for than the model has.
         """
@@ -111,7 +111,7 @@ class Checkpoint:
 
 
 def name_causal_loss(model: PreTrainedModel) -> None:
-    """Says which loss a causal model has where its class is called ``…LMHeadModel`` and transformers cannot tell.
+    """Names the loss of a causal model whose class is called ``…LMHeadModel``, from which transformers cannot tell it.
 
     It takes this one then, too, but with a warning that leaves users in doubt.
     """

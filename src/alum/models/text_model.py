@@ -1,4 +1,4 @@
-"""A model that reads texts without being trained: in batches of about the same length, without gradients."""
+"""Running of models on texts without training them: in batches of about the same length, without gradients."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _LEAST_SHARE_OF_LENGTH = 7 / 8
 
 @dataclass(frozen=True)
 class TextModel:
-    """A model with its tokenization; ``batch_size`` rows at a time at most. Its weights must stay as they are."""
+    """Model with its tokenization; ``batch_size`` rows at a time at most. Its weights must stay as they are."""
 
     model: PreTrainedModel
     tokenization: Tokenization
@@ -33,16 +33,16 @@ class TextModel:
 
     @property
     def largest_batch(self) -> int:
-        """``batch_size``, but 1 for decoders that know no padding and refuse batches."""
+        """Largest number of rows in a batch: ``batch_size``, but 1 for decoders without padding, which refuse more."""
         return self.batch_size if getattr(self.model.config, "pad_token_id", None) is not None else 1
 
     def outputs(self, inputs: Mapping[str, Tensor]) -> Any:
-        """What the model returns for padded inputs: in evaluation mode, on its device, without gradients."""
+        """Runs the model on padded inputs, in evaluation mode, on its device, without gradients."""
         return inferred(self.model, inputs)
 
 
 def inferred(module: nn.Module, inputs: Mapping[str, Tensor]) -> Any:
-    """A forward pass in evaluation mode, on the module's device, without gradients."""
+    """Runs a forward pass in evaluation mode, on the module's device, without gradients."""
     module.eval()
     with torch.inference_mode():
         return module(**on_device(inputs, next(module.parameters()).device))
@@ -55,7 +55,7 @@ def on_device(inputs: Mapping[str, Tensor], device: torch.device) -> dict[str, T
 def in_batches(
     rows: Sequence[Row], lengths: Sequence[int], batch_size: int, run: Callable[[list[Row]], Sequence[Any]]
 ) -> list[Any]:
-    """What ``run`` returns for each row, of batches of about the same length, in the order of the rows."""
+    """Runs rows in batches of about the same length; gives what ``run`` returns for each row, in the rows' order."""
     found: dict[int, Any] = {}
     for batch in batches_by_length(lengths, batch_size, _ROWS_ENOUGH):
         found.update(zip(batch, run([rows[index] for index in batch]), strict=True))
@@ -63,7 +63,7 @@ def in_batches(
 
 
 def batches_by_length(lengths: Sequence[int], batch_size: int, rows_enough: int | None = None) -> Iterator[list[int]]:
-    """Indices of rows, the longest first, in batches of at most ``batch_size``.
+    """Groups rows of about the same length, the longest first, in batches of at most ``batch_size``: their indices.
 
     A batch of ``rows_enough`` or more ends before a row that has less than 7/8 of its first one's length.
 

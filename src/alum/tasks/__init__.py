@@ -1,1 +1,1 @@
-"""What a task is: the outputs that the adversary moves, the divergence between them, and the metrics."""
+"""Tasks: outputs that the adversary moves, the divergence between them, metrics, and published data sets."""

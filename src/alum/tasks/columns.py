@@ -1,4 +1,4 @@
-"""What the columns of a user's own rows mean, and the kind of task that they show."""
+"""Layout and kind of task of a user's own data, by named columns and the values found in them."""
 
 import dataclasses
 from typing import Protocol
@@ -15,7 +15,7 @@ DEFAULT_LENGTH_TOKENS = 128
 
 
 class ColumnArguments(Protocol):
-    """What a user says of the columns of rows of their own."""
+    """Settings by which users say what the columns of their own data hold, and of which kind the task is."""
 
     kind: str | None
     text_columns: str | None
@@ -24,7 +24,7 @@ class ColumnArguments(Protocol):
 
 
 def layout_of(arguments: ColumnArguments, named: Layout | None = None) -> Layout:
-    """Columns that the arguments name, of others those of a ``named`` task.
+    """Layout of the columns that the arguments name; the rest is as in a ``named`` task, where there is one.
 
     Raises `InputError` where neither says what the columns mean.
     """
@@ -45,7 +45,7 @@ def layout_of(arguments: ColumnArguments, named: Layout | None = None) -> Layout
 
 
 def supervision_of(arguments: ColumnArguments, rows: TaskRows) -> Supervision:
-    """The kind of task that ``--kind`` names, else the one that columns and labels show.
+    """Finds the kind of task that ``--kind`` names, else the one that columns and labels show.
 
     Raises `InputError` where they do not show it.
     """

@@ -1,4 +1,4 @@
-"""Splits of published data sets from the hub."""
+"""Loading of published data sets from the Hugging Face hub, by split."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ CONVERTED = "refs/convert/parquet"  # the hub's own conversion of a data set
 
 
 def load_split(source: Source, split: str, instead: str) -> Table:
-    """One split of a data set; raises `InputError`, with what to do ``instead``, where the hub does not give it."""
+    """Loads a split of a data set; raises `InputError`, with what to do ``instead``, where the hub does not give it."""
     where = f"{source.on_hub}, {split}"
     try:
         return Table.of(load_dataset(source.hub_id, split=split, **_files(source, [split])), where)
@@ -22,7 +22,10 @@ def load_split(source: Source, split: str, instead: str) -> Table:
 
 
 def load_splits(source: Source, splits: Iterable[str], instead: str) -> dict[str, Table]:
-    """A data set's splits by name, ``splits`` among them where it has to be asked for each; raises as `load_split`."""
+    """Loads a data set's splits by name; raises as `load_split`.
+
+    A data set that the hub has converted is asked for each of ``splits``, any other gives all that it has.
+    """
     try:
         found = dict(load_dataset(source.hub_id, **_files(source, splits)))
     except Exception as error:  # the hub's client raises whatever its transport does

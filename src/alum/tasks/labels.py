@@ -1,4 +1,4 @@
-"""Label columns: names, integers or strings, checked row by row."""
+"""Reading of label columns that hold names or integers, with errors that name the row."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from alum.tasks.rows import TaskRows
 
 
 def names_in(rows: TaskRows) -> tuple[str, ...]:
-    """Label names of the label column: those of its features, else the values themselves in order.
+    """Label names of a label column: those that its type declares, else its distinct values in order.
 
     Integers 0 … n-1 are named by their numbers, truth values "false" and "true".
     """
@@ -17,7 +17,7 @@ def names_in(rows: TaskRows) -> tuple[str, ...]:
 
 
 def names_of(feature: Any, values: set[Any]) -> tuple[str, ...]:
-    """Label names of a feature and the values that it has."""
+    """Label names of a column with the ``datasets`` type ``feature``, or else of its distinct values."""
     if isinstance(feature, ClassLabel):
         return tuple(feature.names)
     if all(isinstance(value, bool) for value in values):
@@ -28,12 +28,12 @@ def names_of(feature: Any, values: set[Any]) -> tuple[str, ...]:
 
 
 def label_ids(rows: TaskRows) -> list[int]:
-    """Integer labels of a column that holds integers or names; raises `InputError`, with the row, for others."""
+    """Integer labels of rows that hold integers or names; raises `InputError`, with the row, for others."""
     return [label_id(value, rows, index) for index, value in enumerate(rows.labels())]
 
 
 def label_id(value: Any, rows: TaskRows, index: int) -> int:
-    """The number of the label ``value``, which is from the row at ``index``; raises `InputError` if it is none."""
+    """Integer label of ``value`` from the row at ``index``; raises `InputError`, with the row, if it is no label."""
     names = rows.label_names
     if isinstance(value, int) and 0 <= value < len(names):
         return int(value)  # of a truth value too
@@ -44,7 +44,7 @@ def label_id(value: Any, rows: TaskRows, index: int) -> int:
 
 
 def classes(label_names: tuple[str, ...]) -> dict[str, Any]:
-    """Part of a model's configuration that names its classes."""
+    """Settings of a model's configuration that number and name its classes."""
     return {
         "num_labels": len(label_names),
         "id2label": dict(enumerate(label_names)),

@@ -1,14 +1,14 @@
-"""Which columns of a table hold what."""
+"""Layout of a task's table: which columns hold texts, labels and choices."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Columns of a task by what they hold. ``label_names`` are in the order of the integer labels."""
+    """Columns of a task's table by what they hold; ``label_names`` are in the order of the integer labels."""
 
     text: tuple[str, ...]
     label: str = "label"
     label_names: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
-    """Multiple choice: a column per choice, or one column of lists."""
+    """Columns of the choices in multiple choice: one for each choice, or a single one that holds lists."""

@@ -1,4 +1,4 @@
-"""Tables of the kinds of task, and the kind that a model's head is made for."""
+"""Tables of the kinds of task, and the way from a model's head to the kind that it is made for."""
 
 from typing import Any
 
@@ -54,7 +54,10 @@ USER_KINDS: dict[str, tuple[Supervision, int]] = {
 
 
 def supervision_named(name: str, layout: Layout) -> Supervision:
-    """The kind that ``--kind`` names; raises `InputError` for an unknown one, or a wrong number of text columns."""
+    """Looks up a kind of task by its ``--kind`` name.
+
+    Raises `InputError` for an unknown name, or a wrong number of text columns.
+    """
     if name not in USER_KINDS:
         raise unknown_name("kind", name, USER_KINDS)
     supervision, num_texts = USER_KINDS[name]
@@ -64,7 +67,7 @@ def supervision_named(name: str, layout: Layout) -> Supervision:
 
 
 def kind_of(model: nn.Module) -> TaskKind:
-    """The kind of task that a ``transformers`` model's head is made for.
+    """Finds the kind of task that the head of a ``transformers`` model is made for.
 
     Raises `InputError` for a head that no kind fits.
     """

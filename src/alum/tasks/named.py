@@ -1,4 +1,4 @@
-"""Named tasks: a published data set each, and which of its splits to train, validate and test on."""
+"""Named tasks: published data sets with the splits to train, validate and test on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from alum.tasks.sources import SOURCES, Source
 
 @dataclass(frozen=True)
 class NamedTask:
-    """A data set as a task.
+    """Published data set as a task, with the splits to train, validate and test on.
 
     ``splits`` maps our names (train, validation, test, and further ones that are measured too) to the data set's own,
     joined by ``+`` where several make one, wherever they are not the same.
@@ -49,7 +49,7 @@ TASKS: Mapping[str, NamedTask] = {
 
 
 def task_named(name: str) -> NamedTask:
-    """The row of `TASKS`; raises `InputError`, with the nearest name, for an unknown one."""
+    """Looks up a named task in `TASKS`; raises `InputError`, with the nearest name, for an unknown one."""
     if name not in TASKS:
         raise unknown_name("task", name, TASKS)
     return TASKS[name]

@@ -1,4 +1,4 @@
-"""Published data sets: where each is on the hub, what its columns hold, how the literature scores it, whose it is.
+"""Table of published data sets: place on the hub, columns, kind of task, metrics of the literature, citation.
 
 A row each, which named tasks and suites of the same data share. Nothing here needs torch: lists of it print at once.
 """
@@ -15,7 +15,7 @@ SENTIMENT = ("negative", "positive")
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as it was published, and as a task.
+    """Published data set: its place on the hub, its columns, and how it is used as a task.
 
     ``metrics`` are those that the literature reports, the main one first. ``licence`` is what the data set's card on
     the hub says, where there is one.
@@ -26,11 +26,10 @@ class Source:
     """Name of a supervised kind of task (`alum.tasks.lookup.SUPERVISED`)."""
     layout: Layout
     hub_id: str | None
-    """None for data that is not on the hub in a form that loads, and has to be given as a file."""
+    """Id on the hub; None for data that is not there in a form that loads, and has to be given as a file."""
     hub_config: str | None = None
     converted: str | None = None
-    """Folder of the hub's own Parquet conversion that is read, for data sets whose own files are a script, which
-    ``datasets`` no longer runs."""
+    """Folder of the hub's Parquet conversion, read where a data set is a script, which ``datasets`` no longer runs."""
     metrics: tuple[str, ...] = ("accuracy",)
     max_length_tokens: int = 128
     licence: str = NOT_STATED
@@ -39,7 +38,7 @@ class Source:
 
     @property
     def on_hub(self) -> str:
-        """Id and configuration as people read them; empty where there is none."""
+        """Id and configuration on the hub, joined for people to read; empty for data that is not there."""
         return "/".join(filter(None, (self.hub_id, self.hub_config)))
 
 

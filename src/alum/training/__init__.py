@@ -1,1 +1,1 @@
-"""ALUM inside the Hugging Face Trainer."""
+"""Adversarial training (ALUM) in the Hugging Face Trainer, or in a loop of your own."""

@@ -1,4 +1,4 @@
-"""What a run writes and heeds while it goes: records, and a clean stop."""
+"""Trainer callbacks: a file of metrics, a clean stop by signal or time, a stop at divergence, checkpoints by time."""
 
 import itertools
 import json
@@ -21,11 +21,14 @@ STEPS_BETWEEN_AGREEMENTS = 4
 
 
 class Diverged(Exception):
-    """The loss has not been a number for several logs."""
+    """Training has diverged: the loss has been no number for several logs."""
 
 
 class StopWhereDiverged(TrainerCallback):
-    """Raises `Diverged` after some logs in a row whose loss is no number: the weights are beyond help then."""
+    """Trainer callback that raises `Diverged` after some logs in a row whose loss is no number.
+
+    By then the weights are beyond help.
+    """
 
     def __init__(self, patience: int = 3) -> None:
         self._patience = patience
@@ -49,7 +52,7 @@ class StopWhereDiverged(TrainerCallback):
 
 
 class MetricsFile(TrainerCallback):
-    """Appends each log as one JSON line to ``metrics.jsonl``; a run that goes on first drops what it will log again."""
+    """Trainer callback that appends each log to ``metrics.jsonl``; a resumed run first drops what it will log again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -85,10 +88,11 @@ def _stays(line: bytes, step: int) -> bool:
 
 
 class StopCleanly(TrainerCallback):
-    """SIGINT, SIGTERM or the end of ``max_minutes`` stop training after the step at hand, with a checkpoint.
+    """Trainer callback that stops with a checkpoint on SIGINT, SIGTERM or the end of ``max_minutes``.
 
-    A second signal does what it does elsewhere: it ends the process at once. ``exit_code`` is 128 plus the number of
-    the signal, or `TIME_IS_OVER`. Several processes stop at the same step, at which the first of them wants to.
+    Training stops after the step at hand. A second signal does what it does elsewhere: it ends the process at once.
+    ``exit_code`` is 128 plus the number of the signal, or `TIME_IS_OVER`. Several processes stop at the same step, at
+    which the first of them wants to.
     """
 
     def __init__(self, max_minutes: float | None = None) -> None:
@@ -121,7 +125,7 @@ class StopCleanly(TrainerCallback):
             control.should_training_stop = True
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Saves what a run can go on from; the Trainer comes here wherever it stops within an epoch."""
+        """Asks for a checkpoint to resume from; the Trainer comes here wherever it stops within an epoch."""
         if self.stopped_at_step is None:
             return
         if not _is_at_end_of_epoch(state):
@@ -140,7 +144,7 @@ class StopCleanly(TrainerCallback):
         self.give_back()
 
     def give_back(self) -> None:
-        """Signals do again what they did before training."""
+        """Gives signals back the handlers that they had before training."""
         for number, former in self._former.items():
             signal.signal(number, former or signal.SIG_DFL)  # None: set by something other than Python
         self._former = {}
@@ -160,7 +164,7 @@ class StopCleanly(TrainerCallback):
 
 
 class SaveEveryMinutes(TrainerCallback):
-    """Asks for a checkpoint whenever so many minutes have passed since the last one, or since training began."""
+    """Trainer callback that saves whenever so many minutes have passed since the last checkpoint, or the start."""
 
     def __init__(self, minutes: float) -> None:
         self._seconds = 60 * minutes

@@ -1,4 +1,4 @@
-"""Checkpoints that are there whole or not at all, and that prove it when a run goes on from them."""
+"""Checkpoints that are written whole or not at all, and checked for damage when a run resumes from them."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ class AtomicCheckpoints(_Trainer):
     _drafts: Path | None = None  # while a checkpoint is written
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
-        """The Trainer's; with ``True`` it goes on from the newest whole checkpoint and passes over damaged ones."""
+        """Trains as the Trainer does; ``True`` resumes from the newest whole checkpoint, passing over damaged ones."""
         folder = Path(self._get_output_dir(None))
         if self.args.should_save:
             shutil.rmtree(folder / _DRAFTS, ignore_errors=True)
@@ -155,13 +155,13 @@ class AtomicCheckpoints(_Trainer):
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """The folders named checkpoint-N, oldest step first."""
+    """Finds the folders named checkpoint-N, oldest step first."""
     found = [path for path in folder.glob("checkpoint-*") if path.is_dir() and _NAME.fullmatch(path.name)]
     return sorted(found, key=_step_in_name)
 
 
 def newest_whole_checkpoint(folder: Path) -> Path | None:
-    """The last checkpoint whose files are those of its manifest; each later one is named in a warning."""
+    """Finds the last checkpoint whose files are those of its manifest; warns of each later one, which is damaged."""
     for checkpoint in reversed(checkpoints_in(folder)):
         fault = damage(checkpoint)
         if fault is None:
@@ -171,7 +171,7 @@ def newest_whole_checkpoint(folder: Path) -> Path | None:
 
 
 def damage(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint: the first file that is missing, or its expected and actual size or digest."""
+    """Says what is wrong with a checkpoint: a missing file, or one's expected and actual size or digest; else None."""
     try:
         files = json.loads((checkpoint / MANIFEST).read_bytes())["files"]
         entries = {name: (int(entry["bytes"]), str(entry["blake2b"])) for name, entry in files.items()}
@@ -203,7 +203,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def set_later_ones_aside(folder: Path, checkpoint: Path | None) -> None:
-    """Renames the checkpoints of steps after ``checkpoint``'s: the run that goes on from it will write others.
+    """Renames the checkpoints of later steps than ``checkpoint``, as the run that resumes from it will write others.
 
     They are damaged, or belong to a past that the user chose to leave.
     """

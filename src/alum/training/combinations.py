@@ -1,4 +1,4 @@
-"""Settings that do not go together, refused before training."""
+"""Combinations of training settings that cannot work, refused before training begins."""
 
 from accelerate.utils import DistributedType
 
@@ -8,7 +8,7 @@ from alum.training.config import AlumConfig
 
 
 def check_combination(args: AlumConfig, method: Method, distributed_type: DistributedType, own_loss: bool) -> None:
-    """Raises `InputError` where training with an adversary of ``method`` would fail or be another than was asked for.
+    """Raises `InputError` where training with ``method`` would fail, or be another than the settings ask for.
 
     ``own_loss``: the Trainer was given a ``compute_loss_func``.
     """

@@ -16,14 +16,14 @@ from alum.training.settings import AdversarySettings
 OF_METHOD = ("alpha", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size", "step_rule", "projection",
              "init_std", "dropout", "layer")  # fmt: skip
 OF_PERTURBATION = {"epsilon_ramp_fraction": 0.0, "special_tokens": "perturb"}
-"""Settings beside those of the method that need a perturbation, with the values that ask for nothing."""
+"""Settings beside the method's own that need a perturbation, with the values that ask for nothing."""
 OF_ADVERSARY = {**OF_PERTURBATION, "alpha_ramp_fraction": 0.0, "fraction": 1.0, "every_steps": 1}
-"""Those that need an adversary."""
+"""Settings beside the method's own that need an adversary, with the values that ask for nothing."""
 
 
 @dataclass
 class AlumConfig(AdversarySettings, TrainingArguments):
-    """`transformers.TrainingArguments` with the adversary's settings; what is not set is the method's own."""
+    """`transformers.TrainingArguments` with the settings of the adversary; those not set are the method's own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]
@@ -38,7 +38,7 @@ class AlumConfig(AdversarySettings, TrainingArguments):
         self._refuse_idle_settings(method)
 
     def method(self) -> Method:
-        """The row of the table of methods with these settings put in; raises `InputError` for what does not fit."""
+        """Training method of the table with these settings put in; raises `InputError` for what does not fit."""
         with _named_as_here():
             return method_named(self.adv_method, **self._of_method())
 

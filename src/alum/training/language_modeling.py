@@ -1,4 +1,4 @@
-"""Pre-training inside the Trainer: masks drawn at each step, exact validation scores, tokens per second."""
+"""Pre-training in the Hugging Face Trainer: masks drawn at each step, exact validation scores, tokens per second."""
 
 import math
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ from alum.training.trainer import AlumTrainer
 
 @dataclass(frozen=True)
 class Supervise:
-    """What a batch of packed sequences is trained to predict: masked tokens, or without ``masks`` every next one."""
+    """Tokens of packed sequences that a model learns to predict: masked ones, or without ``masks`` every next one."""
 
     masks: TokenMasks | None = None
     mask_rate: MaskRate | None = None
 
 
 class LanguageModelTrainer(AlumTrainer):
-    """`AlumTrainer` on sequences of full length, rows of ``input_ids`` alone; validation rows may carry ``labels``.
+    """`AlumTrainer` for language models, on packed sequences: rows of ``input_ids`` alone.
 
-    Masks are drawn when a step begins, from the seed and the number of the step: a resumed run draws those of an
-    undisturbed one, and the mask rate follows the progress of training.
+    Validation rows may carry ``labels``. Masks are drawn when a step begins, from the seed and the number of the step:
+    a resumed run draws those of an undisturbed one, and the mask rate follows the progress of training.
     """
 
     def __init__(self, *args: Any, supervise: Supervise, **kwargs: Any) -> None:
@@ -47,8 +47,10 @@ class LanguageModelTrainer(AlumTrainer):
     def prediction_step(
         self, model: nn.Module, inputs: Inputs, prediction_loss_only: bool, *args: Any, **kwargs: Any
     ) -> tuple[None, Tensor, Tensor]:
-        """For each sequence ``[batch, 3]``: the loss summed over its predicted tokens, how many are right, how many
-        there are. Means over these are exact, whatever the batch size; the mean over the batches' means is not."""
+        """Sums over the predicted tokens of each sequence, ``[batch, 3]``: loss, right predictions, number of tokens.
+
+        Means over these are exact, whatever the batch size; the mean over the batches' means is not.
+        """
         inputs = self._prepare_inputs({"labels": inputs["input_ids"], **inputs})
         with torch.no_grad(), self.compute_loss_context_manager():
             sums = self._sums(model, inputs)
@@ -91,7 +93,7 @@ class LanguageModelTrainer(AlumTrainer):
         return of_token.new_zeros(num_sequences, 3).index_add_(0, rows // length, of_token)
 
     def tokens_per_second(self) -> float | None:
-        """Of all training in this process, evaluation and checkpoints not counted; None where there was none."""
+        """Tokens per second of training in this process, without evaluation and checkpoints; None without training."""
         self._time_logs(self._clock.take())  # since the last log
         return self._num_timed_tokens / self._timed_seconds if self._num_timed_tokens else None
 
@@ -103,7 +105,7 @@ class LanguageModelTrainer(AlumTrainer):
 
 
 def stacked(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """Rows of one length as a batch, ``[batch, length]`` integers."""
+    """Collates rows of one length to a batch of integers, ``[batch, length]``."""
     return {name: torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.int64)) for name in rows[0]}
 
 

@@ -1,4 +1,4 @@
-"""The settings of the adversary, all with the prefix ``adv_``, importable in no time.
+"""Settings of the adversary, all with the prefix ``adv_``, importable without torch.
 
 What trains with them is `alum.training.config.AlumConfig`, which needs torch and transformers.
 """
@@ -15,7 +15,7 @@ def _override(text: str) -> Any:
 
 @dataclass
 class AdversarySettings:
-    """The adversary's settings; what is not set is the method's own."""
+    """Settings of the adversary; those not set are the method's own."""
 
     adv_method: str = field(
         default="alum_one_pass",

@@ -23,7 +23,7 @@ _REFUSED = ("DataParallel", "FullyShardedDataParallel", "DeepSpeedEngine")
 
 
 class AlumStep:
-    """Forward and backward passes of a ``transformers`` model with a task head, on batches that have labels.
+    """Step of adversarial training: all passes of a ``transformers`` model with a task head, on a labelled batch.
 
     ``settings`` change the method's row of the table (``epsilon=0.05``, ``layer="embeddings"``, …). ``backward`` is how
     a loss is back-propagated, for loops that scale it (``accelerator.backward``). The model may be compiled, or wrapped

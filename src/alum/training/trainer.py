@@ -1,4 +1,4 @@
-"""`AlumTrainer`, and the same behaviour as a mix-in for any other subclass of the Hugging Face Trainer."""
+"""Hugging Face Trainer with ALUM (`AlumTrainer`), and a mix-in that gives any other Trainer subclass the same."""
 
 import contextlib
 import dataclasses
@@ -80,8 +80,11 @@ class AlumMixin(_Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """The Trainer's loss, in training plus the adversarial term. One-pass methods back-propagate the task loss
-        here already; the loss that is returned has the full value and the gradients that are still missing."""
+        """Computes the Trainer's loss, in training plus the adversarial term.
+
+        One-pass methods back-propagate the task loss here already; the loss that is returned has the full value and the
+        gradients that are still missing.
+        """
         if not model.training:
             loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share=None)
             return (loss, outputs) if return_outputs else loss
@@ -146,7 +149,7 @@ class AlumMixin(_Trainer):
     def prediction_step(
         self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, *args: Any, **kwargs: Any
     ) -> Any:
-        """The Trainer's: predictions and metrics get the logits of every position."""
+        """Runs the Trainer's prediction step; predictions and metrics get the logits of every position."""
         if is_compiled(model):
             heed_hooks()
         self._wants_all_logits = not prediction_loss_only

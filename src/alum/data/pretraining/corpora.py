@@ -25,7 +25,7 @@ ROWS_AT_A_TIME = 1000
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents, stripped and never empty, that can be read again and again.
+    """Corpus of documents, stripped and never empty, that can be read again and again.
 
     ``name`` is for messages. The ``fingerprint`` is a hex digest of the content and of how documents are made of it:
     corpora with the same fingerprint have the same documents. ``read`` begins anew with each call.
@@ -48,7 +48,7 @@ class _Chain:
 
 
 def chained(corpora: Sequence[Corpus]) -> Iterable[str]:
-    """Joins corpora to the documents of one after the other, which can be read again and again."""
+    """Chains corpora: the documents of one after the other, which can be read again and again."""
     return _Chain(tuple(corpora))
 
 

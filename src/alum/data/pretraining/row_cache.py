@@ -21,7 +21,7 @@ from alum.core.errors import InputError
 logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.integer[Any]]
-"""``[rows, length]``, one token id an element."""
+"""Token ids of sequences of one length, ``[rows, length]``."""
 
 CHECKSUM_BYTES = 4
 _PIECE_BYTES = 1 << 20

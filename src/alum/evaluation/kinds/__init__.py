@@ -1,1 +1,1 @@
-"""Models as attacks on texts see them, one module for each kind of task."""
+"""Kinds of task in evaluation, one module each: right answers, what attacks may change, models as their victims."""

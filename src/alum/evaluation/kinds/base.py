@@ -1,4 +1,4 @@
-"""What an evaluation must know of a kind of task: right answers, what attacks may change, answers in words."""
+"""Interfaces of a kind of task in evaluation: right answers, what attacks may change, answers in words."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -24,18 +24,18 @@ WrongAnswers = Callable[[Any, Inputs], Tensor]
 
 
 class TextVictim(Protocol):
-    """A model that attacks on texts ask; what its outputs are its goals know."""
+    """Victim of attacks on texts: a model that can be asked for its outputs, whose meaning the attack's goal knows."""
 
     def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
-        """A row of outputs for each example, in their order."""
+        """Outputs of the model, a row for each example, in their order."""
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
-        """How many characters of each text the model reads."""
+        """Number of characters that the model reads of each text of an example."""
 
 
 @dataclass(frozen=True)
 class AttackableRow:
-    """A row as an attack takes it; further texts than the attacked ones are never changed."""
+    """Row to attack: its texts, the goal of the attack, and which of the texts it may change."""
 
     example: Example
     goal: Goal
@@ -44,14 +44,14 @@ class AttackableRow:
 
 @dataclass(frozen=True)
 class EvaluatedKind:
-    """A kind of task whose models are measured clean, with typing errors and, where it has losses, under PGD."""
+    """Kind of task in evaluation: measured clean, with typing errors and, where it has losses, under PGD."""
 
     supervision: Supervision
 
     needs_all_rows = False
     """Whether a row's prediction depends on which other rows are measured."""
     has_gradients = False
-    """Whether attacks on texts that ask for the gradients of a classifier fit."""
+    """Whether attacks on texts that follow a classifier's gradients can be run on models of this kind."""
 
     @property
     def name(self) -> str:
@@ -63,52 +63,53 @@ class EvaluatedKind:
     def in_labels_of(
         self, model_names: Sequence[str], rows: TaskRows, suite: str, are_own: bool
     ) -> tuple[TaskRows, LabelMapping | None]:
-        """The rows with the label names that a model's answers are given in, and the label of each of its outputs.
+        """Matches rows and a model by their label names.
 
-        Rows of the user's own (``are_own``) show only some labels, which here become the model's; a suite's never
-        change. None for kinds whose outputs are no labels. Raises `InputError` where model and labels do not go
+        Returns the rows with the label names that the model's answers are given in, and the label of each of its
+        outputs; None for kinds whose outputs are no labels. Rows of the user's own (``are_own``) show only some labels,
+        which here become the model's; a suite's never change. Raises `InputError` where model and labels do not go
         together.
         """
         return rows, None
 
     def mistyped_columns(self, layout: Layout) -> tuple[str, ...]:
-        """Columns whose texts a user would type."""
+        """Text columns that users would type, and so may mistype."""
         return layout.text
 
     def wrong_answers(self, tolerance: float | None) -> WrongAnswers | None:
-        """Which features' answers are wrong; None where a single feature's answer is not right or wrong."""
+        """Makes the test for wrong answers, by feature; None where a single feature's answer is not right or wrong."""
         return None
 
     def row_scores(self, predictions: Sequence[Any], rows: TaskRows, tolerance: float) -> dict[str, list[float]]:
-        """Scores in [0, 1] of each row, for metrics that are means over rows."""
+        """Scores of each row by metric, in [0, 1], for metrics that are means over rows."""
         return self.supervision.row_scores(predictions, rows)
 
 
 class AttackedKind(EvaluatedKind):
-    """A kind of task whose texts attacks can change."""
+    """Kind of task in evaluation whose texts attacks can change."""
 
     @abstractmethod
     def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> TextVictim:
-        """A model as the victim of attacks on the examples that `attackable_rows` makes of ``rows``."""
+        """Makes a model the victim of attacks on the examples that `attackable_rows` makes of ``rows``."""
 
     @abstractmethod
     def attackable_rows(self, rows: TaskRows, tolerance: float) -> list[AttackableRow]:
-        """Every row as an example with the goal of turning its right answer.
+        """Makes an example of every row, with the attack's goal of turning the right answer into a wrong one.
 
         Raises `InputError` for values that do not fit the layout.
         """
 
     @abstractmethod
     def attack_scores(self, outputs: Sequence[float] | VictimOutputs, goal: Goal) -> dict[str, float]:
-        """Scores, in [0, 1], of one row of a victim's outputs, ``[…]``."""
+        """Scores by metric, in [0, 1], of a victim's outputs for one example, ``[…]``."""
 
     @abstractmethod
     def right_answers(self, rows: TaskRows) -> list[str]:
-        """The right answer of each row in words."""
+        """Right answer of each row in words."""
 
     @abstractmethod
     def answer(self, outputs: Sequence[float], label_names: Sequence[str]) -> tuple[str, dict[str, float] | None]:
-        """One row of a victim's outputs in words and, of a classifier, the probabilities of the labels."""
+        """Puts a victim's outputs for one example into words, with probabilities by label if it is a classifier."""
 
     def gradients(self, model: TextModel, mapping: LabelMapping | None = None) -> Gradients:
         """Gradients that attacks on texts follow, where `has_gradients`; raises `InputError` elsewhere."""
@@ -116,16 +117,16 @@ class AttackedKind(EvaluatedKind):
 
 
 def is_right(outputs: Sequence[float] | VictimOutputs, goal: Goal) -> float:
-    """1 where one row of a victim's outputs has not reached the attack's goal, else 0."""
+    """Scores a victim's outputs for one example: 0 where they have reached the attack's goal, else 1."""
     return float(not goal.reached(np.asarray(outputs, dtype=np.float64)[None])[0])
 
 
 def examples_of(rows: TaskRows) -> list[Example]:
-    """The texts of each row, in the order of the columns."""
+    """Examples to attack, one a row: its texts, in the order of the columns."""
     return list(zip(*rows.texts(), strict=True))
 
 
 def not_the_likeliest(outputs: Any, inputs: Inputs) -> Tensor:
-    """`WrongAnswers` where the likeliest output is the answer."""
+    """Tells where the likeliest output is not the label: `WrongAnswers` of kinds that answer with that output."""
     wrong: Tensor = outputs["logits"].argmax(-1) != inputs["labels"]
     return wrong

@@ -1,4 +1,4 @@
-"""Table of the kinds of task that have more to an evaluation than plain scores."""
+"""Table of the kinds of task that attacks on texts can be run on; others are evaluated by plain scores alone."""
 
 from alum.core.errors import InputError
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
@@ -17,12 +17,12 @@ ATTACKED_KINDS: dict[str, type[AttackedKind]] = {
 
 
 def evaluated_kind(supervision: Supervision) -> EvaluatedKind:
-    """How models of a kind are evaluated: as its row of the table says, else by plain scores alone."""
+    """Looks up how a kind of task is evaluated: with attacks on its texts, or by plain scores alone."""
     return ATTACKED_KINDS.get(supervision.kind.name, EvaluatedKind)(supervision)
 
 
 def attacked_kind(supervision: Supervision) -> AttackedKind:
-    """As `evaluated_kind`; raises `InputError` for kinds whose texts no attack can change."""
+    """Looks up how a kind of task is attacked; raises `InputError` for kinds whose texts no attack can change."""
     name = supervision.kind.name
     if name not in ATTACKED_KINDS:
         raise InputError(f"attacks on texts are for {', '.join(ATTACKED_KINDS)}, not for {name}: leave them out.")

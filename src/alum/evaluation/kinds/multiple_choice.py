@@ -1,4 +1,4 @@
-"""Multiple-choice models under evaluation: one of several continuations of a context."""
+"""Multiple choice in evaluation: one of several continuations of a context."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,16 +20,17 @@ from alum.tasks.rows import TaskRows
 
 @dataclass(frozen=True)
 class ChoiceVictim:
-    """Probabilities that a model gives to the choices of examples ``(context, choice, choice, …)``.
+    """Multiple-choice model as the victim of attacks, on examples ``(context, choice, choice, …)``.
 
-    As `ClassifierVictim` in everything else; the model's batch size counts pairs of a context and a choice.
+    Its outputs are the probabilities of the choices. As `ClassifierVictim` in everything else; the model's batch size
+    counts pairs of a context and a choice.
     """
 
     text_model: TextModel
     cache: OutputCache = field(default_factory=OutputCache)
 
     def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
-        """Probabilities ``[examples, choices]``, for examples of as many choices each; raises as `ClassifierVictim`."""
+        """Choice probabilities ``[examples, choices]`` of examples with as many each; raises as `ClassifierVictim`."""
         count = len(examples[0]) - 1
         pairs = [(context, choice) for context, *choices in examples for choice in choices]
         encoded = text_reading.encoded(pairs, self.text_model.tokenization)
@@ -38,7 +39,7 @@ class ChoiceVictim:
         return self.cache.of(questions, lambda indices: self._outputs([rows[index] for index in indices]))
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
-        """How many characters of each text the model reads, of the context beside any of the choices."""
+        """Number of characters that the model reads of each text, of the context the most beside any of the choices."""
         context, *choices = example
         read = [text_reading.characters_read((context, choice), self.text_model.tokenization) for choice in choices]
         return (max(of_context for of_context, _ in read), *(of_choice for _, of_choice in read))
@@ -56,7 +57,7 @@ class ChoiceVictim:
 
 
 class EvaluatedMultipleChoice(AttackedKind):
-    """Attacked is the context; the goal is any other choice."""
+    """Multiple choice in evaluation: attacks change the context to get any other choice."""
 
     def wrong_answers(self, tolerance: float | None) -> WrongAnswers:
         return not_the_likeliest

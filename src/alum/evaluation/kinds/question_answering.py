@@ -1,4 +1,4 @@
-"""Extractive question answering under evaluation: answers as spans of a context."""
+"""Extractive question answering in evaluation: answers as spans of a context."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ _Logits = tuple[Window, NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class QuestionVictim:
-    """What a model answers to examples ``(question, context, right answer, right answer, …)``.
+    """Question-answering model as the victim of attacks, on examples ``(question, context, right answer, …)``.
 
     The right answers, none of them where no answer is right, are read by the scores and not by the model. Answers are
     made as those of `QuestionAnsweringSupervision`, long contexts in windows; ``may_abstain`` is for data where some
@@ -54,7 +54,7 @@ class QuestionVictim:
     cache: OutputCache = field(default_factory=OutputCache)
 
     def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
-        """Outputs ``[examples, 3]``: loss, exact match and F1.
+        """Loss, exact match and F1 of the model's answers, ``[examples, 3]``.
 
         The loss is -log p of the likeliest span of a right answer, wherever it stands in the context, with the start
         and the end in all windows together as two distributions. Raises as `ClassifierVictim`.
@@ -65,7 +65,10 @@ class QuestionVictim:
         return self.cache.of(questions, lambda indices: self._outputs([examples[index] for index in indices]))
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
-        """The question is cut at a third of a window, as `QuestionAnsweringSupervision` does it; nothing else is."""
+        """Number of characters read of each text: of a question what fits a third of a window, of others all.
+
+        `QuestionAnsweringSupervision` cuts questions there.
+        """
         text_reading.check_unicode(example)
         question, *others = example
         stripped = question.strip()
@@ -104,7 +107,10 @@ class QuestionVictim:
 
 
 class EvaluatedQuestionAnswering(AttackedKind):
-    """Attacked is the question, not its context, which holds the answer; the goal is that no answer is a right one."""
+    """Question answering in evaluation: attacks change the question until the model's answer is not a right one.
+
+    Its context stays, since it holds the answer.
+    """
 
     needs_all_rows = True  # whether there may be no answer is told from all rows
 
@@ -134,7 +140,7 @@ class EvaluatedQuestionAnswering(AttackedKind):
 def answer_log_probs(
     logits: Sequence[_Logits], contexts: Sequence[str], golds: Sequence[Sequence[str]]
 ) -> NDArray[np.float64]:
-    """Log probability of the likeliest span of a right answer in each context, of all windows with their logits.
+    """Log probability of the likeliest right answer in each context, over all of its windows with their logits.
 
     Without right answers it is that of no answer, at its least likely in any window.
     """

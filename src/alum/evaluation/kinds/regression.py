@@ -1,4 +1,4 @@
-"""Regressors under evaluation: a number for a text or a pair, wrong where it is too far off."""
+"""Regression in evaluation: a number for a text or a pair, wrong where it errs by more than a tolerance."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from alum.tasks.rows import TaskRows
 
 
 class EvaluatedRegression(AttackedKind):
-    """Attacked is the text, or the last one of a pair; an answer is wrong by more than the tolerance."""
+    """Regression in evaluation: attacks change the text, or the last of a pair, to get an error above tolerance."""
 
     def in_labels_of(
         self, model_names: Sequence[str], rows: TaskRows, suite: str, are_own: bool

@@ -1,4 +1,4 @@
-"""Sequence classifiers under evaluation: one label out of several for a text or a pair."""
+"""Sequence classification in evaluation: one label out of several for a text or a pair."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,9 +34,9 @@ def probabilities(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ClassifierVictim:
-    """Class probabilities that a model gives to texts or pairs.
+    """Classifier as the victim of attacks on texts or pairs: its outputs are class probabilities.
 
-    ``outputs_of`` makes something else of its logits. Batches hold texts of about the same length. Texts of the same
+    ``outputs_of`` may make something else of its logits. Batches hold texts of about the same length. Texts of the same
     tokens are run once and have the very same answer; others differ in the last digits with what is in their batch.
     """
 
@@ -45,7 +45,7 @@ class ClassifierVictim:
     outputs_of: Callable[[Tensor], Tensor] = probabilities
 
     def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
-        """Probabilities ``[examples, classes]``.
+        """Class probabilities of texts or pairs, ``[examples, classes]``.
 
         Raises `InputError` for text that is not Unicode and for logits that are not finite.
         """
@@ -54,7 +54,7 @@ class ClassifierVictim:
         return self.cache.of(questions, lambda indices: self._outputs([rows[index] for index in indices]))
 
     def characters_read(self, example: Example) -> tuple[int, ...]:
-        """How many characters of each text the model reads; the others are cut off and can never matter.
+        """Number of characters that the model reads of each text; the others are truncated away and can never matter.
 
         All of them, where the tokenizer does not tell where its tokens are.
         """
@@ -72,7 +72,7 @@ class ClassifierVictim:
 
 
 class EvaluatedClassification(AttackedKind):
-    """Attacked is the text, or the last one of a pair; the goal is any other label."""
+    """Sequence classification in evaluation: attacks change the text, or the last of a pair, to get any other label."""
 
     has_gradients = True
 

@@ -1,1 +1,1 @@
-"""Scores of rows and of sets, their statistics, and what is summed up of them."""
+"""Scores of rows and of whole sets, their confidence intervals, comparisons of models, and summaries."""

@@ -1,4 +1,4 @@
-"""What is known of each row of a measurement, kept as soon as it is known, so that a stopped one goes on."""
+"""Records of measured rows, kept as soon as there are any, so that a measurement that was stopped can go on."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ ROW = "row"
 
 
 class RowRecords:
-    """Records by the number of their row, ``record["row"]``: a JSON line each in a file, or in memory alone.
+    """Records of measured rows by row number, ``record["row"]``: a JSON line each in a file, or in memory alone.
 
     A last line that was cut short, as a kill or a full disk leaves it, is dropped, and its row measured again. Raises
     `InputError` for a file that holds anything else.
@@ -27,14 +27,14 @@ class RowRecords:
         return len(self._known)
 
     def of(self, rows: Iterable[int]) -> list[dict[str, Any]]:
-        """The records of rows that are all known, in the order asked for."""
+        """Returns the records of rows, in the order asked for; all of them must be known."""
         return [self._known[row] for row in rows]
 
     def missing(self, rows: Iterable[int]) -> list[int]:
         return [row for row in rows if row not in self._known]
 
     def add(self, records: Iterable[dict[str, Any]]) -> None:
-        """Keeps the records; after this returns a kill does not lose them."""
+        """Adds records; after this returns a kill does not lose those that are kept in a file."""
         records = list(records)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Metrics of all rows together, which are no means over rows: fast enough to be taken of a thousand resamples."""
+"""Metrics of whole sets that are no means over rows (F1, correlations), fast enough for a thousand resamples."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
 def set_metric(name: str, gold: np.ndarray, found: np.ndarray) -> float:
-    """A metric of predictions ``found`` against ``gold``, ``[rows]`` each: labels' numbers, or numbers.
+    """Computes a metric of predictions ``found`` against ``gold``, ``[rows]`` each: integer labels, or numbers.
 
     NaN where it is not defined, as a correlation of constants. Raises KeyError for other names.
 

@@ -1,4 +1,4 @@
-"""How sure a measured number is: bootstrap intervals over rows, and paired comparisons of two models on the same rows.
+"""Statistics of scores: bootstrap intervals over rows, and paired comparisons of two models on the same rows.
 
 Intervals are percentile bootstrap intervals (Efron 1979): rows are drawn anew, each as often as the others.
 """
@@ -18,12 +18,14 @@ _NUMBERS_AT_ONCE = 10**7
 
 
 class Interval(NamedTuple):
+    """Confidence interval of a score, by its ends."""
+
     low: float
     high: float
 
 
 class PairedBootstrap(NamedTuple):
-    """The mean of second - first, its interval, and the two-sided p-value of there being no difference."""
+    """Result of a paired bootstrap: mean of second - first, its interval, two-sided p-value of no difference."""
 
     difference: float
     low: float
@@ -33,7 +35,10 @@ class PairedBootstrap(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """The second model's mean score minus the first's, on the same rows; the interval is a paired bootstrap's."""
+    """Comparison of two models on the same rows: the second's mean score minus the first's, interval and p-value.
+
+    The interval is a paired bootstrap's.
+    """
 
     difference: float
     low: float
@@ -44,7 +49,7 @@ class Comparison:
 
 
 def bootstrap_interval(scores: Sequence[float], confidence: float = 0.95, seed: int = 0) -> Interval:
-    """The interval of the mean of per-row scores.
+    """Bootstrap interval of the mean of per-row scores.
 
     Where all rows are 0, or all are 1, every resample is the same and the bootstrap would claim to be certain: the
     interval is Clopper and Pearson's (1934) instead. Raises `InputError` for no rows.
@@ -55,7 +60,7 @@ def bootstrap_interval(scores: Sequence[float], confidence: float = 0.95, seed: 
 def ratio_interval(
     numerators: Sequence[float], denominators: Sequence[float], confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """The interval of the sum of ``numerators`` over the sum of ``denominators``, both of them one a row.
+    """Bootstrap interval of the sum of ``numerators`` over the sum of ``denominators``, both of them one a row.
 
     For rates whose denominator is random too: attacks that succeeded over rows that were attacked, or the mean share
     of changed words over successes (0 and 0 in the other rows). Resamples whose denominator is 0 are left out. Rates
@@ -83,7 +88,7 @@ def resampled_interval(
     seed: int = 0,
     num_resamples: int = 999,
 ) -> Interval:
-    """The interval of a statistic of the whole set, such as a correlation.
+    """Bootstrap interval of a statistic of the whole set, such as a correlation.
 
     ``statistic`` takes the indices of a resample's rows, some of them several times. Resamples where it is NaN, because
     it is not defined there, are left out. Raises `InputError` for no rows, or if it is defined in no resample.
@@ -101,7 +106,7 @@ def resampled_interval(
 
 
 def mcnemar(first: Sequence[float], second: Sequence[float]) -> float:
-    """The exact two-sided p-value that two models of 0/1 scores on the same rows are right equally often.
+    """McNemar's exact two-sided p-value that two models of 0/1 scores on the same rows are right equally often.
 
     McNemar 1947: of the rows where only one of them is right, each is as likely to be that one.
     """
@@ -115,7 +120,9 @@ def mcnemar(first: Sequence[float], second: Sequence[float]) -> float:
 def paired_bootstrap(
     first: Sequence[float], second: Sequence[float], confidence: float = 0.95, seed: int = 0
 ) -> PairedBootstrap:
-    """Rows are resampled with both models' scores, so that what makes a row hard for both cancels.
+    """Compares two models' mean scores on the same rows by a paired bootstrap, with interval and p-value.
+
+    Rows are resampled with both models' scores, so that what makes a row hard for both cancels.
 
     The p-value is twice the smaller share of resamples whose difference is at most, or at least, zero, the observed
     rows counted as one resample that is, so that it is never 0 (Davison and Hinkley 1997, section 4.2.5).
@@ -129,7 +136,7 @@ def paired_bootstrap(
 
 
 def compare(first: Sequence[float], second: Sequence[float], confidence: float = 0.95, seed: int = 0) -> Comparison:
-    """Two models by their scores on the same rows: McNemar's test where all are 0 or 1, else the paired bootstrap.
+    """Compares two models' scores on the same rows: McNemar's test where all are 0 or 1, else a paired bootstrap.
 
     Raises `InputError` if the two do not have the same number of rows, or none.
     """

@@ -1,4 +1,4 @@
-"""From records of rows to rates with intervals, and from two models' records to the difference between them."""
+"""Summaries of row records: scores of a model with intervals, and differences between two models."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ ROBUST = "robust_"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One model's records on the rows of one suite: clean (``attack`` is None), or under an attack.
+    """Records of a model on the rows of a suite: clean (``attack`` is None), or under an attack.
 
     A record has the row's number and its ``scores`` by metric and, of an attack on texts, its ``outcome``,
     ``num_queries`` and ``changed_share``. ``groups`` has the name of each record's group, or is empty.
@@ -40,12 +40,12 @@ class Measurement:
         return {"model": self.model, "suite": self.suite, "attack": self.attack, "epsilon": self.epsilon}
 
     def named(self, metric: str) -> str:
-        """The metric as results call it: under an attack, ``robust_accuracy`` for accuracy."""
+        """Name of a metric in results: under an attack, ``robust_accuracy`` for accuracy."""
         return metric if self.attack is None else f"{ROBUST}{metric}"
 
 
 def scores_of(measurement: Measurement) -> list[dict[str, Any]]:
-    """The ``scores`` of ``results.json``: each metric over all rows and over each group, with its 95 % interval."""
+    """Sums up a measurement for ``results.json``: each metric over all rows and by group, with its 95 % interval."""
     found = []
     for group in (None, *dict.fromkeys(measurement.groups)):
         indices = [i for i in range(len(measurement.records)) if group is None or measurement.groups[i] == group]
@@ -60,7 +60,7 @@ def scores_of(measurement: Measurement) -> list[dict[str, Any]]:
 
 
 def comparisons_of(baseline: Measurement, other: Measurement) -> list[dict[str, Any]]:
-    """The ``comparisons`` of ``results.json``: what the other model has above the baseline on the rows of both."""
+    """Compares a model with a baseline for ``results.json``: its lead in each metric, on the rows of both."""
     ours, theirs = ({record[ROW]: record["scores"] for record in m.records} for m in (baseline, other))
     rows = [row for row in ours if row in theirs]
     found = []

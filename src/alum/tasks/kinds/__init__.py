@@ -1,1 +1,1 @@
-"""The kinds of task, one module each."""
+"""Kinds of task, one module each: classification, regression, multiple choice, answers, language modelling."""

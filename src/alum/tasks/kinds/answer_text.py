@@ -1,4 +1,4 @@
-"""How well an answer's text is the right one, as SQuAD's evaluation script (version 2.0) counts it."""
+"""Exact match and F1 of an answer's text, as SQuAD's evaluation script (version 2.0) counts them."""
 
 import re
 import string
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def normalized(text: str) -> str:
-    """Lower case without punctuation, articles and extra spaces, as in SQuAD's evaluation script.
+    """Normalizes as SQuAD's evaluation script does: to lower case without punctuation, articles and extra spaces.
 
     >>> normalized("The  Eiffel-Tower!")
     'eiffeltower'
@@ -17,14 +17,14 @@ def normalized(text: str) -> str:
 
 
 def answer_scores(predicted: str, golds: Sequence[str]) -> tuple[float, float]:
-    """Exact match and F1, the best over the right answers; without any, no answer is the right one."""
+    """Exact match and F1 of an answer, the best over the right ones; without any, giving no answer is right."""
     golds = [gold for gold in golds if normalized(gold)] or [""]
     exact_match = max(float(normalized(predicted) == normalized(gold)) for gold in golds)
     return exact_match, max(token_f1(predicted, gold) for gold in golds)
 
 
 def token_f1(predicted: str, gold: str) -> float:
-    """F1 of the words in common; where one of the two is no answer, whether both are."""
+    """F1 of the words that two answers have in common; where one of them is empty, 1 if both are, else 0."""
     found, expected = normalized(predicted).split(), normalized(gold).split()
     if not found or not expected:
         return float(found == expected)

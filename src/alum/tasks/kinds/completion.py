@@ -1,4 +1,4 @@
-"""Completions of prompts, or whole texts, for a causal language model."""
+"""Completion of prompts, or modelling of whole texts, by a causal language model."""
 
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
@@ -17,10 +17,11 @@ from alum.tasks.rows import TaskRows
 
 
 class CompletionSupervision(Supervision):
-    """The label column is the completion, the text columns together are the prompt; without any, all of it is learned.
+    """Completion of prompts as a task: text columns together are the prompt, the label column is the completion.
 
-    A newline goes between two parts where neither brings white space of its own. A prediction counts, with the true
-    tokens before each one, how many of a completion's tokens the model puts first.
+    Without text columns there is no prompt, and all of the label column's text is learned. A newline goes between two
+    parts where neither brings white space of its own. A prediction counts, with the true tokens before each one, how
+    many of a completion's tokens the model puts first.
     """
 
     kind = CAUSAL_LM
@@ -29,7 +30,7 @@ class CompletionSupervision(Supervision):
     main_metric = "token_accuracy"
 
     def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
-        """``[bos] prompt completion [eos]``, with labels on the completion and the end-of-sequence token alone.
+        """Encodes ``[bos] prompt completion [eos]``, with labels on the completion and the end-of-sequence token alone.
 
         What is too long loses the start of its prompt, then the end of its completion. Prompt and completion are
         tokenized apart, as the prompt is when a model generates.
@@ -59,9 +60,9 @@ class CompletionSupervision(Supervision):
         return PaddedTokens(tokenizer)
 
     def gathered(self, logits: Any, labels: Any) -> Any:
-        """``[batch, length - 1]``: 1 where the likeliest next token is the label, 0 where not, -100 without a label.
+        """Right next tokens, ``[batch, length - 1]``: 1 where the likeliest is the label, 0 if not, -100 without label.
 
-        Whatever side is padded, and without logits of the size of the vocabulary.
+        It does not matter which side is padded, and no logits of the size of the vocabulary are kept.
         """
         likeliest = (logits[0] if isinstance(logits, tuple) else logits).argmax(-1)[:, :-1]
         if labels is None:
@@ -70,13 +71,13 @@ class CompletionSupervision(Supervision):
         return (likeliest == labels).long().masked_fill(labels == IGNORED_LABEL, IGNORED_LABEL)
 
     def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
-        """Nothing, None, for rows that have no completion."""
+        """Numbers of right and of all tokens in each row's completion; None for a row without one."""
         right = first_output(outputs)
         counts = zip(np.sum(right == 1, axis=1), np.sum(right != IGNORED_LABEL, axis=1), strict=True)
         return [{"right_tokens": int(some), "completion_tokens": int(all_)} if all_ else None for some, all_ in counts]
 
     def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
-        """The share of all completion tokens that are right: long completions weigh more than short ones."""
+        """Token accuracy, over the tokens of all completions: long ones weigh more than short ones."""
         counted = [prediction for prediction in predictions if prediction is not None]
         right = sum(prediction["right_tokens"] for prediction in counted)
         return {"token_accuracy": right / max(sum(prediction["completion_tokens"] for prediction in counted), 1)}

@@ -1,4 +1,4 @@
-"""Masked and causal language modelling: the outputs that count are those at labelled positions."""
+"""Masked and causal language modelling, where only the outputs that predict a label count."""
 
 from typing import Any
 

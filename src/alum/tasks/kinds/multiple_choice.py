@@ -1,4 +1,4 @@
-"""One of several continuations of a context, or answers to it, as in SWAG, HellaSwag, CODAH and COPA."""
+"""Multiple choice among continuations of a context, or answers to it, as in SWAG, HellaSwag, CODAH and COPA."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ MULTIPLE_CHOICE = TaskKind(
 
 
 class MultipleChoiceSupervision(Supervision):
-    """A row's feature holds every choice beside the context: ``input_ids`` is ``[choices][tokens]``.
+    """Multiple choice as a task: a row's feature has the context beside every choice, ``[choices][tokens]``.
 
     The first text column is the context, the second, if there is one, the start of every choice (``sent2`` of SWAG).
     """
@@ -68,7 +68,7 @@ class MultipleChoiceSupervision(Supervision):
 
 @dataclass(frozen=True)
 class PaddedChoices:
-    """Pads features to ``[batch, choices, length]``, with labels ``[batch]`` if they have any.
+    """Pads features of multiple choice to ``[batch, choices, length]``, with labels ``[batch]`` if they have any.
 
     Differs from transformers' DataCollatorForMultipleChoice, which cannot do without labels.
     """
@@ -86,7 +86,10 @@ class PaddedChoices:
 
 
 def contexts_and_choices(rows: TaskRows) -> list[tuple[str, list[str]]]:
-    """The context of each row and its choices, as the model reads them; raises `InputError`, with the row."""
+    """Context of each row and its choices, as the model reads them.
+
+    Raises `InputError`, with the row where it is one row's fault, for columns that do not hold them.
+    """
     if len(rows.layout.text) not in (1, 2):
         raise InputError(
             "multiple choice takes one text column, or two where the second starts every choice, not "
@@ -127,7 +130,10 @@ def _choices(rows: TaskRows) -> list[list[str]]:
 
 
 def right_choices(rows: TaskRows) -> list[int]:
-    """The right choices' numbers, which may be written as text, as in HellaSwag; raises `InputError`, with the row."""
+    """Number of each row's right choice, counted from 0; it may be written as text, as in HellaSwag.
+
+    Raises `InputError`, with the row, for a label that is none.
+    """
     count = len(_choices(rows)[0])
     labels = []
     for index, value in enumerate(rows.labels()):

@@ -1,4 +1,4 @@
-"""An answer as a span of a context, with or without unanswerable questions, as in SQuAD 1.1 and 2.0."""
+"""Extractive question answering, with or without unanswerable questions, as in SQuAD 1.1 and 2.0."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ _OWN_COLUMNS = (ROW, NULL_POSITION, CHARACTER_STARTS, CHARACTER_ENDS)
 
 @dataclass(frozen=True)
 class Answer:
-    """Characters ``start`` to ``end`` (exclusive) of the context."""
+    """Answer to a question: its text, which is the characters ``start`` to ``end`` (exclusive) of the context."""
 
     text: str
     start: int
@@ -77,10 +77,10 @@ QUESTION_ANSWERING = TaskKind(
 
 
 class QuestionAnsweringSupervision(Supervision):
-    """Text columns are question and context; the label column holds ``{"text": [...], "answer_start": [...]}``.
+    """Extractive question answering as a task: text columns are question and context, labels are spans of the context.
 
-    Empty lists mean that the context does not answer the question. A context that is too long for the model is read
-    in overlapping windows, each of them one feature.
+    The label column holds ``{"text": [...], "answer_start": [...]}``. Empty lists mean that the context does not answer
+    the question. A context that is too long for the model is read in overlapping windows, each of them one feature.
     """
 
     kind = QUESTION_ANSWERING
@@ -113,18 +113,18 @@ class QuestionAnsweringSupervision(Supervision):
         return tuple(logits[:2])
 
     def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
-        """The best span's text; "" where "no answer" scores higher, in tables with unanswerable questions."""
+        """Text of each best span; "" where "no answer" scores higher, in tables with unanswerable questions."""
         _, contexts = questions_and_contexts(rows)
         may_abstain = rows.has_labels and not all(answers_in(rows))
         return predicted_texts(zip(windows_of(features), outputs[0], outputs[1], strict=True), contexts, may_abstain)
 
     def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
-        """The means of the rows' scores, as in SQuAD's evaluation script (version 2.0)."""
+        """Exact match and F1, means over the rows, as in SQuAD's evaluation script (version 2.0)."""
         scores = self.row_scores(predictions, rows)
         return {name: float(np.mean(values)) for name, values in scores.items()}
 
     def row_scores(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, list[float]]:
-        """Exact match and F1, the best over a row's answers."""
+        """Exact match and F1 of each row, the best over its right answers."""
         exact, f1 = [], []
         for predicted, answers in zip(predictions, answers_in(rows), strict=True):
             exact_match, overlap = answer_scores(predicted, [answer.text for answer in answers])
@@ -135,9 +135,9 @@ class QuestionAnsweringSupervision(Supervision):
 
 @dataclass(frozen=True)
 class PaddedWindows:
-    """Pads what the model takes of each feature to ``[batch, length]``.
+    """Pads windows of contexts to a model's inputs, ``[batch, length]``, without the columns that no model takes.
 
-    Always at the end, whatever the tokenizer does: start and end are positions from the beginning.
+    Padding is always at the end, whatever the tokenizer does: start and end are positions from the beginning.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -158,7 +158,7 @@ class PaddedWindows:
 def predicted_texts(
     windows: Iterable[tuple["Window", np.ndarray, np.ndarray]], contexts: Sequence[str], may_abstain: bool
 ) -> list[str]:
-    """The text of the best span in each context, of all windows with their start and end logits, ``[tokens]`` each.
+    """Text of the best span in each context, over all windows with their start and end logits, ``[tokens]`` each.
 
     With ``may_abstain`` it is "" where no answer, at its least likely in any window, scores higher than the span.
     """
@@ -176,7 +176,7 @@ def predicted_texts(
 
 
 def best_span(start_logits: np.ndarray, end_logits: np.ndarray) -> tuple[float, int, int]:
-    """The score, first and last token of the best span of at most 30 tokens; a score of -inf if there is none.
+    """Score, first and last token of the best span of at most 30 tokens; a score of -inf if there is none.
 
     Differs from the scripts of BERT and transformers, which look at the 20 best starts and ends only: all pairs.
 
@@ -193,6 +193,7 @@ def best_span(start_logits: np.ndarray, end_logits: np.ndarray) -> tuple[float, 
 
 
 def questions_and_contexts(rows: TaskRows) -> tuple[list[str], list[str]]:
+    """Questions, stripped, and contexts of rows; raises `InputError` unless these are the two text columns."""
     if len(rows.layout.text) != 2:
         raise InputError(
             f"question answering takes two text columns, question and context, not {len(rows.layout.text)}: "
@@ -203,9 +204,10 @@ def questions_and_contexts(rows: TaskRows) -> tuple[list[str], list[str]]:
 
 
 def answers_in(rows: TaskRows) -> list[list[Answer]]:
-    """The answers of each row, none where it is unanswerable.
+    """Right answers of each row, none where it is unanswerable.
 
-    Raises `InputError`, with the row, where they are not of this form or not at their places in the context.
+    Raises `InputError`, with the row, where they are not ``{"text": [...], "answer_start": [...]}`` or not at their
+    places in the context.
     """
     column = rows.layout.label
     contexts = rows.table.texts(rows.layout.text[1])
@@ -276,7 +278,7 @@ def _windows(
 
 
 def shortened_questions(questions: Sequence[str], tokenization: Tokenization) -> list[str]:
-    """Questions as far as they are read, a third of a window, so that there is always room for the context."""
+    """Cuts questions to what is read of them, a third of a window, so that there is always room for the context."""
     most_tokens = tokenization.max_length_tokens // 3
     encoded = tokenization.tokenizer(
         list(questions), add_special_tokens=False, return_offsets_mapping=True, verbose=False
@@ -294,7 +296,10 @@ def _null_position(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 class Window(NamedTuple):
-    """A feature's own columns; ``starts`` and ``ends`` are ``[tokens]``."""
+    """Window of a row's context: the position of "no answer", and the characters that each token covers, ``[tokens]``.
+
+    ``starts`` and ``ends`` are -1 at tokens outside the context.
+    """
 
     row: int
     null_position: int
@@ -303,7 +308,7 @@ class Window(NamedTuple):
 
 
 def windows_of(features: Dataset) -> Iterator[Window]:
-    """What `QuestionAnsweringSupervision.encode` keeps of each feature beside the model's inputs."""
+    """Reads the windows of contexts off features, where `QuestionAnsweringSupervision.encode` keeps them."""
     parts = features.select_columns(list(_OWN_COLUMNS)).iter(_ROWS_AT_ONCE)
     return itertools.chain.from_iterable(map(_windows_in, parts))
 
@@ -314,7 +319,7 @@ def _windows_in(features: dict[str, list[Any]]) -> Iterator[Window]:
 
 
 def token_span(answers: list[Answer], window: Window) -> tuple[int, int]:
-    """The first and last token of the first answer, or the null position twice if the window does not hold it."""
+    """First and last token of the first answer in a window, or its position of "no answer" twice if it is not there."""
     nowhere = window.null_position, window.null_position
     inside = window.starts >= 0
     if not answers or not inside.any():

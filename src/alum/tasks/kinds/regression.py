@@ -1,4 +1,4 @@
-"""A number for a sentence or a pair, such as the similarity of STS-B."""
+"""Regression: a number for a sentence or a pair, such as the similarity of STS-B."""
 
 import math
 from collections.abc import Sequence
@@ -33,6 +33,8 @@ REGRESSION = TaskKind(
 
 
 class RegressionSupervision(Supervision):
+    """Regression as a task: one number for a text or a pair."""
+
     kind = REGRESSION
     auto_class = AutoModelForSequenceClassification
     user_kinds = MappingProxyType({"regression": 0})
@@ -64,7 +66,7 @@ class RegressionSupervision(Supervision):
 
 
 def within_tolerance(squared_errors: Sequence[float], tolerance: float) -> list[float]:
-    """For each row 1 if its error is ``tolerance`` at most, else 0: a regressor's accuracy, where one is needed.
+    """Accuracy of a regressor by row: 1 where its error is at most ``tolerance``, else 0.
 
     >>> within_tolerance([0.25, 1.0], tolerance=0.5)
     [1.0, 0.0]
@@ -73,7 +75,7 @@ def within_tolerance(squared_errors: Sequence[float], tolerance: float) -> list[
 
 
 def numbers_in(rows: TaskRows) -> list[float]:
-    """The labels; raises `InputError`, with the row, for one that is no number."""
+    """Labels of rows as numbers; raises `InputError`, with the row, for one that is no number."""
     numbers: list[float] = []
     for index, value in enumerate(rows.labels()):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

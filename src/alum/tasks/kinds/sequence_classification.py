@@ -1,4 +1,4 @@
-"""One label for a sentence or a pair; several labels at once where the model says so."""
+"""Sequence classification: one label for a sentence or a pair, or several at once where the model says so."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -42,6 +42,8 @@ SEQUENCE_CLASSIFICATION = TaskKind(
 
 
 class ClassificationSupervision(Supervision):
+    """Sequence classification as a task: one label out of several for a text or a pair."""
+
     kind = SEQUENCE_CLASSIFICATION
     auto_class = AutoModelForSequenceClassification
     user_kinds = MappingProxyType({"sentence_classification": 1, "pair_classification": 2})
@@ -83,7 +85,7 @@ class ClassificationSupervision(Supervision):
 
 
 def encode_texts(rows: TaskRows, tokenization: Tokenization) -> dict[str, list[Any]]:
-    """Tokens of the text column, or of the pair of columns; raises `InputError` for more of them."""
+    """Tokenizes the text column, or two of them as pairs; raises `InputError` for more of them, or none."""
     columns = rows.layout.text
     if len(columns) not in (1, 2):
         raise InputError(f"expected one text column, or two for pairs, not {len(columns)}: {columns}.")

@@ -1,4 +1,4 @@
-"""A label for each word, as in named-entity recognition and part-of-speech tagging."""
+"""Token classification: a label for each word, as in named-entity recognition and part-of-speech tagging."""
 
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
@@ -35,9 +35,10 @@ TOKEN_CLASSIFICATION = TaskKind(
 
 
 class TokenClassificationSupervision(Supervision):
-    """A row's words and labels are lists. A word's first sub-word carries its label and predicts it.
+    """Token classification as a task: a row is a list of words with a list of their labels.
 
-    Names in IOB form (``O``, ``B-person``, ``I-person``) are scored by entities, others by words.
+    A word's first sub-word carries its label and predicts it. Names in IOB form (``O``, ``B-person``, ``I-person``)
+    are scored by entities, others by words.
     """
 
     kind = TOKEN_CLASSIFICATION
@@ -58,7 +59,7 @@ class TokenClassificationSupervision(Supervision):
         return classes(label_names)
 
     def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
-        """Beside the model's inputs a column of where each word starts, -1 for words that were cut off."""
+        """Encodes words as model inputs, with a column of where each starts, -1 for words beyond the longest input."""
         tokenizer = tokenization.tokenizer
         if not tokenizer.is_fast:
             raise InputError(
@@ -89,7 +90,7 @@ class TokenClassificationSupervision(Supervision):
         return PaddedTokens(tokenizer, side="right")
 
     def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
-        """The label names of each row's words; words that were cut off are outside, or of the first label."""
+        """Label names of each row's words; words beyond the longest input are outside, or of the first label."""
         names = rows.label_names
         cut_off = OUTSIDE if OUTSIDE in names else names[0]
         return [
@@ -98,7 +99,7 @@ class TokenClassificationSupervision(Supervision):
         ]
 
     def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
-        """Precision, recall and F1 of entities, or their means over the labels, and the accuracy of words."""
+        """Precision, recall and F1 of entities in IOB labels, else means over the labels, and the accuracy of words."""
         gold = [[rows.label_names[tag] for tag in tags] for tags in _tags(rows)]
         flat_gold, flat_found = (np.array([tag for row in tags for tag in row]) for tags in (gold, predictions))
         accuracy = float(np.mean(flat_gold == flat_found)) if len(flat_gold) else 0.0
@@ -112,7 +113,7 @@ _SCORES = ("precision", "recall", "f1")
 
 
 def entity_scores(gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Precision, recall and F1 over all rows: an entity is right if its type, first and last word are."""
+    """Precision, recall and F1 of entities over all rows: one is right if its type, first and last word are."""
     gold_entities = {(row, *entity) for row, tags in enumerate(gold) for entity in entities(tags)}
     found_entities = {(row, *entity) for row, tags in enumerate(found) for entity in entities(tags)}
     right = len(gold_entities & found_entities)
@@ -124,7 +125,7 @@ def entity_scores(gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]])
 
 
 def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
-    """Type, first and last word of each entity in IOB tags.
+    """Entities in a row of IOB tags, each with its type, first and last word.
 
     As in conlleval, the script of the CoNLL shared tasks, an ``I-`` after ``O`` or after another type begins an entity.
 

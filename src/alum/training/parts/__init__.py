@@ -1,1 +1,1 @@
-"""The parts of a training step: its batch, its passes, its noise."""
+"""Parts of a training step: attacked and spared rows, modules that passes call, random numbers, order of rows."""

@@ -1,4 +1,4 @@
-"""The rows of a batch that are attacked, and those that are spared."""
+"""Split of a batch into rows that are attacked and rows that are spared."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from alum.models.inputs import Inputs
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a micro-batch, and what the means of their losses count for in the step's.
+    """Attacked or spared rows of a micro-batch, and the weights of their mean losses in the step's.
 
-    None where a plain mean is right. The adversarial mean stands for all rows of the micro-batch.
+    A weight is None where a plain mean is right. The adversarial mean stands for all rows of the micro-batch.
     """
 
     inputs: Inputs
@@ -28,7 +28,7 @@ def attacked_and_spared(
     num_items: Callable[[Inputs], Tensor],
     generator: torch.Generator,
 ) -> tuple[Part, Part | None]:
-    """A ``fraction`` of the rows, drawn by ``generator``, and the others; None where all are attacked.
+    """Splits a batch into a ``fraction`` of its rows to attack, drawn by ``generator``, and the rest, None if empty.
 
     ``share`` is what the whole micro-batch counts for, which the parts divide by their ``num_items``. Two passes over
     parts cost what one over the whole does, and dropout masks can be shared within a part.

@@ -1,11 +1,11 @@
-"""Which passes of a step go through what wraps a model: DDP, which averages gradients, or a compiled module."""
+"""Choice of the passes that go through a model's wrapper: DDP, which averages gradients, or a compiled module."""
 
 import torch
 from torch import nn
 
 
 class Passes:
-    """The module that each adversarial pass of one step calls: ``wrapper``, or ``model`` inside it.
+    """Modules that the adversarial passes of one step call, in turn: ``wrapper``, or ``model`` inside it.
 
     The pass whose backward pass ends the step goes through the wrapper, which then averages all gradients, and no other
     pass does after it. In joint methods that is the clean pass. In one-pass methods it is the adversarial pass, and the

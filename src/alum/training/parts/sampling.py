@@ -1,4 +1,4 @@
-"""The order of training rows, so that a resumed run goes on with the rows that are left."""
+"""Sampling of training rows in an order that a resumed run goes on with."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,11 +1,11 @@
-"""What a training step draws beside dropout: the first δ, random perturbations, which rows are attacked."""
+"""Random numbers of a training step beside dropout: the first δ, random perturbations, which rows are attacked."""
 
 import torch
 from torch import Generator
 
 
 class StepNoise:
-    """Random numbers that follow from the run's seed, the process and the step, and leave the global state alone.
+    """Random numbers that follow from seed, process and step alone, and leave the global random state as it is.
 
     A resumed run draws what an undisturbed one would.
     """
@@ -16,11 +16,11 @@ class StepNoise:
         self._step = -1
 
     def seed_at(self, step: int) -> int:
-        """Another one for each run, process and step."""
+        """Seed for a step, different for each seed of a run, each process and each step."""
         return (self._of_process * 10_000_019 + step) % 2**63
 
     def at(self, step: int) -> Generator:
-        """One generator for all that the step draws, in turn."""
+        """Random generator of a step, for all that it draws, in turn."""
         if self._step != step:
             self._step = step
             self._generator.manual_seed(self.seed_at(step))

@@ -1,1 +1,1 @@
-"""What a training step is logged as: losses, gain, time, FLOPs, lines on the console."""
+"""Logs of training: losses and adversarial gain, time, FLOPs, lines on the console."""

@@ -1,4 +1,4 @@
-"""Where the time of training goes."""
+"""Wall time of training by part: data, clean pass, adversary, backward pass, optimizer, evaluation, checkpoints."""
 
 import time
 from collections import defaultdict
@@ -16,24 +16,24 @@ NOT_TRAINING = ("evaluation", "checkpoint")
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds by part: of all steps as the program saw them, and of those steps in which it waited for the device."""
+    """Seconds by part of training: of all steps as the program saw them, and of those where it awaited the device."""
 
     seen: dict[str, float]
     measured: dict[str, float]
 
     @property
     def training_seconds(self) -> float:
-        """Without evaluation and checkpoints."""
+        """Seconds of training, without evaluation and checkpoints."""
         return sum(seconds for part, seconds in self.seen.items() if part not in NOT_TRAINING)
 
     def shares(self) -> dict[str, float]:
-        """Of each part in the measured steps."""
+        """Share of each part in the time of the measured steps."""
         total = sum(self.measured.values())
         return {part: seconds / total for part, seconds in self.measured.items()} if total > 0 else {}
 
 
 class StepClock:
-    """Wall time by part of a training step; parts that are nested are not counted twice.
+    """Clock for the wall time of each part of training; parts that are nested are not counted twice.
 
     Accelerators run behind the program that drives them. There only the steps announced as ``measured`` are, and in
     them each part waits for the device; on the CPU every step is.
@@ -48,14 +48,14 @@ class StepClock:
         self._since = time.perf_counter()
 
     def start_step(self, measured: bool) -> None:
-        """Says whether the coming step is measured, where not all are."""
+        """Begins a step, and says whether it is measured, on devices where not every step is."""
         if self._waits:
             self._tick()
             self._measured = measured
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """What runs inside is time of ``name``."""
+        """Counts the time of the ``with`` block for the part called ``name``."""
         self.enter(name)
         try:
             yield
@@ -71,7 +71,7 @@ class StepClock:
         self._running.pop()
 
     def take(self) -> StepTimes:
-        """The times since the last call."""
+        """Returns the times since the last call, and begins anew."""
         self._tick()
         times = StepTimes(dict(self._seen_seconds), dict(self._measured_seconds))
         self._seen_seconds.clear()
@@ -90,7 +90,7 @@ class StepClock:
 
 
 class ClockedOptimizer(TrainerCallback):
-    """Counts the optimizer's time in a Trainer, and nothing from before training."""
+    """Trainer callback that clocks the optimizer, and drops all time from before training."""
 
     def __init__(self, clock: StepClock) -> None:
         self._clock = clock

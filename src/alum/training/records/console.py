@@ -1,4 +1,4 @@
-"""What a run shows while it goes: progress and readable log lines."""
+"""Console output of training: progress bars and readable log lines."""
 
 import sys
 import time
@@ -27,7 +27,7 @@ _NOT_SHOWN = ("runtime", "per_second", "model_preparation_time", "num_tokens")
 
 
 class ConsoleProgress(ProgressCallback):
-    """A line that says what is trained, a short line for each log instead of a printed dict, and bars on a terminal.
+    """Trainer callback for the console: what is trained, a short line for each log, and bars on a terminal.
 
     Where standard error is none, as in a job's log, a line comes instead of bars whenever a minute has passed.
     ``method`` says by which method is trained, when training begins; None for a Trainer without one.
@@ -100,7 +100,7 @@ class ConsoleProgress(ProgressCallback):
         self._write(f"step {state.global_step}/{state.max_steps}  " + "  ".join(texts))
 
     def close(self) -> None:
-        """Ends the line of the bar where training failed, so that the error has a line of its own."""
+        """Closes the bars where training failed, so that the error has a line of its own."""
         for bar in (self.prediction_bar, self.training_bar):
             if bar is not None:
                 bar.close()
@@ -135,7 +135,7 @@ def _text(value: Any) -> str:
 
 
 def use_own_console(trainer: Any) -> ConsoleProgress:
-    """Replaces the Trainer's console output by `ConsoleProgress`, which a silent run does not call."""
+    """Replaces a Trainer's console output by `ConsoleProgress`; with ``disable_tqdm`` a run stays silent."""
     shows_bar = trainer.pop_callback(ProgressCallback) is not None
     trainer.remove_callback(PrinterCallback)
     console = ConsoleProgress(lambda: getattr(trainer, "method", None))

@@ -1,4 +1,4 @@
-"""FLOPs of a run, counted on a sample of its steps."""
+"""FLOPs of a training run, estimated from a sample of its steps."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an adversarial run logs, gathered on the device between two logging steps, and the one warning it gives."""
+"""Logs of adversarial training, summed up on the device between logging steps, and a warning if it does nothing."""
 
 import logging
 import math
@@ -27,7 +27,7 @@ _USE_ANOTHER_STEP = (
 
 
 class RunningLog:
-    """Sums of the losses since the last log, and the diagnostics measured at it."""
+    """Sums of the losses since the last logging step, and the latest diagnostics of the adversary."""
 
     def __init__(self, method: Method) -> None:
         self._method = method
@@ -41,7 +41,7 @@ class RunningLog:
         self._warned = False
 
     def add(self, result: AlumResult, now: Method, weight: float, step: int) -> None:
-        """One micro-batch of ``step``; ``weight`` is what its losses count for. Nothing is read from the device."""
+        """Adds the losses of a micro-batch of ``step``, times ``weight``; nothing is read from the device."""
         if (
             now.alpha > 0 or self._first_step is None
         ):  # of standard steps between adversarial ones nothing is to be told
@@ -54,7 +54,7 @@ class RunningLog:
             self._diagnostics = result.diagnostics
 
     def flush(self, step: int, gather: Callable[[Tensor], Tensor]) -> dict[str, float]:
-        """The means over the steps since the last log and before ``step``; warns once if the adversary is idle.
+        """Returns means over the steps since the last log and before ``step``; warns once if the adversary is idle.
 
         ``gather`` puts the rows ``[1, n]`` of all processes together.
         """
