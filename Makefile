@@ -70,11 +70,12 @@ test: $(INSTALLED) ## all tests but the slow ones
 test-slow: $(INSTALLED) ## the slow tests alone
 	$(BIN)/pytest -m slow
 
-check: $(INSTALLED) ## what must pass: format, lint, strict types, import contract, all tests
+check: $(INSTALLED) ## what must pass: format, lint, strict types, import contract, limits of the source, all tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/python tools/house.py
 	$(BIN)/pytest
 
 house: $(INSTALLED) ## measure the source, and how long commands take to start, against limits (tools/house.py)
