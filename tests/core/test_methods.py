@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 
 import pytest
@@ -39,11 +40,24 @@ class CountedBatch:
     def divergence(self, adversarial, clean):
         return (adversarial - clean).square().sum(-1)
 
+    def predicted_labels(self, outputs):
+        return outputs.detach() - 1
+
+    def sampled_labels(self, outputs, generator):
+        return outputs.detach() + 1
+
+    def own_loss(self, outputs, labels):
+        return (outputs - labels).square().sum()
+
+    def without_dropout(self):
+        return contextlib.nullcontext()
+
     def outputs_at(self, x):
         self.count()
         x, weight = x * 1.0, self.weight * 1.0
-        x.register_hook(self.count)
-        weight.register_hook(self.count)
+        for tensor in (x, weight):
+            if tensor.requires_grad:
+                tensor.register_hook(self.count)
         return (x @ weight).flatten(0, 1)
 
     def count(self, *_):
@@ -55,20 +69,58 @@ def test_rows_carry_their_own_names_and_sources():
     assert all(row.source for row in METHODS.values())
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
+def attempted(name, **settings):
+    with contextlib.suppress(InputError):
+        return method_named(name, **settings)
+
+
+# Every method with every side of D, way to treat dropout and ascent that it may have, and one step more.
+VARIANTS = [
+    method
+    for name in METHODS
+    for clean_side in ("joint", "first", "constant")
+    for dropout in ("shared", "off")
+    for ascent in ("divergence", "task_loss", "predicted", "sampled")
+    for more in (0, 1)
+    if (
+        method := attempted(
+            name, clean_side=clean_side, dropout=dropout, ascent=ascent, num_steps=METHODS[name].num_steps + more
+        )
+    )
+]
+
+
+@pytest.mark.parametrize("method", [*METHODS.values(), *VARIANTS], ids=lambda method: method.name)
 def test_costs_are_those_of_the_passes_that_the_objective_makes(method):
     batch = CountedBatch()
     alum_loss(batch, method).loss.backward()
     assert method.cost_in_standard_steps == pytest.approx(batch.passes / 3)
 
 
-def test_every_further_ascent_step_costs_two_passes():
-    assert method_named("alum", num_steps=3).cost_in_standard_steps == pytest.approx((8 + 2 + 2) / 3)
+@pytest.mark.parametrize(
+    ("settings", "passes"),
+    [
+        ({"name": "standard"}, 3),
+        ({"name": "alum"}, 8),
+        ({"name": "alum", "num_steps": 3}, 12),
+        ({"name": "alum", "clean_side": "first"}, 10),
+        ({"name": "alum", "clean_side": "constant"}, 8),
+        ({"name": "alum", "dropout": "off"}, 11),
+        ({"name": "alum_one_pass"}, 6),
+        ({"name": "alum_virtual"}, 7),
+        ({"name": "alum_virtual", "clean_side": "first"}, 8),
+        ({"name": "pgd"}, 12),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
+)
+def test_passes_by_hand(settings, passes):
+    """Forward 1; backward to activations 1 and to weights 1."""
+    assert method_named(**settings).cost_in_standard_steps == pytest.approx(passes / 3)
 
 
 def test_the_constants_of_the_paper():
     paper = METHODS["alum_paper"]
-    assert (paper.num_steps, paper.init_std, paper.step_size, paper.epsilon) == (1, 1e-5, 1e-3, 1e-5)
+    assert (paper.num_steps, paper.init_std, paper.step_size, paper.epsilon) == (1, 1.0, 1e-3, 1e-5)
     assert (paper.norm, paper.epsilon_unit, paper.step_rule, paper.projection) == ("linf", "absolute", "raw", "ball")
 
 
@@ -149,4 +201,10 @@ def test_idle_settings_are_those_that_do_not_change_the_perturbation(method):
         other = next(value for value in OTHERS[setting] if value != getattr(method, setting))
         return torch.equal(found(dataclasses.replace(method, **{setting: other})), found(method))
 
-    assert set(method.idle_settings()) == set(filter(changes_nothing, OTHERS))
+    assert set(method.idle_settings()) & set(OTHERS) == set(filter(changes_nothing, OTHERS))
+
+
+def test_settings_of_the_divergence_are_idle_without_one():
+    assert "clean_side" in METHODS["pgd"].idle_settings()
+    assert "ascent" in METHODS["r_drop"].idle_settings()
+    assert not METHODS["alum"].idle_settings()

@@ -1,5 +1,6 @@
 """The objective on a small network, against the formula written out and differentiated by autograd."""
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -8,6 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from alum.core.divergences import symmetric_kl
+from alum.core.errors import SettingError
+from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
 
@@ -17,7 +20,19 @@ MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]).bool()
 SCALE = 0.5
 TRAINED = [name for name in METHODS if name != "standard"]
 JOINT = [name for name in TRAINED if METHODS[name].gradient == "own_pass"]
-ONE_PASS = [name for name in TRAINED if METHODS[name].is_one_pass]
+ONE_PASS = [name for name in TRAINED if METHODS[name].gradient == "task_backward"]
+
+
+class Network(nn.Module):
+    """Two layers with a dropout mask between them that is always the same."""
+
+    def __init__(self):
+        super().__init__()
+        self.lower, self.upper = nn.Linear(20, 16), nn.Linear(16, 3)
+
+    def forward(self, x, dropout=True):
+        hidden = self.lower(x.flatten(1)).tanh()
+        return self.upper(hidden * (torch.arange(16) % 4 > 0) / 0.75 if dropout else hidden)
 
 
 class SmallBatch:
@@ -25,11 +40,11 @@ class SmallBatch:
 
     mask, scale = MASK, SCALE
 
-    def __init__(self, spoil_divergence=1.0, spoil_gradient=1.0):
+    def __init__(self, spoil_divergence=1.0, spoil_gradient=1.0, dropout="shared"):
         torch.manual_seed(0)
         self.below = nn.Parameter(torch.ones(5))
-        self.network = nn.Sequential(nn.Flatten(), nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 3))
-        self.spoil_divergence, self.spoil_gradient = spoil_divergence, spoil_gradient
+        self.network = Network()
+        self.spoil_divergence, self.spoil_gradient, self.dropout = spoil_divergence, spoil_gradient, dropout
 
     def embeddings(self):
         return X * self.below
@@ -51,7 +66,22 @@ class SmallBatch:
     def outputs(self, delta):
         if delta.requires_grad:
             delta.register_hook(lambda gradient: gradient * self.spoil_gradient)
-        return self.network(self.x + delta)
+        return self.network(self.x + delta, dropout=self.dropout != "off")
+
+    @contextlib.contextmanager
+    def without_dropout(self):
+        former, self.dropout = self.dropout, "off"
+        yield
+        self.dropout = former
+
+    def predicted_labels(self, outputs):
+        return CATEGORICAL.predicted(outputs)
+
+    def sampled_labels(self, outputs, generator):
+        return CATEGORICAL.sampled(outputs, generator)
+
+    def own_loss(self, outputs, labels):
+        return CATEGORICAL.loss(outputs, labels).sum()
 
     def task_loss(self, delta):
         return SCALE * F.cross_entropy(self.outputs(delta), Y) * self.spoil_divergence
@@ -78,26 +108,47 @@ def symmetric_kl_written_out(p, q):
     return (p * (p / q).log() + q * (q / p).log()).sum(-1)
 
 
-def written_out(name, delta):
-    """ℓ + α·D, or ℓ + α·ℓ(x + δ), at a given δ, and the two terms; one-pass methods hold the clean side constant."""
+def written_out(method, delta):
+    """ℓ + α·D, or ℓ + α·ℓ(x + δ), at a given δ, and the two terms."""
     batch = SmallBatch()
     task_loss, clean, _ = batch.clean()
-    if name in ONE_PASS:
+    dropout = method.dropout != "off"
+    adversarial = batch.network(batch.embeddings() + delta, dropout)
+    if not dropout:
+        clean = batch.network(batch.embeddings(), dropout)
+    if method.clean_side == "constant":
         clean = clean.detach()
-    if METHODS[name].term == "task_loss":
-        adversarial_loss = SCALE * F.cross_entropy(batch.network(batch.embeddings() + delta), Y)
+    if method.term == "task_loss":
+        adversarial_loss = SCALE * F.cross_entropy(adversarial, Y)
     else:
-        adversarial_loss = SCALE * symmetric_kl_written_out(batch.network(batch.embeddings() + delta), clean).mean()
+        adversarial_loss = SCALE * symmetric_kl_written_out(adversarial, clean).mean()
     loss = task_loss + 2.0 * adversarial_loss
     loss.backward()
     return loss, task_loss, adversarial_loss, batch.gradients()
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_value_and_gradients_are_those_of_the_written_out_objective(name):
-    batch = SmallBatch()
-    result = step(batch, method(name))
-    loss, task_loss, adversarial_loss, gradients = written_out(name, result.delta)
+def attempted(name, **settings):
+    with contextlib.suppress(SettingError):
+        return method(name, **settings)
+
+
+# Each method with every side of D, way to treat dropout and ascent that it may have.
+VARIANTS = {
+    "-".join((name, *settings.values())): variant
+    for name in TRAINED
+    for clean_side in ("joint", "first", "constant")
+    for dropout in ("shared", "off")
+    for ascent in ("divergence", "task_loss", "predicted", "sampled")
+    if (settings := {"clean_side": clean_side, "dropout": dropout, "ascent": ascent})
+    and (variant := attempted(name, **settings))
+}
+
+
+@pytest.mark.parametrize("variant", [*map(method, TRAINED), *VARIANTS.values()], ids=[*TRAINED, *VARIANTS])
+def test_value_and_gradients_are_those_of_the_written_out_objective(variant):
+    batch = SmallBatch(dropout=variant.dropout)
+    result = step(batch, variant)
+    loss, task_loss, adversarial_loss, gradients = written_out(variant, result.delta)
     torch.testing.assert_close(
         (result.loss, result.task_loss, result.adversarial_loss), (loss, task_loss, adversarial_loss)
     )
@@ -131,6 +182,49 @@ def test_the_scale_of_the_task_backward_does_not_matter(name):
     torch.testing.assert_close(scaled.delta, plain.delta)
 
 
+@pytest.mark.parametrize(
+    "variant",
+    [
+        method("alum_virtual"),
+        method("alum_virtual", clean_side="first"),
+        method("alum_virtual", clean_side="constant"),
+        method("alum", ascent="predicted", init_std=0.0),
+    ],
+    ids=["joint", "first", "constant", "by_a_pass_of_its_own"],
+)
+def test_virtual_directions_are_the_gradient_at_the_predicted_label(variant):
+    result = step(SmallBatch(), variant)
+    _, logits, x = SmallBatch().clean()
+    gradient = torch.autograd.grad(F.cross_entropy(logits, logits.argmax(-1), reduction="sum"), x)[0]
+    expected = 0.3 * F.normalize(gradient, dim=-1) * MASK.unsqueeze(-1)
+    torch.testing.assert_close(result.delta, expected)
+
+
+def test_sampled_directions_are_the_gradient_at_a_label_drawn_from_the_prediction():
+    _, logits, x = SmallBatch().clean()
+    expected = [
+        0.3 * F.normalize(torch.autograd.grad(-logits.log_softmax(-1)[:, label].sum(), x, retain_graph=True)[0], dim=-1)
+        for label in range(3)
+    ]
+    counts = torch.zeros(3, 3)
+    for seed in range(300):
+        generator = torch.Generator().manual_seed(seed)
+        delta = alum_loss(SmallBatch(), method("alum_virtual", ascent="sampled"), generator).delta
+        for example in range(3):
+            matches = [torch.allclose(delta[example, 0], each[example, 0], atol=1e-5) for each in expected]
+            assert sum(matches) == 1
+            counts[example] += torch.tensor(matches)
+    # Within four standard deviations of a share of 300 draws.
+    torch.testing.assert_close(counts / 300, logits.softmax(-1).detach(), atol=4 * 0.5 / 300**0.5, rtol=0)
+
+
+def test_without_dropout_the_ascent_starts_from_no_divergence():
+    # A clean side with dropout is far from a perturbed one without: D would have a gradient at δ = 0, of no adversary.
+    result = step(SmallBatch(dropout="off"), method("alum", dropout="off", init_std=0.0))
+    assert (result.delta == 0).all()
+    assert result.adversarial_loss == 0
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_pieces_of_the_result_carry_no_graph(name):
     result = step(SmallBatch(), method(name), num_gain_draws=2)
@@ -154,6 +248,15 @@ def test_a_divergence_that_is_not_finite_leaves_the_task_alone(name, spoil):
     assert (result.skipped.item(), result.adversarial_loss.item()) == (1.0, 0.0)
     assert (result.delta.shape, result.loss.shape) == (X.shape, ())
     torch.testing.assert_close(result.loss.detach(), result.task_loss)
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_virtual"])
+def test_a_clean_side_that_is_not_finite_leaves_the_task_alone(name):
+    batch, plain = SmallBatch(spoil_divergence=NAN), SmallBatch()
+    result = step(batch, method(name, clean_side="first"))
+    plain.clean()[0].backward()
+    torch.testing.assert_close(batch.gradients(), plain.gradients())
+    assert result.skipped.item() == 1.0
 
 
 @pytest.mark.parametrize("name", [name for name in JOINT if METHODS[name].num_steps > 0])

@@ -69,6 +69,25 @@ def test_a_gradient_that_is_given_saves_the_pass():
     torch.testing.assert_close(found.delta, worst_case_perturbation(linear, X, MASK, method()).delta)
 
 
+# -- random start ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scope", ["token", "sequence"])
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize(("length", "width"), [(4, 32), (64, 512)])
+def test_the_start_is_a_share_of_the_radius_however_large_the_ball_is(norm, scope, length, width):
+    embeddings, mask = torch.zeros(200, length, width), torch.ones(200, length)
+    mask[:, length // 2 :] = 0
+    noise = method(norm=norm, scope=scope, init_std=0.1, num_steps=0)
+    start = worst_case_perturbation(linear, embeddings, mask, noise, generator=generator()).delta[mask.bool()]
+    start = start.view(200, length // 2, width)
+    if norm == "linf":
+        assert start.std().item() == pytest.approx(0.1 * EPSILON, rel=0.02)
+    else:
+        size = start.square().sum((-1, -2) if scope == "sequence" else -1).mean().sqrt()
+        assert size.item() == pytest.approx(0.1 * EPSILON, rel=0.02)
+
+
 # -- quadratic divergence δᵀAδ: the maximiser is the dominant eigenvector ----------------------------------------------
 
 

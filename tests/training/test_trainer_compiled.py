@@ -101,7 +101,7 @@ def test_a_step_of_ones_own_perturbs_a_model_that_was_compiled_and_run_before(co
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layer", ["word", "1"])
-@pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
+@pytest.mark.parametrize("method", ["alum", "alum_one_pass", "alum_virtual"])
 def test_later_steps_compile_nothing_anew(tmp_path, compiled_passes, method, layer):
     compilations = []
     for num_steps in (3, 8):
@@ -138,7 +138,7 @@ def test_compiled_passes_share_their_dropout_masks(tmp_path, compiled_passes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
+@pytest.mark.parametrize("method", ["alum", "alum_one_pass", "alum_virtual"])
 def test_the_gain_is_measured_with_the_masks_of_the_clean_pass(tmp_path, compiled_passes, method):
     """With others it would be about 1: all of the divergence would be dropout."""
     trainer = run(tmp_path, 0.1, adv_method=method, torch_compile=True)

@@ -8,7 +8,9 @@ from alum.core.errors import SettingError, unknown_name
 
 # The choices of a method's settings, each in this place only.
 LossTerm = Literal["divergence", "task_loss"]
-GradientSource = Literal["own_pass", "task_backward"]
+Ascent = Literal["divergence", "task_loss", "predicted", "sampled"]
+GradientSource = Literal["own_pass", "task_backward", "clean_pass"]
+CleanSide = Literal["joint", "first", "constant"]
 StepRule = Literal["normalized", "sign", "raw"]
 Norm = Literal["l2", "linf"]
 Scope = Literal["token", "sequence"]
@@ -22,8 +24,8 @@ Layer = Literal["word", "embeddings"] | int
 class Method:
     """One adversarial training method: the settings of the perturbation, its weight, its source.
 
-    ``epsilon`` is the radius of the ball and never a division guard. With ``epsilon_unit="relative"`` it and
-    ``init_std`` count in units of `embedding_scale`.
+    ``epsilon`` is the radius of the ball and never a division guard. With ``epsilon_unit="relative"`` it counts in
+    units of `embedding_scale`.
     """
 
     name: str
@@ -32,10 +34,17 @@ class Method:
     alpha: float = 1.0
     term: LossTerm = "divergence"
     """Term added to the task loss: the divergence at δ, or the task loss at δ."""
-    ascent: LossTerm = "divergence"
-    """Objective that δ maximises."""
+    ascent: Ascent = "divergence"
+    """Objective that δ maximises: the divergence, the task loss, or -log p of the label that the clean pass finds most
+    likely or of one drawn from its prediction. The last two have D's direction in the mean: D is of second order in δ,
+    D ≈ δᵀFδ with the Fisher information F, and ∇log p(ŷ), ŷ ~ p, is a draw with covariance F (Martens 2014,
+    arXiv:1412.1193); labels of the model's own do not leak the right ones (Kurakin et al. 2017, arXiv:1611.01236)."""
     gradient: GradientSource = "own_pass"
-    """Source of an ascent step's gradient: a pass of its own, or the task loss's backward pass, made anyway."""
+    """Source of the first step's gradient: a pass of its own, the task loss's backward pass, made anyway, or one
+    backward pass to x through the clean pass's graph. Further steps have passes of their own."""
+    clean_side: CleanSide = "joint"
+    """How D is differentiated on its clean side: with the adversarial side, both graphs alive; first, by an adversarial
+    pass without a graph, so that one graph is alive at a time; or not at all (constant)."""
     num_steps: int = 1
     step_size: float = 1.0
     """Length of an ascent step in radii; with step rule ``"raw"`` the plain factor on the gradient."""
@@ -46,6 +55,7 @@ class Method:
     epsilon: float = 0.03
     epsilon_unit: EpsilonUnit = "relative"
     init_std: float = 0.0
+    """Standard deviation of the first δ as a share of the radius: of each coordinate (L∞), or of its length (L2)."""
     dropout: DropoutMode = "shared"
     layer: Layer = "word"
 
@@ -72,11 +82,37 @@ class Method:
                 "own backward pass, which gives exactly one ascent step. "
                 "For more steps choose 'alum' or 'pgd'.",
             )
-        if self.gradient == "task_backward" and self.step_rule == "raw":
+        if self.step_rule == "raw" and (self.gradient == "task_backward" or self.ascent in ("predicted", "sampled")):
             raise SettingError(
                 "step_rule",
-                f"cannot be 'raw' with method {self.name!r}: the gradient of the task loss carries the scale of the "
-                "batch size and the loss scaler. Choose 'normalized' or 'sign'.",
+                f"cannot be 'raw' with method {self.name!r}: the gradient that it ascends carries the scale of the "
+                "batch size, the loss scaler or the model's confidence. Choose 'normalized' or 'sign'.",
+            )
+        if self.gradient == "clean_pass" and (self.ascent not in ("predicted", "sampled") or self.num_steps == 0):
+            raise SettingError(
+                "ascent",
+                f"must be 'predicted' or 'sampled' with method {self.name!r}, in one step or more, not {self.ascent!r} "
+                f"in {self.num_steps}: at the clean pass the divergence has no gradient. For others choose 'alum' or "
+                "'pgd'.",
+            )
+        if self.gradient == "task_backward" and self.clean_side != "constant" and self.term == "divergence":
+            raise SettingError(
+                "clean_side",
+                f"must be 'constant' with method {self.name!r}, not {self.clean_side!r}: the clean pass is "
+                "back-propagated before δ is known. For both sides choose 'alum_virtual'.",
+            )
+        if self.clean_side == "first" and self.gradient == "clean_pass" and self.num_steps > 1:
+            raise SettingError(
+                "num_steps",
+                f"must be 1 with method {self.name!r} and clean_side 'first', not {self.num_steps}: the clean pass's "
+                "graph, which gives the first step, would be alive in the others. For more choose 'alum' with ascent "
+                f"{self.ascent!r}, or clean_side 'constant'.",
+            )
+        if self.dropout == "off" and self.clean_side == "first":
+            raise SettingError(
+                "clean_side",
+                "cannot be 'first' with dropout 'off', where D's clean side is a pass of its own without dropout. "
+                "Choose 'joint' or 'constant'.",
             )
 
     def idle_settings(self) -> dict[str, str]:
@@ -88,27 +124,52 @@ class Method:
         idle: dict[str, str] = {}
         if self.num_steps == 0:
             reason = "no ascent step is taken (num_steps 0)"
-            idle |= dict.fromkeys(("step_size", "step_rule"), reason)
+            idle |= dict.fromkeys(("ascent", "step_size", "step_rule"), reason)
             if self.init_std == 0:
                 reason = "nothing is perturbed (num_steps 0, init_std 0)"
                 idle |= dict.fromkeys(("epsilon", "epsilon_unit", "norm", "scope", "projection"), reason)
         if self.norm == "linf" and self.projection == "ball" and self.step_rule != "normalized":
             idle.setdefault("scope", "norm linf bounds each coordinate by itself")
+        if self.term == "task_loss":
+            idle["clean_side"] = "the term is the task loss at δ, which has no clean side"
         return idle
 
     @property
-    def is_one_pass(self) -> bool:
-        """Whether the task loss is back-propagated before the adversarial pass, which ascends its gradient."""
-        return self.alpha > 0 and self.gradient == "task_backward"
+    def has_one_graph(self) -> bool:
+        """Whether the clean pass is back-propagated before the adversarial one: one graph is alive at a time."""
+        early = self.gradient == "task_backward" or self.term == "task_loss" or self.clean_side != "joint"
+        return self.alpha > 0 and early
+
+    @property
+    def differentiates_clean_side_first(self) -> bool:
+        return self.alpha > 0 and self.term == "divergence" and self.clean_side == "first"
+
+    @property
+    def ascends_before_clean_graph(self) -> bool:
+        """Whether the clean pass runs once more, without a graph, so that an ascent pass's graph is alone."""
+        return self.differentiates_clean_side_first and self.num_own_passes > 0
+
+    @property
+    def num_own_passes(self) -> int:
+        """Number of ascent steps whose gradient comes from a pass of its own."""
+        return self.num_steps if self.gradient == "own_pass" else max(self.num_steps - 1, 0)
 
     @property
     def cost_in_standard_steps(self) -> float:
         """FLOPs of a training step relative to standard training, where a backward pass costs two forward passes.
 
-        Clean pass 1 + its backward 2; each ascent pass 1 + 1 (activations only); adversarial pass 1 + 2.
+        Clean pass 1 + its backward 2; gradient through the clean pass 1 (activations only); each ascent pass 1 + 1;
+        adversarial pass 1 + 2. Where D's clean side is differentiated first, 1 for an adversarial pass before it, and 1
+        for a clean pass before that if the ascent has passes of its own. Without dropout D's clean side is a pass of
+        its own, 1, and 2 more where it is differentiated.
         """
-        ascent_passes = self.num_steps if self.gradient == "own_pass" else 0
-        return 1.0 if self.alpha == 0 else (3 + 2 * ascent_passes + 3) / 3
+        if self.alpha == 0:
+            return 1.0
+        units = 6 + (self.gradient == "clean_pass") + 2 * self.num_own_passes
+        units += self.differentiates_clean_side_first + self.ascends_before_clean_graph
+        if self.dropout == "off" and "divergence" in (self.term, self.ascent):
+            units += 1 if self.has_one_graph else 3
+        return units / 3
 
 
 # fmt: off
@@ -116,15 +177,20 @@ METHODS: dict[str, Method] = {row.name: row for row in (
     Method("standard", "maximum likelihood, no adversary", alpha=0.0, num_steps=0),
     Method("alum", "Liu et al. 2020, arXiv:2004.08994, Algorithm 1",
            "normalised step of the length of the radius, relative L2 ball per token, shared dropout masks",
-           init_std=5e-4),
+           init_std=1 / 3),
     Method("alum_one_pass", "this project; the objective of arXiv:2004.08994 with the direction of Miyato et al. 2017",
            "δ ascends the task loss with the gradient of its own backward pass; clean side constant in D",
-           ascent="task_loss", gradient="task_backward"),
+           ascent="task_loss", gradient="task_backward", clean_side="constant"),
+    Method("alum_virtual",
+           "this project; the objective of arXiv:2004.08994 with a virtual direction after Miyato et al. 2018, "
+           "arXiv:1704.03976",
+           "δ ascends -log p of the most likely output through the clean pass's own graph, not D from a small start",
+           ascent="predicted", gradient="clean_pass"),
     Method("alum_paper", "Liu et al. 2020, arXiv:2004.08994, Algorithm 1 with the constants of section 4.1",
            "alpha is that of fine-tuning, pre-training has 10 from half way on; the paper does not say how dropout is "
            "treated, so masks are independent",
            step_rule="raw", step_size=1e-3, norm="linf",
-           epsilon=1e-5, epsilon_unit="absolute", init_std=1e-5, dropout="independent"),
+           epsilon=1e-5, epsilon_unit="absolute", init_std=1.0, dropout="independent"),
     Method("alum_released", "the released code of ALUM and SMART, github.com/namisan/mt-dnn, mt_dnn/perturbation.py",
            "D is the symmetric KL throughout (theirs: 2 Σ p · log-odds difference to ascend, KLs to detached targets "
            "as the loss); padding is not perturbed; injected by a hook, not as inputs_embeds",

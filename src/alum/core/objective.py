@@ -4,6 +4,7 @@ The model, its inputs and labels are behind one small interface, so the function
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,10 @@ from torch import Generator, Tensor
 
 from alum.core.methods import Method
 from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
+
+_NUM_PARTS = 32
+_MIN_PART_SIZE = 2**14
+"""Number of values below which outputs are one part."""
 
 
 class Batch(Protocol):
@@ -39,7 +44,19 @@ class Batch(Protocol):
         """Adversarial pass: returns the task loss ℓ(f(x + δ), y), a scaled scalar."""
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
-        """Divergence D between the outputs of two passes, ``[items]``."""
+        """Computes D between two outputs, ``[items]``."""
+
+    def predicted_labels(self, outputs: Tensor) -> Tensor:
+        """Finds the labels that the outputs hold most likely."""
+
+    def sampled_labels(self, outputs: Tensor, generator: Generator | None) -> Tensor:
+        """Draws labels from the distributions that the outputs stand for."""
+
+    def own_loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Sums -log p of such labels, each example's up to a positive constant of its own."""
+
+    def without_dropout(self) -> AbstractContextManager[None]:
+        """Has the adversarial passes inside run without dropout."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,18 @@ class AlumResult:
     diagnostics: Diagnostics | None = None
 
 
+@dataclass(frozen=True)
+class _CleanSide:
+    """Clean pass, as far as it is still to be differentiated: its task loss and outputs may be constants."""
+
+    task_loss: Tensor
+    outputs: Tensor
+    x: Tensor
+
+    def constant(self) -> "_CleanSide":
+        return _CleanSide(self.task_loss.detach(), self.outputs.detach(), self.x)
+
+
 def alum_loss(
     batch: Batch,
     method: Method,
@@ -83,55 +112,148 @@ def alum_loss(
     backward: Callable[[Tensor], None] = Tensor.backward,
     num_gain_draws: int = 0,
 ) -> AlumResult:
-    """Computes ALUM's objective ℓ + α·D on one batch.
+    """ℓ + α·D of one batch, with the diagnostics if ``num_gain_draws`` random perturbations are to be compared.
 
-    With ``num_gain_draws`` above 0 the result has diagnostics, for which δ is compared with so many random
-    perturbations. ``backward`` back-propagates the task loss where ``method`` takes its gradient from there (one-pass
-    ALUM). The graphs of the two passes from x to the outputs are then never alive at once, and the clean side of D is a
-    constant.
+    ``backward`` back-propagates the clean pass where ``method.has_one_graph``: no two graphs of what lies above x are
+    then alive at once.
     """
-    task_loss, clean_outputs, embeddings = batch.clean_cut_at_x() if method.is_one_pass else batch.clean()
+    clean = _clean_side(batch, method, with_graph=not method.ascends_before_clean_graph)
+    known = clean.constant()
     if method.alpha == 0:
-        zero = torch.zeros_like(task_loss.detach())
-        return AlumResult(task_loss, task_loss.detach(), zero, 0.0, skipped=zero)
+        zero = torch.zeros_like(known.task_loss)
+        return AlumResult(clean.task_loss, known.task_loss, zero, 0.0, skipped=zero)
 
-    constant_outputs = clean_outputs.detach()
+    labels = _own_labels(batch, method, known, generator)
     first_gradient = None
-    if method.is_one_pass:
-        with torch.autocast(embeddings.device.type, enabled=False):
-            backward(task_loss)
-        first_gradient = embeddings.grad
-        task_loss, clean_outputs = task_loss.detach(), constant_outputs
+    if method.gradient == "clean_pass":
+        first_gradient = _gradient_of_own_loss(batch, clean, labels)
+    if method.has_one_graph and not method.differentiates_clean_side_first:
+        _back_propagate(clean.task_loss, backward)
+        clean = known
+    if method.gradient == "task_backward":
+        first_gradient = known.x.grad
 
-    def ascended(delta: Tensor) -> Tensor:
-        if method.ascent == "task_loss":
-            return batch.task_loss(delta)
-        return batch.divergence(batch.outputs(delta), constant_outputs).sum()
+    if method.dropout == "off" and "divergence" in (method.term, method.ascent):
+        clean = _without_dropout(batch, clean, differentiated=not method.has_one_graph)
+        known = clean.constant()
+    ascended = _ascended(batch, method, known, labels)
+    found = worst_case_perturbation(ascended, known.x.detach(), batch.mask, method, first_gradient, generator)
+    finite = found.finite
+    if method.differentiates_clean_side_first:
+        finite = _back_propagate_clean_side(batch, method, clean, found, backward)
+        clean = known
 
-    found = worst_case_perturbation(ascended, embeddings.detach(), batch.mask, method, first_gradient, generator)
     if method.term == "task_loss":
         adversarial_loss = batch.task_loss(found.delta)
     else:
-        divergence = batch.divergence(batch.outputs(found.delta), clean_outputs)
-        adversarial_loss = batch.scale * divergence.sum() / max(divergence.numel(), 1)
-
-    finite = found.finite & adversarial_loss.detach().isfinite()
+        adversarial_loss = _mean_divergence(batch, batch.outputs(found.delta), clean.outputs)
+    finite = finite & adversarial_loss.detach().isfinite()
     if not finite:  # the one place that waits for the device
         adversarial_loss = _nothing(batch, found.delta)
-    diagnostics = None
-    if num_gain_draws and clean_outputs.numel():
-        # Nor does measuring change which dropout masks training draws next.
-        with torch.random.fork_rng([embeddings.device] if embeddings.is_cuda else []):
-            diagnostics = _diagnose(batch, found, embeddings.detach(), constant_outputs, num_gain_draws, generator)
     return AlumResult(
-        loss=task_loss + method.alpha * adversarial_loss,
-        task_loss=task_loss.detach(),
+        loss=clean.task_loss + method.alpha * adversarial_loss,
+        task_loss=known.task_loss,
         adversarial_loss=adversarial_loss.detach(),
         alpha=method.alpha,
         skipped=(~finite).to(torch.float32),
         delta=found.delta,
-        diagnostics=diagnostics,
+        diagnostics=_measured(batch, method, found, known, num_gain_draws, generator),
     )
+
+
+def _clean_side(batch: Batch, method: Method, with_graph: bool = True) -> _CleanSide:
+    """Clean pass; one without a graph draws the dropout masks that the next one draws."""
+    if with_graph:
+        return _CleanSide(*(batch.clean_cut_at_x() if method.has_one_graph else batch.clean()))
+    with torch.no_grad(), _same_draws(batch.mask):
+        return _CleanSide(*batch.clean())
+
+
+def _own_labels(batch: Batch, method: Method, known: _CleanSide, generator: Generator | None) -> Tensor | None:
+    """Labels of the model's own, where δ ascends the loss at them."""
+    if method.ascent == "predicted":
+        return batch.predicted_labels(known.outputs)
+    if method.ascent == "sampled":
+        return batch.sampled_labels(known.outputs, generator)
+    return None
+
+
+def _ascended(batch: Batch, method: Method, known: _CleanSide, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """Objective of δ, from a pass of its own."""
+    if method.ascent == "task_loss":
+        return batch.task_loss
+    if labels is not None:
+        return lambda delta: batch.own_loss(batch.outputs(delta), labels)
+    return lambda delta: batch.divergence(batch.outputs(delta), known.outputs).sum()
+
+
+def _gradient_of_own_loss(batch: Batch, clean: _CleanSide, labels: Tensor | None) -> Tensor:
+    """∇_x -log p(ŷ), through the clean pass's graph, which is still needed."""
+    assert labels is not None, "methods with this gradient ascend the loss at labels of the model's own"
+    with torch.autocast(clean.x.device.type, enabled=False):
+        at_outputs = _gradient_by_parts(lambda outputs, part: batch.own_loss(outputs, labels[part]), clean.outputs)
+        (gradient,) = torch.autograd.grad(clean.outputs, clean.x, at_outputs, retain_graph=True)
+    return gradient
+
+
+def _back_propagate_clean_side(
+    batch: Batch, method: Method, clean: _CleanSide, found: Perturbation, backward: Callable[[Tensor], None]
+) -> Tensor:
+    """Back-propagates ℓ and α·D's clean side, if they are finite, which it returns."""
+    if method.ascends_before_clean_graph:
+        clean = _clean_side(batch, method)
+    gradient = _gradient_of_clean_side(batch, found.delta, clean.outputs)
+    finite = found.finite & gradient.isfinite().all()
+    # The chain rule at f(x): the gradient of a product with a constant.
+    through_outputs = (torch.where(finite, gradient, 0.0) * clean.outputs).sum()
+    _back_propagate(clean.task_loss + method.alpha * through_outputs, backward)
+    return finite
+
+
+def _gradient_of_clean_side(batch: Batch, delta: Tensor, outputs: Tensor) -> Tensor:
+    """∂D/∂f(x), from an adversarial pass without a graph whose dropout masks the next pass draws again."""
+    with torch.no_grad(), _same_draws(delta):
+        adversarial = batch.outputs(delta)
+    gradient = _gradient_by_parts(lambda clean, part: batch.divergence(adversarial[part], clean).sum(), outputs)
+    return gradient * batch.scale / max(len(outputs), 1)
+
+
+def _gradient_by_parts(loss: Callable[[Tensor, slice], Tensor], outputs: Tensor) -> Tensor:
+    """Gradient at outputs ``[items, ...]`` of a loss that is a sum over items, some of them at a time.
+
+    Over a vocabulary, what a loss saves for its backward pass is several times as large as the outputs.
+    """
+    num_items = max(len(outputs) // _NUM_PARTS, _MIN_PART_SIZE * len(outputs) // max(outputs.numel(), 1), 1)
+    gradient = torch.zeros_like(outputs)
+    for start in range(0, len(outputs), num_items):
+        part = slice(start, start + num_items)
+        with torch.enable_grad():
+            leaf = outputs[part].detach().requires_grad_()
+            (gradient[part],) = torch.autograd.grad(loss(leaf, part), leaf)
+    return gradient
+
+
+def _without_dropout(batch: Batch, clean: _CleanSide, differentiated: bool) -> _CleanSide:
+    """Clean side of D where its other side has no dropout: outputs of a pass of their own, at δ = 0."""
+    with batch.without_dropout(), torch.set_grad_enabled(differentiated and torch.is_grad_enabled()):
+        outputs = batch.outputs(torch.zeros_like(clean.x, dtype=torch.float32, requires_grad=False))
+    return _CleanSide(clean.task_loss, outputs, clean.x)
+
+
+def _back_propagate(loss: Tensor, backward: Callable[[Tensor], None]) -> None:
+    """Autocast chose the precision of each operation in the forward pass; the backward pass must not choose again."""
+    with torch.autocast(loss.device.type, enabled=False):
+        backward(loss)
+
+
+def _mean_divergence(batch: Batch, adversarial_outputs: Tensor, clean_outputs: Tensor) -> Tensor:
+    divergence = batch.divergence(adversarial_outputs, clean_outputs)
+    return batch.scale * divergence.sum() / max(divergence.numel(), 1)
+
+
+def _same_draws(like: Tensor) -> AbstractContextManager[None]:
+    """What is drawn inside is drawn again after it."""
+    return torch.random.fork_rng([like.device] if like.is_cuda else [])
 
 
 def _nothing(batch: Batch, delta: Tensor) -> Tensor:
@@ -142,12 +264,26 @@ def _nothing(batch: Batch, delta: Tensor) -> Tensor:
     return (batch.outputs(torch.zeros_like(delta)).float() * 0.0).nan_to_num().sum()
 
 
-@torch.no_grad()
+def _measured(
+    batch: Batch, method: Method, found: Perturbation, clean: _CleanSide, num_draws: int, generator: Generator | None
+) -> Diagnostics | None:
+    """Diagnostics, if they are asked for; which dropout masks training draws next does not depend on that."""
+    if not num_draws or not clean.outputs.numel():
+        return None
+    with torch.no_grad(), _same_draws(clean.x):
+        if method.dropout == "shared":
+            return _diagnose(batch, found, clean, num_draws, generator)
+        with batch.without_dropout():  # two passes with masks of their own differ as much without δ
+            if method.dropout == "independent":
+                clean = _without_dropout(batch, clean, differentiated=False)
+            return _diagnose(batch, found, clean, num_draws, generator)
+
+
 def _diagnose(
-    batch: Batch, found: Perturbation, embeddings: Tensor, clean: Tensor, num_draws: int, generator: Generator | None
+    batch: Batch, found: Perturbation, clean: _CleanSide, num_draws: int, generator: Generator | None
 ) -> Diagnostics:
     def mean_divergence(delta: Tensor) -> Tensor:
-        return batch.divergence(batch.outputs(delta), clean).mean()
+        return batch.divergence(batch.outputs(delta), clean.outputs).mean()
 
     divergence = mean_divergence(found.delta)
     # A generator of its own, so that measuring does not change what training draws next.
@@ -156,7 +292,7 @@ def _diagnose(
     noise_divergence = torch.stack(noise).mean()
     count = batch.mask.sum().clamp_min(1)
     norm = found.delta.norm(dim=-1).sum() / count
-    embedding_norm = (embeddings.float().norm(dim=-1) * batch.mask).sum() / count
+    embedding_norm = (clean.x.detach().float().norm(dim=-1) * batch.mask).sum() / count
     # Weight casts that autocast cached without gradients here must not be used by a pass that needs them.
     torch.clear_autocast_cache()
     gain = torch.where(divergence == noise_divergence, 1.0, divergence / noise_divergence)  # 0/0: no better than noise

@@ -44,7 +44,7 @@ def worst_case_perturbation(
 
     delta = torch.zeros_like(embeddings, dtype=torch.float32)
     if method.init_std > 0:
-        delta = method.init_std * unit * _standard_normal(delta, generator) * mask  # δ ~ N(0, σ²I)
+        delta = _start(delta, radius, mask, method, generator)  # δ ~ N(0, σ²I)
     finite = torch.tensor(True, device=delta.device)
     for step in range(method.num_steps):  # for m = 1 … K
         given = first_gradient if step == 0 else None
@@ -56,6 +56,15 @@ def worst_case_perturbation(
     if method.num_steps == 0 and method.init_std > 0:
         delta = _project(delta, radius, method) * mask
     return Perturbation(torch.where(finite, delta, 0.0), finite)
+
+
+def _start(like: Tensor, radius: Tensor, mask: Tensor, method: Method, generator: torch.Generator | None) -> Tensor:
+    """Noise whose size is a share of the radius, however many coordinates a ball has."""
+    share = method.init_std * radius
+    if method.norm == "l2":
+        num_vectors = mask.sum(-2, keepdim=True).clamp_min(1) if method.scope == "sequence" else 1
+        share = share / (like.shape[-1] * num_vectors) ** 0.5
+    return share * _standard_normal(like, generator) * mask
 
 
 def random_perturbation_like(delta: Tensor, generator: torch.Generator | None = None) -> Tensor:

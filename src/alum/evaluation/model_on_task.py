@@ -154,6 +154,7 @@ class ModelOnTask:
             run_with_loss=with_loss,
             compared=lambda outputs: self.kind.compared(outputs, inputs),
             distance=self.kind.distance,
+            likelihood=self.kind.likelihood,
             dropout=method.dropout,
         )
 

@@ -13,6 +13,7 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import Divergence
 from alum.core.errors import InputError
+from alum.core.likelihoods import Likelihood
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.rows import TaskRows
@@ -39,6 +40,8 @@ class TaskKind:
     """
     predicted_rows: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
     """Flat positions that a language model predicts, and their labels, from labels ``[batch, length]``."""
+    likelihood: Likelihood | None = None
+    """What ``compared`` outputs stand for, for methods that ascend the loss at labels of the model's own."""
     shifts_labels: bool = False
     """Whether a position predicts the label of the next one, as in causal language models."""
 

@@ -19,19 +19,19 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
             "torch_compile in several processes cannot share dropout masks between passes, some of which are compiled "
             "and some not: their divergence would be dropout noise. Leave torch_compile out, or set adv_dropout 'off'."
         )
-    if distributed_type == DistributedType.FSDP and method.is_one_pass and method.layer not in ("word", "embeddings"):
+    if distributed_type == DistributedType.FSDP and method.has_one_graph and method.layer not in ("word", "embeddings"):
         raise InputError(
             f"with FSDP {method.name!r} cannot perturb block {method.layer}: the weights of the blocks below are freed "
             "before their gradients are taken. Choose the layer 'word' or 'embeddings', or a method with passes of its "
             "own ('alum', 'pgd')."
         )
-    if _re_entrant_checkpointing(args) and not method.is_one_pass and method.num_steps:
+    if _re_entrant_checkpointing(args) and (method.num_own_passes or method.gradient == "clean_pass"):
         raise InputError(
             f"re-entrant gradient checkpointing cannot give the gradient that method {method.name!r} ascends. Use "
             "gradient_checkpointing_kwargs {'use_reentrant': False}, or 'alum_one_pass'."
         )
-    if distributed_type == DistributedType.DEEPSPEED and (method.is_one_pass or args.adv_fraction < 1):
-        what = f"method {method.name!r}" if method.is_one_pass else "adv_fraction below 1"
+    if distributed_type == DistributedType.DEEPSPEED and (method.has_one_graph or args.adv_fraction < 1):
+        what = f"method {method.name!r}" if method.has_one_graph else "adv_fraction below 1"
         raise InputError(
             f"DeepSpeed updates the weights in its backward pass, of which {what} has two in a step. Choose 'alum' "
             "with adv_fraction 1."

@@ -13,8 +13,8 @@ from alum.core.methods import METHODS, Method, method_named
 from alum.models.model_parts import parse_layer
 from alum.training.settings import AdversarySettings
 
-OF_METHOD = ("alpha", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size", "step_rule", "projection",
-             "init_std", "dropout", "layer")  # fmt: skip
+OF_METHOD = ("alpha", "ascent", "clean_side", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size",
+             "step_rule", "projection", "init_std", "dropout", "layer")  # fmt: skip
 OF_PERTURBATION = {"epsilon_ramp_fraction": 0.0, "special_tokens": "perturb"}
 """Settings beside the method's own that need a perturbation, with the values that ask for nothing."""
 OF_ADVERSARY = {**OF_PERTURBATION, "alpha_ramp_fraction": 0.0, "fraction": 1.0, "every_steps": 1}

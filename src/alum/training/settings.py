@@ -6,7 +6,7 @@ What trains with them is `alum.training.config.AlumConfig`, which needs torch an
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from alum.core.methods import METHODS, DropoutMode, EpsilonUnit, Norm, Projection, Scope, StepRule
+from alum.core.methods import METHODS, Ascent, CleanSide, DropoutMode, EpsilonUnit, Norm, Projection, Scope, StepRule
 
 
 def _override(text: str) -> Any:
@@ -22,6 +22,14 @@ class AdversarySettings:
         metadata={"help": f"Training method: {', '.join(METHODS)}."},
     )
     adv_alpha: float | None = _override("Weight of the adversarial term")
+    adv_ascent: Ascent | None = _override(
+        "Objective that the perturbation maximises: the divergence, the task loss, or the loss at the label that the "
+        "model finds most likely or at one drawn from its prediction"
+    )
+    adv_clean_side: CleanSide | None = _override(
+        "How the divergence is differentiated on its clean side: with the adversarial side, two graphs alive; first, "
+        "one graph alive at a time; or not at all"
+    )
     adv_epsilon: float | None = _override("Radius of the perturbation's ball")
     adv_epsilon_unit: EpsilonUnit | None = _override(
         "Unit of the radius: relative to the size of the embeddings, or absolute"
@@ -32,7 +40,7 @@ class AdversarySettings:
     adv_step_size: float | None = _override("Length of an ascent step as a fraction of the radius")
     adv_step_rule: StepRule | None = _override("What a step makes of the gradient")
     adv_projection: Projection | None = _override("Projection on the ball, or the released rescaling")
-    adv_init_std: float | None = _override("Standard deviation of the first perturbation, in epsilon's unit")
+    adv_init_std: float | None = _override("Standard deviation of the first perturbation, as a share of the radius")
     adv_dropout: DropoutMode | None = _override("Dropout masks of the adversarial passes, from what is perturbed on")
     adv_layer: str | None = _override("What is perturbed: word, embeddings, or the number of a block")
     adv_special_tokens: Literal["perturb", "keep"] = field(

@@ -57,14 +57,14 @@ class AlumStep:
             heed_hooks()
         unlabelled = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
         model = extract_model_from_parallel(self.model, keep_torch_compile=False)
-        passes = Passes(self.model, model, self.method.is_one_pass)
+        passes = Passes(self.model, model, self.method)
 
         def with_loss(module: nn.Module) -> tuple[Tensor, Any]:
             outputs = module(**inputs)
             return outputs.loss, outputs
 
         def clean() -> tuple[Tensor, Any]:
-            with getattr(self.model, "no_sync", nullcontext)() if self.method.is_one_pass else nullcontext():
+            with getattr(self.model, "no_sync", nullcontext)() if self.method.has_one_graph else nullcontext():
                 return with_loss(self.model)
 
         batch = HookedBatch(
@@ -76,6 +76,7 @@ class AlumStep:
             run_clean=clean,
             compared=lambda outputs: self.kind.compared(outputs, inputs),
             distance=self.kind.distance,
+            likelihood=self.kind.likelihood,
             dropout=self.method.dropout,
         )
         result = alum_loss(batch, self.method, backward=self._backward, num_gain_draws=num_gain_draws)

@@ -188,7 +188,7 @@ class AlumMixin(_Trainer):
         kind, inputs = self.kind, part.inputs
         unlabelled = {key: value for key, value in inputs.items() if key not in LABEL_INPUTS}
         rows = self._predicted_rows(inputs)
-        passes = Passes(model, self.model, method.is_one_pass)
+        passes = Passes(model, self.model, method)
 
         def run() -> Any:
             with self._head(rows):
@@ -198,7 +198,7 @@ class AlumMixin(_Trainer):
             return self._task_loss(passes.next(), inputs, num_items, part.adversarial_share)
 
         def run_clean() -> tuple[Tensor, Any]:
-            synchronized = self.accelerator.no_sync(model) if method.is_one_pass else contextlib.nullcontext()
+            synchronized = self.accelerator.no_sync(model) if method.has_one_graph else contextlib.nullcontext()
             with self._clock.part("clean"), synchronized:
                 return self._task_loss(model, inputs, num_items, part.share)
 
@@ -211,6 +211,7 @@ class AlumMixin(_Trainer):
             run_clean=run_clean,
             compared=lambda outputs: kind.compared(outputs, inputs),
             distance=kind.distance,
+            likelihood=kind.likelihood,
             dropout=method.dropout,
             scale=1.0 if part.adversarial_share is None else part.adversarial_share,
         )

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from alum.core.divergences import symmetric_kl
+from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
 from alum.models.hooks.hooked_batch import HookedBatch
@@ -31,6 +32,7 @@ def hooked(model, layer="word", dropout="shared", batch=None):
         run_with_loss=run_with_loss,
         compared=lambda output: output.logits,
         distance=symmetric_kl,
+        likelihood=CATEGORICAL,
         dropout=dropout,
     )
 
@@ -118,7 +120,7 @@ def test_gradient_checkpointing_changes_no_gradient(name):
 # -- the whole objective through a model -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual"])
 @pytest.mark.parametrize("layer", ["word", "embeddings", 1])
 def test_gradients_are_those_of_a_model_that_is_perturbed_by_hand(layer, name):
     model, expected = classifier(dropout=0.0).train(), classifier(dropout=0.0).train()
@@ -138,7 +140,7 @@ def test_gradients_are_those_of_a_model_that_is_perturbed_by_hand(layer, name):
     )
 
 
-@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual"])
 @pytest.mark.parametrize(("architecture", "layer"), PLACES)
 def test_gradients_are_those_of_the_written_out_objective(architecture, layer, name):
     model, expected = (classifier(architecture, dropout=0.0).train() for _ in range(2))
@@ -156,7 +158,7 @@ def test_gradients_are_those_of_the_written_out_objective(architecture, layer, n
     )
 
 
-@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual"])
 def test_an_examples_delta_does_not_depend_on_its_batch(name):
     """With one generator per example: the first example's noise is drawn first."""
 

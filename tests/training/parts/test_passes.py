@@ -2,7 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from alum.core.methods import method_named
 from alum.training.parts.passes import Passes
+
+JOINT, ONE_PASS = method_named("alum"), method_named("alum_one_pass")
 
 
 class Wrapper(nn.Module):
@@ -18,23 +21,30 @@ def model():
     return nn.Linear(2, 2)
 
 
-def test_in_one_pass_methods_the_first_differentiated_pass_goes_through_the_wrapper(model):
+def test_where_one_graph_is_alive_the_first_differentiated_pass_goes_through_the_wrapper(model):
     wrapper = Wrapper(model)
-    passes = Passes(wrapper, model, one_pass=True)
+    passes = Passes(wrapper, model, ONE_PASS)
     with torch.no_grad():
         assert passes.next() is model
     assert [passes.next() for _ in range(3)] == [wrapper, model, model]
 
 
-def test_in_joint_methods_none_does_after_the_clean_one(model):
-    passes = Passes(Wrapper(model), model, one_pass=False)
+def test_that_is_after_the_passes_of_the_ascent(model):
+    wrapper = Wrapper(model)
+    passes = Passes(wrapper, model, method_named("pgd", num_steps=2))
+    assert [passes.next() for _ in range(4)] == [model, model, wrapper, model]
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_virtual"])
+def test_where_two_are_none_does_after_the_clean_one(model, name):
+    passes = Passes(Wrapper(model), model, method_named(name))
     assert [passes.next() for _ in range(3)] == [model, model, model]
 
 
-@pytest.mark.parametrize("one_pass", [True, False])
-def test_all_passes_go_through_a_model_that_is_only_compiled(model, one_pass):
+@pytest.mark.parametrize("method", [JOINT, ONE_PASS], ids=lambda method: method.name)
+def test_all_passes_go_through_a_model_that_is_only_compiled(model, method):
     compiled = torch.compile(model, backend="eager")
-    passes = Passes(compiled, model, one_pass)
+    passes = Passes(compiled, model, method)
     assert [passes.next() for _ in range(3)] == [compiled, compiled, compiled]
     with torch.no_grad():
         assert passes.next() is compiled
@@ -42,4 +52,4 @@ def test_all_passes_go_through_a_model_that_is_only_compiled(model, one_pass):
 
 def test_none_does_through_a_compiled_wrapper_that_averages(model):
     wrapper = torch.compile(Wrapper(model), backend="eager")
-    assert Passes(wrapper, model, one_pass=False).next() is model
+    assert Passes(wrapper, model, JOINT).next() is model

@@ -5,9 +5,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from alum.core.divergences import Divergence
+from alum.core.errors import InputError
+from alum.core.likelihoods import Likelihood
 from alum.core.methods import DropoutMode
 from alum.models.hooks.dropout import keeping_random_state, random_state, set_random_state, without_dropout
 from alum.models.hooks.injection import Injection
@@ -29,6 +31,7 @@ class HookedBatch:
     run_with_loss: Callable[[], tuple[Tensor, Any]]
     compared: Callable[[Any], Tensor]
     distance: Divergence
+    likelihood: Likelihood | None = None
     dropout: DropoutMode = "shared"
     scale: Tensor | float = 1.0
     run_clean: Callable[[], tuple[Tensor, Any]] | None = None
@@ -51,6 +54,31 @@ class HookedBatch:
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         return self.distance(adversarial, clean)
+
+    def predicted_labels(self, outputs: Tensor) -> Tensor:
+        return self._likelihood().predicted(outputs)
+
+    def sampled_labels(self, outputs: Tensor, generator: Generator | None) -> Tensor:
+        return self._likelihood().sampled(outputs, generator)
+
+    def own_loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return self._likelihood().loss(outputs, labels).sum()
+
+    @contextmanager
+    def without_dropout(self) -> Iterator[None]:
+        former, self.dropout = self.dropout, "off"
+        try:
+            yield
+        finally:
+            self.dropout = former
+
+    def _likelihood(self) -> Likelihood:
+        if self.likelihood is None:
+            raise InputError(
+                "a direction of the model's own labels needs to know what its outputs stand for: give the TaskKind a "
+                "likelihood (alum.core.likelihoods), or choose a method that ascends the divergence or the task loss."
+            )
+        return self.likelihood
 
     def _clean_pass(self, recording: Callable[..., Any]) -> tuple[Tensor, Tensor, Tensor]:
         # What draws before a pass reaches the perturbed place may not run again: the masks have to be equal from there.

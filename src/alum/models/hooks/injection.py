@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from alum.core.errors import InputError
@@ -112,6 +113,8 @@ class Injection:
     ) -> Iterator[Callable[[], Tensor]]:
         def record(x: Tensor) -> Tensor:
             on_reaching()
+            if torch.is_grad_enabled() and not x.requires_grad:  # nothing below is trained, but x has a gradient
+                x = x.detach().requires_grad_()
             self._x = x
             return passed_on(x).clone()  # models may change it in place
 

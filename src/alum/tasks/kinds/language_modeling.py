@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from alum.core.divergences import IGNORED_LABEL, labelled, symmetric_kl
+from alum.core.likelihoods import TOKENS
 from alum.models.inputs import Inputs
 from alum.tasks.base import TaskKind, logits_of
 
@@ -39,6 +40,7 @@ MASKED_LM = TaskKind(
     name="masked_lm",
     compared=_masked_compared,
     distance=symmetric_kl,
+    likelihood=TOKENS,
     predicted_rows=_masked_rows,
 )
 
@@ -46,6 +48,7 @@ CAUSAL_LM = TaskKind(
     name="causal_lm",
     compared=_causal_compared,
     distance=symmetric_kl,
+    likelihood=TOKENS,
     predicted_rows=_causal_rows,
     shifts_labels=True,
 )

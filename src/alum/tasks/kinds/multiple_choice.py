@@ -12,6 +12,7 @@ from transformers import AutoModelForMultipleChoice, DataCollatorWithPadding, Pr
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
+from alum.core.likelihoods import CATEGORICAL
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, cross_entropies, first_output
 from alum.tasks.rows import TaskRows
@@ -23,6 +24,7 @@ MULTIPLE_CHOICE = TaskKind(
     name="multiple_choice",
     compared=all_logits,
     distance=symmetric_kl,
+    likelihood=CATEGORICAL,
     example_losses=cross_entropies,
 )
 

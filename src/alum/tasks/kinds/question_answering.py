@@ -14,6 +14,7 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedTokenizerBase
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
+from alum.core.likelihoods import CATEGORICAL
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind
@@ -72,6 +73,7 @@ QUESTION_ANSWERING = TaskKind(
     name="question_answering",
     compared=_compared,
     distance=_distance,
+    likelihood=CATEGORICAL,
     example_losses=_example_losses,
 )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from alum.core.divergences import squared_error
+from alum.core.likelihoods import GAUSSIAN
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, first_output, logits_of
@@ -28,6 +29,7 @@ REGRESSION = TaskKind(
     name="regression",
     compared=all_logits,
     distance=squared_error,
+    likelihood=GAUSSIAN,
     example_losses=_squared_errors,
 )
 

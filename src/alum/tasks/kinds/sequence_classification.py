@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
 from alum.core.errors import InputError
+from alum.core.likelihoods import BERNOULLI, CATEGORICAL
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, cross_entropies, first_output, logits_of
@@ -29,6 +30,7 @@ MULTI_LABEL_CLASSIFICATION = TaskKind(
     name="multi_label_classification",
     compared=all_logits,
     distance=bernoulli_symmetric_kl,
+    likelihood=BERNOULLI,
     example_losses=_label_losses,
 )
 
@@ -37,6 +39,7 @@ SEQUENCE_CLASSIFICATION = TaskKind(
     name="sequence_classification",
     compared=all_logits,
     distance=symmetric_kl,
+    likelihood=CATEGORICAL,
     example_losses=cross_entropies,
 )
 

@@ -12,6 +12,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from alum.core.divergences import IGNORED_LABEL, labelled, symmetric_kl
 from alum.core.errors import InputError
+from alum.core.likelihoods import TOKENS
 from alum.data.padding import PaddedTokens
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
@@ -31,6 +32,7 @@ TOKEN_CLASSIFICATION = TaskKind(
     name="token_classification",
     compared=_compared,
     distance=symmetric_kl,
+    likelihood=TOKENS,
 )
 
 
