@@ -15,6 +15,7 @@ from alum.evaluation.label_names import LabelMapping
 from alum.models.hooks.injection import Injection
 from alum.models.model_parts import word_embeddings
 from alum.models.text_model import TextModel, on_device
+from alum.tasks.log_odds import log_odds_against
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,5 @@ class ClassifierGradients:
             logits = model(**batch).logits[0].float()
             if self.mapping is not None:
                 logits = self.mapping.joined(logits)
-            others = torch.arange(len(logits), device=logits.device) != label
-            (gradient,) = torch.autograd.grad(logits[others].logsumexp(-1) - logits[label], x())
+            (gradient,) = torch.autograd.grad(log_odds_against(logits, torch.tensor(label, device=logits.device)), x())
         return gradient[0]

@@ -13,7 +13,7 @@ from transformers import AutoModelForMultipleChoice, DataCollatorWithPadding, Pr
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.models.tokenization import Tokenization
-from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, cross_entropies, first_output
+from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, first_output, log_odds_against_labels
 from alum.tasks.rows import TaskRows
 
 _LABELS = ("labels", "label")
@@ -23,7 +23,7 @@ MULTIPLE_CHOICE = TaskKind(
     name="multiple_choice",
     compared=all_logits,
     distance=symmetric_kl,
-    example_losses=cross_entropies,
+    example_losses=log_odds_against_labels,
 )
 
 
