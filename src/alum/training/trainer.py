@@ -18,7 +18,7 @@ from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.predicted_positions import head_sees_only
-from alum.models.inputs import LABEL_INPUTS, Inputs, padding_mask
+from alum.models.inputs import LABEL_INPUTS, Inputs, labels_of_items, padding_mask
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
@@ -270,13 +270,17 @@ class AlumMixin(_Trainer):
         return share * self.args.world_size if self.args.average_tokens_across_devices else share
 
     def _num_items(self, inputs: Inputs) -> Tensor:
-        """What the mean of the task loss is over: labels that are not left out, else rows."""
-        labels = inputs.get("labels")
-        if labels is None:
-            labels = next(value for value in inputs.values() if isinstance(value, Tensor))[..., 0]
-        elif self._loss_shifts_labels:
+        """What the mean of the task loss is over: labels that are not left out, spans, else rows."""
+        labels = labels_of_items(inputs)
+        if "labels" in inputs and self._loss_shifts_labels:
             labels = labels[..., 1:]
         return labels.ne(-100).sum()
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], *args: Any, **kwargs: Any) -> Any:
+        """Counts the items of a step, in all processes, also where the Trainer does not: without ``labels``."""
+        if self.compute_loss_func is None:  # one's own loss gets no labels then, and is told of no items
+            batch_samples = [batch if "labels" in batch else _with_labels(batch) for batch in batch_samples]
+        return super()._get_num_items_in_batch(batch_samples, *args, **kwargs)
 
     def _spared_loss(self, model: nn.Module, part: Part, num_items: Any) -> Tensor:
         with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
@@ -339,6 +343,11 @@ class AlumMixin(_Trainer):
             if self.method.alpha > 0:
                 raise
             return None
+
+
+def _with_labels(batch: Inputs) -> Inputs:
+    labels = labels_of_items(batch)
+    return {**batch, "labels": labels, "shift_labels": labels}  # not to be shifted, whatever the model
 
 
 class AlumTrainer(AlumMixin, AtomicCheckpoints, Trainer):

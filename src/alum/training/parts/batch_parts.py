@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from alum.models.inputs import Inputs
+from alum.models.inputs import Inputs, num_rows
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ def attacked_and_spared(
     ``share`` is what the whole micro-batch counts for, which the parts divide by their ``num_items``. Two passes over
     parts cost what one over the whole does, and dropout masks can be shared within a part.
     """
-    num_rows = next(len(inputs[name]) for name in ("input_ids", *inputs) if name in inputs)
-    num_attacked = max(round(fraction * num_rows), 1)
-    if num_attacked >= num_rows:
+    count = num_rows(inputs)
+    num_attacked = max(round(fraction * count), 1)
+    if num_attacked >= count:
         return Part(inputs, share, share), None
-    order = torch.randperm(num_rows, generator=generator, device=generator.device)
+    order = torch.randperm(count, generator=generator, device=generator.device)
     whole = 1.0 if share is None else share
 
     def part(rows: Tensor) -> Part:
         rows = rows.sort().values
         of_rows = {
-            name: value[rows] if isinstance(value, Tensor) and value.shape[:1] == (num_rows,) else value
+            name: value[rows] if isinstance(value, Tensor) and value.shape[:1] == (count,) else value
             for name, value in inputs.items()
         }
         return Part(of_rows, whole * num_items(of_rows) / num_items(inputs).clamp_min(1), whole)
