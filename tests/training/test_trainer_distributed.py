@@ -99,6 +99,8 @@ if size > 1:
 
     kind = dataclasses.replace(SEQUENCE_CLASSIFICATION, distance=infinite_on_one_side)
     for method in ("alum", "alum_one_pass"):
+        single = {"per_device_train_batch_size": 1, "adv_fraction": 0.25, "max_steps": 12}
+        run(f"single-{method}", classifier, labelled_sentences(), adv_method=method, **single)
         run(f"skipping-{method}", classifier, labelled_sentences(), adv_method=method, kind=kind)
 """
 
@@ -165,3 +167,12 @@ def test_a_term_skipped_in_one_process_neither_hangs_nor_parts_them(folders, met
     torch.testing.assert_close(first, second, rtol=0, atol=0)
     assert all(weight.isfinite().all() for weight in first.values())
     assert logs["adversarial_skipped"] == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
+def test_steps_without_an_attacked_row_neither_hang_nor_part_the_processes(folders, method):
+    (first, logs), (second, others) = (records(folders[2], f"single-{method}", rank) for rank in (0, 1))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    assert 0 < sum(loss == 0 for loss in logs["adversarial_loss"]) < 12
+    assert logs["adversarial_loss"] == others["adversarial_loss"]  # of all processes together

@@ -91,15 +91,13 @@ class AlumMixin(_Trainer):
         with self._clock.part("clean"):
             method = self._method_now()
             share = self._micro_batch_share(inputs, num_items_in_batch)
-            if method.alpha == 0:
+            attacked, spared = self._attacked_and_spared(inputs, share, method)
+            if attacked is None:
                 loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share)
                 if self.method.alpha > 0:
-                    zero = torch.zeros_like(loss.detach())
-                    self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), method, num_items_in_batch)
+                    zero, standard = torch.zeros_like(loss.detach()), dataclasses.replace(method, alpha=0.0)
+                    self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), standard, num_items_in_batch)
                 return (loss, outputs) if return_outputs else loss
-            attacked, spared = attacked_and_spared(
-                inputs, self.args.adv_fraction, share, self._num_items, self._noise.at(self.state.global_step)
-            )
             spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
         batch = self._batch(model, attacked, num_items_in_batch, method)
         with self._clock.part("adversary"):
@@ -182,6 +180,16 @@ class AlumMixin(_Trainer):
         if (step + 1) % self.args.adv_every_steps:
             return dataclasses.replace(self.method, alpha=0.0)
         return self.adv_curriculum.at(step / max(self.state.max_steps, 1), self.method)
+
+    def _attacked_and_spared(
+        self, inputs: Inputs, share: Tensor | float | None, method: Method
+    ) -> tuple[Part | None, Part | None]:
+        if method.alpha == 0:
+            return None, Part(inputs, share, None)
+        step = self.state.global_step
+        # All processes attack as many rows: none waits for another that has more passes.
+        noise = (self._noise.common.at(step), self._noise.at(step))
+        return attacked_and_spared(inputs, self.args.adv_fraction, share, self._num_items, noise)
 
     def _batch(self, model: nn.Module, part: Part, num_items: Any, method: Method) -> HookedBatch:
         assert self.kind is not None
