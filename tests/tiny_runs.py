@@ -41,6 +41,18 @@ def scored_sentences(count: int = 16, seed: int = 0) -> Rows:
     return [{**row, "labels": row["input_ids"][1] / VOCAB_SIZE} for row in sentences(count, seed=seed)]
 
 
+def answered_sentences(count: int = 16, seed: int = 0) -> Rows:
+    """Spans of one to three tokens, which begin at the first to third word."""
+    return [
+        {
+            **row,
+            "start_positions": torch.tensor(1 + index % 3),
+            "end_positions": torch.tensor(1 + index % 3 + index % 2),
+        }
+        for index, row in enumerate(sentences(count, seed=seed))
+    ]
+
+
 def masked_sentences(count: int = 16, seed: int = 0, first: int = 1) -> Rows:
     """One to five tokens from the ``first`` on are masked, so that batches differ in their number of predicted ones."""
     rows = []

@@ -159,6 +159,57 @@ def test_the_attack_lowers_the_margin_as_far_as_the_closed_form_says(tokenizer):
     np.testing.assert_allclose(before - after, np.where(before > 0, moved, 0.0), rtol=1e-3, atol=1e-5)
 
 
+def multiply_logits(model, factor):
+    """Makes a model surer, with the same answers."""
+
+    def multiplied(module, inputs, outputs):
+        for name in {"logits", "start_logits", "end_logits"} & set(outputs):
+            outputs[name] = outputs[name] * factor
+        return outputs
+
+    model.register_forward_hook(multiplied)
+
+
+def test_a_model_that_is_sure_is_turned_exactly_where_it_is_turned_at_ease():
+    """Logits times 300 are the same decisions, though the cross-entropy has no gradient left in most rows."""
+    measured, features, _ = set_up("sentence", batch_size=8)
+    own = measured.outputs(features).argmax(-1).tolist()
+    features = features.remove_columns("labels").add_column("labels", own)
+    attack, radii = EmbeddingPGD(0.1, num_steps=5, num_restarts=2), [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
+    at_ease = [outputs.argmax(-1).tolist() for outputs in measured.outputs_by_radius(features, attack, radii)]
+    multiply_logits(measured.model, 300.0)
+    ((_, batch),) = measured.attacked_batches(features)
+    probabilities = measured.run(batch.inputs)["logits"].softmax(-1).amax(-1)
+    sure = [outputs.argmax(-1).tolist() for outputs in measured.outputs_by_radius(features, attack, radii)]
+    assert sure == at_ease
+    assert probabilities.eq(1).sum() >= 4
+    assert at_ease[0] == own != at_ease[-2]
+
+
+@pytest.mark.parametrize("name", ["pair", "multiple choice", "question answering"])
+def test_the_attack_moves_every_row_of_a_model_that_is_sure(name):
+    measured, features, _ = set_up(name, batch_size=8)
+    multiply_logits(measured.model, 1e4)
+    widths = [len(ids) for ids in features["input_ids"]] if name == "question answering" else [None] * len(features)
+    sure = [
+        [int(row[:width].argmax()) for row, width in zip(outputs, widths, strict=True)]
+        for outputs in parts(measured.outputs(features))
+    ]
+    if name == "question answering":
+        labelled = dict(zip(("start_positions", "end_positions"), sure, strict=True))
+    else:
+        labelled = {"labels": sure[0]}
+    features = features.remove_columns(list(labelled))
+    for column, values in labelled.items():
+        features = features.add_column(column, values)
+    ((_, batch),) = measured.attacked_batches(features)
+    clean = batch.losses(measured.run(batch.inputs), batch.inputs)
+    worst = EmbeddingPGD(0.01, num_steps=3)(batch)
+    assert (clean < -17).sum() >= 4  # where the cross-entropy has no gradient in fp32
+    assert (worst.losses > clean).all()
+    assert worst.delta.view(len(features), -1).any(-1).all()
+
+
 # -- answers and tolerances --------------------------------------------------------------------------------------------
 
 
@@ -175,7 +226,8 @@ def test_finer_outputs_are_joined_in_outputs_losses_and_attacks():
     for rows, batch in measured.attacked_batches(features):
         log_probs = torch.tensor(expected[rows]).log_softmax(-1)
         losses = batch.losses(measured.run(batch.inputs), batch.inputs)
-        torch.testing.assert_close(losses, -log_probs[range(len(rows)), labels[rows]], rtol=1e-4, atol=1e-5)
+        against = log_probs[range(len(rows)), 1 - labels[rows]] - log_probs[range(len(rows)), labels[rows]]
+        torch.testing.assert_close(losses, against, rtol=1e-4, atol=1e-5)
 
 
 def test_a_regressors_answers_are_wrong_beyond_the_tolerance():

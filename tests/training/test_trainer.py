@@ -4,15 +4,24 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import DataCollatorWithPadding, Trainer, TrainerCallback
+from transformers import (
+    AutoModelForQuestionAnswering,
+    BertForSequenceClassification,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainerCallback,
+)
 
+from alum.core import perturbation
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.methods import METHODS
 from alum.data.pretraining.tokenizer import train_wordpiece
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from alum.training.trainer import AlumMixin, AlumTrainer
-from tiny_models import CAUSAL, classifier, language_model
+from tiny_models import CAUSAL, classifier, headed, language_model
 from tiny_runs import (
+    answered_sentences,
     config,
     labelled_sentences,
     logged,
@@ -106,6 +115,62 @@ def test_accumulating_with_label_smoothing(tmp_path, name, model):
     settings = {"adv_method": name, "label_smoothing_factor": 0.1}
     small, large = accumulated_and_at_once(tmp_path, lambda: model(dropout=0.0), rows, settings=settings)
     torch.testing.assert_close(small, large, **CLOSE)
+
+
+THREE_THREE_AND_TWO = {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 3, "max_steps": 1}
+
+
+@pytest.fixture
+def same_noise_for_every_example(monkeypatch):
+    def drawn(like, generator):
+        return torch.randn(like.shape[1:], generator=torch.Generator().manual_seed(0)).expand(like.shape)
+
+    monkeypatch.setattr(perturbation, "_standard_normal", drawn)
+
+
+@pytest.mark.usefixtures("same_noise_for_every_example")
+@pytest.mark.parametrize("name", ["standard", "alum", "alum_one_pass", "fgm"])
+@pytest.mark.parametrize("beyond", [0, 3], ids=["all in the window", "some beyond it"])
+def test_accumulating_spans(tmp_path, name, beyond):
+    rows = answered_sentences(8)
+    for row in rows[:beyond]:
+        row |= {"start_positions": torch.tensor(8), "end_positions": torch.tensor(8)}
+    # Models leave spans beyond the window out of their loss, but not out of the divergence.
+    settings = {"adv_method": name, **({"adv_alpha": 1e-9} if beyond and name != "standard" else {})}
+    small, large = (
+        weights(
+            trained(headed(AutoModelForQuestionAnswering, dropout=0.0), config(tmp_path, **settings, **sizes), rows)
+        )
+        for sizes in (THREE_THREE_AND_TWO, {"max_steps": 1})
+    )
+    torch.testing.assert_close(small, large, rtol=0, atol=1e-6)
+
+
+class OddlyNamed(BertForSequenceClassification):
+    """Takes its labels under a name that no Trainer knows."""
+
+    def forward(self, input_ids, attention_mask, target=None):
+        return super().forward(input_ids=input_ids, attention_mask=attention_mask, labels=target)
+
+
+def oddly_named():
+    usual = classifier(dropout=0.0)
+    model = OddlyNamed(usual.config)
+    model.load_state_dict(usual.state_dict())
+    return model
+
+
+@pytest.mark.usefixtures("same_noise_for_every_example")
+@pytest.mark.parametrize("name", ["standard", "alum", "alum_one_pass", "fgm"])
+def test_accumulating_rows_whose_labels_have_another_name(tmp_path, name):
+    rows = [{**row, "target": row["labels"]} for row in labelled_sentences(8)]
+    for row in rows:
+        del row["labels"]
+    small, large = (
+        weights(trained(oddly_named(), config(tmp_path, adv_method=name, **sizes), rows, kind=SEQUENCE_CLASSIFICATION))
+        for sizes in (THREE_THREE_AND_TWO, {"max_steps": 1})
+    )
+    torch.testing.assert_close(small, large, rtol=0, atol=1e-6)
 
 
 def mean_over_the_step(outputs, labels, num_items_in_batch=None):

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from transformers import TrainerCallback
 
 from alum.core.errors import InputError
+from alum.training.trainer import AlumTrainer
 from tiny_models import classifier, language_model
 from tiny_runs import config, labelled_sentences, logged, masked_sentences, trained, weights
 
@@ -67,6 +69,93 @@ def test_other_rows_are_attacked_in_other_steps(tmp_path):
     trained(model, config(tmp_path, max_steps=6, adv_fraction=0.25, adv_gain_draws=0), rows)
     assert len(attacked) == 12
     assert len(set(attacked)) > 3
+
+
+# -- fewer rows than the fraction asks for one of ----------------------------------------------------------------------
+
+SINGLE = {"per_device_train_batch_size": 1, "adv_fraction": 0.25, "adv_gain_draws": 0}
+
+
+def passes_by_step(model):
+    """Numbers of training passes, grown by hooks: one entry for each step, which a callback begins."""
+    counts = []
+
+    class Beginning(TrainerCallback):
+        def on_step_begin(self, *args, **kwargs):
+            counts.append(0)
+
+    def count(*_):
+        counts[-1] += model.training
+
+    model.register_forward_pre_hook(count)
+    return counts, Beginning()
+
+
+def test_of_single_rows_about_a_quarter_is_attacked(tmp_path):
+    model = classifier()
+    passes, beginning = passes_by_step(model)
+    settings = config(tmp_path, **SINGLE, adv_method="alum_one_pass", max_steps=400, logging_steps=400)
+    trained(model, settings, labelled_sentences(), callbacks=[beginning])
+    assert set(passes) == {1, 2}  # a standard step, or the clean and the adversarial pass
+    # Binomial: 100 of 400 with a standard deviation of √(400 · ¼ · ¾) = 8.7.
+    assert abs(passes.count(2) - 100) < 4 * 8.7
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass"])
+def test_a_resumed_run_attacks_at_the_same_steps(tmp_path, name):
+    found = []
+    for checkpoint in (None, str(tmp_path / "checkpoint-10")):
+        model = classifier()
+        passes, beginning = passes_by_step(model)
+        settings = config(tmp_path, **SINGLE, adv_method=name, max_steps=30, save_strategy="steps", save_steps=10)
+        trainer = AlumTrainer(model, settings, train_dataset=labelled_sentences(32), callbacks=[beginning])
+        trainer.train(resume_from_checkpoint=checkpoint)
+        found.append((passes[-20:], weights(trainer)))
+    (undisturbed, expected), (resumed, resumed_weights) = found
+    assert len(set(undisturbed)) == 2
+    assert resumed == undisturbed
+    torch.testing.assert_close(resumed_weights, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_accumulated_single_rows_weigh_as_if_all_were_attacked(tmp_path, name):
+    """Of 32 equal rows, k are attacked: an adversarial term of k / 8 of that over all of them."""
+    rows = [labelled_sentences(1)[0]] * 32
+    attacked = []
+
+    class Counting(AlumTrainer):
+        def _log_result(self, result, *rest):
+            attacked.append(result.delta is not None)
+            super()._log_result(result, *rest)
+
+    settings = {"max_steps": 1, "adv_method": name, "adv_gain_draws": 0}
+    accumulated = trained(
+        classifier(dropout=0.0),
+        config(tmp_path, **SINGLE | settings, gradient_accumulation_steps=32),
+        rows,
+        trainer_class=Counting,
+    )
+    assert len(attacked) == 32
+    assert 0 < sum(attacked) < 32
+    at_once = trained(
+        classifier(dropout=0.0),
+        config(tmp_path, **settings, per_device_train_batch_size=32, adv_alpha=sum(attacked) / 8),
+        rows,
+    )
+    torch.testing.assert_close(weights(accumulated), weights(at_once), **CLOSE)
+    assert logged(accumulated, "loss") == pytest.approx(logged(at_once, "loss"), rel=1e-5)
+    assert logged(accumulated, "task_loss") == pytest.approx(logged(at_once, "task_loss"), rel=1e-5)
+
+
+def test_that_no_row_is_attacked_for_a_while_is_no_reason_to_warn(tmp_path, caplog):
+    settings = config(tmp_path, **SINGLE | {"adv_fraction": 0.02}, max_steps=12)
+    run = trained(classifier(), settings, labelled_sentences())
+    assert logged(run, "adversarial_loss").count(0) > 6
+    assert [alpha > 0 for alpha in logged(run, "adv_alpha")] == [loss > 0 for loss in logged(run, "adversarial_loss")]
+    assert "does nothing" not in caplog.text
+
+
+# -- every n-th step ---------------------------------------------------------------------------------------------------
 
 
 def test_every_second_step_is_standard(tmp_path):

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from alum.core.errors import InputError
 from alum.core.methods import Norm, Scope
-from alum.core.perturbation import gradient_at
 from alum.core.projections import embedding_scale, project_onto_ball, unit_direction
 from alum.models.hooks.injection import Injection
 from alum.models.inputs import Inputs
@@ -208,7 +207,13 @@ def _at(
         with torch.no_grad():
             total_loss(delta)
         return _found(batch, outputs, delta), None
-    gradient = gradient_at(total_loss, delta).float()
+    at = delta.detach().requires_grad_()
+    with torch.enable_grad():
+        loss = total_loss(at)
+    # Not at a scale that the value tells, which the divergence needs: log odds pass through zero, their gradient does
+    # not.
+    with torch.autocast(at.device.type, enabled=False):
+        (gradient,) = torch.autograd.grad(loss, at)
     usable = batch.mask.unsqueeze(-1) & gradient.isfinite().all(-1, keepdim=True)
     return _found(batch, outputs, delta), torch.where(usable, gradient, 0.0)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from alum.attacks.text.candidates.word_tokens import WordTokens, word_tokens_of
 from alum.attacks.text.searches.hotflip import WordGradient
 from alum.attacks.text.worded import Example, Place, WordedExample
+from alum.core.log_odds import log_odds_against
 from alum.data.padding import PaddedTokens
 from alum.evaluation.label_names import LabelMapping
 from alum.models.hooks.injection import Injection
@@ -72,6 +73,5 @@ class ClassifierGradients:
             logits = model(**batch).logits[0].float()
             if self.mapping is not None:
                 logits = self.mapping.joined(logits)
-            others = torch.arange(len(logits), device=logits.device) != label
-            (gradient,) = torch.autograd.grad(logits[others].logsumexp(-1) - logits[label], x())
+            (gradient,) = torch.autograd.grad(log_odds_against(logits, torch.tensor(label, device=logits.device)), x())
         return gradient[0]

@@ -1,4 +1,4 @@
-"""Inputs of a model's forward pass: which of them are labels, and which tokens are padding."""
+"""Inputs of a model's forward pass: which of them are labels and what these count, and which tokens are padding."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,10 +6,38 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alum.core.divergences import IGNORED_LABEL
+
 Inputs = Mapping[str, Any]
 
 # Inputs that a model needs for its loss alone; a pass without them computes only outputs.
 LABEL_INPUTS = frozenset({"labels", "label", "label_ids", "start_positions", "end_positions", "shift_labels"})
+
+
+def num_rows(inputs: Inputs) -> int:
+    """Number of a batch's rows: the length of ``input_ids``, or of the first input that is a tensor with dimensions."""
+    return len(_rows(inputs))
+
+
+def labels_of_items(inputs: Inputs) -> Tensor:
+    """Labels that a model's mean loss is over, -100 where one is left out; some for inputs that have no ``labels``.
+
+    Spans count by their start, which models leave out where it lies behind the last token. Under any other name a
+    row's labels count as one.
+    """
+    labels: Tensor | None = inputs.get("labels")
+    if labels is not None:
+        return labels
+    starts: Tensor | None = inputs.get("start_positions")
+    rows = _rows(inputs)
+    if starts is None:
+        return torch.zeros(len(rows), dtype=torch.long, device=rows.device)
+    return (starts.view(len(rows), -1)[:, 0] >= rows.shape[1]).long() * IGNORED_LABEL
+
+
+def _rows(inputs: Inputs) -> Tensor:
+    named = (inputs.get(name) for name in ("input_ids", *inputs))
+    return next(values for values in named if isinstance(values, Tensor) and values.dim() > 0)
 
 
 def padding_mask(inputs: Inputs, pad_token_id: int | None = None) -> Tensor:

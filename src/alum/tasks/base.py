@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch.nn.functional as F
 from datasets import Dataset
 from torch import Tensor
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
@@ -14,6 +13,7 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 from alum.core.divergences import Divergence
 from alum.core.errors import InputError
 from alum.core.likelihoods import Likelihood
+from alum.core.log_odds import log_odds_against
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.rows import TaskRows
@@ -34,9 +34,10 @@ class TaskKind:
     compared: Callable[[Any, Inputs], Tensor]
     distance: Divergence
     example_losses: Callable[[Any, Inputs], Tensor] | None = None
-    """Task loss of each feature, ``[features]``, which attacks raise, from a model's outputs and inputs with labels.
+    """What attacks raise, ``[features]``, from a model's outputs and inputs with labels.
 
-    None for kinds that are not attacked.
+    Log odds against right answers, whose softplus is the cross-entropy, or squared errors. None for kinds that are not
+    attacked.
     """
     predicted_rows: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
     """Flat positions that a language model predicts, and their labels, from labels ``[batch, length]``."""
@@ -112,9 +113,9 @@ def all_logits(outputs: Any, inputs: Inputs) -> Tensor:
     return logits_of(outputs)
 
 
-def cross_entropies(outputs: Any, inputs: Inputs) -> Tensor:
-    """Cross-entropies, ``[features]``: `TaskKind.example_losses` where each feature has one label out of several."""
-    return F.cross_entropy(logits_of(outputs).float(), inputs["labels"], reduction="none")
+def log_odds_against_labels(outputs: Any, inputs: Inputs) -> Tensor:
+    """Log odds, ``[features]``: `TaskKind.example_losses` where each feature has one label out of several."""
+    return log_odds_against(logits_of(outputs), inputs["labels"])
 
 
 def first_output(outputs: GatheredOutputs) -> np.ndarray:

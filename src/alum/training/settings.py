@@ -47,7 +47,10 @@ class AdversarySettings:
         default="perturb", metadata={"help": "Whether [CLS], [SEP] and the like are perturbed."}
     )
     adv_fraction: float = field(
-        default=1.0, metadata={"help": "Share of each batch's rows that are attacked; the others train as standard."}
+        default=1.0,
+        metadata={
+            "help": "Share of each batch's rows that are attacked, rounded by chance; the others train as standard."
+        },
     )
     adv_every_steps: int = field(
         default=1, metadata={"help": "Attack at every n-th step only; the others are standard steps."}

@@ -18,7 +18,7 @@ from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.predicted_positions import head_sees_only
-from alum.models.inputs import LABEL_INPUTS, Inputs, padding_mask
+from alum.models.inputs import LABEL_INPUTS, Inputs, labels_of_items, padding_mask
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
@@ -91,15 +91,13 @@ class AlumMixin(_Trainer):
         with self._clock.part("clean"):
             method = self._method_now()
             share = self._micro_batch_share(inputs, num_items_in_batch)
-            if method.alpha == 0:
+            attacked, spared = self._attacked_and_spared(inputs, share, method)
+            if attacked is None:
                 loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share)
                 if self.method.alpha > 0:
-                    zero = torch.zeros_like(loss.detach())
-                    self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), method, num_items_in_batch)
+                    zero, standard = torch.zeros_like(loss.detach()), dataclasses.replace(method, alpha=0.0)
+                    self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), standard, num_items_in_batch)
                 return (loss, outputs) if return_outputs else loss
-            attacked, spared = attacked_and_spared(
-                inputs, self.args.adv_fraction, share, self._num_items, self._noise.at(self.state.global_step)
-            )
             spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
         batch = self._batch(model, attacked, num_items_in_batch, method)
         with self._clock.part("adversary"):
@@ -182,6 +180,16 @@ class AlumMixin(_Trainer):
         if (step + 1) % self.args.adv_every_steps:
             return dataclasses.replace(self.method, alpha=0.0)
         return self.adv_curriculum.at(step / max(self.state.max_steps, 1), self.method)
+
+    def _attacked_and_spared(
+        self, inputs: Inputs, share: Tensor | float | None, method: Method
+    ) -> tuple[Part | None, Part | None]:
+        if method.alpha == 0:
+            return None, Part(inputs, share, None)
+        step = self.state.global_step
+        # All processes attack as many rows: none waits for another that has more passes.
+        noise = (self._noise.common.at(step), self._noise.at(step))
+        return attacked_and_spared(inputs, self.args.adv_fraction, share, self._num_items, noise)
 
     def _batch(self, model: nn.Module, part: Part, num_items: Any, method: Method) -> HookedBatch:
         assert self.kind is not None
@@ -271,13 +279,17 @@ class AlumMixin(_Trainer):
         return share * self.args.world_size if self.args.average_tokens_across_devices else share
 
     def _num_items(self, inputs: Inputs) -> Tensor:
-        """What the mean of the task loss is over: labels that are not left out, else rows."""
-        labels = inputs.get("labels")
-        if labels is None:
-            labels = next(value for value in inputs.values() if isinstance(value, Tensor))[..., 0]
-        elif self._loss_shifts_labels:
+        """What the mean of the task loss is over: labels that are not left out, spans, else rows."""
+        labels = labels_of_items(inputs)
+        if "labels" in inputs and self._loss_shifts_labels:
             labels = labels[..., 1:]
         return labels.ne(-100).sum()
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], *args: Any, **kwargs: Any) -> Any:
+        """Counts the items of a step, in all processes, also where the Trainer does not: without ``labels``."""
+        if self.compute_loss_func is None:  # one's own loss gets no labels then, and is told of no items
+            batch_samples = [batch if "labels" in batch else _with_labels(batch) for batch in batch_samples]
+        return super()._get_num_items_in_batch(batch_samples, *args, **kwargs)
 
     def _spared_loss(self, model: nn.Module, part: Part, num_items: Any) -> Tensor:
         with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
@@ -340,6 +352,11 @@ class AlumMixin(_Trainer):
             if self.method.alpha > 0:
                 raise
             return None
+
+
+def _with_labels(batch: Inputs) -> Inputs:
+    labels = labels_of_items(batch)
+    return {**batch, "labels": labels, "shift_labels": labels}  # not to be shifted, whatever the model
 
 
 class AlumTrainer(AlumMixin, AtomicCheckpoints, Trainer):

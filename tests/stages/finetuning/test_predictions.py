@@ -7,24 +7,23 @@ from alum.core.errors import InputError
 from alum.data.table import Table
 from alum.stages.finetuning.predictions import write_predictions
 from alum.stages.finetuning.task_data import TaskData
-from alum.tasks.base import Layout
-from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.tasks.layout import Layout
+from alum.tasks.rows import TaskRows
 from small_files import fill_disk
 
 
 class Answers:
     """A supervision whose outputs are the predictions."""
 
-    def predict(self, outputs, features, table, layout):
+    def predict(self, outputs, features, rows):
         return outputs
 
 
 def data_of(rows, name="notes", split="validation", where="validation"):
-    tables = {split: Table.of(Dataset.from_list(rows), where)}
-    given = {"splits": tables, "unlabelled": {}} if split == "validation" else {"splits": {}, "unlabelled": tables}
     layout = Layout(("text",), "label", ("bad", "good"))
-    return TaskData(name, SEQUENCE_CLASSIFICATION, Answers(), layout, num_unlabelled_rows=0, max_length_tokens=8,
-                    metrics=(), **given)  # fmt: skip
+    rows = {split: TaskRows(Table.of(Dataset.from_list(rows), where), layout)}
+    given = {"splits": rows, "unlabelled": {}} if split == "validation" else {"splits": {}, "unlabelled": rows}
+    return TaskData(name, Answers(), num_unlabelled_rows=0, max_length_tokens=8, metrics=(), **given)
 
 
 def files_in(folder):

@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from datasets import Dataset
 from scipy.special import rel_entr, softmax
 from tokenizers import ByteLevelBPETokenizer, processors
@@ -422,14 +423,14 @@ def test_what_is_trained_is_predicted_from_batches_of_unequal_length(tmp_path):
 # -- losses of single features -----------------------------------------------------------------------------------------
 
 
-def test_example_losses_have_the_models_own_loss_as_their_mean():
+def test_the_softplus_of_example_losses_is_the_sum_of_the_starts_and_the_ends_cross_entropy():
     model = headed(SUPERVISION.auto_class, dropout=0.0, vocab_size=len(TOKENIZER))
     (feature,) = encoded(table(ROWS[-1:]))
     inputs = SUPERVISION.collator(TOKENIZER)([feature, feature])
     outputs = model(**inputs)
     losses = QUESTION_ANSWERING.example_losses(outputs, inputs)
     assert losses.shape == (2,)
-    torch.testing.assert_close(losses.mean(), outputs.loss)
+    torch.testing.assert_close(F.softplus(losses).mean(), 2 * outputs.loss)
 
 
 def test_an_examples_loss_does_not_depend_on_its_padding():

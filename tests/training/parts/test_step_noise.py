@@ -27,6 +27,13 @@ def test_each_run_process_and_step_has_its_own():
     assert len(seeds) == 5 * 5 * 50
 
 
+def test_what_is_common_is_the_same_in_all_processes_and_another_than_their_own():
+    first, second = StepNoise(3, 0, CPU), StepNoise(3, 1, CPU)
+    assert torch.equal(drawn(first.common, 7), drawn(second.common, 7))
+    seeds = {noise.seed_at(step) for noise in (first, second, first.common) for step in range(50)}
+    assert len(seeds) == 3 * 50
+
+
 def test_the_global_state_is_left_alone():
     before = torch.get_rng_state()
     drawn(StepNoise(0, 0, CPU), 1)

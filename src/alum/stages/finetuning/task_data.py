@@ -44,7 +44,7 @@ class TaskData:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        return next(iter(self.splits.values())).label_names
+        return next(iter((*self.splits.values(), *self.unlabelled.values()))).label_names
 
     def score(self, predictions: list[Any], split: str) -> dict[str, float]:
         """Computes the task's metrics for predictions of a split."""

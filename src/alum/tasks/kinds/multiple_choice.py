@@ -14,7 +14,7 @@ from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.likelihoods import CATEGORICAL
 from alum.models.tokenization import Tokenization
-from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, cross_entropies, first_output
+from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, first_output, log_odds_against_labels
 from alum.tasks.rows import TaskRows
 
 _LABELS = ("labels", "label")
@@ -25,7 +25,7 @@ MULTIPLE_CHOICE = TaskKind(
     compared=all_logits,
     distance=symmetric_kl,
     likelihood=CATEGORICAL,
-    example_losses=cross_entropies,
+    example_losses=log_odds_against_labels,
 )
 
 

@@ -15,6 +15,7 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedTokenizerBase
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.likelihoods import CATEGORICAL
+from alum.core.log_odds import log_odds_against, log_odds_against_all
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind
@@ -44,6 +45,10 @@ class Answer:
 
 def _compared(outputs: Any, inputs: Inputs) -> Tensor:
     """Start and end logits over the tokens that are not padding, ``[batch, 2, length]``."""
+    return _span_logits(outputs, inputs, _MASKED_LOGIT)
+
+
+def _span_logits(outputs: Any, inputs: Inputs, masked_logit: float) -> Tensor:
     if not isinstance(outputs, dict) or "start_logits" not in outputs or "end_logits" not in outputs:
         raise InputError(
             f"expected a model that returns start_logits and end_logits in a transformers ModelOutput, but it "
@@ -51,17 +56,19 @@ def _compared(outputs: Any, inputs: Inputs) -> Tensor:
         )
     logits = torch.stack((outputs["start_logits"], outputs["end_logits"]), dim=1)
     mask: Tensor | None = inputs.get("attention_mask")
-    return logits if mask is None else logits.masked_fill(~mask.bool().unsqueeze(1), _MASKED_LOGIT)
+    return logits if mask is None else logits.masked_fill(~mask.bool().unsqueeze(1), masked_logit)
 
 
 def _example_losses(outputs: Any, inputs: Inputs) -> Tensor:
-    """The mean of the start's and the end's cross entropy.
+    """Log odds against start and end being right together.
 
+    Not the mean of the two log odds: they would order perturbations otherwise than the models' loss does, the mean of
+    the two cross-entropies, and would go on raising the one of them that is wrong already.
     Differs from the models' own loss, where padding takes part: an example's loss does not depend on its batch.
     """
+    logits = _span_logits(outputs, inputs, -torch.inf)  # padding is below every logit, however large these are
     positions = torch.stack((inputs["start_positions"], inputs["end_positions"]), dim=1)
-    log_probs = _compared(outputs, inputs).float().log_softmax(-1)
-    return -log_probs.gather(-1, positions.unsqueeze(-1)).squeeze(-1).mean(-1)
+    return log_odds_against_all(log_odds_against(logits, positions).unbind(-1))
 
 
 def _distance(outputs_p: Tensor, outputs_q: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
-import torch.nn.functional as F
+import torch
 from datasets import Dataset
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from torch import Tensor
@@ -13,16 +13,26 @@ from transformers import AutoModelForSequenceClassification
 from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
 from alum.core.errors import InputError
 from alum.core.likelihoods import BERNOULLI, CATEGORICAL
+from alum.core.log_odds import log_odds_against_all
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
-from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, cross_entropies, first_output, logits_of
+from alum.tasks.base import (
+    GatheredOutputs,
+    Supervision,
+    TaskKind,
+    all_logits,
+    first_output,
+    log_odds_against_labels,
+    logits_of,
+)
 from alum.tasks.labels import classes, label_ids, names_in
 from alum.tasks.rows import TaskRows
 
 
-def _label_losses(outputs: Any, inputs: Inputs) -> Tensor:
-    logits = logits_of(outputs).float()
-    return F.binary_cross_entropy_with_logits(logits, inputs["labels"].float(), reduction="none").mean(-1)
+def _log_odds(outputs: Any, inputs: Inputs) -> Tensor:
+    """Log odds against all labels of an example being right together."""
+    against_yes = -logits_of(outputs).float()
+    return log_odds_against_all(torch.where(inputs["labels"] > 0.5, against_yes, -against_yes).unbind(-1))
 
 
 # For models of this problem type in a trainer of one's own; its labels have no single column to be read from.
@@ -31,7 +41,7 @@ MULTI_LABEL_CLASSIFICATION = TaskKind(
     compared=all_logits,
     distance=bernoulli_symmetric_kl,
     likelihood=BERNOULLI,
-    example_losses=_label_losses,
+    example_losses=_log_odds,
 )
 
 
@@ -40,7 +50,7 @@ SEQUENCE_CLASSIFICATION = TaskKind(
     compared=all_logits,
     distance=symmetric_kl,
     likelihood=CATEGORICAL,
-    example_losses=cross_entropies,
+    example_losses=log_odds_against_labels,
 )
 
 

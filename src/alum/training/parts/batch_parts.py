@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from alum.models.inputs import Inputs
+from alum.models.inputs import Inputs, num_rows
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,36 @@ def attacked_and_spared(
     fraction: float,
     share: Tensor | float | None,
     num_items: Callable[[Inputs], Tensor],
-    generator: torch.Generator,
-) -> tuple[Part, Part | None]:
-    """Splits a batch into a ``fraction`` of its rows to attack, drawn by ``generator``, and the rest, None if empty.
+    noise: tuple[Generator, Generator],
+) -> tuple[Part | None, Part | None]:
+    """Splits a batch into a ``fraction`` of its rows to attack, drawn by chance, and the rest; None for an empty part.
 
     ``share`` is what the whole micro-batch counts for, which the parts divide by their ``num_items``. Two passes over
     parts cost what one over the whole does, and dropout masks can be shared within a part.
+
+    The first generator of ``noise`` rounds the number of rows, up as often as its fractional part says: of single rows
+    every fourth is attacked at 0.25. An attacked row weighs the same, one over the expected number, in either case, so
+    that the adversarial term is that of all rows in the mean. The second one draws which rows they are.
     """
-    num_rows = next(len(inputs[name]) for name in ("input_ids", *inputs) if name in inputs)
-    num_attacked = max(round(fraction * num_rows), 1)
-    if num_attacked >= num_rows:
+    if fraction == 1:
         return Part(inputs, share, share), None
-    order = torch.randperm(num_rows, generator=generator, device=generator.device)
+    rounding, choice = noise
+    count = num_rows(inputs)
+    num_attacked = int(fraction * count + torch.rand((), generator=rounding).item())
     whole = 1.0 if share is None else share
+    adversarial_share = whole * num_attacked / (fraction * count)
+    if num_attacked == 0:
+        return None, Part(inputs, share, None)
+    if num_attacked >= count:
+        return Part(inputs, share, adversarial_share), None
+    order = torch.randperm(count, generator=choice, device=choice.device)
 
     def part(rows: Tensor) -> Part:
         rows = rows.sort().values
         of_rows = {
-            name: value[rows] if isinstance(value, Tensor) and value.shape[:1] == (num_rows,) else value
+            name: value[rows] if isinstance(value, Tensor) and value.shape[:1] == (count,) else value
             for name, value in inputs.items()
         }
-        return Part(of_rows, whole * num_items(of_rows) / num_items(inputs).clamp_min(1), whole)
+        return Part(of_rows, whole * num_items(of_rows) / num_items(inputs).clamp_min(1), adversarial_share)
 
     return part(order[:num_attacked]), part(order[num_attacked:])
