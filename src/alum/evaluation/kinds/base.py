@@ -13,6 +13,7 @@ from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
 from alum.evaluation.label_names import LabelMapping
+from alum.evaluation.scores.summary import SetMetrics
 from alum.models.inputs import Inputs
 from alum.models.text_model import TextModel
 from alum.tasks.base import Supervision
@@ -83,6 +84,18 @@ class EvaluatedKind:
     def row_scores(self, predictions: Sequence[Any], rows: TaskRows, tolerance: float) -> dict[str, list[float]]:
         """Scores of each row by metric, in [0, 1], for metrics that are means over rows."""
         return self.supervision.row_scores(predictions, rows)
+
+    def set_metrics(self, names: Sequence[str], predictions: Sequence[Any], rows: TaskRows) -> SetMetrics:
+        """Makes the function from indices of rows, some of them several times, to those of the metrics of ``names``.
+
+        They are those of `Supervision.score`; kinds with faster ways to them, for a thousand resamples, use these.
+        """
+
+        def of_rows(indices: Sequence[int]) -> dict[str, float]:
+            scores = self.supervision.score([predictions[index] for index in indices], rows.select(indices))
+            return {name: scores[name] for name in names}
+
+        return of_rows
 
 
 class AttackedKind(EvaluatedKind):

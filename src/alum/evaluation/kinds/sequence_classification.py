@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ from alum.evaluation.kinds.base import (
     not_the_likeliest,
 )
 from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
+from alum.evaluation.scores.set_metrics import set_metrics_of
+from alum.evaluation.scores.summary import SetMetrics
 from alum.models.text_model import TextModel, in_batches
 from alum.tasks.labels import label_ids
 from alum.tasks.rows import TaskRows
@@ -87,6 +90,9 @@ class EvaluatedClassification(AttackedKind):
 
     def wrong_answers(self, tolerance: float | None) -> WrongAnswers:
         return not_the_likeliest
+
+    def set_metrics(self, names: Sequence[str], predictions: Sequence[Any], rows: TaskRows) -> SetMetrics:
+        return set_metrics_of(names, label_ids(rows), [rows.label_names.index(name) for name in predictions])
 
     def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> ClassifierVictim:
         def over_labels(logits: Tensor) -> Tensor:
