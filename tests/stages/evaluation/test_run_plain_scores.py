@@ -5,6 +5,7 @@ import torch
 from sklearn.metrics import f1_score
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
+from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.run import evaluate
@@ -25,7 +26,10 @@ def tagger(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tagger")
     tokenizer = train_wordpiece(TEXTS, 120, 64)
     names = {"id2label": dict(enumerate(TAGS)), "label2id": {name: i for i, name in enumerate(TAGS)}}
-    save(headed(AutoModelForTokenClassification, num_labels=3, **names, **sizes(tokenizer)), tokenizer, folder)
+    model = headed(AutoModelForTokenClassification, num_labels=3, **names, **sizes(tokenizer))
+    with torch.no_grad():  # mean logits that are all the same, so that it gives every label
+        model.classifier.bias -= model(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits.mean((0, 1))
+    save(model, tokenizer, folder)
     return folder, write_rows(folder / "rows.jsonl", TAGGED)
 
 
@@ -96,6 +100,25 @@ def test_a_tagger_has_the_f1_of_its_answers(tagger):
     assert result.score("f1") == pytest.approx(expected)
     (row,) = result.results["scores"]
     assert row["low"] < row["value"] < row["high"]
+
+
+def test_a_taggers_labels_are_matched_by_their_names(tagger, tmp_path):
+    """The file shows two of the model's labels, neither of which has the number that it has for the model."""
+    rows = [{**row, "tags": [tag.replace("adjective", "noun") for tag in row["tags"]]} for row in TAGGED]
+    gold, found = (
+        [tag for tags in some for tag in tags] for some in ([row["tags"] for row in rows], answers(tagger[0], rows))
+    )
+    assert set(found) == set(TAGS)
+    result = measured_tagger((tagger[0], write_rows(tmp_path / "rows.jsonl", rows)))
+    assert result.score("f1") == pytest.approx(f1_score(gold, found, average="macro"))
+
+
+def test_labels_that_a_tagger_does_not_know_are_refused(tagger, tmp_path):
+    file = write_rows(tmp_path / "rows.jsonl", [{"words": ["the", "cat"], "tags": ["article", "noun"]}])
+    with pytest.raises(
+        InputError, match="outputs are adjective, noun, other, but the labels of rows are article, noun"
+    ):
+        measured_tagger((tagger[0], file))
 
 
 def test_a_language_model_has_the_share_of_tokens_that_it_puts_first(completer):

@@ -12,7 +12,7 @@ from alum.attacks.text.protocol import Goal, VictimOutputs
 from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
-from alum.evaluation.label_names import LabelMapping
+from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
 from alum.evaluation.scores.summary import SetMetrics
 from alum.models.inputs import Inputs
 from alum.models.text_model import TextModel
@@ -67,11 +67,14 @@ class EvaluatedKind:
         """Matches rows and a model by their label names.
 
         Returns the rows with the label names that the model's answers are given in, and the label of each of its
-        outputs; None for kinds whose outputs are no labels. Rows of the user's own (``are_own``) show only some labels,
+        outputs; None for kinds whose labels have no names. Rows of the user's own (``are_own``) show only some labels,
         which here become the model's; a suite's never change. Raises `InputError` where model and labels do not go
         together.
         """
-        return rows, None
+        if not rows.label_names:
+            return rows, None
+        names = label_names_for(model_names, rows.label_names) if are_own else rows.label_names
+        return rows.with_label_names(names), label_mapping(model_names, names, suite)
 
     def mistyped_columns(self, layout: Layout) -> tuple[str, ...]:
         """Text columns that users would type, and so may mistype."""

@@ -22,7 +22,7 @@ from alum.evaluation.kinds.base import (
     is_right,
     not_the_likeliest,
 )
-from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
+from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.scores.set_metrics import set_metrics_of
 from alum.evaluation.scores.summary import SetMetrics
 from alum.models.text_model import TextModel, in_batches
@@ -81,12 +81,6 @@ class EvaluatedClassification(AttackedKind):
 
     def check_labels(self, rows: TaskRows) -> None:
         label_ids(rows)
-
-    def in_labels_of(
-        self, model_names: Sequence[str], rows: TaskRows, suite: str, are_own: bool
-    ) -> tuple[TaskRows, LabelMapping | None]:
-        names = label_names_for(model_names, rows.label_names) if are_own else rows.label_names
-        return rows.with_label_names(names), label_mapping(model_names, names, suite)
 
     def wrong_answers(self, tolerance: float | None) -> WrongAnswers:
         return not_the_likeliest
