@@ -51,6 +51,8 @@ class EvaluatedKind:
 
     needs_all_rows = False
     """Whether a row's prediction depends on which other rows are measured."""
+    chooses_label = False
+    """Whether a model of this kind gives each example one of several labels."""
     has_gradients = False
     """Whether attacks on texts that follow a classifier's gradients can be run on models of this kind."""
 

@@ -77,6 +77,7 @@ class ClassifierVictim:
 class EvaluatedClassification(AttackedKind):
     """Sequence classification in evaluation: attacks change the text, or the last of a pair, to get any other label."""
 
+    chooses_label = True
     has_gradients = True
 
     def check_labels(self, rows: TaskRows) -> None:
