@@ -21,7 +21,6 @@ from alum.stages.evaluation.attack_resources import TEXT_LENGTH_TOKENS, attack_r
 from alum.tasks.lookup import SUPERVISED, kind_of_sequence_head
 
 _ATTACKED = {"first": (0,), "last": (-1,), "both": (0, -1)}
-_LENGTH_TOKENS = 512
 
 
 @dataclass(frozen=True)
