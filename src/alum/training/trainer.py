@@ -18,7 +18,7 @@ from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.predicted_positions import head_sees_only
-from alum.models.inputs import LABEL_INPUTS, Inputs, labels_of_items, padding_mask
+from alum.models.inputs import LABEL_INPUTS, Inputs, labels_of_items, padding_mask_for
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
@@ -235,7 +235,7 @@ class AlumMixin(_Trainer):
         return mask & ~special.flatten(0, -2)
 
     def _not_padding(self, inputs: Inputs) -> Tensor:
-        return padding_mask(inputs, getattr(self.model.config, "pad_token_id", None))
+        return padding_mask_for(self.model, inputs)
 
     # -- the task loss ----------------------------------------------------------------------------------------------
 
