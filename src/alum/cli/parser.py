@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from alum.cli.flags import parser_of
+from alum.cli.flags import own_fields_first, parser_of
 from alum.cli.help import USAGE, DefaultsFormatter, help_text
 from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
@@ -104,6 +104,8 @@ def _trainers_parser_of(config: type) -> argparse.ArgumentParser:
     from transformers import HfArgumentParser  # imports torch, which help and lists do without
 
     parser: argparse.ArgumentParser = HfArgumentParser(config, add_help=False)  # type: ignore[arg-type]
+    order = [field.name for field in own_fields_first(config)]
+    parser._actions.sort(key=lambda action: order.index(action.dest))
     return parser
 
 
