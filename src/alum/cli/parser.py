@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import difflib
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -41,6 +42,7 @@ class CommandParser(argparse.ArgumentParser):
     def parse(self, argv: Sequence[str]) -> tuple[Any, ...]:
         """Parses a command's words into one object for each dataclass; raises `InputError` for unusable ones."""
         argv, file = _take_config(argv)
+        self._refuse_unknown(argv)
         if file is not None:
             argv = [*self._flags_of(file), *argv]
         values, rest = self.parse_known_args(argv)
@@ -63,6 +65,13 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}. See {self.prog} --help.")
+
+    def _refuse_unknown(self, argv: Sequence[str]) -> None:
+        """Raises `InputError` for the first unknown flag: argparse alone would first name a missing one."""
+        for word in itertools.takewhile(lambda word: word != "--", argv):
+            flag = word.split("=")[0]
+            if flag.startswith("--") and " " not in word and flag not in self._option_string_actions:
+                raise InputError(self._unknown(flag, "flag"))
 
     def _flags_of(self, file: str) -> list[str]:
         try:
