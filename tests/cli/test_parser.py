@@ -35,6 +35,8 @@ def parse(tmp_path):
         ("use_cpu", None, "--use_cpu", True),
         ("use_cpu", "use_cpu: true", "", True),
         ("use_cpu", "use_cpu: true", "--use_cpu false", False),
+        ("save_strategy", "save_strategy: no", "", "no"),
+        ("logging_strategy", "logging_strategy: no", "", "no"),
         ("train_file", None, "", []),
         ("train_file", "train_file: one.txt", "", ["one.txt"]),
         ("train_file", "train_file: [one.txt, two.txt]", "", ["one.txt", "two.txt"]),

@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NoReturn
 
 import yaml
@@ -86,7 +86,8 @@ class CommandParser(argparse.ArgumentParser):
                 raise InputError(f"{file}: {self._unknown(f'--{name}', 'key')}")
             if value is not None:
                 values = value if isinstance(value, list) else [value]
-                flags += [f"--{name}", *map(_flag_value, values)]
+                choices = self._option_string_actions[f"--{name}"].choices or ()
+                flags += [f"--{name}", *(_flag_value(value, choices) for value in values)]
         return flags
 
     def _unknown(self, flag: str, what: str) -> str:
@@ -148,5 +149,8 @@ def _take_config(argv: Sequence[str]) -> tuple[list[str], str | None]:
     return rest, file
 
 
-def _flag_value(value: Any) -> str:
+def _flag_value(value: Any, choices: Container[str]) -> str:
+    """Writes a value of a YAML file as on the command line; YAML reads the words yes and no as true and false."""
+    if isinstance(value, bool) and (word := "yes" if value else "no") in choices:
+        return word
     return json.dumps(value) if isinstance(value, dict) else str(value)
