@@ -85,7 +85,9 @@ def test_defaults_are_shown(capsys):
     assert re.search(r"--vocab_size VOCAB_SIZE Size of the vocabulary [^-]* \(default: 8192\)", text)
 
 
-@pytest.mark.parametrize(("command", "first"), [("evaluate", ["suites", "attacks"]), ("attack", ["text_pair", "attacked_text", "attack"])])
+@pytest.mark.parametrize(
+    ("command", "first"), [("evaluate", ["suites", "attacks"]), ("attack", ["text_pair", "attacked_text", "attack"])]
+)
 def test_a_commands_own_settings_are_listed_first(capsys, command, first):
     settings = shown(capsys, command, "--help").partition("\nSettings:\n")[2]
     assert flags_in(settings)[: len(first)] == first

@@ -86,7 +86,7 @@ class CommandParser(argparse.ArgumentParser):
                 raise InputError(f"{file}: {self._unknown(f'--{name}', 'key')}")
             if value is not None:
                 values = value if isinstance(value, list) else [value]
-                choices = self._option_string_actions[f"--{name}"].choices or ()
+                choices = tuple(self._option_string_actions[f"--{name}"].choices or ())
                 flags += [f"--{name}", *(_flag_value(value, choices) for value in values)]
         return flags
 
