@@ -18,7 +18,7 @@ from alum.stages.evaluation.plan import PGD, Plan, plan_of
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Subject
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import opened_or_gone_on_with, write_json
+from alum.stages.runs.folder import opened_or_resumed, write_json
 from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
 
 SCHEMA_VERSION = 1
@@ -89,7 +89,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
         _run(plan, None, results)
         return EvaluateResult(cast(EvaluationRecord, {**results, "elapsed_seconds": time.perf_counter() - start}), None)
     rows = Path(arguments.output_dir) / ROWS
-    with opened_or_gone_on_with(
+    with opened_or_resumed(
         arguments.output_dir,
         arguments.overwrite_output_dir,
         "evaluate",
