@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
+from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
@@ -276,7 +277,7 @@ class AlumMixin(_Trainer):
             labels = next(value for value in inputs.values() if isinstance(value, Tensor))[..., 0]
         elif self._loss_shifts_labels:
             labels = labels[..., 1:]
-        return labels.ne(-100).sum()
+        return labels.ne(IGNORED_LABEL).sum()
 
     def _spared_loss(self, model: nn.Module, part: Part, num_items: Any) -> Tensor:
         with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
