@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
+from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
@@ -282,7 +283,7 @@ class AlumMixin(_Trainer):
         labels = labels_of_items(inputs)
         if "labels" in inputs and self._loss_shifts_labels:
             labels = labels[..., 1:]
-        return labels.ne(-100).sum()
+        return labels.ne(IGNORED_LABEL).sum()
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], *args: Any, **kwargs: Any) -> Any:
         """Counts the items of a step, in all processes, also where the Trainer does not: without ``labels``."""
