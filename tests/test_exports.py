@@ -37,8 +37,10 @@ def test_a_star_imports_all_of_them():
     assert set(alum.__all__) <= set(names)
 
 
-def test_dir_has_the_version_too():
-    assert {"__version__", *alum.__all__} <= set(dir(alum))
+def test_dir_has_these_names_and_what_every_module_has():
+    names = in_a_fresh_process("import alum, alum.stages.runs.settings; print(*dir(alum))")
+    assert [name for name in names if not name.startswith("__")] == sorted(alum.__all__)
+    assert {"__version__", "__all__", "__doc__", "__file__"} <= set(names)
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -8,6 +8,9 @@ The source is parsed, never imported. All rows but the two of scripts are about 
 - *comparisons of a kind of task*: ``==``, ``is``, ``in`` and their negations with ``kind``, ``….kind`` or ``…_kind`` on
   one side and a constant in capitals, or several, on the other; ``kind.name`` beside text; each case of a ``match`` on
   these. In ``tasks/`` they are allowed.
+- *comparisons with the name of a kind*: with text that is a name of a `TaskKind` made in ``tasks/``, alone or among
+  several, whatever is compared, and cases of a ``match``. In ``tasks/`` they are allowed, and anywhere those of an
+  ``objective``: pre-training's two are a choice of its users, and are called as the kinds that they train.
 - *lines with trust_remote_code*: whatever they do with it.
 - *(a, b) passed side by side*: functions with parameters of both names, and dataclasses with both fields. One dataclass
   of these two fields alone, the value that should be passed instead, is free.
@@ -87,6 +90,7 @@ def source_rows(modules: Sequence[Module]) -> list[Row]:
         folder, size = counts.largest_folder(some)
         rows.append(Row(f"modules in a folder of {where}: {folder}", size, most))
     listed("comparisons of a kind of task outside tasks", counts.kind_comparisons(modules))
+    listed("comparisons with the name of a kind outside tasks", counts.kind_name_comparisons(modules))
     listed("lines with trust_remote_code", counts.lines_with(modules, "trust_remote_code"), limit=8)
     for pair in (("table", "layout"), ("tokenizer", "max_length_tokens")):
         listed(f"({', '.join(pair)}) passed side by side", counts.carriers(modules, pair))

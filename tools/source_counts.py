@@ -144,6 +144,56 @@ def _is_name_of_kind(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "name" and _is_kind(node.value)
 
 
+def kind_name_comparisons(modules: Iterable[Module]) -> list[str]:
+    modules = list(modules)
+    names = set(_names_of_kinds(modules))
+    places = []
+    for module in modules:
+        if module.path.parts[0] == "tasks":
+            continue
+        for node in module.nodes():
+            if isinstance(node, ast.Compare):
+                sides = [node.left, *node.comparators]
+                pairs = list(itertools.pairwise(sides))
+                if any(
+                    _names_one(answer, names) and not _is_objective(asked)
+                    for pair, operator in zip(pairs, node.ops, strict=True)
+                    # what stands before "in" is looked for, and not an answer
+                    for asked, answer in ([pair] if isinstance(operator, ast.In | ast.NotIn) else [pair, pair[::-1]])
+                ):
+                    places.append(module.at(node, ast.unparse(node)))
+            elif isinstance(node, ast.Match) and not _is_objective(node.subject):
+                places += [
+                    module.at(case.pattern, ast.unparse(case.pattern))
+                    for case in node.cases
+                    if any(isinstance(one, ast.Constant) and one.value in names for one in ast.walk(case.pattern))
+                ]
+    return places
+
+
+def _names_of_kinds(modules: Iterable[Module]) -> Iterator[str]:
+    """Names of the kinds of task that are made in ``tasks/``, from the calls of ``TaskKind``."""
+    for module in modules:
+        if module.path.parts[0] != "tasks":
+            continue
+        for node in module.nodes():
+            if isinstance(node, ast.Call) and _last_part(node.func) == "TaskKind":
+                for value in (*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "name")):
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        yield value.value
+
+
+def _names_one(answer: ast.expr, names: set[str]) -> bool:
+    answers = answer.elts if isinstance(answer, ast.Tuple | ast.List | ast.Set) else [answer]
+    return any(isinstance(one, ast.Constant) and one.value in names for one in answers)
+
+
+def _is_objective(node: ast.expr) -> bool:
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Constant) and node.slice.value == "objective"
+    return _last_part(node) == "objective"
+
+
 def asserted_supervision(modules: Iterable[Module]) -> list[str]:
     return [
         module.at(node, ast.unparse(node))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from alum.version import __version__ as __version__
 
+# Each name stands three times: type checkers read the imports and a list that is spelled out, and Python the modules.
 if TYPE_CHECKING:
     from alum.core.errors import InputError
     from alum.core.methods import METHODS, Method, method_named
@@ -83,4 +84,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

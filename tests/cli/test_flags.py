@@ -26,18 +26,35 @@ SETTINGS = [
 
 
 def described(parser):
+    """Flags of a parser by name, in whatever order it has them."""
     names = ("option_strings", "dest", "nargs", "const", "default", "choices", "required", "help", "metavar")
-    return [
-        {"action": type(action).__name__}
+    return {
+        action.option_strings[0]: {"action": type(action).__name__}
         | {name: getattr(action, name) for name in names}
         | {"choices": action.choices and tuple(action.choices)}
         for action in parser._actions
-    ]
+    }
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_the_flags_are_those_of_transformers(settings):
     assert described(parser_of(settings)) == described(HfArgumentParser(settings, add_help=False))
+
+
+@dataclass(kw_only=True)
+class Inherited:
+    first: int = field(default=1, metadata={"help": ""})
+    redeclared: int = field(default=1, metadata={"help": ""})
+
+
+@dataclass(kw_only=True)
+class Inheriting(Inherited):
+    own: int = field(metadata={"help": ""})
+    redeclared: int = field(default=2, metadata={"help": ""})
+
+
+def test_own_fields_come_before_inherited_ones():
+    assert [action.dest for action in parser_of(Inheriting)._actions] == ["own", "redeclared", "first"]
 
 
 @dataclass

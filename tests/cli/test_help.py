@@ -83,3 +83,11 @@ def test_help_all_has_every_setting_and_help_is_much_shorter(capsys):
 def test_defaults_are_shown(capsys):
     text = " ".join(shown(capsys, "pretrain", "--help").split())
     assert re.search(r"--vocab_size VOCAB_SIZE Size of the vocabulary [^-]* \(default: 8192\)", text)
+
+
+@pytest.mark.parametrize(
+    ("command", "first"), [("evaluate", ["suites", "attacks"]), ("attack", ["text_pair", "attacked_text", "attack"])]
+)
+def test_a_commands_own_settings_are_listed_first(capsys, command, first):
+    settings = shown(capsys, command, "--help").partition("\nSettings:\n")[2]
+    assert flags_in(settings)[: len(first)] == first

@@ -2,7 +2,9 @@ import pytest
 
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError
-from alum.stages.evaluation.arguments import EvaluateArguments
+from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
+from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
 
@@ -33,6 +35,8 @@ def parse(tmp_path):
         ("use_cpu", None, "--use_cpu", True),
         ("use_cpu", "use_cpu: true", "", True),
         ("use_cpu", "use_cpu: true", "--use_cpu false", False),
+        ("save_strategy", "save_strategy: no", "", "no"),
+        ("logging_strategy", "logging_strategy: no", "", "no"),
         ("train_file", None, "", []),
         ("train_file", "train_file: one.txt", "", ["one.txt"]),
         ("train_file", "train_file: [one.txt, two.txt]", "", ["one.txt", "two.txt"]),
@@ -84,3 +88,15 @@ def test_what_cannot_be_read_is_refused_with_the_nearest_name(parse, yaml, flags
 def test_what_must_be_given_is_named():
     with pytest.raises(InputError, match=r"required: --model_name_or_path.*See alum evaluate --help"):
         CommandParser("evaluate", (EvaluateArguments,)).parse([])
+
+
+@pytest.mark.parametrize("words", ["--lerning_rate 3", "--lerning_rate=3", "--seed many --lerning_rate 3"])
+def test_an_unknown_flag_is_named_before_a_missing_one(words):
+    with pytest.raises(InputError, match=r"unknown flag --lerning_rate\. Did you mean --learning_rate\?"):
+        CommandParser("finetune", (FinetuneArguments,), FinetuneConfig).parse(words.split())
+
+
+def test_a_text_may_begin_with_two_hyphens():
+    words = ["--model_name_or_path", "a", "--text", "--no, said he"]
+    (arguments,) = CommandParser("attack", (AttackArguments,)).parse(words)
+    assert arguments.text == "--no, said he"

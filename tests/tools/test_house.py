@@ -56,6 +56,43 @@ def test_kind_comparisons(package):
     assert found[1] == "training/a.py:3 self.data.kind is not REGRESSION"
 
 
+def test_kind_name_comparisons(package):
+    kinds = """
+        TaskKind("regression", compared=all_logits)
+        MASKED_LM = base.TaskKind(compared=all_logits, name="masked_lm")
+        Other("choice")
+    """
+    counted = """
+        kind == "regression"
+        "regression" != anything
+        problem_type in ("regression", "choice")
+        arguments.kind not in ["choice", "masked_lm"]
+        match problem_type:
+            case "choice":
+                pass
+            case "regression" | "choice":
+                pass
+        attack == "masked_lm"
+        a == "choice" != "regression"
+    """
+    free = """
+        kind == "choice"
+        "masked_lm" in needs
+        objective == "masked_lm"
+        self.objective != "masked_lm"
+        result["objective"] in ("masked_lm", "choice")
+        match objective:
+            case "masked_lm":
+                pass
+        kind = "regression"
+    """
+    modules = package({"tasks/a.py": kinds, "tasks/b.py": counted, "stages/c.py": counted, "stages/d.py": free})
+    found = counts.kind_name_comparisons(modules)
+    assert [place.split()[0] for place in found] == [f"stages/c.py:{line}" for line in (2, 3, 4, 5, 9, 11, 12)]
+    assert found[0] == "stages/c.py:2 kind == 'regression'"
+    assert counts.kind_name_comparisons(package({"tasks/a.py": ""})) == []
+
+
 def test_lines_with_a_word(package):
     modules = package({"a.py": "x = 1\ntrust_remote_code = trust_remote_code\n", "b.py": "# trust_remote_code\n"})
     assert counts.lines_with(modules, "trust_remote_code") == [

@@ -29,6 +29,12 @@ def test_settings_override_the_method():
     assert method == dataclasses.replace(METHODS["alum"], alpha=10.0, norm="linf", layer=3, num_steps=2)
 
 
+def test_a_setting_that_is_changed_afterwards_counts():
+    settings = config(adv_method="alum", adv_epsilon=0.1)
+    settings.adv_epsilon = 0.2
+    assert settings.method().epsilon == 0.2
+
+
 def test_every_setting_of_the_method_can_be_set():
     values = {
         "alpha": 0.5,

@@ -6,6 +6,7 @@ without it. Settings that the Trainer declares are left to `transformers.HfArgum
 
 import argparse
 import dataclasses
+import inspect
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -14,9 +15,12 @@ _WORDS |= {"no": False, "false": False, "f": False, "n": False, "0": False}
 
 
 def parser_of(settings: type) -> argparse.ArgumentParser:
-    """Makes an argument parser with a flag for each field of a dataclass, as a parent of a command's parser."""
+    """Makes an argument parser with a flag for each field of a dataclass, as a parent of a command's parser.
+
+    A class's own fields come before those that it inherits, since help lists flags in this order.
+    """
     parser = argparse.ArgumentParser(add_help=False)
-    for field in dataclasses.fields(settings):
+    for field in own_fields_first(settings):
         parser.add_argument(*_spellings(field.name), help=field.metadata["help"], **_default(field), **_reading(field))
         if field.default is True:
             parser.add_argument(
@@ -27,6 +31,13 @@ def parser_of(settings: type) -> argparse.ArgumentParser:
                 help=field.metadata["help"],
             )
     return parser
+
+
+def own_fields_first(settings: type) -> "list[dataclasses.Field[Any]]":
+    """Fields of a dataclass, those that it declares itself before those of its bases."""
+    fields = {field.name: field for field in dataclasses.fields(settings)}
+    names = [name for one in settings.__mro__ for name in inspect.get_annotations(one) if name in fields]
+    return [fields[name] for name in dict.fromkeys(names)]
 
 
 def _spellings(name: str) -> list[str]:

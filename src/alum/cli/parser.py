@@ -3,13 +3,14 @@
 import argparse
 import dataclasses
 import difflib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NoReturn
 
 import yaml
 
-from alum.cli.flags import parser_of
+from alum.cli.flags import own_fields_first, parser_of
 from alum.cli.help import USAGE, DefaultsFormatter, help_text
 from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
@@ -41,6 +42,7 @@ class CommandParser(argparse.ArgumentParser):
     def parse(self, argv: Sequence[str]) -> tuple[Any, ...]:
         """Parses a command's words into one object for each dataclass; raises `InputError` for unusable ones."""
         argv, file = _take_config(argv)
+        self._refuse_unknown(argv)
         if file is not None:
             argv = [*self._flags_of(file), *argv]
         values, rest = self.parse_known_args(argv)
@@ -64,6 +66,13 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}. See {self.prog} --help.")
 
+    def _refuse_unknown(self, argv: Sequence[str]) -> None:
+        """Raises `InputError` for the first unknown flag: argparse alone would first name a missing one."""
+        for word in itertools.takewhile(lambda word: word != "--", argv):
+            flag = word.split("=")[0]
+            if flag.startswith("--") and " " not in word and flag not in self._option_string_actions:
+                raise InputError(self._unknown(flag, "flag"))
+
     def _flags_of(self, file: str) -> list[str]:
         try:
             settings = yaml.safe_load(read_text(file))
@@ -77,7 +86,8 @@ class CommandParser(argparse.ArgumentParser):
                 raise InputError(f"{file}: {self._unknown(f'--{name}', 'key')}")
             if value is not None:
                 values = value if isinstance(value, list) else [value]
-                flags += [f"--{name}", *map(_flag_value, values)]
+                choices = tuple(self._option_string_actions[f"--{name}"].choices or ())
+                flags += [f"--{name}", *(_flag_value(value, choices) for value in values)]
         return flags
 
     def _unknown(self, flag: str, what: str) -> str:
@@ -104,6 +114,8 @@ def _trainers_parser_of(config: type) -> argparse.ArgumentParser:
     from transformers import HfArgumentParser  # imports torch, which help and lists do without
 
     parser: argparse.ArgumentParser = HfArgumentParser(config, add_help=False)  # type: ignore[arg-type]
+    order = [field.name for field in own_fields_first(config)]
+    parser._actions.sort(key=lambda action: order.index(action.dest))
     return parser
 
 
@@ -137,5 +149,8 @@ def _take_config(argv: Sequence[str]) -> tuple[list[str], str | None]:
     return rest, file
 
 
-def _flag_value(value: Any) -> str:
+def _flag_value(value: Any, choices: Container[str]) -> str:
+    """Writes a value of a YAML file as on the command line; YAML reads the words yes and no as true and false."""
+    if isinstance(value, bool) and (word := "yes" if value else "no") in choices:
+        return word
     return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from alum.core.divergences import IGNORED_LABEL
+
 
 @dataclass(frozen=True)
 class PaddedTokens:
@@ -29,7 +31,7 @@ class PaddedTokens:
             "input_ids": next(id for id in ids if id is not None),
             "attention_mask": 0,
             "token_type_ids": tokenizer.pad_token_type_id,
-            "labels": -100,
+            "labels": IGNORED_LABEL,
         }
         side = self.side or tokenizer.padding_side
         length = max(len(feature["input_ids"]) for feature in features)

@@ -19,7 +19,7 @@ from alum.evaluation.kinds.base import EvaluatedKind, WrongAnswers
 from alum.evaluation.label_names import LabelMapping
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
-from alum.models.inputs import LABEL_INPUTS, Inputs, padding_mask
+from alum.models.inputs import LABEL_INPUTS, Inputs, padding_mask_for
 from alum.models.text_model import TextModel, batches_by_length, on_device
 from alum.tasks.base import GatheredOutputs, TaskKind
 from alum.tasks.rows import TaskRows
@@ -94,7 +94,7 @@ class ModelOnTask:
                 model=self.model,
                 run=self.run,
                 inputs=inputs,
-                mask=self._mask(inputs),
+                mask=padding_mask_for(self.model, inputs),
                 losses=losses,
                 fallen=self.is_wrong,
             )
@@ -130,9 +130,6 @@ class ModelOnTask:
                 noise.append(float(result.diagnostics.noise_divergence) * len(rows))
         return sum(adversarial) / sum(noise) if sum(noise) > 0 else 1.0
 
-    def _mask(self, inputs: Inputs) -> Tensor:
-        return padding_mask(inputs, getattr(self.model.config, "pad_token_id", None))
-
     def _gathered(self, outputs: Any, inputs: Inputs) -> tuple[np.ndarray, ...]:
         logits = outputs["logits"] if "logits" in outputs else (outputs["start_logits"], outputs["end_logits"])
         kept = self.evaluated.supervision.gathered(logits, inputs.get("labels"))
@@ -149,7 +146,7 @@ class ModelOnTask:
         return HookedBatch(
             model=self.model,
             injection=Injection(self.model, method.layer),
-            mask=self._mask(inputs),
+            mask=padding_mask_for(self.model, inputs),
             run=lambda: self.run(inputs),
             run_with_loss=with_loss,
             compared=lambda outputs: self.kind.compared(outputs, inputs),

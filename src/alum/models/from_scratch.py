@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from alum.core.errors import InputError, unknown_name
+from alum.core.pretraining import Objective, TokenizerKind
 from alum.models.tokenizer_fit import num_embeddings_needed
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Family:
 
     sizes: Mapping[str, Size]
     config: Callable[[Size, Tokenization], PretrainedConfig]
-    objective: Literal["masked_lm", "causal_lm"] = "masked_lm"
-    tokenizer_kind: Literal["wordpiece", "byte_level_bpe"] = "byte_level_bpe"
+    objective: Objective = "masked_lm"
+    tokenizer_kind: TokenizerKind = "byte_level_bpe"
 
 
 def config_from_scratch(architecture: str, tokenization: Tokenization) -> PretrainedConfig:
@@ -51,12 +52,12 @@ def config_from_scratch(architecture: str, tokenization: Tokenization) -> Pretra
     return family.config(size, tokenization)
 
 
-def objective_of(architecture: str) -> Literal["masked_lm", "causal_lm"]:
+def objective_of(architecture: str) -> Objective:
     """Objective that models of this name are pre-trained with; raises `InputError` for an unknown one."""
     return _named(architecture)[0].objective
 
 
-def tokenizer_kind_of(architecture: str) -> Literal["wordpiece", "byte_level_bpe"]:
+def tokenizer_kind_of(architecture: str) -> TokenizerKind:
     """Kind of tokenizer that models of this name were published with; raises `InputError` for an unknown one."""
     return _named(architecture)[0].tokenizer_kind
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alum.core.divergences import IGNORED_LABEL
 
@@ -55,3 +55,8 @@ def padding_mask(inputs: Inputs, pad_token_id: int | None = None) -> Tensor:
     else:
         mask = torch.ones_like(ids, dtype=torch.bool) if pad_token_id is None else ids != pad_token_id
     return mask.flatten(0, -2)
+
+
+def padding_mask_for(model: nn.Module, inputs: Inputs) -> Tensor:
+    """Mask as `padding_mask`, with the padding token that the model's configuration names, where it names one."""
+    return padding_mask(inputs, getattr(model.config, "pad_token_id", None))

@@ -21,7 +21,10 @@ _LEAST_SHARE_OF_LENGTH = 7 / 8
 
 @dataclass(frozen=True)
 class TextModel:
-    """Model with its tokenization; ``batch_size`` rows at a time at most. Its weights must stay as they are."""
+    """Model with its tokenization, run on ``batch_size`` rows at a time at most.
+
+    Its weights must not change once it is attacked: victims keep its outputs for texts that they are asked about again.
+    """
 
     model: PreTrainedModel
     tokenization: Tokenization

@@ -58,6 +58,9 @@ class Supervision(ABC):
     main_metric: str
     """Metric that the best checkpoint is chosen by; higher is better."""
 
+    needs_text = True
+    """Whether rows need text columns, and are not of the label column alone."""
+
     def label_names(self, rows: TaskRows) -> tuple[str, ...]:
         """Reads label names off the rows, for tasks that do not fix them; empty if the labels have none."""
         return ()

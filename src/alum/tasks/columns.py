@@ -8,7 +8,7 @@ from datasets import ClassLabel, Value
 from alum.core.errors import InputError
 from alum.tasks.base import Supervision
 from alum.tasks.layout import Layout
-from alum.tasks.lookup import SUPERVISED, supervision_named
+from alum.tasks.lookup import SUPERVISED, USER_KINDS, supervision_named
 from alum.tasks.rows import TaskRows
 
 DEFAULT_LENGTH_TOKENS = 128
@@ -30,8 +30,7 @@ def layout_of(arguments: ColumnArguments, named: Layout | None = None) -> Layout
     """
     layout = named
     if layout is None:
-        needs_no_text = arguments.kind == "causal_lm"  # which may learn the whole text of the label column
-        if not arguments.label_column or not (arguments.text_columns or needs_no_text):
+        if not arguments.label_column or (not arguments.text_columns and _needs_text(arguments.kind)):
             raise InputError("say what the columns mean: give --task, or --text_columns and --label_column.")
         layout = Layout(text=())
     changes: dict[str, object] = {}
@@ -64,6 +63,10 @@ def supervision_of(arguments: ColumnArguments, rows: TaskRows) -> Supervision:
     if feature.dtype.startswith("float"):
         return SUPERVISED["regression"]
     return supervision_named("pair_classification" if len(layout.text) == 2 else "sentence_classification", layout)
+
+
+def _needs_text(kind: str | None) -> bool:
+    return kind not in USER_KINDS or USER_KINDS[kind][0].needs_text
 
 
 def _names(text: str) -> tuple[str, ...]:

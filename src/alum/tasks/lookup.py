@@ -3,6 +3,7 @@
 from typing import Any
 
 from torch import nn
+from transformers import PretrainedConfig
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -66,6 +67,16 @@ def supervision_named(name: str, layout: Layout) -> Supervision:
     return supervision
 
 
+def kind_of_sequence_head(config: PretrainedConfig) -> TaskKind:
+    """Finds what a sequence classification head is configured for: one label, several at once, or a number."""
+    problem_type = getattr(config, "problem_type", None)
+    if problem_type == "multi_label_classification":
+        return MULTI_LABEL_CLASSIFICATION
+    if problem_type == "regression" or (problem_type is None and config.num_labels == 1):
+        return REGRESSION
+    return SEQUENCE_CLASSIFICATION
+
+
 def kind_of(model: nn.Module) -> TaskKind:
     """Finds the kind of task that the head of a ``transformers`` model is made for.
 
@@ -74,11 +85,7 @@ def kind_of(model: nn.Module) -> TaskKind:
     name = type(model).__name__
     config: Any = getattr(model, "config", None)
     if name in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.values():
-        if config.problem_type == "multi_label_classification":
-            return MULTI_LABEL_CLASSIFICATION
-        if config.problem_type == "regression" or (config.problem_type is None and config.num_labels == 1):
-            return REGRESSION
-        return SEQUENCE_CLASSIFICATION
+        return kind_of_sequence_head(config)
     if name in MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES.values():
         return MULTIPLE_CHOICE
     if name in MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES.values():

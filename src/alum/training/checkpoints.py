@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import Trainer
 
 from alum.core.errors import InputError
-from alum.data.writing import explained_if_full, free_space, megabytes, why_unwritable
+from alum.data.writing import explained_if_full, free_space, megabytes, why_unwritable, write_text
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer
@@ -196,9 +196,8 @@ def write_manifest(folder: Path) -> None:
     entries = {
         str(path.relative_to(folder)): {"bytes": path.stat().st_size, "blake2b": _digest(path)} for path in files
     }
-    manifest = folder / MANIFEST
-    manifest.write_text(json.dumps({"files": entries}, indent=2) + "\n", encoding="utf-8")
-    for path in (*files, manifest, *(path for path in folder.rglob("*") if path.is_dir()), folder):
+    write_text(folder / MANIFEST, json.dumps({"files": entries}, indent=2) + "\n")
+    for path in (*files, *(path for path in folder.rglob("*") if path.is_dir()), folder):
         _flush(path)
 
 

@@ -38,7 +38,10 @@ class AlumConfig(AdversarySettings, TrainingArguments):
         self._refuse_idle_settings(method)
 
     def method(self) -> Method:
-        """Training method of the table with these settings put in; raises `InputError` for what does not fit."""
+        """Training method of the table with these settings put in; raises `InputError` for what does not fit.
+
+        Made anew at each call: as with any `transformers.TrainingArguments`, settings may be changed afterwards.
+        """
         with _named_as_here():
             return method_named(self.adv_method, **self._of_method())
 

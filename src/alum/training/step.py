@@ -13,7 +13,7 @@ from alum.core.objective import AlumResult, alum_loss
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
-from alum.models.inputs import LABEL_INPUTS, padding_mask
+from alum.models.inputs import LABEL_INPUTS, padding_mask_for
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
@@ -70,7 +70,7 @@ class AlumStep:
         batch = HookedBatch(
             model=model,
             injection=Injection(self.model, self.method.layer),
-            mask=padding_mask(inputs, getattr(pretrained_model(self.model).config, "pad_token_id", None)),
+            mask=padding_mask_for(pretrained_model(self.model), inputs),
             run=lambda: passes.next()(**unlabelled),
             run_with_loss=lambda: with_loss(passes.next()),
             run_clean=clean,

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
+from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
@@ -18,7 +19,7 @@ from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.predicted_positions import head_sees_only
-from alum.models.inputs import LABEL_INPUTS, Inputs, labels_of_items, padding_mask
+from alum.models.inputs import LABEL_INPUTS, Inputs, labels_of_items, padding_mask_for
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
@@ -236,7 +237,7 @@ class AlumMixin(_Trainer):
         return mask & ~special.flatten(0, -2)
 
     def _not_padding(self, inputs: Inputs) -> Tensor:
-        return padding_mask(inputs, getattr(self.model.config, "pad_token_id", None))
+        return padding_mask_for(self.model, inputs)
 
     # -- the task loss ----------------------------------------------------------------------------------------------
 
@@ -283,7 +284,7 @@ class AlumMixin(_Trainer):
         labels = labels_of_items(inputs)
         if "labels" in inputs and self._loss_shifts_labels:
             labels = labels[..., 1:]
-        return labels.ne(-100).sum()
+        return labels.ne(IGNORED_LABEL).sum()
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], *args: Any, **kwargs: Any) -> Any:
         """Counts the items of a step, in all processes, also where the Trainer does not: without ``labels``."""

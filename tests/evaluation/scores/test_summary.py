@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, pearsonr
 
+from alum.attacks.condition import Condition
 from alum.evaluation.scores.summary import Measurement, comparisons_of, scores_of
+
+CLEAN = Condition("s")
 
 
 def measurement(scores, **settings):
     records = [{"row": number, "scores": {"accuracy": score}} for number, score in enumerate(scores, start=1)]
-    return Measurement(
-        **{"model": "a", "suite": "s", "attack": None, "epsilon": None, "family": None, **settings}, records=records
-    )
+    return Measurement(**{"model": "a", "condition": CLEAN, "family": None, **settings}, records=records)
 
 
 def attacked(*outcomes, **settings):
@@ -26,7 +27,7 @@ def attacked(*outcomes, **settings):
         }
         for number, (outcome, queries, share) in enumerate(outcomes, start=1)
     ]
-    return Measurement(model="a", suite="s", attack="typos", epsilon=None, family="text", records=records, **settings)
+    return Measurement(model="a", condition=Condition("s", "typos"), family="text", records=records, **settings)
 
 
 def by_metric(rows, group=None):
@@ -43,7 +44,7 @@ def test_a_rate_is_the_mean_over_rows_with_an_interval_around_it():
 
 
 def test_under_an_attack_a_rate_is_robust():
-    assert set(by_metric(scores_of(measurement([1, 0], attack="pgd", epsilon=0.1, family="embedding")))) == {
+    assert set(by_metric(scores_of(measurement([1, 0], condition=Condition("s", "pgd", 0.1), family="embedding")))) == {
         "robust_accuracy"
     }
 

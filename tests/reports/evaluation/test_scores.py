@@ -1,7 +1,7 @@
 import pytest
 
+from alum.attacks.condition import Condition
 from alum.reports.evaluation.scores import (
-    Condition,
     Scores,
     best_of,
     listed,

@@ -150,10 +150,11 @@ def test_a_model_without_a_trained_head(attacked, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("problem_type", "what"), [("regression", "a number"), ("multi_label_classification", "several labels at once")]
+    ("problem_type", "kind"),
+    [("regression", "regression"), ("multi_label_classification", "multi label classification")],
 )
-def test_a_model_that_does_not_choose_a_label(attacked, changed_model, problem_type, what):
-    with pytest.raises(InputError, match=f"this one predicts {what}"):
+def test_a_model_that_does_not_choose_a_label(attacked, changed_model, problem_type, kind):
+    with pytest.raises(InputError, match=f"chooses one of two or more labels, but this one is made for {kind}"):
         attacked(model_name_or_path=changed_model(problem_type=problem_type))
 
 

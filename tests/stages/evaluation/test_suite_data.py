@@ -32,6 +32,12 @@ def sentences(count):
     return [{"sentence": f"sentence {i}", "label": i % 2, "idx": i} for i in range(count)]
 
 
+@pytest.mark.parametrize("spec", ["=rows.jsonl", "", " =rows.jsonl"])
+def test_a_suite_without_a_name_is_refused(spec):
+    with pytest.raises(InputError, match=f"expected a suite as NAME or NAME=PATH, not '{spec}': give it a name"):
+        SuiteSpec.parse(spec)
+
+
 # -- real data ---------------------------------------------------------------------------------------------------------
 
 # The file of each suite's split.

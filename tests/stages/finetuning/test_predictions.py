@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -37,6 +38,13 @@ def test_a_line_for_each_row_has_its_number_or_its_id(tmp_path):
     }
     write_predictions(tmp_path, "validation", data_of([{"idx": 7}, {"idx": 5}]), [0.5, -1.0], None)
     assert files_in(tmp_path) == {"predictions.jsonl": '{"id": 7, "prediction": 0.5}\n{"id": 5, "prediction": -1.0}\n'}
+
+
+def test_a_split_without_rows_has_a_file_without_lines(tmp_path):
+    some = data_of([{"text": "a"}])
+    data = dataclasses.replace(some, splits={split: rows.first(0) for split, rows in some.splits.items()})
+    write_predictions(tmp_path, "validation", data, [], None)
+    assert files_in(tmp_path) == {"predictions.jsonl": ""}
 
 
 def test_a_test_set_of_glue_also_has_the_file_that_its_server_takes(tmp_path):

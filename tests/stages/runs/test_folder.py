@@ -10,7 +10,7 @@ from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import (
     check_run_folder,
     open_run_folder,
-    opened_or_gone_on_with,
+    opened_or_resumed,
     opened_run_folder,
     write_json,
     write_settings,
@@ -122,7 +122,7 @@ def killed(tmp_path):
 
 
 def test_a_run_that_was_killed_in_its_first_write_has_not_begun(killed):
-    with opened_or_gone_on_with(str(killed), False, "evaluate", lambda: True) as folder:
+    with opened_or_resumed(str(killed), False, "evaluate", lambda: True) as folder:
         assert [path.name for path in folder.iterdir()] == ["run.json"]
 
 

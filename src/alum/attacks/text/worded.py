@@ -13,6 +13,8 @@ from alum.core.errors import InputError
 
 # The texts of one example: a sentence, or the two of a pair.
 Example = tuple[str, ...]
+# The words that may stand in one place of an example.
+Candidates = Callable[["WordedExample", "Place", random.Random], Sequence[str]]
 
 # Part of a word between letters: apostrophes, hyphens, and the marks that join or part letters in some scripts.
 _JOINERS = frozenset("'’-_\u200c\u200d")
@@ -136,7 +138,3 @@ def _class(character: str) -> str:
     if character in _JOINERS:
         return "j"
     return "w" if unicodedata.category(character)[0] in "LMN" else " "
-
-
-# The words that may stand in one place of an example.
-Candidates = Callable[[WordedExample, Place, random.Random], Sequence[str]]

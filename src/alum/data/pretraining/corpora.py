@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pyarrow as pa
 from datasets import Dataset, IterableDataset, load_dataset, load_dataset_builder
@@ -17,9 +17,9 @@ from datasets.exceptions import DatasetGenerationError
 from pyarrow import parquet
 
 from alum.core.errors import InputError
+from alum.core.pretraining import DocumentUnit
 from alum.data.files import ARRAY_NOT_LINES, byte_pieces, existing_file, lines_in, read_text
 
-DocumentUnit = Literal["block", "line", "file"]
 ROWS_AT_A_TIME = 1000
 
 

@@ -12,10 +12,9 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.data.pretraining.word_boundaries import Joints, joints_of, latest
-
-NOT_PREDICTED = -100
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class TokenMasks:
         which = torch.randint(len(vocabulary.ordinary), shape, generator=generator, device=device)
         changed = torch.where(replacement < 0.9, vocabulary.ordinary[which], input_ids)
         changed = changed.masked_fill(replacement < 0.8, self._mask_id)
-        return torch.where(predicted, changed, input_ids), input_ids.masked_fill(~predicted, NOT_PREDICTED)
+        return torch.where(predicted, changed, input_ids), input_ids.masked_fill(~predicted, IGNORED_LABEL)
 
 
 def fixed_masks(sequences: Dataset, masks: TokenMasks, rate: float, seed: int = 0) -> Dataset:

@@ -18,9 +18,9 @@ from torch.utils.data import get_worker_info
 from transformers import PreTrainedTokenizerBase
 
 from alum.core.errors import InputError
+from alum.core.pretraining import Objective
 from alum.data.pretraining.corpora import Corpus
 from alum.data.pretraining.row_cache import Rows, cached_rows
-from alum.data.pretraining.tokenizer import Objective
 
 FORMAT_VERSION = 1  # of what is on disk: to be raised when the same input would give other rows
 # What is tokenised at once: enough for all threads of the tokenizer, and little enough for any memory.

@@ -3,17 +3,14 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from alum.core.errors import InputError
+from alum.core.pretraining import Objective, TokenizerKind
 
 logger = logging.getLogger(__name__)
-
-TokenizerKind = Literal["wordpiece", "byte_level_bpe"]
-Objective = Literal["masked_lm", "causal_lm"]
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MOST_CHARACTERS = 1000

@@ -12,7 +12,8 @@ from alum.attacks.text.protocol import Goal, VictimOutputs
 from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
-from alum.evaluation.label_names import LabelMapping
+from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
+from alum.evaluation.scores.summary import SetMetrics
 from alum.models.inputs import Inputs
 from alum.models.text_model import TextModel
 from alum.tasks.base import Supervision
@@ -50,6 +51,8 @@ class EvaluatedKind:
 
     needs_all_rows = False
     """Whether a row's prediction depends on which other rows are measured."""
+    chooses_label = False
+    """Whether a model of this kind gives each example one of several labels."""
     has_gradients = False
     """Whether attacks on texts that follow a classifier's gradients can be run on models of this kind."""
 
@@ -66,11 +69,14 @@ class EvaluatedKind:
         """Matches rows and a model by their label names.
 
         Returns the rows with the label names that the model's answers are given in, and the label of each of its
-        outputs; None for kinds whose outputs are no labels. Rows of the user's own (``are_own``) show only some labels,
+        outputs; None for kinds whose labels have no names. Rows of the user's own (``are_own``) show only some labels,
         which here become the model's; a suite's never change. Raises `InputError` where model and labels do not go
         together.
         """
-        return rows, None
+        if not rows.label_names:
+            return rows, None
+        names = label_names_for(model_names, rows.label_names) if are_own else rows.label_names
+        return rows.with_label_names(names), label_mapping(model_names, names, suite)
 
     def mistyped_columns(self, layout: Layout) -> tuple[str, ...]:
         """Text columns that users would type, and so may mistype."""
@@ -83,6 +89,18 @@ class EvaluatedKind:
     def row_scores(self, predictions: Sequence[Any], rows: TaskRows, tolerance: float) -> dict[str, list[float]]:
         """Scores of each row by metric, in [0, 1], for metrics that are means over rows."""
         return self.supervision.row_scores(predictions, rows)
+
+    def set_metrics(self, names: Sequence[str], predictions: Sequence[Any], rows: TaskRows) -> SetMetrics:
+        """Makes the function from indices of rows, some of them several times, to those of the metrics of ``names``.
+
+        They are those of `Supervision.score`; kinds with faster ways to them, for a thousand resamples, use these.
+        """
+
+        def of_rows(indices: Sequence[int]) -> dict[str, float]:
+            scores = self.supervision.score([predictions[index] for index in indices], rows.select(indices))
+            return {name: scores[name] for name in names}
+
+        return of_rows
 
 
 class AttackedKind(EvaluatedKind):

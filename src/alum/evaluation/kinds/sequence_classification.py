@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,9 @@ from alum.evaluation.kinds.base import (
     is_right,
     not_the_likeliest,
 )
-from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
+from alum.evaluation.label_names import LabelMapping
+from alum.evaluation.scores.set_metrics import set_metrics_of
+from alum.evaluation.scores.summary import SetMetrics
 from alum.models.text_model import TextModel, in_batches
 from alum.tasks.labels import label_ids
 from alum.tasks.rows import TaskRows
@@ -74,19 +77,17 @@ class ClassifierVictim:
 class EvaluatedClassification(AttackedKind):
     """Sequence classification in evaluation: attacks change the text, or the last of a pair, to get any other label."""
 
+    chooses_label = True
     has_gradients = True
 
     def check_labels(self, rows: TaskRows) -> None:
         label_ids(rows)
 
-    def in_labels_of(
-        self, model_names: Sequence[str], rows: TaskRows, suite: str, are_own: bool
-    ) -> tuple[TaskRows, LabelMapping | None]:
-        names = label_names_for(model_names, rows.label_names) if are_own else rows.label_names
-        return rows.with_label_names(names), label_mapping(model_names, names, suite)
-
     def wrong_answers(self, tolerance: float | None) -> WrongAnswers:
         return not_the_likeliest
+
+    def set_metrics(self, names: Sequence[str], predictions: Sequence[Any], rows: TaskRows) -> SetMetrics:
+        return set_metrics_of(names, label_ids(rows), [rows.label_names.index(name) for name in predictions])
 
     def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> ClassifierVictim:
         def over_labels(logits: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alum.core.errors import InputError
+from alum.data.writing import explained_if_full
 
 ROW = "row"
 
@@ -39,13 +40,8 @@ class RowRecords:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-            try:
-                with self._path.open("ab") as file:
-                    file.write(lines.encode("utf-8", errors="surrogatepass"))
-            except OSError as error:
-                raise InputError(
-                    f"{self._path} could not be written: {error.strerror}. Mend that, and the same call goes on."
-                ) from None
+            with explained_if_full(self._path), self._path.open("ab") as file:
+                file.write(lines.encode("utf-8", errors="surrogatepass"))
         self._known |= {record[ROW]: record for record in records}
 
     def _read(self, path: Path) -> None:

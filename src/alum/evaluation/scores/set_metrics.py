@@ -1,11 +1,13 @@
 """Metrics of whole sets that are no means over rows (F1, correlations), fast enough for a thousand resamples."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
+
+from alum.evaluation.scores.summary import SetMetrics
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
@@ -19,6 +21,12 @@ def set_metric(name: str, gold: np.ndarray, found: np.ndarray) -> float:
     1.0
     """
     return float(_METRICS[name](gold, found))
+
+
+def set_metrics_of(names: Sequence[str], gold: Sequence[float], found: Sequence[float]) -> SetMetrics:
+    """Makes the function from indices of rows, some of them several times, to the metrics `set_metric` of these."""
+    all_gold, all_found = np.array(gold), np.array(found)
+    return lambda indices: {name: set_metric(name, all_gold[list(indices)], all_found[list(indices)]) for name in names}
 
 
 def _correlation(of: Callable[[np.ndarray, np.ndarray], float]) -> Metric:

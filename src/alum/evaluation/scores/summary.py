@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from alum.attacks.condition import Condition
 from alum.evaluation.scores.row_records import ROW
 from alum.evaluation.scores.statistics import Interval, bootstrap_interval, compare, ratio_interval, resampled_interval
 
@@ -15,47 +16,35 @@ AttackFamily = Literal["noise", "embedding", "text"]
 # Metrics of all of some rows, which are given by their indices.
 SetMetrics = Callable[[Sequence[int]], Mapping[str, float]]
 
-ROBUST = "robust_"
-
 
 @dataclass(frozen=True)
 class Measurement:
-    """Records of a model on the rows of a suite: clean (``attack`` is None), or under an attack.
+    """Records of a model on the rows of a suite: clean, or under an attack of some ``family``.
 
     A record has the row's number and its ``scores`` by metric and, of an attack on texts, its ``outcome``,
     ``num_queries`` and ``changed_share``. ``groups`` has the name of each record's group, or is empty.
     """
 
     model: str
-    suite: str
-    attack: str | None
-    epsilon: float | None
+    condition: Condition
     family: AttackFamily | None
     records: Sequence[Mapping[str, Any]]
     groups: Sequence[str] = ()
     set_metrics: SetMetrics | None = None
 
-    @property
-    def where(self) -> dict[str, Any]:
-        return {"model": self.model, "suite": self.suite, "attack": self.attack, "epsilon": self.epsilon}
-
-    def named(self, metric: str) -> str:
-        """Name of a metric in results: under an attack, ``robust_accuracy`` for accuracy."""
-        return metric if self.attack is None else f"{ROBUST}{metric}"
-
 
 def scores_of(measurement: Measurement) -> list[dict[str, Any]]:
     """Sums up a measurement for ``results.json``: each metric over all rows and by group, with its 95 % interval."""
-    found = []
+    found, where = [], {"model": measurement.model, **asdict(measurement.condition)}
     for group in (None, *dict.fromkeys(measurement.groups)):
         indices = [i for i in range(len(measurement.records)) if group is None or measurement.groups[i] == group]
         records = [measurement.records[i] for i in indices]
-        rates = [_rate(measurement.named(metric), records, metric) for metric in records[0]["scores"]]
+        rates = [_rate(measurement.condition.metric_name(metric), records, metric) for metric in records[0]["scores"]]
         if measurement.family == "text":
             rates += _costs_of_attack(records)
         if measurement.set_metrics is not None:
             rates += _of_sets(measurement, indices)
-        found += [{**measurement.where, "group": group, **rate} for rate in rates]
+        found += [{**where, "group": group, **rate} for rate in rates]
     return found
 
 
@@ -68,10 +57,8 @@ def comparisons_of(baseline: Measurement, other: Measurement) -> list[dict[str, 
         first, second = ([scores[row][metric] for row in rows] for scores in (ours, theirs))
         found.append(
             {
-                "suite": baseline.suite,
-                "attack": baseline.attack,
-                "epsilon": baseline.epsilon,
-                "metric": baseline.named(metric),
+                **asdict(baseline.condition),
+                "metric": baseline.condition.metric_name(metric),
                 "baseline": baseline.model,
                 "model": other.model,
                 **asdict(compare(first, second)),
@@ -113,7 +100,8 @@ def _of_sets(measurement: Measurement, indices: Sequence[int]) -> list[dict[str,
 
         is_defined = math.isfinite(value)
         interval = resampled_interval(drawn, len(indices)) if is_defined else None
-        found.append(_row(measurement.named(name), value if is_defined else None, interval, len(indices)))
+        metric = measurement.condition.metric_name(name)
+        found.append(_row(metric, value if is_defined else None, interval, len(indices)))
     return found
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from alum.attacks.condition import Condition
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.charts import DotRow, Point, curves_chart, dots_chart, has_matplotlib
 from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
-from alum.reports.evaluation.scores import Condition, Scores, texts_of
+from alum.reports.evaluation.scores import Scores, texts_of
 from alum.reports.numbers import is_number, is_rate
 
 _MAX_LABEL_CHARACTERS = 44

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from alum.attacks.condition import Condition
 from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
-from alum.reports.evaluation.scores import Condition, Scores, listed
+from alum.reports.evaluation.scores import Scores, condition_of, listed
 from alum.reports.numbers import is_number, value_text
 
 SIGNIFICANT = 0.05
@@ -61,7 +62,7 @@ class _Level(NamedTuple):
 def _means(levels: Sequence[_Level]) -> str:
     clean = [level.clean for level in levels if level.clean and is_number(level.clean["value"])]
     attacked = [level.attacked for level in levels if level.attacked]
-    names = list(dict.fromkeys(Condition(score["suite"], score["attack"], score["epsilon"]).name for score in attacked))
+    names = list(dict.fromkeys(condition_of(score).name for score in attacked))
     under = (
         f"under {names[0]}" if len(names) == 1 else f"under the strongest attack on each ({listed(names or ['none'])})"
     )

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from alum.attacks.condition import Condition
 from alum.data.writing import write_text
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.changed_words import changed_words, shortened
@@ -27,7 +28,7 @@ from alum.reports.evaluation.record import (
     GainRecord,
     ScoreRecord,
 )
-from alum.reports.evaluation.scores import ATTACK_METRICS, Condition, Scores, best_of, condition_of, listed, texts_of
+from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, best_of, condition_of, listed, texts_of
 from alum.reports.numbers import (
     MISSING,
     difference_text,

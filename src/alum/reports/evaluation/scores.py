@@ -2,31 +2,12 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from alum.attacks.condition import ROBUST, Condition
 from alum.reports.evaluation.record import ComparisonRecord, EvaluationRecord, ScoreRecord
 from alum.reports.numbers import MISSING, interval_text, value_text
 
 ATTACK_METRICS = ("attack_success_rate", "changed_word_share", "mean_queries")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Suite and attack that a score is measured with; clean scores have no attack, and not every attack has a radius.
-
-    >>> Condition("sst2", "pgd", 0.03).name
-    'pgd, ε 0.03'
-    """
-
-    suite: str
-    attack: str | None = None
-    epsilon: float | None = None
-
-    @property
-    def name(self) -> str:
-        if self.attack is None:
-            return "clean"
-        return self.attack if self.epsilon is None else f"{self.attack}, ε {self.epsilon:g}"
 
 
 class Scores:
@@ -37,8 +18,7 @@ class Scores:
         self._main_metrics = {suite["name"]: suite["main_metric"] for suite in results["suites"]}
         self._found: dict[tuple[str, Condition, str | None, str], ScoreRecord] = {}
         for score in results["scores"]:
-            condition = Condition(score["suite"], score["attack"], score["epsilon"])
-            self._found[score["model"], condition, score["group"], score["metric"]] = score
+            self._found[score["model"], condition_of(score), score["group"], score["metric"]] = score
         attacks = {attack["name"]: number for number, attack in enumerate(results["attacks"])}
         suites = {name: number for number, name in enumerate(self._main_metrics)}
         self.conditions = sorted(
@@ -55,15 +35,14 @@ class Scores:
         """Conditions by suite, clean first, each attack by growing radius; suites and attacks in the record's order."""
 
     def main_metric(self, condition: Condition) -> str:
-        metric = self._main_metrics.get(condition.suite, "accuracy")
-        return metric if condition.attack is None else f"robust_{metric}"
+        return condition.metric_name(self._main_metrics.get(condition.suite, "accuracy"))
 
     def compared(self, entry: ComparisonRecord) -> str:
         """Names what a comparison is of: the condition, and the metric where that is not the suite's main one."""
         condition, metric = condition_of(entry), entry["metric"]
         if metric == self.main_metric(condition):
             return condition.name
-        return f"{condition.name}, {metric.removeprefix('robust_').replace('_', ' ')}"
+        return f"{condition.name}, {metric.removeprefix(ROBUST).replace('_', ' ')}"
 
     def num_rows(self, condition: Condition) -> int:
         """Number of rows that a condition's main scores are over, the largest where models differ."""
@@ -89,7 +68,7 @@ class Scores:
         return list(dict.fromkeys(found))
 
 
-def condition_of(entry: ComparisonRecord) -> Condition:
+def condition_of(entry: ScoreRecord | ComparisonRecord) -> Condition:
     return Condition(entry["suite"], entry["attack"], entry["epsilon"])
 
 

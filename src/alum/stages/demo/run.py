@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from alum.core.methods import method_named
+from alum.data.writing import write_text
 from alum.reports.numbers import metric_text
 from alum.reports.tables import show_table
 from alum.stages.demo.arguments import DemoArguments
@@ -108,7 +109,7 @@ def _write_data(folder: Path, scale: Scale, seed: int, console: Console) -> None
                 # Nothing that a test passage says is ever trained on.
                 and split_of(p) != "test"
             ]
-            (data / f"{name}_{split}.txt").write_text("\n\n".join(texts), encoding="utf-8")
+            write_text(data / f"{name}_{split}.txt", "\n\n".join(texts))
     wanted = {
         "train": scale.finetune_rows_per_package,
         "validation": scale.eval_rows // len(TOLD_APART),
@@ -116,15 +117,15 @@ def _write_data(folder: Path, scale: Scale, seed: int, console: Console) -> None
     }
     (data / "packages").mkdir()
     for split, per_package in wanted.items():
-        taken: Counter[str] = Counter()
-        with (data / "packages" / f"{split}.jsonl").open("w", encoding="utf-8") as file:
-            for passage in passages:
-                if passage.package not in TOLD_APART or split_of(passage) != split:
-                    continue
-                if taken[passage.package] < per_package:
-                    taken[passage.package] += 1
-                    row = {"text": without_names(passage, names), "package": passage.package}
-                    file.write(json.dumps(row) + "\n")
+        lines, taken = [], Counter[str]()
+        for passage in passages:
+            if passage.package not in TOLD_APART or split_of(passage) != split:
+                continue
+            if taken[passage.package] < per_package:
+                taken[passage.package] += 1
+                row = {"text": without_names(passage, names), "package": passage.package}
+                lines.append(json.dumps(row) + "\n")
+        write_text(data / "packages" / f"{split}.jsonl", "".join(lines))
     characters = sum(len(p.text) for p in passages)
     console.print(f"    {len(passages)} passages, {characters / 1e6:.1f} million characters")
 

@@ -4,23 +4,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PretrainedConfig
 
 from alum.attacks.text.protocol import AttackResult, Misclassified
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
 from alum.attacks.text.worded import WordedExample
 from alum.core.errors import InputError, unknown_name
-from alum.evaluation.kinds.lookup import attacked_kind
+from alum.evaluation.kinds.base import AttackedKind
+from alum.evaluation.kinds.lookup import attacked_kind, evaluated_kind
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from alum.models.text_model import TextModel
 from alum.models.tokenization import Tokenization
 from alum.stages.evaluation.arguments import AttackArguments
-from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
-from alum.tasks.lookup import SUPERVISED
+from alum.stages.evaluation.attack_resources import TEXT_LENGTH_TOKENS, attack_resources, attack_similarity
+from alum.tasks.lookup import SUPERVISED, kind_of_sequence_head
 
 _ATTACKED = {"first": (0,), "last": (-1,), "both": (0, -1)}
-_LENGTH_TOKENS = 512
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     text_attack = text_attack_named(arguments.attack)
     checkpoint = arguments.checkpoint(arguments.model_name_or_path)
     tokenizer, model = checkpoint.tokenizer, checkpoint.trained_model(AutoModelForSequenceClassification)
-    names = _label_names(model)
-    length = checkpoint.input_length_tokens(arguments.max_seq_length, _LENGTH_TOKENS)
+    kind = _kind_of_classifier(model.config)
+    names = _label_names(model.config)
+    length = checkpoint.input_length_tokens(arguments.max_seq_length, TEXT_LENGTH_TOKENS)
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
     text_model = TextModel(model, Tokenization(tokenizer, length))
     victim = ClassifierVictim(text_model)
     label = int(victim([example])[0].argmax()) if arguments.label is None else _label_index(arguments.label, names)
     settings = arguments.search_settings(attacked, tokenizer.unk_token, attack_similarity(arguments))
-    kind = attacked_kind(SUPERVISED["sequence_classification"])
     search = text_attack.search(settings, attack_resources(arguments, [text_attack], kind, text_model))
     read = victim.characters_read(example)
     ((_, result),) = run_searches(victim, [search(example, Misclassified(label), read)])
@@ -75,13 +75,21 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     )
 
 
-def _label_names(model: PreTrainedModel) -> tuple[str, ...]:
-    """Label names by output; raises `InputError` where outputs are not the probabilities of one label of several."""
-    id2label: dict[Any, str] = model.config.id2label or {}
-    kind = getattr(model.config, "problem_type", None)
-    if len(id2label) < 2 or kind in ("regression", "multi_label_classification"):
-        what = "a number" if len(id2label) < 2 or kind == "regression" else "several labels at once"
-        raise InputError(f"expected a model that chooses one of two or more labels, but this one predicts {what}.")
+def _kind_of_classifier(config: PretrainedConfig) -> AttackedKind:
+    """Kind of task of a classifier; raises `InputError` where a model does not choose one label of several."""
+    kind, num_labels = kind_of_sequence_head(config), len(_label_names(config))
+    supervision = SUPERVISED.get(kind.name)
+    if supervision is None or not evaluated_kind(supervision).chooses_label or num_labels < 2:
+        raise InputError(
+            "expected a model that chooses one of two or more labels, but this one is made for "
+            f"{kind.name.replace('_', ' ')}, with {num_labels} of them."
+        )
+    return attacked_kind(supervision)
+
+
+def _label_names(config: PretrainedConfig) -> tuple[str, ...]:
+    """Label names in the order of a model's outputs."""
+    id2label: dict[Any, str] = config.id2label or {}
     return tuple(id2label[index] for index in sorted(id2label))
 
 

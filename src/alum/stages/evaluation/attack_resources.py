@@ -19,7 +19,8 @@ from alum.models.text_model import TextModel
 from alum.models.tokenization import Tokenization
 from alum.stages.evaluation.arguments import TextAttackArguments
 
-_LENGTH_TOKENS = 512
+TEXT_LENGTH_TOKENS = 512
+"""Longest input of models that read texts of no suite, which would say how long its texts are."""
 
 
 def attack_resources(
@@ -63,5 +64,5 @@ def _masked_words(checkpoint: Checkpoint) -> MaskedWords:
 
 def _text_model(checkpoint: Checkpoint, model: PreTrainedModel) -> TextModel:
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
-    length = checkpoint.input_length_tokens(None, _LENGTH_TOKENS)
+    length = checkpoint.input_length_tokens(None, TEXT_LENGTH_TOKENS)
     return TextModel(model, Tokenization(checkpoint.tokenizer, length))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from alum.attacks.condition import Condition
 from alum.attacks.text.base import Resources
 from alum.attacks.text.table import text_attack_named
 from alum.core.errors import InputError
@@ -194,9 +195,7 @@ class EvaluationRun:
         groups = dict(zip(subject.data.rows.numbers, subject.data.groups or (), strict=False))
         return Measurement(
             model=subject.name,
-            suite=subject.data.name,
-            attack=attack.name if attack else None,
-            epsilon=radius,
+            condition=Condition(subject.data.name, attack.name if attack else None, radius),
             family=attack.family if attack else None,
             records=records,
             groups=[groups[number] for number in rows.numbers] if groups else (),

@@ -31,5 +31,4 @@ class EvaluationProgress:
             task = progress.add_task(title, total=num_rows)
             yield lambda done: progress.advance(task, done)
         seconds = time.perf_counter() - start
-        done = f"{num_rows:,} rows in {seconds:,.1f} s" if num_rows else "known already"
-        self._console.print(Text(f"{title}: {done}", style="dim"), soft_wrap=True)
+        self._console.print(Text(f"{title}: {num_rows:,} rows in {seconds:,.1f} s", style="dim"), soft_wrap=True)

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
 
+from alum.attacks.condition import Condition
 from alum.core.methods import method_named
 from alum.evaluation.scores.row_records import ROW
 from alum.evaluation.scores.summary import Measurement, comparisons_of, scores_of
@@ -18,7 +19,7 @@ from alum.stages.evaluation.plan import PGD, Plan, plan_of
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Subject
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import opened_or_gone_on_with, write_json
+from alum.stages.runs.folder import opened_or_resumed, write_json
 from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
 
 SCHEMA_VERSION = 1
@@ -89,7 +90,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
         _run(plan, None, results)
         return EvaluateResult(cast(EvaluationRecord, {**results, "elapsed_seconds": time.perf_counter() - start}), None)
     rows = Path(arguments.output_dir) / ROWS
-    with opened_or_gone_on_with(
+    with opened_or_resumed(
         arguments.output_dir,
         arguments.overwrite_output_dir,
         "evaluate",
@@ -124,14 +125,14 @@ def _elapsed(folder: Path, start: float) -> float:
 def _run(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
     """Measures all that is planned, and adds it to ``results``."""
     run = EvaluationRun(plan, folder, EvaluationProgress())
-    baselines: dict[tuple[str, str | None, float | None], Measurement] = {}
+    baselines: dict[Condition, Measurement] = {}
     for name in plan.models:
         loaded, subjects = run.subjects(name)
         results["models"].append(loaded.described())
         for subject in subjects:
             for measurement in run.measurements(subject):
                 results["scores"] += scores_of(measurement)
-                first = baselines.setdefault((measurement.suite, measurement.attack, measurement.epsilon), measurement)
+                first = baselines.setdefault(measurement.condition, measurement)
                 if first is not measurement:
                     results["comparisons"] += comparisons_of(first, measurement)
                 results["examples"] += _examples(measurement, subject)
@@ -161,7 +162,8 @@ def _examples(measurement: Measurement, subject: Subject) -> list[dict[str, Any]
     )
     chosen = succeeded[: max(round(0.8 * count), count - len(failed))]
     chosen += failed[: count - len(chosen)]
-    where = {"model": measurement.model, "suite": measurement.suite, "attack": measurement.attack}
+    condition = measurement.condition
+    where = {"model": measurement.model, "suite": condition.suite, "attack": condition.attack}
     return [{**where, **_example(record, right[record[ROW]])} for record in chosen]
 
 

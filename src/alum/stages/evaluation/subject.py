@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from datasets import Dataset
 
 from alum.attacks.embedding_pgd import EmbeddingPGD
@@ -19,12 +18,10 @@ from alum.evaluation.kinds.base import AttackableRow, AttackedKind, TextVictim
 from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.evaluation.scores.row_records import ROW
-from alum.evaluation.scores.set_metrics import set_metric
 from alum.evaluation.scores.summary import SetMetrics
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData
 from alum.tasks.base import GatheredOutputs
-from alum.tasks.labels import label_ids
 from alum.tasks.rows import TaskRows
 
 Record = dict[str, Any]
@@ -106,14 +103,7 @@ class Subject:
         names = [name for name in self.data.metrics or (self.data.main_metric,) if name not in records[0]["scores"]]
         if not names:
             return None
-        label_names = rows.label_names
-        predictions = [record["prediction"] for record in records]
-        if label_names:
-            found, gold = np.array([label_names.index(name) for name in predictions]), label_ids(rows)
-        else:
-            found, gold = np.array(predictions), rows.labels()
-        right = np.array(gold)
-        return lambda indices: {name: set_metric(name, right[list(indices)], found[list(indices)]) for name in names}
+        return self.data.evaluated.set_metrics(names, [record["prediction"] for record in records], rows)
 
     def _records(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Record]:
         evaluated = self.data.evaluated

@@ -42,8 +42,10 @@ class SuiteSpec:
 
     @classmethod
     def parse(cls, text: str) -> SuiteSpec:
-        """Parses ``NAME`` or ``NAME=PATH``."""
+        """Parses ``NAME`` or ``NAME=PATH``; raises `InputError` without a name."""
         name, _, path = text.partition("=")
+        if not name.strip():
+            raise InputError(f"expected a suite as NAME or NAME=PATH, not {text!r}: give it a name.")
         return cls(name, path or None)
 
 

@@ -22,7 +22,7 @@ def write_predictions(folder: Path, split: str, data: TaskData, outputs: Gathere
     The file is ``predictions.jsonl`` for the split ``validation``, else ``predictions_SPLIT.jsonl``. For a GLUE task's
     unlabelled test set, the tab-separated file that gluebenchmark.com takes is written too.
     """
-    rows = data.splits.get(split) or data.unlabelled[split]
+    rows = data.splits[split] if split in data.splits else data.unlabelled[split]
     predicted, table = data.supervision.predict(outputs, features, rows), rows.table
     ids = next((table.column(name) for name in ("id", "idx", "uid") if name in table.rows.column_names), None)
     name = "predictions.jsonl" if split == "validation" else f"predictions_{split}.jsonl"

@@ -164,7 +164,7 @@ def _predict_unlabelled(
 ) -> None:
     for split, rows in data.unlabelled.items():
         inputs = encoded(rows)
-        predicted = trainer.predict(inputs.remove_columns([c for c in ("labels",) if c in inputs.column_names]))
+        predicted = trainer.predict(inputs)
         if trainer.is_world_process_zero():
             write_predictions(folder, split, data, predicted.predictions, inputs)
 

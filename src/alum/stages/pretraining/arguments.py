@@ -4,9 +4,9 @@ Named as in the example scripts of transformers, where those have a name.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from alum.core.errors import InputError
+from alum.core.pretraining import DocumentUnit, Objective, TokenizerKind
 from alum.models.from_scratch import ARCHITECTURES
 from alum.stages.runs.settings import CheckpointArguments, StageSettings, instead, require_one_or_more
 
@@ -46,7 +46,7 @@ class PretrainArguments(CheckpointArguments):
         default_factory=list,
         metadata={"help": "How often each corpus is seen in an epoch (streaming: its share of the sequences)."},
     )
-    document_unit: Literal["block", "line", "file"] = field(
+    document_unit: DocumentUnit = field(
         default="block",
         metadata={"help": "A document of a text file: a block between blank lines, a line, or all of it."},
     )
@@ -67,13 +67,13 @@ class PretrainArguments(CheckpointArguments):
     architecture: str = field(
         default="bert-tiny", metadata={"help": f"Model to train from scratch: {', '.join(ARCHITECTURES)}."}
     )
-    objective: Literal["masked_lm", "causal_lm"] | None = field(
+    objective: Objective | None = field(
         default=None, metadata={"help": "What is predicted: masked tokens or the next ones (default: the model's own)."}
     )
     tokenizer_name: str | None = field(
         default=None, metadata={"help": "Tokenizer; default: the checkpoint's, or one trained on the text."}
     )
-    tokenizer_type: Literal["wordpiece", "byte_level_bpe"] | None = field(
+    tokenizer_type: TokenizerKind | None = field(
         default=None, metadata={"help": "Kind of the tokenizer that is trained (default: the architecture's own)."}
     )
     vocab_size: int = field(default=8192, metadata={"help": "Size of the vocabulary that is trained on the text."})

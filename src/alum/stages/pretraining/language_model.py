@@ -20,7 +20,8 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from alum.core.errors import InputError
-from alum.data.pretraining.tokenizer import Objective, train_tokenizer
+from alum.core.pretraining import Objective
+from alum.data.pretraining.tokenizer import train_tokenizer
 from alum.models.checkpoint import Checkpoint, name_causal_loss
 from alum.models.from_scratch import config_from_scratch, num_blocks_of, objective_of, tokenizer_kind_of
 from alum.models.model_parts import check_block_number, check_layer

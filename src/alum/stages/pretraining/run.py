@@ -12,10 +12,10 @@ from transformers import set_seed
 from transformers.trainer_utils import SaveStrategy
 
 from alum.core.errors import InputError, unknown_name
+from alum.core.pretraining import Objective
 from alum.data.pretraining.corpora import chained
 from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing
-from alum.data.pretraining.tokenizer import Objective
 from alum.models.checkpoint import Checkpoint
 from alum.models.hooks.document_attention import attend_within_documents
 from alum.reports.curves import write_loss_curve

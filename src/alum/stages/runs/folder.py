@@ -158,7 +158,7 @@ def _check_unchanged(folder: Path, settings: Mapping[str, Any], may_change: Set[
 
 
 @contextmanager
-def opened_or_gone_on_with(
+def opened_or_resumed(
     output_dir: str, overwrite: bool, command: str, has_begun: Callable[[], bool], **settings: Any
 ) -> Iterator[Path]:
     """Opens the folder of a run without checkpoints, and resumes where the same run was begun in it before.

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from alum.models.checkpoint import Checkpoint
 
-    # As TrainingArguments declares them.
+    # As TrainingArguments declares them: it makes enums of the words, and a class that inherits a field from two bases
+    # must find the same type in both.
     WhenToEvaluate = IntervalStrategy | str
     WhenToSave = SaveStrategy | str
-else:  # what --help lists
+else:  # what --help lists, without transformers
     WhenToEvaluate = Literal["no", "steps", "epoch"]
     WhenToSave = Literal["no", "steps", "epoch", "best"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from alum.attacks.text.protocol import Goal, Search, VictimOutputs
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
-from alum.attacks.text.searches.state import Walk
+from alum.attacks.text.searches.state import SearchState
 from alum.attacks.text.worded import Candidates, Example, Place
 
 # Long texts are ranked and changed by so many words at a time, or the ranking would take all the queries there are.
@@ -41,24 +41,24 @@ class GreedySearch:
         ``characters_read`` says how much of each text the victim reads: words that begin after it are left alone.
         Raises `InputError` for an example that lacks one of the attacked texts.
         """
-        walk = Walk(self.constraints, self.settings, example, goal)
-        if not (yield from walk.begun()):
-            return walk.result("skipped")
-        places = walk.open_places(characters_read)
+        state = SearchState(self.constraints, self.settings, example, goal)
+        if not (yield from state.begun()):
+            return state.result("skipped")
+        places = state.open_places(characters_read)
         for start in range(0, len(places), RANKED_TOGETHER):
-            ranked = yield from self._ranked(walk, places[start : start + RANKED_TOGETHER])
+            ranked = yield from self._ranked(state, places[start : start + RANKED_TOGETHER])
             for place in ranked:
-                if not walk.may_go_on:
-                    return walk.result("failed")
-                words = self.candidates(walk.current, place, walk.rng)
-                if (yield from walk.changed_to_best([(place, word) for word in words])):
-                    return walk.result("succeeded")
-        return walk.result("failed")
+                if not state.may_go_on:
+                    return state.result("failed")
+                words = self.candidates(state.current, place, state.rng)
+                if (yield from state.changed_to_best([(place, word) for word in words])):
+                    return state.result("succeeded")
+        return state.result("failed")
 
-    def _ranked(self, walk: Walk, places: list[Place]) -> Generator[list[Example], VictimOutputs, list[Place]]:
+    def _ranked(self, state: SearchState, places: list[Place]) -> Generator[list[Example], VictimOutputs, list[Place]]:
         """Places by the importance of their words, highest first; none where too few queries are left for all."""
-        changed = walk.without if self.ranking == "deletion" else walk.with_unknown_word
-        outputs = yield from walk.asked([changed(place) for place in places])
+        changed = state.without if self.ranking == "deletion" else state.with_unknown_word
+        outputs = yield from state.asked([changed(place) for place in places])
         if len(outputs) < len(places):
             return []
-        return [places[i] for i in np.argsort(-walk.goal.loss(outputs), kind="stable")]
+        return [places[i] for i in np.argsort(-state.goal.loss(outputs), kind="stable")]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from alum.attacks.text.candidates.word_tokens import Vocabulary
 from alum.attacks.text.protocol import Goal, Misclassified, Search, VictimOutputs
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
-from alum.attacks.text.searches.state import Walk
+from alum.attacks.text.searches.state import SearchState
 from alum.attacks.text.worded import Example, Place, in_case_of
 from alum.core.errors import InputError
 
@@ -111,28 +111,28 @@ class HotFlipSearch:
         """Searches one example as `GreedySearch` does; raises `InputError` for a goal without a label."""
         if not isinstance(goal, Misclassified):
             raise InputError("hotflip turns the labels of classifiers: expected the goal Misclassified.")
-        walk = Walk(self.constraints, self.settings, example, goal)
-        if not (yield from walk.begun()):
-            return walk.result("skipped")
-        while walk.may_go_on and (places := walk.open_places(characters_read)) and walk.num_queries_left(1):
-            walk.num_queries += 1
-            gradients = self.gradients(walk.current.joined(), places, goal.label)
+        state = SearchState(self.constraints, self.settings, example, goal)
+        if not (yield from state.begun()):
+            return state.result("skipped")
+        while state.may_go_on and (places := state.open_places(characters_read)) and state.num_queries_left(1):
+            state.num_queries += 1
+            gradients = self.gradients(state.current.joined(), places, goal.label)
             flips = best_flips(gradients, self.gradients.embeddings, self.num_flips * self.max_rounds, self.min_cosine)
-            reached = yield from self._flipped(walk, flips)
+            reached = yield from self._flipped(state, flips)
             if reached is None:
                 break
             if reached:
-                return walk.result("succeeded")
-        return walk.result("failed")
+                return state.result("succeeded")
+        return state.result("failed")
 
-    def _flipped(self, walk: Walk, flips: list[Flip]) -> Generator[list[Example], VictimOutputs, bool | None]:
+    def _flipped(self, state: SearchState, flips: list[Flip]) -> Generator[list[Example], VictimOutputs, bool | None]:
         """Makes one more flip and says whether it reaches the goal; None where no flip raises the loss."""
         for start in range(0, len(flips), self.num_flips):
             words = [
-                (flip.place, self._cased(walk.original.word(flip.place), flip.word))
+                (flip.place, self._cased(state.original.word(flip.place), flip.word))
                 for flip in flips[start : start + self.num_flips]
             ]
-            reached = yield from walk.changed_to_best(words)
+            reached = yield from state.changed_to_best(words)
             if reached is not None:
                 return reached
         return None

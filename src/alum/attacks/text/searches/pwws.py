@@ -9,7 +9,7 @@ from scipy.special import softmax
 from alum.attacks.text.protocol import Goal, Search, VictimOutputs
 from alum.attacks.text.searches.greedy import RANKED_TOGETHER
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
-from alum.attacks.text.searches.state import Walk
+from alum.attacks.text.searches.state import SearchState
 from alum.attacks.text.worded import Candidates, Example, Place
 
 
@@ -37,35 +37,35 @@ class WeightedSaliencySearch:
 
     def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
         """Searches one example as `GreedySearch` does: with the same arguments, seed and errors."""
-        walk = Walk(self.constraints, self.settings, example, goal)
-        if not (yield from walk.begun()):
-            return walk.result("skipped")
-        places = walk.open_places(characters_read)
+        state = SearchState(self.constraints, self.settings, example, goal)
+        if not (yield from state.begun()):
+            return state.result("skipped")
+        places = state.open_places(characters_read)
         for start in range(0, len(places), RANKED_TOGETHER):
-            for one in (yield from self._substitutes(walk, places[start : start + RANKED_TOGETHER])):
-                if not walk.may_go_on:
-                    return walk.result("failed")
-                if not walk.allowed([(one.place, one.word)]):  # beside the changes before
+            for one in (yield from self._substitutes(state, places[start : start + RANKED_TOGETHER])):
+                if not state.may_go_on:
+                    return state.result("failed")
+                if not state.allowed([(one.place, one.word)]):  # beside the changes before
                     continue
-                outputs = yield from walk.asked([walk.current.replaced(one.place, one.word).joined()])
-                if len(outputs) and walk.change(one.place, one.word, outputs[0]):
-                    return walk.result("succeeded")
-        return walk.result("failed")
+                outputs = yield from state.asked([state.current.replaced(one.place, one.word).joined()])
+                if len(outputs) and state.change(one.place, one.word, outputs[0]):
+                    return state.result("succeeded")
+        return state.result("failed")
 
     def _substitutes(
-        self, walk: Walk, places: list[Place]
+        self, state: SearchState, places: list[Place]
     ) -> Generator[list[Example], VictimOutputs, list[_Substitute]]:
         """Best candidate for each place that raises the loss, by saliency times gain, highest first."""
-        outputs = yield from walk.asked([walk.with_unknown_word(place) for place in places])
+        outputs = yield from state.asked([state.with_unknown_word(place) for place in places])
         if len(outputs) < len(places):
             return []
-        saliencies = softmax(walk.goal.loss(outputs) - walk.loss)
+        saliencies = softmax(state.goal.loss(outputs) - state.loss)
         found = []
         for place, saliency in zip(places, saliencies, strict=True):
-            words = walk.allowed([(place, word) for word in self.candidates(walk.current, place, walk.rng)])
-            outputs = yield from walk.asked([walk.current.replaced(*flip).joined() for flip in words])
+            words = state.allowed([(place, word) for word in self.candidates(state.current, place, state.rng)])
+            outputs = yield from state.asked([state.current.replaced(*flip).joined() for flip in words])
             if len(outputs):
-                best = walk.best(outputs)
-                gain = float(walk.goal.loss(outputs)[best]) - walk.loss
+                best = state.best(outputs)
+                gain = float(state.goal.loss(outputs)[best]) - state.loss
                 found.append(_Substitute(place, words[best][1], gain, float(saliency)))
         return sorted((one for one in found if one.gain > 0), key=lambda one: -one.gain * one.saliency)

@@ -13,7 +13,7 @@ from alum.attacks.text.worded import Example, Place, WordedExample
 TextSearch = Callable[[Example, Goal, Sequence[int] | None], Search]
 
 
-class Walk:
+class SearchState:
     """State of one search on one example; what is random in it depends on the seed and the example alone.
 
     Raises `InputError` for an example that lacks one of the attacked texts.
