@@ -60,6 +60,42 @@ def test_an_attack_by_gradients_fits_classifiers_alone(tmp_path):
         plan_of(EvaluateArguments(model_name_or_path=["m"], suites=[f"stsb={file}"], attacks=["hotflip"]))
 
 
+TAGGED = {"words": ["the", "cat"], "tags": ["other", "noun"]}
+PROMPTED = {"prompt": "the cat", "completion": "likes the dog"}
+TAGGER = {"kind": "token_classification", "text_columns": "words", "label_column": "tags"}
+COMPLETER = {"kind": "causal_lm", "text_columns": "prompt", "label_column": "completion"}
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "attack", "whom"),
+    [
+        (TAGGED, TAGGER, "deepwordbug", "texts of sequence_classification, .*but rows is token classification"),
+        (PROMPTED, COMPLETER, "deepwordbug", "texts of sequence_classification, .*but rows is causal lm"),
+        (TAGGED, TAGGER, "pgd", "the loss of each row, but rows is token classification"),
+        (PROMPTED, COMPLETER, "pgd", "the loss of each row, but rows is causal lm"),
+        (TAGGED, TAGGER, "typing", "columns of text, but rows is token classification"),
+        (PROMPTED, {**COMPLETER, "text_columns": None}, "typing", "columns of text, but rows is causal lm"),
+    ],
+)
+def test_attacks_that_do_not_fit_are_refused_before_a_model_is_loaded(tmp_path, row, columns, attack, whom):
+    file = str(write_rows(tmp_path / "rows.jsonl", [row] * 2))
+    missing = str(tmp_path / "no model")
+    with pytest.raises(InputError, match=f"{attack} attacks {whom}: leave it out.*--attacks none"):
+        plan(file, model_name_or_path=[missing], attacks=[attack], **columns)
+    assert plan(file, model_name_or_path=[missing], attacks=["none"], **columns).attacks == ()
+
+
+def test_prompts_may_be_mistyped(tmp_path):
+    file = str(write_rows(tmp_path / "rows.jsonl", [PROMPTED] * 2))
+    assert [attack.name for attack in plan(file, attacks=["typing"], **COMPLETER).attacks] == ["typing"]
+
+
+def test_the_gain_needs_losses(tmp_path):
+    file = str(write_rows(tmp_path / "rows.jsonl", [TAGGED] * 2))
+    with pytest.raises(InputError, match="rows is token classification: leave --adversarial_gain out"):
+        plan(file, attacks=["none"], adversarial_gain=True, **TAGGER)
+
+
 def test_suites_of_different_kinds_are_refused(rows, tmp_path):
     row = {"premise": "a b", "question": "cause", "choice1": "a", "choice2": "b", "label": 1}
     file = write_rows(tmp_path / "copa.jsonl", [row])
