@@ -37,6 +37,12 @@ def test_a_path_with_an_equals_sign_that_is_there_is_a_path(rows, tmp_path):
     assert plan(rows, model_name_or_path=[str(folder)]).models == {"lr=3": str(folder)}
 
 
+@pytest.mark.parametrize("spec", ["=runs", "", " =runs"])
+def test_a_model_without_a_name_is_refused(rows, spec):
+    with pytest.raises(InputError, match=f"expected a model as a folder, an id or NAME=PATH, not '{spec}'"):
+        plan(rows, model_name_or_path=[spec])
+
+
 def test_radii_rise_and_are_there_once(rows):
     (attack,) = plan(rows, attacks=["pgd"], epsilons=[0.3, 0.1, 0.3]).attacks
     assert attack.settings["epsilons"] == [0.1, 0.3]

@@ -94,6 +94,8 @@ def _models(specs: Sequence[str]) -> dict[str, str]:
         name, _, path = spec.partition("=")
         if not path or Path(spec).exists() or "/" in name:
             name, path = _short_name(spec, specs), spec
+        if not name.strip():
+            raise InputError(f"expected a model as a folder, an id or NAME=PATH, not {spec!r}: give it a name.")
         if name in named:
             raise InputError(f"two models are called {name}: name them apart, as NAME=PATH.")
         named[name] = path
