@@ -2,15 +2,17 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
+from alum.core.curriculum import Curriculum
 from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import Method
@@ -45,27 +47,26 @@ class AlumMixin(_Trainer):
     Only the loss of a training step changes; evaluation, checkpoints, schedules, clipping and accumulation are the
     Trainer's. ``args`` must be an `AlumConfig`. ``kind`` says which outputs the adversary moves; by default it follows
     from the model's head.
+
+    The adversary's settings are read from ``args`` when training begins, which is after a trial of
+    ``hyperparameter_search`` has set its own, and at each step whose settings a callback has changed.
     """
 
     args: AlumConfig
     model: nn.Module
+    method: Method
+    adv_curriculum: Curriculum
 
     def __init__(self, *args: Any, kind: TaskKind | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not isinstance(self.args, AlumConfig):
             raise InputError(f"{type(self).__name__} needs args of type AlumConfig, not {type(self.args).__name__}.")
-        self.method = self.args.method()
-        self.adv_curriculum = self.args.curriculum()
-        self.kind = self._kind(kind)
-        if self.method.alpha > 0:
-            Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused before training
-            check_combination(
-                self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
-            )
-        self._running_log = RunningLog(self.method)
+        self.kind = kind
+        self._heed_settings()
+        self._prepare_records()
         self._clock = StepClock(self.args.device)
         self.add_callback(ClockedOptimizer(self._clock))
-        self._noise = StepNoise(self.args.seed, self.args.process_index, self.args.device)
+        self.add_callback(_Beginning(self._begin_training))
         # Items are counted for every model with labels; whether the model itself takes the count is another matter.
         self._model_takes_num_items = self.model_accepts_loss_kwargs
         if self.compute_loss_func is None:
@@ -121,6 +122,9 @@ class AlumMixin(_Trainer):
             return super().get_batch_samples(*args, **kwargs)
 
     def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
+        if self._step_at_hand != self.state.global_step:
+            self._step_at_hand = self.state.global_step
+            self._heed_settings()
         if is_compiled(model):
             heed_hooks()
         with self._clock.part("backward"):  # what compute_loss does inside counts for itself
@@ -173,6 +177,53 @@ class AlumMixin(_Trainer):
             return sampler
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         return ResumableLengthGroups(sampler, seed, epoch=lambda: int(self.state.epoch or 0))
+
+    # -- settings ---------------------------------------------------------------------------------------------------
+
+    _settings: dict[str, Any] | None = None
+    """Settings of the adversary that method and curriculum were made of."""
+    _step_at_hand = -1
+
+    def _begin_training(self) -> None:
+        """Prepares for training from its first step, or where it is resumed, by the settings in ``args``."""
+        self._heed_settings()
+        self._check_model()  # which model_init may have made anew
+        self._prepare_records()
+        self._step_at_hand = -1
+
+    def _heed_settings(self) -> None:
+        """Makes method and curriculum of the settings in ``args``, where these are others than the last time.
+
+        Raises `InputError` for settings that the model or the other arguments do not allow.
+        """
+        settings = self.args.adversary()
+        if settings == self._settings:
+            return
+        self.args.check_adversary()
+        self.method, self.adv_curriculum = self.args.method(), self.args.curriculum()
+        self._check_model()
+        self._settings = settings
+
+    def _check_model(self) -> None:
+        if self.kind is None:
+            self.kind = self._kind_of_model()
+        if self.method.alpha > 0:
+            Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused
+            check_combination(
+                self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
+            )
+
+    def _prepare_records(self) -> None:
+        self._running_log = RunningLog()
+        self._noise = StepNoise(self.args.seed, self.args.process_index, self.args.device)
+
+    def _kind_of_model(self) -> TaskKind | None:
+        try:
+            return kind_of(pretrained_model(self.model))
+        except InputError:
+            if self.method.alpha > 0:
+                raise
+            return None
 
     # -- the batch as the objective sees it -------------------------------------------------------------------------
 
@@ -343,15 +394,15 @@ class AlumMixin(_Trainer):
     def _log_result(self, result: AlumResult, method: Method, num_items: Any) -> None:
         self._running_log.add(result, method, self._loss_share(num_items), self.state.global_step)
 
-    def _kind(self, kind: TaskKind | None) -> TaskKind | None:
-        if kind is not None:
-            return kind
-        try:
-            return kind_of(pretrained_model(self.model))
-        except InputError:
-            if self.method.alpha > 0:
-                raise
-            return None
+
+class _Beginning(TrainerCallback):
+    """Trainer callback that calls a function when training begins."""
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        self._begin = begin
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        self._begin()
 
 
 def _with_labels(batch: Inputs) -> Inputs:

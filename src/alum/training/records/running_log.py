@@ -29,22 +29,19 @@ _USE_ANOTHER_STEP = (
 class RunningLog:
     """Sums of the losses since the last logging step, and the latest diagnostics of the adversary."""
 
-    def __init__(self, method: Method) -> None:
-        self._method = method
+    def __init__(self) -> None:
         self._task_loss: Tensor | None = None
         self._adversarial_loss: Tensor | None = None
         self._skipped: Tensor | None = None
         self._diagnostics: Diagnostics | None = None
-        self._now: Method = method
+        self._now: Method | None = None
         self._recent: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
         self._first_step: int | None = None
         self._warned = False
 
     def add(self, result: AlumResult, now: Method, weight: float, step: int) -> None:
         """Adds the losses of a micro-batch of ``step``, times ``weight``; nothing is read from the device."""
-        if (
-            now.alpha > 0 or self._first_step is None
-        ):  # of standard steps between adversarial ones nothing is to be told
+        if now.alpha > 0 or self._first_step is None:  # of standard steps between attacks nothing is to be told
             self._now = now
         self._first_step = step if self._first_step is None else self._first_step
         self._task_loss = _plus(self._task_loss, result.task_loss * weight)
@@ -61,6 +58,7 @@ class RunningLog:
         if self._task_loss is None or self._adversarial_loss is None or self._skipped is None:
             return {}
         assert self._first_step is not None
+        assert self._now is not None
         num_steps = step - self._first_step
         rows = gather(torch.stack((self._task_loss, self._adversarial_loss, self._skipped)).unsqueeze(0))
         sums = (*rows[:, :2].mean(0).tolist(), rows[:, 2].sum().item())
@@ -77,12 +75,12 @@ class RunningLog:
             values = torch.stack((d.adversarial_gain, d.perturbation_norm, d.perturbation_ratio)).tolist()
             logs.update(zip(names, values, strict=True))
         if self._now.alpha > 0:
-            self._watch(logs)
+            self._watch(logs, self._now)
         self._task_loss = self._adversarial_loss = self._diagnostics = self._first_step = None
         return logs
 
-    def _watch(self, logs: dict[str, float]) -> None:
-        contribution = self._now.alpha * logs["adversarial_loss"] / max(abs(logs["task_loss"]), 1e-30)
+    def _watch(self, logs: dict[str, float], now: Method) -> None:
+        contribution = now.alpha * logs["adversarial_loss"] / max(abs(logs["task_loss"]), 1e-30)
         self._recent.append((contribution, logs.get("adversarial_gain", math.inf)))
         if self._warned or len(self._recent) < PATIENCE:
             return
@@ -90,7 +88,7 @@ class RunningLog:
         gain = sum(pair[1] for pair in self._recent) / PATIENCE
         silent = contribution < SILENT_CONTRIBUTION
         # Control methods take no ascent step: their noise is meant to be noise.
-        noise = self._method.num_steps > 0 and gain < NOISE_GAIN
+        noise = now.num_steps > 0 and gain < NOISE_GAIN
         if not (silent or noise):
             return
         self._warned = True
@@ -102,13 +100,11 @@ class RunningLog:
         logger.warning(
             "The adversarial term does nothing: %s (method %s, epsilon %g %s, step rule %s). %s",
             what,
-            self._method.name,
-            self._now.epsilon,
-            self._now.epsilon_unit,
-            self._now.step_rule,
-            _REACTS_LITTLE
-            if self._now.step_rule == "normalized" and self._now.epsilon_unit == "relative"
-            else _USE_ANOTHER_STEP,
+            now.name,
+            now.epsilon,
+            now.epsilon_unit,
+            now.step_rule,
+            _REACTS_LITTLE if now.step_rule == "normalized" and now.epsilon_unit == "relative" else _USE_ANOTHER_STEP,
         )
 
 
