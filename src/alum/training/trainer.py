@@ -29,11 +29,15 @@ from alum.training.checkpoints import AtomicCheckpoints
 from alum.training.combinations import check_combination
 from alum.training.config import AlumConfig
 from alum.training.parts.batch_parts import Part, attacked_and_spared
+from alum.training.parts.loss_scale import LossScale
 from alum.training.parts.passes import Passes
 from alum.training.parts.sampling import ResumableLengthGroups
 from alum.training.parts.step_noise import StepNoise
+from alum.training.records.attendance import Attendance
 from alum.training.records.clock import ClockedOptimizer, StepClock, StepTimes
 from alum.training.records.running_log import RunningLog
+
+_SAME_SCALE = 1e-2  # relative; losses and the factors on them may be in bf16
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer
@@ -50,12 +54,27 @@ class AlumMixin(_Trainer):
 
     The adversary's settings are read from ``args`` when training begins, which is after a trial of
     ``hyperparameter_search`` has set its own, and at each step whose settings a callback has changed.
+
+    A subclass with a ``compute_loss`` of its own calls ``super().compute_loss`` and returns that loss as it is, or plus
+    a term of its own: an adversary that is asked for and never trains is an error at the first log, and a factor on the
+    loss is one where a part of it was back-propagated before (one-pass methods, ``adv_fraction`` below 1). A loss with
+    class weights is a ``compute_loss_func``, or the ``compute_loss`` of the Trainer that comes after the mix-in.
     """
 
     args: AlumConfig
     model: nn.Module
     method: Method
     adv_curriculum: Curriculum
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        order = cls.__mro__
+        if Trainer in order and order.index(Trainer) < order.index(AlumMixin):
+            raise InputError(
+                f"{cls.__name__} would train without an adversary: AlumMixin comes after the Trainer among its bases, "
+                f"which hides what it adds. Put the mix-in first: class {cls.__name__}(AlumMixin, "
+                f"{next(base.__name__ for base in cls.__bases__ if issubclass(base, Trainer))})."
+            )
 
     def __init__(self, *args: Any, kind: TaskKind | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,6 +86,8 @@ class AlumMixin(_Trainer):
         self._clock = StepClock(self.args.device)
         self.add_callback(ClockedOptimizer(self._clock))
         self.add_callback(_Beginning(self._begin_training))
+        self._attendance = Attendance(lambda step: self._method_at(step).alpha > 0, self._refuse_absence)
+        self.add_callback(self._attendance)
         # Items are counted for every model with labels; whether the model itself takes the count is another matter.
         self._model_takes_num_items = self.model_accepts_loss_kwargs
         if self.compute_loss_func is None:
@@ -90,8 +111,9 @@ class AlumMixin(_Trainer):
         if not model.training:
             loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share=None)
             return (loss, outputs) if return_outputs else loss
+        self._loss_scale = LossScale()
         with self._clock.part("clean"):
-            method = self._method_now()
+            method = self._method_at(self.state.global_step)
             share = self._micro_batch_share(inputs, num_items_in_batch)
             attacked, spared = self._attacked_and_spared(inputs, share, method)
             if attacked is None:
@@ -114,7 +136,8 @@ class AlumMixin(_Trainer):
             loss, task_loss = result.loss + spared_loss, result.task_loss + spared_loss
             result = dataclasses.replace(result, loss=loss, task_loss=task_loss)
         self._log_result(result, method, num_items_in_batch)
-        return (result.loss, batch.clean_raw) if return_outputs else result.loss
+        loss = self._loss_scale.compared(result.loss, self._attend)
+        return (loss, batch.clean_raw) if return_outputs else loss
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         self._clock.start_step(measured=self._logs_step(self.state.global_step + 1))
@@ -227,8 +250,7 @@ class AlumMixin(_Trainer):
 
     # -- the batch as the objective sees it -------------------------------------------------------------------------
 
-    def _method_now(self) -> Method:
-        step = self.state.global_step
+    def _method_at(self, step: int) -> Method:
         if (step + 1) % self.args.adv_every_steps:
             return dataclasses.replace(self.method, alpha=0.0)
         return self.adv_curriculum.at(step / max(self.state.max_steps, 1), self.method)
@@ -362,7 +384,7 @@ class AlumMixin(_Trainer):
 
     def _backward(self, loss: Tensor, num_items: Any) -> None:
         with self._clock.part("clean"):
-            self.accelerator.backward(loss * self._loss_share(num_items))
+            self.accelerator.backward(self._loss_scale.noted(loss) * self._loss_share(num_items))
 
     def _loss_share(self, num_items: Any) -> float:
         """What training_step will still multiply the loss with: 1 where it is scaled by the number of items already."""
@@ -371,6 +393,31 @@ class AlumMixin(_Trainer):
         else:
             scaled = num_items is not None or self.compute_loss_func is not None
         return 1.0 if scaled else 1.0 / self.current_gradient_accumulation_steps
+
+    # -- whether the adversary is heard ----------------------------------------------------------------------------
+
+    def _attend(self, ratio: float) -> None:
+        """Notes that the adversarial term is back-propagated, by ``ratio`` times the factor of a part before it."""
+        self._attendance.has_trained = True
+        if not abs(ratio - 1) <= _SAME_SCALE:
+            raise InputError(
+                f"the loss that compute_loss returned was multiplied by {ratio:.4g}, but a part of it had been "
+                f"back-propagated before, without that factor (adv_method {self.method.name!r}, adv_fraction "
+                f"{self.args.adv_fraction}). Return the loss of super().compute_loss as it is: a factor belongs into a "
+                "compute_loss_func and, for the adversarial term, into adv_alpha."
+            )
+
+    def _refuse_absence(self, num_steps: int) -> None:
+        owner = next(base for base in type(self).__mro__ if "compute_loss" in vars(base))
+        why = "it was never back-propagated"
+        if owner is not AlumMixin:
+            why = f"{owner.__name__} has a compute_loss of its own, which does not return that of AlumMixin"
+        raise InputError(
+            f"adv_method {self.method.name!r} is asked for, but in {num_steps} steps no adversarial loss was trained "
+            f"on: {why}. Return super().compute_loss(...) there, give a loss of your own (with class weights, say) as "
+            "compute_loss_func, or put AlumMixin before a Trainer that has one among the bases. To train without an "
+            "adversary choose adv_method 'standard', or adv_start_fraction for the time until it enters."
+        )
 
     # -- logs -------------------------------------------------------------------------------------------------------
 
