@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
+from transformers import (
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
@@ -37,6 +44,7 @@ from alum.training.records.attendance import Attendance
 from alum.training.records.clock import ClockedOptimizer, StepClock, StepTimes
 from alum.training.records.running_log import RunningLog
 
+_FIRST_FIGURES = ("adversarial_gain", "divergence", "task_loss", "adversarial_loss")
 _SAME_SCALE = 1e-2  # relative; losses and the factors on them may be in bf16
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
@@ -85,7 +93,7 @@ class AlumMixin(_Trainer):
         self._prepare_records()
         self._clock = StepClock(self.args.device)
         self.add_callback(ClockedOptimizer(self._clock))
-        self.add_callback(_Beginning(self._begin_training))
+        self.add_callback(_Events(self._begin_training, self._shows_gain))
         self._attendance = Attendance(lambda step: self._method_at(step).alpha > 0, self._refuse_absence)
         self.add_callback(self._attendance)
         # Items are counted for every model with labels; whether the model itself takes the count is another matter.
@@ -140,7 +148,7 @@ class AlumMixin(_Trainer):
         return (loss, batch.clean_raw) if return_outputs else loss
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
-        self._clock.start_step(measured=self._logs_step(self.state.global_step + 1))
+        self._clock.start_step(measured=self._logs_time() and self._logs_step(self.state.global_step + 1))
         with self._clock.part("data"):
             return super().get_batch_samples(*args, **kwargs)
 
@@ -168,8 +176,10 @@ class AlumMixin(_Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and "learning_rate" in logs:
-            logs.update(self._running_log.flush(self.state.global_step, self.accelerator.gather))
-            logs.update(self._time_logs(self._clock.take()))
+            step, gather = self.state.global_step, self.accelerator.gather
+            figures = self._running_log.flush(step, gather, is_last=step >= self.state.max_steps)
+            first = {name: figures.pop(name) for name in _FIRST_FIGURES if name in figures}
+            logs = {**first, **logs, **figures, **self._time_logs(self._clock.take())}  # type: ignore[dict-item]
         super().log(logs, start_time)
 
     def prediction_step(
@@ -213,6 +223,7 @@ class AlumMixin(_Trainer):
         self._check_model()  # which model_init may have made anew
         self._prepare_records()
         self._step_at_hand = -1
+        self._gain_was_logged = False
 
     def _heed_settings(self) -> None:
         """Makes method and curriculum of the settings in ``args``, where these are others than the last time.
@@ -433,24 +444,45 @@ class AlumMixin(_Trainer):
             return False
         if self.args.logging_strategy == IntervalStrategy.EPOCH:
             steps_per_epoch = max(self.state.max_steps // max(self.state.num_train_epochs, 1), 1)
-            return step % steps_per_epoch == 0
-        return step % self.state.logging_steps == 0 or (step == 1 and self.args.logging_first_step)
+            return step % steps_per_epoch == 0 or self._shows_gain(step)
+        is_first = step == 1 and self.args.logging_first_step
+        return step % self.state.logging_steps == 0 or is_first or self._shows_gain(step)
+
+    _gain_was_logged = False
+
+    def _shows_gain(self, step: int) -> bool:
+        """Whether a log at ``step`` is due for the gain, which is shown of the first attacked step and of the last."""
+        measures = self.args.adv_gain_draws and self.method.alpha > 0
+        if not measures or self.args.logging_strategy == IntervalStrategy.NO:
+            return False
+        # Also where that was before the checkpoint that is gone on from.
+        history = self.state.log_history
+        self._gain_was_logged = self._gain_was_logged or any("adversarial_gain" in logs for logs in history)
+        is_first = not self._gain_was_logged and self._method_at(step - 1).alpha > 0
+        return is_first or step == self.state.max_steps
+
+    def _logs_time(self) -> bool:
+        return self.args.adv_log_time
 
     def _time_logs(self, times: StepTimes) -> dict[str, float]:
-        return {f"time_share_{part}": share for part, share in times.shares().items()}
+        return {f"time_share_{part}": share for part, share in times.shares().items()} if self._logs_time() else {}
 
     def _log_result(self, result: AlumResult, method: Method, num_items: Any) -> None:
         self._running_log.add(result, method, self._loss_share(num_items), self.state.global_step)
 
 
-class _Beginning(TrainerCallback):
-    """Trainer callback that calls a function when training begins."""
+class _Events(TrainerCallback):
+    """Trainer callback that calls ``begin`` when training begins, and asks ``is_logged`` of each step, from 1."""
 
-    def __init__(self, begin: Callable[[], None]) -> None:
+    def __init__(self, begin: Callable[[], None], is_logged: Callable[[int], bool]) -> None:
         self._begin = begin
+        self._is_logged = is_logged
 
     def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
         self._begin()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        control.should_log = control.should_log or self._is_logged(state.global_step)
 
 
 def _with_labels(batch: Inputs) -> Inputs:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from alum.core.gain import gain_or_rounding
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, Diagnostics
 
@@ -50,10 +51,11 @@ class RunningLog:
         if result.diagnostics is not None:
             self._diagnostics = result.diagnostics
 
-    def flush(self, step: int, gather: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    def flush(self, step: int, gather: Callable[[Tensor], Tensor], is_last: bool = False) -> dict[str, float | str]:
         """Returns means over the steps since the last log and before ``step``; warns once if the adversary is idle.
 
-        ``gather`` puts the rows ``[1, n]`` of all processes together.
+        The warning takes some logs, or fewer in a training that ends before there are so many (``is_last``). ``gather``
+        puts the rows ``[1, n]`` of all processes together.
         """
         if self._task_loss is None or self._adversarial_loss is None or self._skipped is None:
             return {}
@@ -62,30 +64,33 @@ class RunningLog:
         num_steps = step - self._first_step
         rows = gather(torch.stack((self._task_loss, self._adversarial_loss, self._skipped)).unsqueeze(0))
         sums = (*rows[:, :2].mean(0).tolist(), rows[:, 2].sum().item())
-        logs = {
-            "task_loss": sums[0] / num_steps,
-            "adversarial_loss": sums[1] / num_steps,
+        task_loss, adversarial_loss = sums[0] / num_steps, sums[1] / num_steps
+        logs: dict[str, float | str] = {
+            "task_loss": task_loss,
+            "adversarial_loss": adversarial_loss,
             "adv_alpha": self._now.alpha,
             "adv_epsilon": self._now.epsilon,
             "adversarial_skipped": sums[2],
         }
+        gain = math.inf  # not measured
         if self._diagnostics is not None:
             d = self._diagnostics
-            names = ("adversarial_gain", "perturbation_norm", "perturbation_ratio")
-            values = torch.stack((d.adversarial_gain, d.perturbation_norm, d.perturbation_ratio)).tolist()
-            logs.update(zip(names, values, strict=True))
+            values = torch.stack((d.adversarial_gain, d.divergence, d.perturbation_norm, d.perturbation_ratio)).tolist()
+            gain, divergence, norm, ratio = values
+            logs |= {"adversarial_gain": gain_or_rounding(gain, divergence), "divergence": divergence}
+            logs |= {"perturbation_norm": norm, "perturbation_ratio": ratio}
         if self._now.alpha > 0:
-            self._watch(logs, self._now)
+            contribution = self._now.alpha * adversarial_loss / max(abs(task_loss), 1e-30)
+            self._recent.append((contribution, gain))
+            self._watch(self._now, 2 if is_last else PATIENCE)
         self._task_loss = self._adversarial_loss = self._diagnostics = self._first_step = None
         return logs
 
-    def _watch(self, logs: dict[str, float], now: Method) -> None:
-        contribution = now.alpha * logs["adversarial_loss"] / max(abs(logs["task_loss"]), 1e-30)
-        self._recent.append((contribution, logs.get("adversarial_gain", math.inf)))
-        if self._warned or len(self._recent) < PATIENCE:
+    def _watch(self, now: Method, patience: int) -> None:
+        if self._warned or len(self._recent) < patience:
             return
         contribution = max(pair[0] for pair in self._recent)
-        gain = sum(pair[1] for pair in self._recent) / PATIENCE
+        gain = sum(pair[1] for pair in self._recent) / len(self._recent)
         silent = contribution < SILENT_CONTRIBUTION
         # Control methods take no ascent step: their noise is meant to be noise.
         noise = now.num_steps > 0 and gain < NOISE_GAIN
