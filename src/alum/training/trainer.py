@@ -129,6 +129,8 @@ class AlumMixin(_Trainer):
                 if self.method.alpha > 0:
                     zero, standard = torch.zeros_like(loss.detach()), dataclasses.replace(method, alpha=0.0)
                     self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), standard, num_items_in_batch)
+                if method.alpha > 0:  # no row's turn to be attacked
+                    loss = self._loss_scale.compared(loss, self._attend)
                 return (loss, outputs) if return_outputs else loss
             spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
         batch = self._batch(model, attacked, num_items_in_batch, method)
@@ -437,29 +439,35 @@ class AlumMixin(_Trainer):
         """At the last micro-batch that is attacked before a log."""
         step = self.state.global_step + 1
         steps_until_next_attack = range(step, step + self.args.adv_every_steps)
-        return self.accelerator.sync_gradients and any(map(self._logs_step, steps_until_next_attack))
+        is_looked_at = not self._gain_is_logged() or any(map(self._logs_step, steps_until_next_attack))
+        return self.accelerator.sync_gradients and self._may_log_gain() and is_looked_at
 
     def _logs_step(self, step: int) -> bool:
         if self.args.logging_strategy == IntervalStrategy.NO:
             return False
+        if step == self.state.max_steps and self._may_log_gain():
+            return True
         if self.args.logging_strategy == IntervalStrategy.EPOCH:
             steps_per_epoch = max(self.state.max_steps // max(self.state.num_train_epochs, 1), 1)
-            return step % steps_per_epoch == 0 or self._shows_gain(step)
-        is_first = step == 1 and self.args.logging_first_step
-        return step % self.state.logging_steps == 0 or is_first or self._shows_gain(step)
+            return step % steps_per_epoch == 0
+        return step % self.state.logging_steps == 0 or (step == 1 and self.args.logging_first_step)
 
     _gain_was_logged = False
 
     def _shows_gain(self, step: int) -> bool:
         """Whether a log at ``step`` is due for the gain, which is shown of the first attacked step and of the last."""
-        measures = self.args.adv_gain_draws and self.method.alpha > 0
-        if not measures or self.args.logging_strategy == IntervalStrategy.NO:
-            return False
-        # Also where that was before the checkpoint that is gone on from.
+        is_first = self._running_log.has_gain and not self._gain_is_logged()
+        return self._may_log_gain() and (is_first or step == self.state.max_steps)
+
+    def _may_log_gain(self) -> bool:
+        is_wanted = self.args.adv_gain_draws > 0 and self.args.logging_strategy != IntervalStrategy.NO
+        return is_wanted and self.method.alpha > 0
+
+    def _gain_is_logged(self) -> bool:
+        """Whether a log of this training has a gain, be it before the checkpoint that is gone on from."""
         history = self.state.log_history
         self._gain_was_logged = self._gain_was_logged or any("adversarial_gain" in logs for logs in history)
-        is_first = not self._gain_was_logged and self._method_at(step - 1).alpha > 0
-        return is_first or step == self.state.max_steps
+        return self._gain_was_logged
 
     def _logs_time(self) -> bool:
         return self.args.adv_log_time

@@ -65,8 +65,7 @@ def test_the_gain_tells_adversaries_from_noise(demo):
 def test_no_gain_is_printed_from_rounding(demo):
     shown, results = demo
     rounding = [row for row in results["evaluate"]["gains"] if row["divergence"] < 1e-9]
-    assert {row["method"] for row in rounding} == {"alum_paper"}
-    assert shown.count("below rounding") == len(rounding)
+    assert shown.count("below rounding (") == len(rounding)
 
 
 def test_the_gain_of_each_training_is_recorded(demo):

@@ -238,10 +238,12 @@ def _show(
         console,
     )
     gains = {
-        (row["method"], row["model"]): gain_text(row["gain"], row["divergence"]) for row in measured.results["gains"]
+        (row["method"], row["model"]): f"{gain_text(row['gain'], row['divergence'])} ({row['divergence']:.0e})"
+        for row in measured.results["gains"]
     }
     show_table(
-        f"Adversarial gain at relative epsilon {GAIN_EPSILON}: times the divergence of random noise of the same length",
+        f"Adversarial gain at relative epsilon {GAIN_EPSILON}: times the divergence of random noise of the same length "
+        "(the divergence in brackets; below 1e-9 it is rounding)",
         ("perturbation", *(f"on the {arm} model" for arm in tuned)),
         [[method, *(gains[method, arm] for arm in tuned)] for method in GAIN_METHODS],
         console,

@@ -40,6 +40,11 @@ class RunningLog:
         self._first_step: int | None = None
         self._warned = False
 
+    @property
+    def has_gain(self) -> bool:
+        """Whether the next log will have a gain."""
+        return self._diagnostics is not None
+
     def add(self, result: AlumResult, now: Method, weight: float, step: int) -> None:
         """Adds the losses of a micro-batch of ``step``, times ``weight``; nothing is read from the device."""
         if now.alpha > 0 or self._first_step is None:  # of standard steps between attacks nothing is to be told
