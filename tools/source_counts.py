@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 ATTACK_LIMITS = frozenset(
     {
         "attacked_texts",
-        "max_changed_share",
         "max_changed_words",
         "max_queries",
         "similarity",

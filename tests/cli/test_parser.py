@@ -37,6 +37,7 @@ def parse(tmp_path):
         ("use_cpu", "use_cpu: true", "--use_cpu false", False),
         ("save_strategy", "save_strategy: no", "", "no"),
         ("logging_strategy", "logging_strategy: no", "", "no"),
+        ("adv_dropout", "adv_dropout: off", "", "off"),
         ("train_file", None, "", []),
         ("train_file", "train_file: one.txt", "", ["one.txt"]),
         ("train_file", "train_file: [one.txt, two.txt]", "", ["one.txt", "two.txt"]),

@@ -268,8 +268,8 @@ def test_a_kind_without_losses_is_not_attacked(tokenizer):
     "measure",
     [
         lambda measured, rows: measured.outputs(rows, ATTACK),
-        lambda measured, rows: measured.gain(rows, method_named("alum")),
-        lambda measured, rows: measured.gain(rows, method_named("alum_one_pass")),
+        lambda measured, rows: measured.gain_and_divergence(rows, method_named("alum")),
+        lambda measured, rows: measured.gain_and_divergence(rows, method_named("alum_one_pass")),
     ],
     ids=["attack", "joint gain", "one-pass gain"],
 )
@@ -310,18 +310,18 @@ def test_the_gain_on_a_linear_model_is_the_closed_form(tokenizer, method):
     lengths = model.margin_lengths()
     expected = HIDDEN * (lengths.sum().square() / lengths.square().sum()).item()
     measured = measuring(model, tokenizer, batch_size=64)
-    gain = measured.gain(examples(64), method, num_draws=64)
+    gain, _ = measured.gain_and_divergence(examples(64), method, num_draws=64)
     # s² of a draw is about χ² with one degree of freedom: the mean of n has a standard deviation of √(2/n).
     assert gain == pytest.approx(expected, rel=4 * math.sqrt(2 / (64 * 64)))
 
 
 def test_the_gain_of_noise_is_one(tokenizer):
     measured = measuring(LinearModel(), tokenizer, batch_size=256)
-    gain = measured.gain(examples(2048), method_named("r3f", epsilon=1e-3), num_draws=4)
+    gain, _ = measured.gain_and_divergence(examples(2048), method_named("r3f", epsilon=1e-3), num_draws=4)
     assert gain == pytest.approx(1.0, rel=4 * math.sqrt(2 / 2048))
 
 
 def test_a_perturbation_that_moves_nothing_has_gain_one(tokenizer):
     model = LinearModel()
     model.weight.data.zero_()
-    assert measuring(model, tokenizer).gain(examples(4), method_named("alum")) == 1.0
+    assert measuring(model, tokenizer).gain_and_divergence(examples(4), method_named("alum")) == (1.0, 0.0)

@@ -272,7 +272,9 @@ def test_logs_after_resuming_are_means_over_the_steps_since(tmp_path):
     trained(classifier(), config(tmp_path, **settings), labelled_sentences())
     resumed = AlumTrainer(model=classifier(), args=config(tmp_path, **settings), train_dataset=labelled_sentences())
     resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
-    (loss,), (task,), (adversarial,) = (logged(resumed, name) for name in ("loss", "task_loss", "adversarial_loss"))
+    (_, loss), (_, task), (_, adversarial) = (
+        logged(resumed, name) for name in ("loss", "task_loss", "adversarial_loss")
+    )
     assert loss == pytest.approx(task + adversarial, rel=1e-5)
 
 
@@ -370,6 +372,7 @@ NAMES = {
     "task_loss",
     "adversarial_loss",
     "adversarial_gain",
+    "divergence",
     "adversarial_skipped",
     "adv_alpha",
     "adv_epsilon",
@@ -390,9 +393,10 @@ def test_callbacks_see_losses_that_add_up(tmp_path, name, batches):
     settings = config(tmp_path, adv_method=name, adv_alpha=2.0, logging_steps=2, **batches)
     trained(classifier(), settings, labelled_sentences(), callbacks=[Watching()])
     steps = [logs for logs in seen if "learning_rate" in logs]
-    assert len(steps) == 2
+    assert len(steps) == 3  # the first, for the gain, and each second
     for logs in steps:
         assert set(logs) >= NAMES
+        assert list(logs)[:4] == ["adversarial_gain", "divergence", "task_loss", "adversarial_loss"]
         assert logs["loss"] == pytest.approx(logs["task_loss"] + 2.0 * logs["adversarial_loss"], rel=1e-4)
         assert (logs["adv_alpha"], logs["adv_epsilon"]) == (2.0, METHODS[name].epsilon)
 
@@ -508,3 +512,62 @@ def test_re_entrant_checkpointing_is_refused_where_it_cannot_work(tmp_path):
     settings = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": True}}
     with pytest.raises(InputError, match="re-entrant"):
         AlumTrainer(classifier(num_labels=2), config(tmp_path, adv_method="alum", **settings))
+
+
+# -- the gain, whatever is logged otherwise ----------------------------------------------------------------------------
+
+
+def steps_of(trainer, name):
+    return [entry["step"] for entry in trainer.state.log_history if name in entry]
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({}, [1, 19]),
+        ({"logging_steps": 10}, [1, 10, 19]),
+        ({"adv_start_fraction": 0.5}, [11, 19]),
+        ({"adv_every_steps": 4}, [4, 19]),
+        ({"logging_strategy": "epoch"}, [1, *range(2, 19, 2), 19]),
+        ({"logging_strategy": "no"}, []),
+        ({"adv_gain_draws": 0}, []),
+        ({"adv_method": "standard"}, []),
+    ],
+    ids=str,
+)
+def test_the_gain_is_logged_at_the_first_attack_and_the_last_step(tmp_path, settings, steps):
+    settings = {"max_steps": 19, "logging_steps": 500, **settings}
+    trainer = trained(classifier(), config(tmp_path, **settings), labelled_sentences())
+    assert steps_of(trainer, "adversarial_gain") == steps_of(trainer, "divergence") == steps
+
+
+def test_a_resumed_run_logs_the_same_gains(tmp_path):
+    settings = {"max_steps": 6, "save_strategy": "steps", "save_steps": 3, "logging_steps": 500}
+    trained(classifier(), config(tmp_path, **settings), labelled_sentences())
+    resumed = AlumTrainer(model=classifier(), args=config(tmp_path, **settings), train_dataset=labelled_sentences())
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
+    assert steps_of(resumed, "adversarial_gain") == [1, 6]
+
+
+def test_a_short_run_is_warned_of_an_adversary_that_does_nothing(tmp_path, caplog):
+    settings = config(tmp_path, adv_method="alum_paper", max_steps=19, logging_steps=500)
+    with caplog.at_level("WARNING", logger="alum"):
+        trained(classifier(dropout=0.0), settings, labelled_sentences())
+    assert [record.getMessage()[:40] for record in caplog.records] == ["The adversarial term does nothing: it ad"]
+
+
+def test_no_gain_is_given_from_a_divergence_near_rounding(tmp_path, capsys):
+    settings = config(tmp_path, adv_method="alum_paper", max_steps=2)
+    trainer = trained(classifier(dropout=0.0), settings, labelled_sentences())
+    assert max(logged(trainer, "divergence")) < 1e-9
+    assert logged(trainer, "adversarial_gain") == ["below rounding"] * 2
+    printed = [line for line in capsys.readouterr().out.splitlines() if "learning_rate" in line]
+    assert all(line.startswith("{'adversarial_gain': 'below rounding', 'divergence': '") for line in printed)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_time_is_logged_where_it_is_asked_for(tmp_path, asked):
+    trainer = trained(classifier(), config(tmp_path, adv_log_time=asked), labelled_sentences())
+    shares = {name: value for name, value in trainer.state.log_history[0].items() if name.startswith("time_share")}
+    assert bool(shares) == asked
+    assert sum(shares.values()) == pytest.approx(1 if asked else 0)

@@ -165,10 +165,13 @@ def test_every_second_step_is_standard(tmp_path):
 
 
 def test_logs_between_attacks_tell_of_the_last_one(tmp_path):
-    """Attacked are steps 3 and 6, logged 2, 4 and 6."""
-    run = trained(classifier(), config(tmp_path, adv_every_steps=3, logging_steps=2, max_steps=6), labelled_sentences())
-    assert logged(run, "adv_alpha") == [0, 1, 1]
-    assert len(logged(run, "adversarial_gain")) == 2
+    """Attacked are steps 3, 6, 9 and 12, logged every second one and, with the first gain, the third."""
+    settings = {"adv_every_steps": 3, "logging_steps": 2, "max_steps": 12}
+    run = trained(classifier(), config(tmp_path, **settings), labelled_sentences())
+    logs = [entry for entry in run.state.log_history if "adv_alpha" in entry]
+    assert [entry["step"] for entry in logs] == [2, 3, 4, 6, 8, 10, 12]
+    assert [entry["adv_alpha"] for entry in logs] == [0, 1, 0, 1, 0, 1, 1]
+    assert [entry["step"] for entry in logs if "adversarial_gain" in entry] == [3, 6, 10, 12]
 
 
 @pytest.mark.parametrize(
@@ -192,3 +195,17 @@ def test_a_loss_of_ones_own_cannot_be_split(tmp_path):
             labelled_sentences(),
             compute_loss_func=lambda outputs, labels, num_items_in_batch: outputs.logits.sum(),
         )
+
+
+def test_the_first_gain_is_that_of_the_first_row_whose_turn_it_is(tmp_path):
+    """Of single rows every fourth is attacked, by chance; none before is a reason for a log, or for an error."""
+    settings = {"adv_fraction": 0.25, "per_device_train_batch_size": 1, "max_steps": 16, "logging_steps": 500}
+    run = trained(classifier(), config(tmp_path, **settings), labelled_sentences())
+    steps = [entry["step"] for entry in run.state.log_history if "loss" in entry]
+    first = next(entry["step"] for entry in run.state.log_history if "adversarial_gain" in entry)
+    assert steps == [first, 16]
+
+
+def test_steps_that_attack_no_row_by_chance_are_no_missing_adversary(tmp_path):
+    settings = {"adv_fraction": 1e-6, "per_device_train_batch_size": 1, "max_steps": 2}
+    assert logged(trained(classifier(), config(tmp_path, **settings), labelled_sentences()), "adv_alpha") == [0, 0]

@@ -32,7 +32,7 @@ def _pretrain(argv: Sequence[str]) -> None:
     from alum.training.settings import AdversarySettings
 
     CommandParser("pretrain", (PretrainArguments, AdversarySettings, PretrainSettings)).show_help_if_asked(argv)
-    from alum.reports.numbers import metric_text
+    from alum.reports.numbers import gain_rows, metric_text
     from alum.reports.tables import show_table
     from alum.stages.pretraining.config import PretrainConfig
     from alum.stages.pretraining.run import pretrain
@@ -46,6 +46,7 @@ def _pretrain(argv: Sequence[str]) -> None:
         for metric, value in scores.items()
         if metric != "num_tokens"
     ]
+    rows += [["training", name, "", value] for name, value in gain_rows(vars(result))]
     title = f"{result.base_model or result.architecture}, {result.method}, {result.num_steps} steps"
     if result.tokens_per_second:
         title += f", {result.tokens_per_second:,.0f} tokens a second"
@@ -58,7 +59,7 @@ def _finetune(argv: Sequence[str]) -> None:
     from alum.training.settings import AdversarySettings
 
     CommandParser("finetune", (FinetuneArguments, AdversarySettings, FinetuneSettings)).show_help_if_asked(argv)
-    from alum.reports.numbers import metric_text
+    from alum.reports.numbers import gain_rows, metric_text
     from alum.reports.tables import show_table
     from alum.stages.finetuning.config import FinetuneConfig
     from alum.stages.finetuning.run import finetune
@@ -72,6 +73,7 @@ def _finetune(argv: Sequence[str]) -> None:
         ["unlabelled rows left out", str(result.num_unlabelled_rows)],
     ]
     rows += [["steps", str(result.num_steps)], ["training seconds", f"{result.train_seconds:.1f}"]]
+    rows += map(list, gain_rows(vars(result)))
     show_table(f"{result.task}, {result.method}", ("", "value"), rows)
     print(f"Model, tokenizer and records are in {result.output_dir}.")
 

@@ -150,7 +150,8 @@ def _take_config(argv: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def _flag_value(value: Any, choices: Container[str]) -> str:
-    """Writes a value of a YAML file as on the command line; YAML reads the words yes and no as true and false."""
-    if isinstance(value, bool) and (word := "yes" if value else "no") in choices:
-        return word
+    """Writes a value of a YAML file as on the command line; a boolean may be a word among ``choices`` (no, off)."""
+    if isinstance(value, bool):
+        words = ("yes", "on") if value else ("no", "off")  # YAML reads them as booleans
+        return next((word for word in words if word in choices), str(value))
     return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -115,8 +115,10 @@ class ModelOnTask:
             outputs["logits"] = self.mapping.joined(outputs["logits"])
         return outputs
 
-    def gain(self, features: Dataset, method: Method, num_draws: int = 4, seed: int = 0) -> float:
-        """Adversarial gain of a method on this model: the ratio of the divergence at its δ to that at noise.
+    def gain_and_divergence(
+        self, features: Dataset, method: Method, num_draws: int = 4, seed: int = 0
+    ) -> tuple[float, float]:
+        """Adversarial gain of a method on this model, and the divergence at its δ, whose ratio to that at noise it is.
 
         Both divergences are means over ``features``; dropout is off.
         """
@@ -128,7 +130,7 @@ class ModelOnTask:
             if result.diagnostics is not None:
                 adversarial.append(float(result.diagnostics.divergence) * len(rows))
                 noise.append(float(result.diagnostics.noise_divergence) * len(rows))
-        return sum(adversarial) / sum(noise) if sum(noise) > 0 else 1.0
+        return sum(adversarial) / sum(noise) if sum(noise) > 0 else 1.0, sum(adversarial) / max(len(features), 1)
 
     def _gathered(self, outputs: Any, inputs: Inputs) -> tuple[np.ndarray, ...]:
         logits = outputs["logits"] if "logits" in outputs else (outputs["start_logits"], outputs["end_logits"])

@@ -14,7 +14,7 @@ from alum.core.methods import Method
 from alum.data.pretraining.masking import MaskRate
 from alum.data.writing import write_text
 from alum.reports.curves import LOSS_PICTURE
-from alum.reports.numbers import MISSING, duration_text, metric_text, setting_percent_text
+from alum.reports.numbers import MISSING, duration_text, gain_rows, metric_text, setting_percent_text
 
 _SETTINGS = (
     "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "per_device_train_batch_size",
@@ -59,6 +59,7 @@ def write_model_card(
     ``method`` is the method of training, with the settings of ``config`` put in.
     """
     metrics = [(name, metric_text(name, value)) for name, value in result.get("metrics", {}).items()]
+    metrics += gain_rows(result)
     adversary = {name: value for name, value in config.items() if name.startswith("adv_") and value is not None}
     base = _code(_public(base_model))
     _write(
@@ -201,6 +202,7 @@ def _training(
     yield "time", duration_text(result["train_seconds"]) + since
     if result["train_flops"] is not None:
         yield "compute", f"{result['train_flops']:.2e} FLOPs"
+    yield from gain_rows(result)
 
 
 def _adversary(config: Mapping[str, Any], method: Method) -> Iterable[str]:

@@ -1,6 +1,10 @@
 """Numbers as texts for reports: metrics, intervals, differences, p values, shares, times."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
+
+from alum.core.gain import gain_or_rounding
 
 MISSING = "–"
 _RATES = ("accuracy", "precision", "recall", "f1", "exact_match", "within_tolerance", "success_rate", "_share")
@@ -121,3 +125,29 @@ def _number(metric: str, value: float, signed: bool = False) -> str:
         form = ".3f" if abs(value) < 100 else ".0f"
     text = f"{value:{'+' if signed else ''}{form}}"
     return (text if text.strip("+-0.") else text.lstrip("+-")).replace("-", "−")
+
+
+def gain_text(gain: float | None, divergence: float) -> str:
+    """Formats an adversarial gain, with three digits; none where the divergence that it is a ratio of is rounding.
+
+    >>> gain_text(0.9375, 2e-6), gain_text(15839.9, 2e-3), gain_text(16.2, 8e-10)
+    ('0.938', '15,840', 'below rounding')
+    """
+    value = gain_or_rounding(math.nan if gain is None else gain, divergence)
+    if isinstance(value, str):
+        return value
+    if not math.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def gain_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Rows of a table, name and text, of the gains in a training's result: at the first attacked step and the last."""
+    gains = [gain for gain in (result["first_gain"], result["last_gain"]) if gain is not None]
+    return [
+        (
+            f"adversarial gain at step {gain['step']:,}",
+            f"{gain_text(gain['gain'], gain['divergence'])} (divergence {gain['divergence']:.1e})",
+        )
+        for gain in (gains[:1] if gains[:1] == gains[1:] else gains)
+    ]

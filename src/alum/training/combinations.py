@@ -1,10 +1,17 @@
 """Combinations of training settings that cannot work, refused before training begins."""
 
 from accelerate.utils import DistributedType
+from torch import nn
+from transformers.training_args import OptimizerNames
 
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.training.config import AlumConfig
+
+# They update a weight as soon as its gradient is there, by hooks or in a backward pass of their own.
+OPTIMIZERS_IN_BACKWARD = tuple(
+    name for name in OptimizerNames if name.endswith("_layerwise") or name in ("lomo", "adalomo")
+)
 
 
 def check_combination(args: AlumConfig, method: Method, distributed_type: DistributedType, own_loss: bool) -> None:
@@ -30,17 +37,42 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
             f"re-entrant gradient checkpointing cannot give the gradient that method {method.name!r} ascends. Use "
             "gradient_checkpointing_kwargs {'use_reentrant': False}, or 'alum_one_pass'."
         )
-    if distributed_type == DistributedType.DEEPSPEED and (method.has_one_graph or args.adv_fraction < 1):
-        what = f"method {method.name!r}" if method.has_one_graph else "adv_fraction below 1"
-        raise InputError(
-            f"DeepSpeed updates the weights in its backward pass, of which {what} has two in a step. Choose 'alum' "
-            "with adv_fraction 1."
-        )
+    if what := _back_propagating_twice(args, method):
+        updating = "DeepSpeed" if distributed_type == DistributedType.DEEPSPEED else ""
+        if args.optim in OPTIMIZERS_IN_BACKWARD:
+            updating = f"optimizer {OptimizerNames(args.optim).value!r}"
+        if updating:
+            raise InputError(
+                f"{updating} updates the weights in its backward pass, of which {what} has two in a step. Choose "
+                f"'alum' with adv_fraction 1{'' if updating == 'DeepSpeed' else ', or another optim'}."
+            )
     if own_loss and args.adv_fraction < 1:
         raise InputError(
             "adv_fraction below 1 needs the model's own loss: a compute_loss_func does not say how the losses of two "
             "parts of a batch add up. Leave it at 1."
         )
+
+
+def check_hooks(model: nn.Module, args: AlumConfig, method: Method) -> None:
+    """Raises `InputError` where hooks on accumulated gradients, in which optimizers step, would run twice in a step."""
+    what = _back_propagating_twice(args, method)
+    if not what:
+        return
+    for name, parameter in model.named_parameters():
+        if parameter._post_accumulate_grad_hooks:
+            raise InputError(
+                f"the weight {name} has a hook that is called when its gradient was accumulated "
+                f"(register_post_accumulate_grad_hook), as optimizers have that step in it. {what.capitalize()} would "
+                "call it twice in a step, the first time without the adversary. Remove it, or choose 'alum' with "
+                "adv_fraction 1."
+            )
+
+
+def _back_propagating_twice(args: AlumConfig, method: Method) -> str:
+    """What makes a step have two backward passes that reach weights, in words; empty where nothing does."""
+    if method.has_one_graph:
+        return f"method {method.name!r}"
+    return "adv_fraction below 1" if args.adv_fraction < 1 else ""
 
 
 def _re_entrant_checkpointing(args: AlumConfig) -> bool:

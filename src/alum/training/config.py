@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from transformers import TrainingArguments
@@ -27,6 +27,14 @@ class AlumConfig(AdversarySettings, TrainingArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]
+        self.check_adversary()
+
+    def adversary(self) -> dict[str, Any]:
+        """Settings of the adversary as they are now, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(AdversarySettings)}
+
+    def check_adversary(self) -> None:
+        """Raises `InputError` for settings of the adversary that are out of their range or would change nothing."""
         method = self.method()
         self.curriculum()
         if not 0 < self.adv_fraction <= 1:

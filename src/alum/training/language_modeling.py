@@ -97,6 +97,9 @@ class LanguageModelTrainer(AlumTrainer):
         self._time_logs(self._clock.take())  # since the last log
         return self._num_timed_tokens / self._timed_seconds if self._num_timed_tokens else None
 
+    def _logs_time(self) -> bool:
+        return True
+
     def _time_logs(self, times: StepTimes) -> dict[str, float]:
         num_tokens, self._num_tokens = self._num_tokens, 0
         self._num_timed_tokens += num_tokens

@@ -70,5 +70,12 @@ class AdversarySettings:
     )
     adv_gain_draws: int = field(
         default=2,
-        metadata={"help": "Random perturbations to compare the adversary with at logging steps; 0 measures nothing."},
+        metadata={
+            "help": "Random perturbations to compare the adversary with at logging steps, the first attacked and the "
+            "last; 0 measures nothing."
+        },
+    )
+    adv_log_time: bool = field(
+        default=False,
+        metadata={"help": "Log the share of time in each part of the steps, as pre-training always does."},
     )

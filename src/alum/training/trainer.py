@@ -2,15 +2,24 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import PreTrainedTokenizerBase, Trainer
+from transformers import (
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
+from alum.core.curriculum import Curriculum
 from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import Method
@@ -24,14 +33,19 @@ from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
 from alum.training.checkpoints import AtomicCheckpoints
-from alum.training.combinations import check_combination
+from alum.training.combinations import check_combination, check_hooks
 from alum.training.config import AlumConfig
 from alum.training.parts.batch_parts import Part, attacked_and_spared
+from alum.training.parts.loss_scale import LossScale
 from alum.training.parts.passes import Passes
 from alum.training.parts.sampling import ResumableLengthGroups
 from alum.training.parts.step_noise import StepNoise
+from alum.training.records.attendance import Attendance
 from alum.training.records.clock import ClockedOptimizer, StepClock, StepTimes
 from alum.training.records.running_log import RunningLog
+
+_FIRST_FIGURES = ("adversarial_gain", "divergence", "task_loss", "adversarial_loss")
+_SAME_SCALE = 1e-2  # relative; losses and the factors on them may be in bf16
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer
@@ -45,27 +59,43 @@ class AlumMixin(_Trainer):
     Only the loss of a training step changes; evaluation, checkpoints, schedules, clipping and accumulation are the
     Trainer's. ``args`` must be an `AlumConfig`. ``kind`` says which outputs the adversary moves; by default it follows
     from the model's head.
+
+    The adversary's settings are read from ``args`` when training begins, which is after a trial of
+    ``hyperparameter_search`` has set its own, and at each step whose settings a callback has changed.
+
+    A subclass with a ``compute_loss`` of its own calls ``super().compute_loss`` and returns that loss as it is, or plus
+    a term of its own: an adversary that is asked for and never trains is an error at the first log, and a factor on the
+    loss is one where a part of it was back-propagated before (one-pass methods, ``adv_fraction`` below 1). A loss with
+    class weights is a ``compute_loss_func``, or the ``compute_loss`` of the Trainer that comes after the mix-in.
     """
 
     args: AlumConfig
     model: nn.Module
+    method: Method
+    adv_curriculum: Curriculum
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        order = cls.__mro__
+        if Trainer in order and order.index(Trainer) < order.index(AlumMixin):
+            raise InputError(
+                f"{cls.__name__} would train without an adversary: AlumMixin comes after the Trainer among its bases, "
+                f"which hides what it adds. Put the mix-in first: class {cls.__name__}(AlumMixin, "
+                f"{next(base.__name__ for base in cls.__bases__ if issubclass(base, Trainer))})."
+            )
 
     def __init__(self, *args: Any, kind: TaskKind | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not isinstance(self.args, AlumConfig):
             raise InputError(f"{type(self).__name__} needs args of type AlumConfig, not {type(self.args).__name__}.")
-        self.method = self.args.method()
-        self.adv_curriculum = self.args.curriculum()
-        self.kind = self._kind(kind)
-        if self.method.alpha > 0:
-            Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused before training
-            check_combination(
-                self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
-            )
-        self._running_log = RunningLog(self.method)
+        self.kind = kind
+        self._heed_settings()
+        self._prepare_records()
         self._clock = StepClock(self.args.device)
         self.add_callback(ClockedOptimizer(self._clock))
-        self._noise = StepNoise(self.args.seed, self.args.process_index, self.args.device)
+        self.add_callback(_Events(self._begin_training, self._shows_gain))
+        self._attendance = Attendance(lambda step: self._method_at(step).alpha > 0, self._refuse_absence)
+        self.add_callback(self._attendance)
         # Items are counted for every model with labels; whether the model itself takes the count is another matter.
         self._model_takes_num_items = self.model_accepts_loss_kwargs
         if self.compute_loss_func is None:
@@ -89,8 +119,9 @@ class AlumMixin(_Trainer):
         if not model.training:
             loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share=None)
             return (loss, outputs) if return_outputs else loss
+        self._loss_scale = LossScale()
         with self._clock.part("clean"):
-            method = self._method_now()
+            method = self._method_at(self.state.global_step)
             share = self._micro_batch_share(inputs, num_items_in_batch)
             attacked, spared = self._attacked_and_spared(inputs, share, method)
             if attacked is None:
@@ -98,6 +129,8 @@ class AlumMixin(_Trainer):
                 if self.method.alpha > 0:
                     zero, standard = torch.zeros_like(loss.detach()), dataclasses.replace(method, alpha=0.0)
                     self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), standard, num_items_in_batch)
+                if method.alpha > 0:  # no row's turn to be attacked
+                    loss = self._loss_scale.compared(loss, self._attend)
                 return (loss, outputs) if return_outputs else loss
             spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
         batch = self._batch(model, attacked, num_items_in_batch, method)
@@ -113,14 +146,18 @@ class AlumMixin(_Trainer):
             loss, task_loss = result.loss + spared_loss, result.task_loss + spared_loss
             result = dataclasses.replace(result, loss=loss, task_loss=task_loss)
         self._log_result(result, method, num_items_in_batch)
-        return (result.loss, batch.clean_raw) if return_outputs else result.loss
+        loss = self._loss_scale.compared(result.loss, self._attend)
+        return (loss, batch.clean_raw) if return_outputs else loss
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
-        self._clock.start_step(measured=self._logs_step(self.state.global_step + 1))
+        self._clock.start_step(measured=self._logs_time() and self._logs_step(self.state.global_step + 1))
         with self._clock.part("data"):
             return super().get_batch_samples(*args, **kwargs)
 
     def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
+        if self._step_at_hand != self.state.global_step:
+            self._step_at_hand = self.state.global_step
+            self._heed_settings()
         if is_compiled(model):
             heed_hooks()
         with self._clock.part("backward"):  # what compute_loss does inside counts for itself
@@ -141,8 +178,10 @@ class AlumMixin(_Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and "learning_rate" in logs:
-            logs.update(self._running_log.flush(self.state.global_step, self.accelerator.gather))
-            logs.update(self._time_logs(self._clock.take()))
+            step, gather = self.state.global_step, self.accelerator.gather
+            figures = self._running_log.flush(step, gather, is_last=step >= self.state.max_steps)
+            first = {name: figures.pop(name) for name in _FIRST_FIGURES if name in figures}
+            logs = {**first, **logs, **figures, **self._time_logs(self._clock.take())}  # type: ignore[dict-item]
         super().log(logs, start_time)
 
     def prediction_step(
@@ -174,10 +213,58 @@ class AlumMixin(_Trainer):
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         return ResumableLengthGroups(sampler, seed, epoch=lambda: int(self.state.epoch or 0))
 
+    # -- settings ---------------------------------------------------------------------------------------------------
+
+    _settings: dict[str, Any] | None = None
+    """Settings of the adversary that method and curriculum were made of."""
+    _step_at_hand = -1
+
+    def _begin_training(self) -> None:
+        """Prepares for training from its first step, or where it is resumed, by the settings in ``args``."""
+        self._heed_settings()
+        self._check_model()  # which model_init may have made anew
+        self._prepare_records()
+        self._step_at_hand = -1
+        self._gain_was_logged = False
+
+    def _heed_settings(self) -> None:
+        """Makes method and curriculum of the settings in ``args``, where these are others than the last time.
+
+        Raises `InputError` for settings that the model or the other arguments do not allow.
+        """
+        settings = self.args.adversary()
+        if settings == self._settings:
+            return
+        self.args.check_adversary()
+        self.method, self.adv_curriculum = self.args.method(), self.args.curriculum()
+        self._check_model()
+        self._settings = settings
+
+    def _check_model(self) -> None:
+        if self.kind is None:
+            self.kind = self._kind_of_model()
+        if self.method.alpha > 0:
+            Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused
+            check_combination(
+                self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
+            )
+            check_hooks(self.model, self.args, self.method)
+
+    def _prepare_records(self) -> None:
+        self._running_log = RunningLog()
+        self._noise = StepNoise(self.args.seed, self.args.process_index, self.args.device)
+
+    def _kind_of_model(self) -> TaskKind | None:
+        try:
+            return kind_of(pretrained_model(self.model))
+        except InputError:
+            if self.method.alpha > 0:
+                raise
+            return None
+
     # -- the batch as the objective sees it -------------------------------------------------------------------------
 
-    def _method_now(self) -> Method:
-        step = self.state.global_step
+    def _method_at(self, step: int) -> Method:
         if (step + 1) % self.args.adv_every_steps:
             return dataclasses.replace(self.method, alpha=0.0)
         return self.adv_curriculum.at(step / max(self.state.max_steps, 1), self.method)
@@ -312,7 +399,7 @@ class AlumMixin(_Trainer):
 
     def _backward(self, loss: Tensor, num_items: Any) -> None:
         with self._clock.part("clean"):
-            self.accelerator.backward(loss * self._loss_share(num_items))
+            self.accelerator.backward(self._loss_scale.noted(loss) * self._loss_share(num_items))
 
     def _loss_share(self, num_items: Any) -> float:
         """What training_step will still multiply the loss with: 1 where it is scaled by the number of items already."""
@@ -322,37 +409,89 @@ class AlumMixin(_Trainer):
             scaled = num_items is not None or self.compute_loss_func is not None
         return 1.0 if scaled else 1.0 / self.current_gradient_accumulation_steps
 
+    # -- whether the adversary is heard ----------------------------------------------------------------------------
+
+    def _attend(self, ratio: float) -> None:
+        """Notes that the adversarial term is back-propagated, by ``ratio`` times the factor of a part before it."""
+        self._attendance.has_trained = True
+        if not abs(ratio - 1) <= _SAME_SCALE:
+            raise InputError(
+                f"the loss that compute_loss returned was multiplied by {ratio:.4g}, but a part of it had been "
+                f"back-propagated before, without that factor (adv_method {self.method.name!r}, adv_fraction "
+                f"{self.args.adv_fraction}). Return the loss of super().compute_loss as it is: a factor belongs into a "
+                "compute_loss_func and, for the adversarial term, into adv_alpha."
+            )
+
+    def _refuse_absence(self, num_steps: int) -> None:
+        owner = next(base for base in type(self).__mro__ if "compute_loss" in vars(base))
+        why = "it was never back-propagated"
+        if owner is not AlumMixin:
+            why = f"{owner.__name__} has a compute_loss of its own, which does not return that of AlumMixin"
+        raise InputError(
+            f"adv_method {self.method.name!r} is asked for, but in {num_steps} steps no adversarial loss was trained "
+            f"on: {why}. Return super().compute_loss(...) there, give a loss of your own (with class weights, say) as "
+            "compute_loss_func, or put AlumMixin before a Trainer that has one among the bases. To train without an "
+            "adversary choose adv_method 'standard', or adv_start_fraction for the time until it enters."
+        )
+
     # -- logs -------------------------------------------------------------------------------------------------------
 
     def _measures_gain(self) -> bool:
         """At the last micro-batch that is attacked before a log."""
         step = self.state.global_step + 1
         steps_until_next_attack = range(step, step + self.args.adv_every_steps)
-        return self.accelerator.sync_gradients and any(map(self._logs_step, steps_until_next_attack))
+        is_looked_at = not self._gain_is_logged() or any(map(self._logs_step, steps_until_next_attack))
+        return self.accelerator.sync_gradients and self._may_log_gain() and is_looked_at
 
     def _logs_step(self, step: int) -> bool:
         if self.args.logging_strategy == IntervalStrategy.NO:
             return False
+        if step == self.state.max_steps and self._may_log_gain():
+            return True
         if self.args.logging_strategy == IntervalStrategy.EPOCH:
             steps_per_epoch = max(self.state.max_steps // max(self.state.num_train_epochs, 1), 1)
             return step % steps_per_epoch == 0
         return step % self.state.logging_steps == 0 or (step == 1 and self.args.logging_first_step)
 
+    _gain_was_logged = False
+
+    def _shows_gain(self, step: int) -> bool:
+        """Whether a log at ``step`` is due for the gain, which is shown of the first attacked step and of the last."""
+        is_first = self._running_log.has_gain and not self._gain_is_logged()
+        return self._may_log_gain() and (is_first or step == self.state.max_steps)
+
+    def _may_log_gain(self) -> bool:
+        is_wanted = self.args.adv_gain_draws > 0 and self.args.logging_strategy != IntervalStrategy.NO
+        return is_wanted and self.method.alpha > 0
+
+    def _gain_is_logged(self) -> bool:
+        """Whether a log of this training has a gain, be it before the checkpoint that is gone on from."""
+        history = self.state.log_history
+        self._gain_was_logged = self._gain_was_logged or any("adversarial_gain" in logs for logs in history)
+        return self._gain_was_logged
+
+    def _logs_time(self) -> bool:
+        return self.args.adv_log_time
+
     def _time_logs(self, times: StepTimes) -> dict[str, float]:
-        return {f"time_share_{part}": share for part, share in times.shares().items()}
+        return {f"time_share_{part}": share for part, share in times.shares().items()} if self._logs_time() else {}
 
     def _log_result(self, result: AlumResult, method: Method, num_items: Any) -> None:
         self._running_log.add(result, method, self._loss_share(num_items), self.state.global_step)
 
-    def _kind(self, kind: TaskKind | None) -> TaskKind | None:
-        if kind is not None:
-            return kind
-        try:
-            return kind_of(pretrained_model(self.model))
-        except InputError:
-            if self.method.alpha > 0:
-                raise
-            return None
+
+class _Events(TrainerCallback):
+    """Trainer callback that calls ``begin`` when training begins, and asks ``is_logged`` of each step, from 1."""
+
+    def __init__(self, begin: Callable[[], None], is_logged: Callable[[int], bool]) -> None:
+        self._begin = begin
+        self._is_logged = is_logged
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        self._begin()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        control.should_log = control.should_log or self._is_logged(state.global_step)
 
 
 def _with_labels(batch: Inputs) -> Inputs:

@@ -35,14 +35,14 @@ def test_every_attack_turns_a_linear_victim_with_the_fewest_words(attack):
 @pytest.mark.parametrize("attack", TEXT_ATTACKS)
 def test_the_settings_hold_for_every_attack(attack):
     victim = bag_of_words(WEIGHTS, bias=9)
-    assert len(attacked(attack, victim, TEXT, max_changed_share=0.2).changes) == 2  # of ten words
+    assert len(attacked(attack, victim, TEXT, max_changed_words=0.2).changes) == 2  # of ten words
     for max_queries in (1, 5, 14):
         assert attacked(attack, victim, TEXT, max_queries=max_queries).num_queries == max_queries
 
     def similarity(original, examples):
         return np.array([1.0 if "brilliant" in example[0] else 0.5 for example in examples])
 
-    result = attacked(attack, victim, TEXT, similarity=similarity, min_similarity=0.6, max_changed_share=1.0)
+    result = attacked(attack, victim, TEXT, similarity=similarity, min_similarity=0.6, max_changed_words=1.0)
     assert {change.old for change in result.changes} == set(WORDS) - {"brilliant"}
 
 

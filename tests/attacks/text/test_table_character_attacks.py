@@ -95,5 +95,5 @@ def test_typos_leave_words_of_three_letters():
 
 def test_the_share_of_words_can_be_bounded():
     words = WORDS * 2
-    result = attacked("homoglyphs", weighing(dict.fromkeys(words, 1.0), 9), " ".join(words), max_changed_share=0.25)
+    result = attacked("homoglyphs", weighing(dict.fromkeys(words, 1.0), 9), " ".join(words), max_changed_words=0.25)
     assert len(result.changes) <= 3

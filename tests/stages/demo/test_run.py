@@ -62,6 +62,20 @@ def test_the_gain_tells_adversaries_from_noise(demo):
     assert gain["alum_released"] < 2
 
 
+def test_no_gain_is_printed_from_rounding(demo):
+    shown, results = demo
+    rounding = [row for row in results["evaluate"]["gains"] if row["divergence"] < 1e-9]
+    assert shown.count("below rounding (") == len(rounding)
+
+
+def test_the_gain_of_each_training_is_recorded(demo):
+    _, results = demo
+    for result in (results["pretrain"], results["continual"], results["finetune"]["alum_one_pass"]):
+        assert result["first_gain"]["step"] < result["last_gain"]["step"] == result["num_steps"]
+        assert result["last_gain"]["gain"] > 1.5
+    assert results["finetune"]["standard"]["last_gain"] is None
+
+
 def test_the_time_is_printed(demo):
     shown, results = demo
     printed = re.search(r"(\d+) seconds in all", shown)

@@ -46,6 +46,6 @@ def test_search_settings_are_those_of_the_arguments():
     limits = {"max_changed_words": 0.2, "max_queries": 9, "seed": 5}
     arguments = AttackArguments("model", "text", similarity_model="encoder", min_similarity=0.7, **limits)
     assert arguments.search_settings((0, -1), "<unk>", similarity) == SearchSettings(
-        "<unk>", (0, -1), max_changed_share=0.2, max_queries=9, similarity=similarity, min_similarity=0.7, seed=5
+        "<unk>", (0, -1), max_changed_words=0.2, max_queries=9, similarity=similarity, min_similarity=0.7, seed=5
     )
     assert AttackArguments("model", "text").search_settings((-1,), "<unk>", None).max_queries == 5000

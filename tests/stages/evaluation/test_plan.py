@@ -37,6 +37,12 @@ def test_a_path_with_an_equals_sign_that_is_there_is_a_path(rows, tmp_path):
     assert plan(rows, model_name_or_path=[str(folder)]).models == {"lr=3": str(folder)}
 
 
+@pytest.mark.parametrize("spec", ["=runs", "", " =runs"])
+def test_a_model_without_a_name_is_refused(rows, spec):
+    with pytest.raises(InputError, match=f"expected a model as a folder, an id or NAME=PATH, not '{spec}'"):
+        plan(rows, model_name_or_path=[spec])
+
+
 def test_radii_rise_and_are_there_once(rows):
     (attack,) = plan(rows, attacks=["pgd"], epsilons=[0.3, 0.1, 0.3]).attacks
     assert attack.settings["epsilons"] == [0.1, 0.3]
@@ -58,6 +64,42 @@ def test_an_attack_by_gradients_fits_classifiers_alone(tmp_path):
     file = write_rows(tmp_path / "stsb.jsonl", [{"sentence1": "a b", "sentence2": "a", "label": 0.5}] * 2)
     with pytest.raises(InputError, match="hotflip attacks classifiers, but stsb is regression"):
         plan_of(EvaluateArguments(model_name_or_path=["m"], suites=[f"stsb={file}"], attacks=["hotflip"]))
+
+
+TAGGED = {"words": ["the", "cat"], "tags": ["other", "noun"]}
+PROMPTED = {"prompt": "the cat", "completion": "likes the dog"}
+TAGGER = {"kind": "token_classification", "text_columns": "words", "label_column": "tags"}
+COMPLETER = {"kind": "causal_lm", "text_columns": "prompt", "label_column": "completion"}
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "attack", "whom"),
+    [
+        (TAGGED, TAGGER, "deepwordbug", "texts of sequence_classification, .*but rows is token classification"),
+        (PROMPTED, COMPLETER, "deepwordbug", "texts of sequence_classification, .*but rows is causal lm"),
+        (TAGGED, TAGGER, "pgd", "the loss of each row, but rows is token classification"),
+        (PROMPTED, COMPLETER, "pgd", "the loss of each row, but rows is causal lm"),
+        (TAGGED, TAGGER, "typing", "columns of text, but rows is token classification"),
+        (PROMPTED, {**COMPLETER, "text_columns": None}, "typing", "columns of text, but rows is causal lm"),
+    ],
+)
+def test_attacks_that_do_not_fit_are_refused_before_a_model_is_loaded(tmp_path, row, columns, attack, whom):
+    file = str(write_rows(tmp_path / "rows.jsonl", [row] * 2))
+    missing = str(tmp_path / "no model")
+    with pytest.raises(InputError, match=f"{attack} attacks {whom}: leave it out.*--attacks none"):
+        plan(file, model_name_or_path=[missing], attacks=[attack], **columns)
+    assert plan(file, model_name_or_path=[missing], attacks=["none"], **columns).attacks == ()
+
+
+def test_prompts_may_be_mistyped(tmp_path):
+    file = str(write_rows(tmp_path / "rows.jsonl", [PROMPTED] * 2))
+    assert [attack.name for attack in plan(file, attacks=["typing"], **COMPLETER).attacks] == ["typing"]
+
+
+def test_the_gain_needs_losses(tmp_path):
+    file = str(write_rows(tmp_path / "rows.jsonl", [TAGGED] * 2))
+    with pytest.raises(InputError, match="rows is token classification: leave --adversarial_gain out"):
+        plan(file, attacks=["none"], adversarial_gain=True, **TAGGER)
 
 
 def test_suites_of_different_kinds_are_refused(rows, tmp_path):

@@ -74,7 +74,10 @@ def test_the_records_say_what_was_done(finetuned):
     assert settings["arguments"]["label_column"] == "label"
     assert settings["config"]["learning_rate"] == 1e-3
     assert finetuned.num_steps == 96 // 16 * 8
-    assert f"on {finetuned.num_train_rows} rows" in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    assert f"on {finetuned.num_train_rows} rows" in card
+    assert (finetuned.first_gain["step"], finetuned.last_gain["step"]) == (1, finetuned.num_steps)
+    assert f"| adversarial gain at step {finetuned.num_steps} | {finetuned.last_gain['gain']:.3g} (div" in card
 
 
 def test_the_seed_fixes_the_run(run, tmp_path):

@@ -99,10 +99,15 @@ def test_the_records_say_what_was_done(pretrained):
 
 def test_the_adversary_enters_half_way(pretrained):
     steps = [line for line in log_lines(Path(pretrained.output_dir) / "metrics.jsonl") if "loss" in line]
-    assert [line["step"] for line in steps] == [10, 20, 30, 40]
-    assert [line["adv_alpha"] for line in steps] == [0, 0, 1, 1]
-    assert [line["adversarial_loss"] > 0 for line in steps] == [False, False, True, True]
+    assert [line["step"] for line in steps] == [10, 20, 21, 30, 40]
+    assert [line["adv_alpha"] for line in steps] == [0, 0, 1, 1, 1]
+    assert [line["adversarial_loss"] > 0 for line in steps] == [False, False, True, True, True]
     assert all(line["adversarial_gain"] > 10 for line in steps[2:])
+    for gain, line in ((pretrained.first_gain, steps[2]), (pretrained.last_gain, steps[4])):
+        assert gain == {"step": line["step"], "gain": line["adversarial_gain"], "divergence": line["divergence"]}
+    card = (Path(pretrained.output_dir) / "README.md").read_text()
+    assert "| adversarial gain at step 21 |" in card
+    assert "| adversarial gain at step 40 |" in card
 
 
 def test_the_seed_fixes_the_weights(text, tmp_path):

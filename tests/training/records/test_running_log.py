@@ -25,7 +25,7 @@ def one_process(row):
 
 
 def test_losses_are_means_over_the_steps_since_the_last_log():
-    log = RunningLog(METHOD)
+    log = RunningLog()
     for step, task_loss in ((10, 1.0), (10, 2.0), (11, 5.0), (11, 8.0)):  # two micro-batches in each of two steps
         log.add(result(task_loss, adversarial_loss=task_loss / 4), METHOD, weight=0.5, step=step)
     logs = log.flush(12, one_process)
@@ -37,14 +37,14 @@ def test_losses_are_means_over_the_steps_since_the_last_log():
 
 
 def test_losses_are_means_and_skips_are_sums_over_the_processes():
-    log = RunningLog(METHOD)
+    log = RunningLog()
     log.add(result(1.0, adversarial_loss=0.5, skipped=1.0), METHOD, weight=1.0, step=0)
     logs = log.flush(1, lambda row: torch.cat((row, torch.tensor([[3.0, 1.5, 2.0]]))))
     assert (logs["task_loss"], logs["adversarial_loss"], logs["adversarial_skipped"]) == (2.0, 1.0, 3.0)
 
 
 def test_skipped_batches_are_counted_from_the_start():
-    log, seen = RunningLog(METHOD), []
+    log, seen = RunningLog(), []
     for step in range(4):
         log.add(result(skipped=step % 2), METHOD, weight=1.0, step=step)
         seen.append(log.flush(step + 1, one_process)["adversarial_skipped"])
@@ -52,7 +52,7 @@ def test_skipped_batches_are_counted_from_the_start():
 
 
 def test_diagnostics_are_logged_where_they_were_measured():
-    log = RunningLog(METHOD)
+    log = RunningLog()
     log.add(result(gain=50.0), METHOD, weight=1.0, step=0)
     log.add(result(), METHOD, weight=1.0, step=1)
     assert log.flush(2, one_process)["adversarial_gain"] == 50.0
@@ -61,14 +61,14 @@ def test_diagnostics_are_logged_where_they_were_measured():
 
 
 def test_nothing_to_log_before_the_first_step():
-    assert RunningLog(METHOD).flush(0, one_process) == {}
+    assert RunningLog().flush(0, one_process) == {}
 
 
 # -- the warning -------------------------------------------------------------------------------------------------------
 
 
 def warnings_of(caplog, method=METHOD, times=3 * PATIENCE, **what):
-    log = RunningLog(method)
+    log = RunningLog()
     with caplog.at_level(logging.WARNING):
         for step in range(times):
             log.add(result(**what), method, weight=1.0, step=step)

@@ -67,7 +67,7 @@ def _masked_lm(settings: SearchSettings, resources: Resources) -> TextSearch:
     from alum.attacks.text.candidates.masked_lm import predicted_candidates
 
     assert resources.masked_lm is not None
-    constraints = Constraints(max_changed_share=0.4)  # of BERT-Attack
+    constraints = Constraints(max_changed_words=0.4)  # of BERT-Attack
     return GreedySearch(predicted_candidates(resources.masked_lm), "deletion", constraints, settings)
 
 

@@ -33,6 +33,7 @@ from alum.reports.numbers import (
     MISSING,
     difference_text,
     duration_text,
+    gain_text,
     interval_text,
     is_number,
     p_text,
@@ -193,7 +194,7 @@ def _comparison_cell(entry: ComparisonRecord | None) -> dict[str, Any] | None:
 
 
 def _gain(gain: GainRecord, models: Sequence[str]) -> dict[str, Any]:
-    return {**gain, "gain": f"{gain['gain']:.3g}", **_look_of(gain["model"], models)}
+    return {**gain, "gain": gain_text(gain["gain"], gain["divergence"]), **_look_of(gain["model"], models)}
 
 
 def _check(check: CheckRecord) -> dict[str, Any]:

@@ -104,6 +104,7 @@ class GainRecord(TypedDict):
     suite: str
     method: str
     gain: float
+    divergence: float
 
 
 class EvaluationRecord(TypedDict):

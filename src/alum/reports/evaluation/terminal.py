@@ -10,7 +10,15 @@ from rich.text import Text
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
 from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, condition_of
-from alum.reports.numbers import MISSING, difference_text, interval_text, p_text, rough_interval_text, value_text
+from alum.reports.numbers import (
+    MISSING,
+    difference_text,
+    gain_text,
+    interval_text,
+    p_text,
+    rough_interval_text,
+    value_text,
+)
 from alum.reports.tables import show_table
 
 _MAX_NAME_WIDTH = 14
@@ -35,7 +43,10 @@ def show_evaluation(results: EvaluationRecord, console: Console | None = None) -
 
 def _show_gains(gains: Sequence[GainRecord], console: Console) -> None:
     if gains:
-        rows = [[gain["model"], gain["suite"], gain["method"], f"{gain['gain']:.3g}"] for gain in gains]
+        rows = [
+            [gain["model"], gain["suite"], gain["method"], gain_text(gain["gain"], gain["divergence"])]
+            for gain in gains
+        ]
         title = "Adversarial gain: times the divergence of random noise of the same length; near 1 is noise"
         show_table(title, ("model", "suite", "perturbation of", "gain"), rows, console, num_text_columns=3)
 

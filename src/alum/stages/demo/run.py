@@ -17,7 +17,7 @@ from rich.progress import track
 
 from alum.core.methods import method_named
 from alum.data.writing import write_text
-from alum.reports.numbers import metric_text
+from alum.reports.numbers import MISSING, gain_text, metric_text
 from alum.reports.tables import show_table
 from alum.stages.demo.arguments import DemoArguments
 from alum.stages.demo.docstrings import DOCUMENTED_PACKAGES, Passage, module_names, passages_of, split_of, without_names
@@ -211,31 +211,41 @@ def _show(
 ) -> None:
     show_table(
         "Masked-language-model loss on held-back text (nats per predicted token)",
-        ("stage", "before", "after", "seconds", "TFLOP"),
+        ("stage", "before", "after", "gain", "seconds", "TFLOP"),
         [
-            [name, *(f"{scores['validation']['loss']:.3f}" for scores in (r.metrics_before, r.metrics)), *_cost(r)]
+            [
+                name,
+                *(f"{scores['validation']['loss']:.3f}" for scores in (r.metrics_before, r.metrics)),
+                _last_gain(r),
+                *_cost(r),
+            ]
             for name, r in (("from scratch", scratch), (f"continued on {HELD_BACK_PACKAGE}", continual))
         ],
         console,
     )
     show_table(
         f"Which of {len(TOLD_APART)} packages does a passage document? Accuracy, and the cost of fine-tuning",
-        ("method", "clean", "typing errors", "PGD attack", "seconds", "TFLOP"),
+        ("method", "clean", "typing errors", "PGD attack", "gain", "seconds", "TFLOP"),
         [
             [
                 arm,
                 *(metric_text("accuracy", accuracy) for accuracy in _accuracies(measured, arm)),
+                _last_gain(tuned[arm]),
                 *_cost(tuned[arm]),
             ]
             for arm in tuned
         ],
         console,
     )
-    gains = {(row["method"], row["model"]): row["gain"] for row in measured.results["gains"]}
+    gains = {
+        (row["method"], row["model"]): f"{gain_text(row['gain'], row['divergence'])} ({row['divergence']:.0e})"
+        for row in measured.results["gains"]
+    }
     show_table(
-        f"Adversarial gain at relative epsilon {GAIN_EPSILON}: times the divergence of random noise of the same length",
+        f"Adversarial gain at relative epsilon {GAIN_EPSILON}: times the divergence of random noise of the same length "
+        "(the divergence in brackets; below 1e-9 it is rounding)",
         ("perturbation", *(f"on the {arm} model" for arm in tuned)),
-        [[method, *(f"{gains[method, arm]:.3g}" for arm in tuned)] for method in GAIN_METHODS],
+        [[method, *(gains[method, arm] for arm in tuned)] for method in GAIN_METHODS],
         console,
     )
 
@@ -247,6 +257,12 @@ def _accuracies(measured: EvaluateResult, arm: str) -> tuple[float, float, float
         measured.score("robust_accuracy", "typing", model=arm),
         measured.score("robust_accuracy", "pgd", PGD_EPSILON, model=arm),
     )
+
+
+def _last_gain(result: PretrainResult | FinetuneResult) -> str:
+    """Adversarial gain at the end of a training, as text."""
+    gain = result.last_gain
+    return MISSING if gain is None else gain_text(gain["gain"], gain["divergence"])
 
 
 def _cost(result: PretrainResult | FinetuneResult) -> tuple[str, str]:

@@ -64,7 +64,7 @@ class TextAttackArguments(CheckpointArguments):
         return SearchSettings(
             unknown_word=unknown_word or UNKNOWN_WORD,
             attacked_texts=attacked_texts,
-            max_changed_share=self.max_changed_words,
+            max_changed_words=self.max_changed_words,
             max_queries=self.max_queries,
             similarity=similarity,
             min_similarity=self.least_similarity,

@@ -10,6 +10,8 @@ from typing import Any
 from alum.attacks.text.base import Need
 from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError, unknown_name
+from alum.evaluation.kinds.base import AttackedKind
+from alum.evaluation.kinds.lookup import ATTACKED_KINDS
 from alum.evaluation.scores.summary import AttackFamily
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData, SuiteSpec, load_suite
@@ -77,6 +79,11 @@ def plan_of(arguments: EvaluateArguments) -> Plan:
     for suite in suites:
         for attack in plan.attacks_on(suite):
             _check_fit(attack, suite)
+        if arguments.adversarial_gain and not _has_losses(suite):
+            raise InputError(
+                f"the adversarial gain is of the loss of each row, but {suite.name} is {_kind_in_words(suite)}: leave "
+                "--adversarial_gain out."
+            )
     return plan
 
 
@@ -87,6 +94,8 @@ def _models(specs: Sequence[str]) -> dict[str, str]:
         name, _, path = spec.partition("=")
         if not path or Path(spec).exists() or "/" in name:
             name, path = _short_name(spec, specs), spec
+        if not name.strip():
+            raise InputError(f"expected a model as a folder, an id or NAME=PATH, not {spec!r}: give it a name.")
         if name in named:
             raise InputError(f"two models are called {name}: name them apart, as NAME=PATH.")
         named[name] = path
@@ -167,12 +176,38 @@ def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
 
 
 def _check_fit(attack: PlannedAttack, suite: SuiteData) -> None:
-    needs = text_attack_named(attack.name).needs if attack.family == "text" else ()
-    if "gradients" in needs and not suite.evaluated.has_gradients:
+    if whom := _attacked_by(attack, suite):
         raise InputError(
-            f"{attack.name} attacks classifiers, but {suite.name} is {suite.evaluated.name.replace('_', ' ')}: leave "
-            "it out, or name the suites that it fits with --attacked_suites."
+            f"{attack.name} attacks {whom}, but {suite.name} is {_kind_in_words(suite)}: leave it out, or name the "
+            f"suites that it fits with --attacked_suites. For clean scores alone say --attacks {NO_ATTACKS}."
         )
+
+
+def _attacked_by(attack: PlannedAttack, suite: SuiteData) -> str | None:
+    """Words for what an attack attacks, where that is not what a suite has; else None."""
+    if attack.family == "embedding":
+        return None if _has_losses(suite) else "the loss of each row"
+    if attack.family == "noise":
+        return None if _has_typed_texts(suite) else "columns of text"
+    if not isinstance(suite.evaluated, AttackedKind):
+        return f"texts of {', '.join(ATTACKED_KINDS)}"
+    if "gradients" in text_attack_named(attack.name).needs and not suite.evaluated.has_gradients:
+        return "classifiers"
+    return None
+
+
+def _has_losses(suite: SuiteData) -> bool:
+    return suite.evaluated.supervision.kind.example_losses is not None
+
+
+def _has_typed_texts(suite: SuiteData) -> bool:
+    columns, features = suite.evaluated.mistyped_columns(suite.rows.layout), suite.rows.table.rows.features
+    types = [getattr(features[column], "dtype", "") for column in columns]
+    return bool(types) and all(one in ("string", "large_string") for one in types)
+
+
+def _kind_in_words(suite: SuiteData) -> str:
+    return suite.evaluated.name.replace("_", " ")
 
 
 def _digest(suite: SuiteData) -> str:

@@ -180,6 +180,7 @@ def _gains(subject: Subject) -> list[dict[str, Any]]:
         method = method_named(name)
         if method.epsilon_unit == "relative":
             method = method_named(name, epsilon=GAIN_EPSILON)
-        gain = subject.model.gain(features, method)
-        found.append({"model": subject.name, "suite": subject.data.name, "method": name, "gain": gain})
+        gain, divergence = subject.model.gain_and_divergence(features, method)
+        where = {"model": subject.name, "suite": subject.data.name, "method": name}
+        found.append({**where, "gain": gain, "divergence": divergence})
     return found

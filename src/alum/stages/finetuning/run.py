@@ -24,7 +24,7 @@ from alum.stages.finetuning.predictions import write_predictions
 from alum.stages.finetuning.task_data import TaskData, load_task_data
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import check_run_folder, opened_run_folder, write_json, write_settings
-from alum.stages.runs.training import train
+from alum.stages.runs.training import LoggedGain, first_and_last_gain, train
 from alum.tasks.base import GatheredOutputs
 from alum.tasks.rows import TaskRows
 from alum.training.trainer import AlumTrainer
@@ -44,6 +44,10 @@ class FinetuneResult:
     num_steps: int
     train_seconds: float
     train_flops: float | None
+    first_gain: LoggedGain | None = None
+    """Adversarial gain at the first attacked step; None without an adversary, or where nothing was measured."""
+    last_gain: LoggedGain | None = None
+    """Adversarial gain at the last step, or the last attacked one before it."""
 
 
 def finetune(
@@ -82,6 +86,7 @@ def finetune(
     trainer.save_model(str(folder))
     metrics = _scored_and_predicted(trainer, data, features, folder)
     _predict_unlabelled(trainer, data, encoded, folder)
+    first_gain, last_gain = first_and_last_gain(trainer.state.log_history)
     result = FinetuneResult(
         output_dir=str(folder),
         task=data.name,
@@ -91,6 +96,8 @@ def finetune(
         num_train_rows=len(data.splits["train"]),
         num_unlabelled_rows=data.num_unlabelled_rows,
         **asdict(cost),
+        first_gain=first_gain,
+        last_gain=last_gain,
     )
     if trainer.is_world_process_zero():
         write_json(folder / "results.json", asdict(result))

@@ -40,7 +40,7 @@ from alum.stages.runs.folder import (
     write_json,
     write_settings,
 )
-from alum.stages.runs.training import TrainingCost, train
+from alum.stages.runs.training import LoggedGain, TrainingCost, first_and_last_gain, train
 from alum.tasks.lookup import KINDS
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 from alum.training.records.console import use_own_console
@@ -82,6 +82,10 @@ class PretrainResult:
     first_step: int
     train_seconds: float
     train_flops: float | None
+    first_gain: LoggedGain | None = None
+    """Adversarial gain at the first attacked step; None without an adversary, or where nothing was measured."""
+    last_gain: LoggedGain | None = None
+    """Adversarial gain at the last step, or the last attacked one before it."""
 
 
 def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainResult:
@@ -188,6 +192,7 @@ def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: 
     """Measures the trained model and saves it."""
     arguments, trainer, sequences = run.arguments, run.trainer, run.sequences
     after = _scores(trainer, run.validation)
+    first_gain, last_gain = first_and_last_gain(trainer.state.log_history)
     trainer.save_model(str(folder))
     return PretrainResult(
         output_dir=str(folder),
@@ -207,6 +212,8 @@ def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: 
         first_step=trainer.state.global_step - cost.num_steps,
         train_seconds=cost.train_seconds,
         train_flops=cost.train_flops,
+        first_gain=first_gain,
+        last_gain=last_gain,
     )
 
 
@@ -278,7 +285,7 @@ def _check_best_metric(config: PretrainConfig, validation_names: list[str]) -> N
 
 def _follows_a_run(name: str) -> bool:
     """Whether a setting of the config decides what a run trains, other than for how long."""
-    return name in _TRAJECTORY or (name.startswith("adv_") and name != "adv_gain_draws")
+    return name in _TRAJECTORY or (name.startswith("adv_") and name not in ("adv_gain_draws", "adv_log_time"))
 
 
 def _scores(trainer: LanguageModelTrainer, validation: Mapping[str, Dataset]) -> dict[str, dict[str, float]]:

@@ -1,8 +1,11 @@
 """Training of a run, with its records, its console, its checkpoints and its clean stop."""
 
+import math
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict
 
 from alum.stages.runs.config import StageConfig
 from alum.stages.runs.stopping import Interrupted
@@ -29,6 +32,30 @@ class TrainingCost:
     num_steps: int
     train_seconds: float
     train_flops: float | None
+
+
+class LoggedGain(TypedDict):
+    """Adversarial gain that was logged at a step of training.
+
+    ``gain`` is None where the divergence is below rounding (`alum.core.gain.ROUNDING`), or the random perturbations
+    moved nothing at all. ``divergence`` is that at the adversary's δ, a mean over a micro-batch.
+    """
+
+    step: int
+    gain: float | None
+    divergence: float
+
+
+def first_and_last_gain(history: Iterable[Mapping[str, Any]]) -> tuple[LoggedGain | None, LoggedGain | None]:
+    """Finds the first and the last gain in the logs of a training; None without one, as without an adversary."""
+    found = [_logged_gain(logs) for logs in history if "adversarial_gain" in logs]
+    return (found[0], found[-1]) if found else (None, None)
+
+
+def _logged_gain(logs: Mapping[str, Any]) -> LoggedGain:
+    gain = logs["adversarial_gain"]
+    is_number = not isinstance(gain, str) and math.isfinite(gain)
+    return LoggedGain(step=logs["step"], gain=gain if is_number else None, divergence=logs["divergence"])
 
 
 def train(trainer: AlumTrainer, config: StageConfig, folder: Path, checkpoint: str | None = None) -> TrainingCost:

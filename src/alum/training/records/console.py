@@ -15,10 +15,11 @@ from alum.core.methods import Method
 SECONDS_BETWEEN_LINES = 60  # where there are no bars
 
 _SHOWN = {
-    "loss": "loss",
+    "adversarial_gain": "gain",
+    "divergence": "divergence",
     "task_loss": "task",
     "adversarial_loss": "adversarial",
-    "adversarial_gain": "gain",
+    "loss": "loss",
     "learning_rate": "lr",
     "tokens_per_second": "tokens/s",
     "eval_loss": "validation loss",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from alum.core.gain import gain_or_rounding
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, Diagnostics
 
@@ -29,22 +30,24 @@ _USE_ANOTHER_STEP = (
 class RunningLog:
     """Sums of the losses since the last logging step, and the latest diagnostics of the adversary."""
 
-    def __init__(self, method: Method) -> None:
-        self._method = method
+    def __init__(self) -> None:
         self._task_loss: Tensor | None = None
         self._adversarial_loss: Tensor | None = None
         self._skipped: Tensor | None = None
         self._diagnostics: Diagnostics | None = None
-        self._now: Method = method
+        self._now: Method | None = None
         self._recent: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
         self._first_step: int | None = None
         self._warned = False
 
+    @property
+    def has_gain(self) -> bool:
+        """Whether the next log will have a gain."""
+        return self._diagnostics is not None
+
     def add(self, result: AlumResult, now: Method, weight: float, step: int) -> None:
         """Adds the losses of a micro-batch of ``step``, times ``weight``; nothing is read from the device."""
-        if (
-            now.alpha > 0 or self._first_step is None
-        ):  # of standard steps between adversarial ones nothing is to be told
+        if now.alpha > 0 or self._first_step is None:  # of standard steps between attacks nothing is to be told
             self._now = now
         self._first_step = step if self._first_step is None else self._first_step
         self._task_loss = _plus(self._task_loss, result.task_loss * weight)
@@ -53,44 +56,49 @@ class RunningLog:
         if result.diagnostics is not None:
             self._diagnostics = result.diagnostics
 
-    def flush(self, step: int, gather: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    def flush(self, step: int, gather: Callable[[Tensor], Tensor], is_last: bool = False) -> dict[str, float | str]:
         """Returns means over the steps since the last log and before ``step``; warns once if the adversary is idle.
 
-        ``gather`` puts the rows ``[1, n]`` of all processes together.
+        The warning takes some logs, or fewer in a training that ends before there are so many (``is_last``). ``gather``
+        puts the rows ``[1, n]`` of all processes together.
         """
         if self._task_loss is None or self._adversarial_loss is None or self._skipped is None:
             return {}
         assert self._first_step is not None
+        assert self._now is not None
         num_steps = step - self._first_step
         rows = gather(torch.stack((self._task_loss, self._adversarial_loss, self._skipped)).unsqueeze(0))
         sums = (*rows[:, :2].mean(0).tolist(), rows[:, 2].sum().item())
-        logs = {
-            "task_loss": sums[0] / num_steps,
-            "adversarial_loss": sums[1] / num_steps,
+        task_loss, adversarial_loss = sums[0] / num_steps, sums[1] / num_steps
+        logs: dict[str, float | str] = {
+            "task_loss": task_loss,
+            "adversarial_loss": adversarial_loss,
             "adv_alpha": self._now.alpha,
             "adv_epsilon": self._now.epsilon,
             "adversarial_skipped": sums[2],
         }
+        gain = math.inf  # not measured
         if self._diagnostics is not None:
             d = self._diagnostics
-            names = ("adversarial_gain", "perturbation_norm", "perturbation_ratio")
-            values = torch.stack((d.adversarial_gain, d.perturbation_norm, d.perturbation_ratio)).tolist()
-            logs.update(zip(names, values, strict=True))
+            values = torch.stack((d.adversarial_gain, d.divergence, d.perturbation_norm, d.perturbation_ratio)).tolist()
+            gain, divergence, norm, ratio = values
+            logs |= {"adversarial_gain": gain_or_rounding(gain, divergence), "divergence": divergence}
+            logs |= {"perturbation_norm": norm, "perturbation_ratio": ratio}
         if self._now.alpha > 0:
-            self._watch(logs)
+            contribution = self._now.alpha * adversarial_loss / max(abs(task_loss), 1e-30)
+            self._recent.append((contribution, gain))
+            self._watch(self._now, 2 if is_last else PATIENCE)
         self._task_loss = self._adversarial_loss = self._diagnostics = self._first_step = None
         return logs
 
-    def _watch(self, logs: dict[str, float]) -> None:
-        contribution = self._now.alpha * logs["adversarial_loss"] / max(abs(logs["task_loss"]), 1e-30)
-        self._recent.append((contribution, logs.get("adversarial_gain", math.inf)))
-        if self._warned or len(self._recent) < PATIENCE:
+    def _watch(self, now: Method, patience: int) -> None:
+        if self._warned or len(self._recent) < patience:
             return
         contribution = max(pair[0] for pair in self._recent)
-        gain = sum(pair[1] for pair in self._recent) / PATIENCE
+        gain = sum(pair[1] for pair in self._recent) / len(self._recent)
         silent = contribution < SILENT_CONTRIBUTION
         # Control methods take no ascent step: their noise is meant to be noise.
-        noise = self._method.num_steps > 0 and gain < NOISE_GAIN
+        noise = now.num_steps > 0 and gain < NOISE_GAIN
         if not (silent or noise):
             return
         self._warned = True
@@ -102,13 +110,11 @@ class RunningLog:
         logger.warning(
             "The adversarial term does nothing: %s (method %s, epsilon %g %s, step rule %s). %s",
             what,
-            self._method.name,
-            self._now.epsilon,
-            self._now.epsilon_unit,
-            self._now.step_rule,
-            _REACTS_LITTLE
-            if self._now.step_rule == "normalized" and self._now.epsilon_unit == "relative"
-            else _USE_ANOTHER_STEP,
+            now.name,
+            now.epsilon,
+            now.epsilon_unit,
+            now.step_rule,
+            _REACTS_LITTLE if now.step_rule == "normalized" and now.epsilon_unit == "relative" else _USE_ANOTHER_STEP,
         )
 
 

@@ -154,7 +154,7 @@ def test_a_single_text_has_no_second():
 @pytest.mark.parametrize(("share", "changes"), [(0.01, 1), (0.16, 1), (0.34, 2), (0.5, 3), (1.0, 4)])
 def test_at_most_a_share_of_the_words_is_changed_but_one_always(share, changes):
     """Six words, of which four raise the loss."""
-    result = attacked(bag_of_words(WEIGHTS, 9), SENTENCE, constraints=Constraints(max_changed_share=share))
+    result = attacked(bag_of_words(WEIGHTS, 9), SENTENCE, constraints=Constraints(max_changed_words=share))
     assert len(result.changes) == changes
     assert result.outcome == "failed"
 
@@ -226,7 +226,7 @@ def test_success_is_monotone_in_queries_and_in_words():
     for seed in range(40):
         victim, text = random_case(seed)
         won["queries"].append([attacked(victim, text, max_queries=n).outcome == "succeeded" for n in queries])
-        by_share = [attacked(victim, text, constraints=Constraints(max_changed_share=share)) for share in shares]
+        by_share = [attacked(victim, text, constraints=Constraints(max_changed_words=share)) for share in shares]
         won["shares"].append([result.outcome == "succeeded" for result in by_share])
     for rows in won.values():
         assert all(row == sorted(row) for row in rows)

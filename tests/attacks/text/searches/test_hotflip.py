@@ -94,7 +94,7 @@ def test_more_flips_are_asked_about_where_the_first_ones_do_not_help():
 
 def test_limits_hold():
     victim = bag_of_words(WEIGHTS, bias=20)
-    assert len(attacked(victim, constraints=Constraints(max_changed_share=0.5)).changes) == 2
+    assert len(attacked(victim, constraints=Constraints(max_changed_words=0.5)).changes) == 2
     assert len(attacked(victim).changes) == 3  # all but the stop word
     whole = attacked(victim).num_queries
     for max_queries in range(1, whole + 1):

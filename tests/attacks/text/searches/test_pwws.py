@@ -64,7 +64,7 @@ def test_it_ends_when_the_answer_is_wrong():
 
 def test_limits_hold():
     victim = bag_of_words(WEIGHTS, bias=-1.0)
-    assert len(attacked(victim, constraints=Constraints(max_changed_share=0.4))[0].changes) == 2
+    assert len(attacked(victim, constraints=Constraints(max_changed_words=0.4))[0].changes) == 2
     whole = attacked(victim)[1]
     for max_queries in range(1, len(whole) + 1):
         # Each search asks what the whole one does, but for places whose candidates it had no queries left to compare.

@@ -26,7 +26,7 @@ def test_new_words_are_asked_about_once_and_within_the_constraints():
 
 
 def test_a_word_that_was_changed_is_not_open():
-    state = state_on("the alpha x bravo delta", Constraints(min_word_length=2, max_changed_share=0.5))
+    state = state_on("the alpha x bravo delta", Constraints(min_word_length=2, max_changed_words=0.5))
     assert state.open_places(None) == [Place(0, 1), Place(0, 3), Place(0, 4)]
     assert state.open_places((17,)) == [Place(0, 1), Place(0, 3)]  # delta begins at the nineteenth character
     assert not state.change(Place(0, 3), "b", np.array([0.6, 0.4]))

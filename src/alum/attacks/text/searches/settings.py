@@ -22,23 +22,23 @@ class SearchSettings:
 
     ``unknown_word`` is the victim's, with which some attacks rank words. The last text of a pair is attacked unless
     others are named: the hypothesis of an inference, as in BERT-Attack (arXiv:2004.09984) and TextFooler
-    (arXiv:1907.11932). ``max_changed_share`` of the words of the attacked texts may be changed, None for the attack's
-    own share. A search asks about ``max_queries`` examples at most. With a ``similarity``, changes that leave an
-    example less than ``min_similarity`` similar to the original are not made. Raises `InputError` for a share or a
-    number of queries out of range.
+    (arXiv:1907.11932). ``max_changed_words`` is the share of the words of the attacked texts that may be changed, None
+    for the attack's own. A search asks about ``max_queries`` examples at most. With a ``similarity``, changes that
+    leave an example less than ``min_similarity`` similar to the original are not made. Raises `InputError` for a share
+    or a number of queries out of range.
     """
 
     unknown_word: str = UNKNOWN_WORD
     attacked_texts: tuple[int, ...] = (-1,)
-    max_changed_share: float | None = None
+    max_changed_words: float | None = None
     max_queries: int | None = None
     similarity: Similarity | None = None
     min_similarity: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_changed_share is not None:
-            _check_share(self.max_changed_share)
+        if self.max_changed_words is not None:
+            _check_share(self.max_changed_words)
         if self.max_queries is not None and self.max_queries < 1:
             raise InputError(f"max_queries must be 1 or more, not {self.max_queries}.")
 
@@ -47,21 +47,21 @@ class SearchSettings:
 class Constraints:
     """Constraints that an attack sets itself on the words it changes.
 
-    ``max_changed_share`` holds where the user sets none. Words of fewer than ``min_word_length`` characters and stop
-    words are never changed. ``max_edit_distance`` bounds the Levenshtein distances of the changed words, added up,
-    which is never less than that of the texts. Raises `InputError` for a share out of range.
+    The share ``max_changed_words`` holds where the user sets none. Words of fewer than ``min_word_length`` characters
+    and stop words are never changed. ``max_edit_distance`` bounds the Levenshtein distances of the changed words, added
+    up, which is never less than that of the texts. Raises `InputError` for a share out of range.
     """
 
-    max_changed_share: float = 1.0
+    max_changed_words: float = 1.0
     min_word_length: int = 1
     max_edit_distance: int | None = None
 
     def __post_init__(self) -> None:
-        _check_share(self.max_changed_share)
+        _check_share(self.max_changed_words)
 
     def max_changes(self, num_words: int, settings: SearchSettings) -> int:
         """Number of words that may be changed out of ``num_words``: a share, rounded down, but one at least."""
-        share = self.max_changed_share if settings.max_changed_share is None else settings.max_changed_share
+        share = self.max_changed_words if settings.max_changed_words is None else settings.max_changed_words
         # The product may fall just short of the whole number that it stands for, as 0.29 · 100 does.
         return max(1, int(share * num_words + 1e-9))
 
