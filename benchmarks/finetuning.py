@@ -45,6 +45,7 @@ from benchmarks.trainings import STEPPED, bert_config, model_of, train_silently
 
 HUGGING_FACE = "Hugging Face"
 HALF_DEPTH, ONE_PASS_HALF_DEPTH, LOGGED = "alum at half depth", "alum_one_pass at half depth", "alum_one_pass, logged"
+VIRTUAL_ONE_GRAPH, VIRTUAL_CONSTANT = "alum_virtual, clean side first", "alum_virtual, clean side constant"
 BATCH_SIZE, MAX_LENGTH_TOKENS, WARM_LEARNING_RATE, LOGGING_STEPS = 16, 128, 1e-4, 50
 
 
@@ -135,6 +136,8 @@ class Contest:
             **{name: self.ours(name) for name in METHODS},
             HALF_DEPTH: self.ours("alum", adv_layer=str(half)),
             ONE_PASS_HALF_DEPTH: self.ours("alum_one_pass", adv_layer=str(half)),
+            VIRTUAL_ONE_GRAPH: self.ours("alum_virtual", adv_clean_side="first"),
+            VIRTUAL_CONSTANT: self.ours("alum_virtual", adv_clean_side="constant"),
             LOGGED: self.ours("alum_one_pass", logging_strategy="steps", logging_steps=1),
             **{name: self.theirs(peer) for name, peer in peers_here().items()},
         }
@@ -205,6 +208,10 @@ def targets(task: str) -> list[Target]:
         Target(task, "alum_one_pass", "seconds", "standard", 2.10),
         Target(task, "alum_one_pass", "peak_bytes", "standard", 1.10),
         Target(task, "alum", "seconds", "standard", 2.80),
+        Target(task, "alum_virtual", "seconds", "standard", 2.40),
+        Target(task, "alum_virtual", "divergence", "alum", 1.0, "at least"),
+        Target(task, VIRTUAL_ONE_GRAPH, "seconds", "standard", 2.75),
+        Target(task, VIRTUAL_ONE_GRAPH, "peak_bytes", "standard", 1.10),
         Target(task, "alum_one_pass", "seconds", "smart-pytorch", 0.75),
         Target(task, "alum_one_pass", "gain", "smart-pytorch", 50.0, "at least"),
         Target(task, EVERY_50, "seconds", "alum_one_pass", 1.03),

@@ -58,7 +58,7 @@ def contenders_table(rows: Sequence[Row], columns: Sequence[Column], marked: Ite
     return markdown_table(["", *(heading for heading, _ in columns)], cells)
 
 
-FIGURES = {"seconds": "time", "peak_bytes": "peak memory", "gain": "adversarial gain"}
+FIGURES = {"seconds": "time", "peak_bytes": "peak memory", "gain": "adversarial gain", "divergence": "divergence"}
 
 
 def targets_table(found: Sequence[Row]) -> str:

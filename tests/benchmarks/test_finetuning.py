@@ -45,7 +45,8 @@ def test_finetuning_can_be_rehearsed(tmp_path, monkeypatch):
         # Passes in forward ones, where a backward pass counts two: 3 for the standard step. Attention's backward pass
         # works its scores out again, which is more than counted; so much in so small a model.
         for name, passes in {
-            "alum": 8, "alum_one_pass": 6, "fgm": 6, "pgd": 12,
+            "alum": 8, "alum_one_pass": 6, "alum_virtual": 7, "fgm": 6, "pgd": 12,
+            finetuning.VIRTUAL_ONE_GRAPH: 8, finetuning.VIRTUAL_CONSTANT: 7,
             finetuning.HALF_DEPTH: 5.5, finetuning.ONE_PASS_HALF_DEPTH: 4.5,
             "ALUM, Algorithm 1": 8, "FreeLB, K = 3": 9, "PGD, K = 3": 9,
         }.items():  # fmt: skip

@@ -1,5 +1,8 @@
-"""Combinations of training settings that cannot work, refused before training begins."""
+"""Combinations of training settings that cannot work, refused or warned of before training begins."""
 
+import logging
+
+import torch
 from accelerate.utils import DistributedType
 from torch import nn
 from transformers.training_args import OptimizerNames
@@ -7,6 +10,8 @@ from transformers.training_args import OptimizerNames
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.training.config import AlumConfig
+
+logger = logging.getLogger(__name__)
 
 # They update a weight as soon as its gradient is there, by hooks or in a backward pass of their own.
 OPTIMIZERS_IN_BACKWARD = tuple(
@@ -66,6 +71,21 @@ def check_hooks(model: nn.Module, args: AlumConfig, method: Method) -> None:
                 "call it twice in a step, the first time without the adversary. Remove it, or choose 'alum' with "
                 "adv_fraction 1."
             )
+
+
+def warn_of_rounding(model: nn.Module, args: AlumConfig, method: Method) -> None:
+    """Warns where the gradient that δ follows is of a difference which the precision does not resolve.
+
+    The divergence from the start of its ascent, a share of the radius, moves few logits by a step of bfloat16.
+    """
+    in_bfloat16 = args.bf16 or any(parameter.dtype == torch.bfloat16 for parameter in model.parameters())
+    if in_bfloat16 and method.alpha > 0 and method.ascent == "divergence" and method.num_steps:
+        logger.warning(
+            "in bfloat16 the divergence that method %r ascends is mostly rounding at its start, and what it finds may "
+            "be hardly better than noise, at any radius. Choose adv_method 'alum_virtual', or adv_ascent 'predicted': the "
+            "gradient of a loss needs no difference of outputs. fp16 and fp32 resolve it better.",
+            method.name,
+        )
 
 
 def _back_propagating_twice(args: AlumConfig, method: Method) -> str:

@@ -33,7 +33,7 @@ from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
 from alum.training.checkpoints import AtomicCheckpoints
-from alum.training.combinations import check_combination, check_hooks
+from alum.training.combinations import check_combination, check_hooks, warn_of_rounding
 from alum.training.config import AlumConfig
 from alum.training.parts.batch_parts import Part, attacked_and_spared
 from alum.training.parts.loss_scale import LossScale
@@ -249,6 +249,7 @@ class AlumMixin(_Trainer):
                 self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
             )
             check_hooks(self.model, self.args, self.method)
+            warn_of_rounding(self.model, self.args, self.method)
 
     def _prepare_records(self) -> None:
         self._running_log = RunningLog()
