@@ -4,14 +4,18 @@ import json
 import sys
 
 import pytest
+from transformers import BertForMaskedLM
 
 from benchmarks import directions, directions_page
+from benchmarks.trainings import bert_config
 from tiny_stages import save_untrained
 from tiny_texts import opinions, write_rows
 
 
 def rehearse(monkeypatch, folder):
-    model = save_untrained(folder / "model")
+    model = save_untrained(folder / "model")  # for its tokenizer; this one takes longer texts
+    vocab_size = BertForMaskedLM.from_pretrained(model).config.vocab_size
+    BertForMaskedLM(bert_config(vocab_size, hidden_size=32, num_layers=2)).save_pretrained(model)
     labels = sorted({row["label"] for row in opinions(64)})
     sentences = [{"sentence": row["text"], "label": labels.index(row["label"])} for row in opinions(64)]
     texts = [row["sentence"] for row in sentences]

@@ -82,8 +82,8 @@ def warn_of_rounding(model: nn.Module, args: AlumConfig, method: Method) -> None
     if in_bfloat16 and method.alpha > 0 and method.ascent == "divergence" and method.num_steps:
         logger.warning(
             "in bfloat16 the divergence that method %r ascends is mostly rounding at its start, and what it finds may "
-            "be hardly better than noise, at any radius. Choose adv_method 'alum_virtual', or adv_ascent 'predicted': the "
-            "gradient of a loss needs no difference of outputs. fp16 and fp32 resolve it better.",
+            "be hardly better than noise, at any radius. Choose adv_method 'alum_virtual', or adv_ascent 'predicted': "
+            "the gradient of a loss needs no difference of outputs. fp16 and fp32 resolve it better.",
             method.name,
         )
 
