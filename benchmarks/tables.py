@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from alum.core.divergences import ROUNDING_NATS
+
 Row: TypeAlias = Mapping[str, Any]
 Column: TypeAlias = tuple[str, Callable[[Row, Row], str]]
 """A heading, and the cell of a contender's row beside that of the first contender."""
@@ -19,12 +21,9 @@ def short(value: float | None) -> str:
     return "–" if value is None else f"{value:.2g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-ROUNDING = 1e-9  # divergences below are in a good part rounding of fp32, and their ratios mean nothing
-
-
 def gain_of(row: Row) -> str:
     """A contender's adversarial gain in a table's cell."""
-    return short(row["gain"] if row["divergence"] is not None and row["divergence"] > ROUNDING else None)
+    return short(row["gain"] if row["divergence"] is not None and row["divergence"] > ROUNDING_NATS else None)
 
 
 # -- contenders --------------------------------------------------------------------------------------------------------

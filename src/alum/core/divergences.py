@@ -16,6 +16,8 @@ Divergence = Callable[..., Tensor]
 
 IGNORED_LABEL = -100
 """Marks positions without a label, as in torch's cross-entropy."""
+ROUNDING_NATS = 1e-9
+"""Divergences below are in a good part rounding of fp32, and their ratios mean nothing."""
 
 # A processor's cache holds the rows that are worked on; an accelerator wants more of them for each kernel.
 _ELEMENTS_AT_A_TIME = {"cpu": 1 << 18}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from alum.core.gain import gain_or_rounding
+from alum.core.divergences import ROUNDING_NATS
 
 MISSING = "–"
 _RATES = ("accuracy", "precision", "recall", "f1", "exact_match", "within_tolerance", "success_rate", "_share")
@@ -133,12 +133,11 @@ def gain_text(gain: float | None, divergence: float) -> str:
     >>> gain_text(0.9375, 2e-6), gain_text(15839.9, 2e-3), gain_text(16.2, 8e-10)
     ('0.938', '15,840', 'below rounding')
     """
-    value = gain_or_rounding(math.nan if gain is None else gain, divergence)
-    if isinstance(value, str):
-        return value
-    if not math.isfinite(value):
+    if divergence < ROUNDING_NATS:
+        return "below rounding"
+    if gain is None or not math.isfinite(gain):
         return MISSING
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{gain:,.0f}" if gain >= 1000 else f"{gain:.3g}"
 
 
 def gain_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:

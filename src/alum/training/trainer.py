@@ -181,7 +181,7 @@ class AlumMixin(_Trainer):
             step, gather = self.state.global_step, self.accelerator.gather
             figures = self._running_log.flush(step, gather, is_last=step >= self.state.max_steps)
             first = {name: figures.pop(name) for name in _FIRST_FIGURES if name in figures}
-            logs = {**first, **logs, **figures, **self._time_logs(self._clock.take())}  # type: ignore[dict-item]
+            logs = {**first, **logs, **figures, **self._time_logs(self._clock.take())}
         super().log(logs, start_time)
 
     def prediction_step(
@@ -466,9 +466,9 @@ class AlumMixin(_Trainer):
         return is_wanted and self.method.alpha > 0
 
     def _gain_is_logged(self) -> bool:
-        """Whether a log of this training has a gain, be it before the checkpoint that is gone on from."""
+        """Whether a log of this training has figures of δ, be it before the checkpoint that is gone on from."""
         history = self.state.log_history
-        self._gain_was_logged = self._gain_was_logged or any("adversarial_gain" in logs for logs in history)
+        self._gain_was_logged = self._gain_was_logged or any("divergence" in logs for logs in history)
         return self._gain_was_logged
 
     def _logs_time(self) -> bool:

@@ -37,8 +37,8 @@ class TrainingCost:
 class LoggedGain(TypedDict):
     """Adversarial gain that was logged at a step of training.
 
-    ``gain`` is None where the divergence is below rounding (`alum.core.gain.ROUNDING`), or the random perturbations
-    moved nothing at all. ``divergence`` is that at the adversary's δ, a mean over a micro-batch.
+    ``gain`` is None where the divergence is below rounding (`alum.core.divergences.ROUNDING_NATS`), or the random
+    perturbations moved nothing at all. ``divergence`` is that at the adversary's δ, a mean over a micro-batch.
     """
 
     step: int
@@ -48,14 +48,13 @@ class LoggedGain(TypedDict):
 
 def first_and_last_gain(history: Iterable[Mapping[str, Any]]) -> tuple[LoggedGain | None, LoggedGain | None]:
     """Finds the first and the last gain in the logs of a training; None without one, as without an adversary."""
-    found = [_logged_gain(logs) for logs in history if "adversarial_gain" in logs]
+    found = [_logged_gain(logs) for logs in history if "divergence" in logs]
     return (found[0], found[-1]) if found else (None, None)
 
 
 def _logged_gain(logs: Mapping[str, Any]) -> LoggedGain:
-    gain = logs["adversarial_gain"]
-    is_number = not isinstance(gain, str) and math.isfinite(gain)
-    return LoggedGain(step=logs["step"], gain=gain if is_number else None, divergence=logs["divergence"])
+    gain = logs.get("adversarial_gain", math.nan)
+    return LoggedGain(step=logs["step"], gain=gain if math.isfinite(gain) else None, divergence=logs["divergence"])
 
 
 def train(trainer: AlumTrainer, config: StageConfig, folder: Path, checkpoint: str | None = None) -> TrainingCost:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from alum.core.gain import gain_or_rounding
+from alum.core.divergences import ROUNDING_NATS
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, Diagnostics
 
@@ -56,7 +56,7 @@ class RunningLog:
         if result.diagnostics is not None:
             self._diagnostics = result.diagnostics
 
-    def flush(self, step: int, gather: Callable[[Tensor], Tensor], is_last: bool = False) -> dict[str, float | str]:
+    def flush(self, step: int, gather: Callable[[Tensor], Tensor], is_last: bool = False) -> dict[str, float]:
         """Returns means over the steps since the last log and before ``step``; warns once if the adversary is idle.
 
         The warning takes some logs, or fewer in a training that ends before there are so many (``is_last``). ``gather``
@@ -70,7 +70,7 @@ class RunningLog:
         rows = gather(torch.stack((self._task_loss, self._adversarial_loss, self._skipped)).unsqueeze(0))
         sums = (*rows[:, :2].mean(0).tolist(), rows[:, 2].sum().item())
         task_loss, adversarial_loss = sums[0] / num_steps, sums[1] / num_steps
-        logs: dict[str, float | str] = {
+        logs: dict[str, float] = {
             "task_loss": task_loss,
             "adversarial_loss": adversarial_loss,
             "adv_alpha": self._now.alpha,
@@ -82,8 +82,9 @@ class RunningLog:
             d = self._diagnostics
             values = torch.stack((d.adversarial_gain, d.divergence, d.perturbation_norm, d.perturbation_ratio)).tolist()
             gain, divergence, norm, ratio = values
-            logs |= {"adversarial_gain": gain_or_rounding(gain, divergence), "divergence": divergence}
-            logs |= {"perturbation_norm": norm, "perturbation_ratio": ratio}
+            if divergence >= ROUNDING_NATS:
+                logs["adversarial_gain"] = gain
+            logs |= {"divergence": divergence, "perturbation_norm": norm, "perturbation_ratio": ratio}
         if self._now.alpha > 0:
             contribution = self._now.alpha * adversarial_loss / max(abs(task_loss), 1e-30)
             self._recent.append((contribution, gain))
