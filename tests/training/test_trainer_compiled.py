@@ -46,7 +46,9 @@ def run(folder, dropout, **settings):
         ("alum_one_pass", {}, 2 + 2),
         ("alum_one_pass", {"adv_layer": "1"}, 2 + 2),
         ("alum", {"adv_layer": "1"}, 3 + 2),
-        ("alum_paper", {}, 3 + 2),  # whose masks are independent
+        ("alum_virtual", {}, 2 + 2),
+        ("alum_virtual", {"adv_clean_side": "first"}, 3 + 2),
+        ("alum_paper", {}, 3 + 3),  # whose masks are independent: measured without dropout, on the clean side too
     ],
 )
 def test_losses_are_those_of_the_model_that_is_not_compiled(tmp_path, compiled_passes, method, settings, num_passes):
