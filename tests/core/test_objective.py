@@ -218,6 +218,30 @@ def test_sampled_directions_are_the_gradient_at_a_label_drawn_from_the_predictio
     torch.testing.assert_close(counts / 300, logits.softmax(-1).detach(), atol=4 * 0.5 / 300**0.5, rtol=0)
 
 
+def test_in_half_precision_the_clean_side_keeps_its_gradient():
+    # ∂D/∂f(x) times this weight is below fp16's smallest number; times the scale of the loss it is not.
+    class Half(SmallBatch):
+        scale = 1e-6
+
+        def _clean_above(self, x):
+            loss, logits, x = super()._clean_above(x)
+            return loss / SCALE * self.scale, logits.half(), x
+
+        def outputs(self, delta):
+            return super().outputs(delta).half()
+
+    def scaled(loss):
+        (loss * 2.0**14).backward()
+
+    found = []
+    for side in ("joint", "first"):
+        batch = Half()
+        scaled(alum_loss(batch, method("alum_virtual", clean_side=side), backward=scaled).loss)
+        found.append([gradient / 2.0**14 for gradient in batch.gradients()])
+    for first, joint in zip(*reversed(found), strict=True):
+        torch.testing.assert_close(first, joint, rtol=0.02, atol=0.02 * joint.abs().max().item())
+
+
 def test_without_dropout_the_ascent_starts_from_no_divergence():
     # A clean side with dropout is far from a perturbed one without: D would have a gradient at δ = 0, of no adversary.
     result = step(SmallBatch(dropout="off"), method("alum", dropout="off", init_std=0.0))
@@ -304,6 +328,22 @@ def test_the_gain_is_the_divergence_at_delta_over_that_at_noise_as_long():
     torch.testing.assert_close(many.adversarial_gain, expected, rtol=0.1, atol=0)
     torch.testing.assert_close(many.adversarial_gain, many.divergence / many.noise_divergence)
     assert expected > 1.5
+
+
+@pytest.mark.parametrize("dropout", ["independent", "off"])
+@pytest.mark.parametrize("name", TRAINED)
+def test_where_masks_are_not_shared_the_divergence_is_measured_without(name, dropout):
+    batch = SmallBatch(dropout=dropout)
+    result = step(batch, method(name, dropout=dropout), num_gain_draws=1)
+    at_delta, clean = (batch.network(x, dropout=False) for x in (X + result.delta, X))
+    expected = symmetric_kl_written_out(at_delta, clean).mean()
+    torch.testing.assert_close(result.diagnostics.divergence, expected.detach(), rtol=1e-4, atol=1e-8)
+
+
+def test_nothing_that_may_be_perturbed_is_a_ratio_of_0(monkeypatch):
+    monkeypatch.setattr(SmallBatch, "mask", torch.zeros_like(MASK))
+    diagnostics = step(SmallBatch(), method("alum_virtual"), num_gain_draws=1).diagnostics
+    assert (diagnostics.perturbation_norm.item(), diagnostics.perturbation_ratio.item()) == (0.0, 0.0)
 
 
 def test_the_length_of_the_perturbation_by_hand():

@@ -75,7 +75,17 @@ class Method:
         for name in ("alpha", "num_steps", "step_size", "init_std"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise SettingError(name, f"must be 0 or more and finite, not {getattr(self, name)}.")
-        if self.gradient == "task_backward" and (self.ascent, self.num_steps) != ("task_loss", 1):
+        self._check_ascent()
+        self._check_clean_side()
+
+    def _check_ascent(self) -> None:
+        if self.gradient == "task_backward" and self.ascent != "task_loss":
+            raise SettingError(
+                "ascent",
+                f"must be 'task_loss' with method {self.name!r}, not {self.ascent!r}: its gradient is that of the task "
+                "loss's own backward pass. For others choose 'alum_virtual', 'alum' or 'pgd'.",
+            )
+        if self.gradient == "task_backward" and self.num_steps != 1:
             raise SettingError(
                 "num_steps",
                 f"must be 1 with method {self.name!r}, not {self.num_steps}: its gradient is that of the task loss's "
@@ -88,13 +98,18 @@ class Method:
                 f"cannot be 'raw' with method {self.name!r}: the gradient that it ascends carries the scale of the "
                 "batch size, the loss scaler or the model's confidence. Choose 'normalized' or 'sign'.",
             )
-        if self.gradient == "clean_pass" and (self.ascent not in ("predicted", "sampled") or self.num_steps == 0):
+        if self.gradient == "clean_pass" and self.ascent not in ("predicted", "sampled"):
             raise SettingError(
                 "ascent",
-                f"must be 'predicted' or 'sampled' with method {self.name!r}, in one step or more, not {self.ascent!r} "
-                f"in {self.num_steps}: at the clean pass the divergence has no gradient. For others choose 'alum' or "
-                "'pgd'.",
+                f"must be 'predicted' or 'sampled' with method {self.name!r}, not {self.ascent!r}: at the clean pass "
+                "the divergence has no gradient. For others choose 'alum' or 'pgd'.",
             )
+        if self.gradient == "clean_pass" and self.num_steps == 0:
+            raise SettingError(
+                "num_steps", f"must be 1 or more with method {self.name!r}, not 0. For none choose 'r3f' or 'r_drop'."
+            )
+
+    def _check_clean_side(self) -> None:
         if self.gradient == "task_backward" and self.clean_side != "constant" and self.term == "divergence":
             raise SettingError(
                 "clean_side",

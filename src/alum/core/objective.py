@@ -6,7 +6,7 @@ The model, its inputs and labels are behind one small interface, so the function
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -100,6 +100,8 @@ class _CleanSide:
     task_loss: Tensor
     outputs: Tensor
     x: Tensor
+    random_state: tuple[Tensor, ...] = ()
+    """That before the pass, if it is to be repeated."""
 
     def constant(self) -> "_CleanSide":
         return _CleanSide(self.task_loss.detach(), self.outputs.detach(), self.x)
@@ -162,11 +164,11 @@ def alum_loss(
 
 
 def _clean_side(batch: Batch, method: Method, with_graph: bool = True) -> _CleanSide:
-    """Clean pass; one without a graph draws the dropout masks that the next one draws."""
     if with_graph:
         return _CleanSide(*(batch.clean_cut_at_x() if method.has_one_graph else batch.clean()))
-    with torch.no_grad(), _same_draws(batch.mask):
-        return _CleanSide(*batch.clean())
+    state = _random_state(batch.mask)
+    with torch.no_grad():
+        return _CleanSide(*batch.clean(), state)
 
 
 def _own_labels(batch: Batch, method: Method, known: _CleanSide, generator: Generator | None) -> Tensor | None:
@@ -192,6 +194,7 @@ def _gradient_of_own_loss(batch: Batch, clean: _CleanSide, labels: Tensor | None
     assert labels is not None, "methods with this gradient ascend the loss at labels of the model's own"
     with torch.autocast(clean.x.device.type, enabled=False):
         at_outputs = _gradient_by_parts(lambda outputs, part: batch.own_loss(outputs, labels[part]), clean.outputs)
+        at_outputs = at_outputs.to(clean.outputs.dtype)
         (gradient,) = torch.autograd.grad(clean.outputs, clean.x, at_outputs, retain_graph=True)
     return gradient
 
@@ -200,13 +203,13 @@ def _back_propagate_clean_side(
     batch: Batch, method: Method, clean: _CleanSide, found: Perturbation, backward: Callable[[Tensor], None]
 ) -> Tensor:
     """Back-propagates ℓ and α·D's clean side, if they are finite, which it returns."""
-    if method.ascends_before_clean_graph:
+    if method.ascends_before_clean_graph:  # the same pass again, whatever was drawn since
+        _set_random_state(batch.mask, clean.random_state)
         clean = _clean_side(batch, method)
     gradient = _gradient_of_clean_side(batch, found.delta, clean.outputs)
     finite = found.finite & gradient.isfinite().all()
-    # The chain rule at f(x): the gradient of a product with a constant.
-    through_outputs = (torch.where(finite, gradient, 0.0) * clean.outputs).sum()
-    _back_propagate(clean.task_loss + method.alpha * through_outputs, backward)
+    term: Tensor = _WithGradient.apply(clean.outputs, torch.where(finite, gradient, 0.0))  # type: ignore[no-untyped-call]
+    _back_propagate(clean.task_loss + method.alpha * term, backward)
     return finite
 
 
@@ -219,18 +222,33 @@ def _gradient_of_clean_side(batch: Batch, delta: Tensor, outputs: Tensor) -> Ten
 
 
 def _gradient_by_parts(loss: Callable[[Tensor, slice], Tensor], outputs: Tensor) -> Tensor:
-    """Gradient at outputs ``[items, ...]`` of a loss that is a sum over items, some of them at a time.
+    """Gradient in fp32 at outputs ``[items, ...]`` of a loss that is a sum over items, some of them at a time.
 
     Over a vocabulary, what a loss saves for its backward pass is several times as large as the outputs.
     """
     num_items = max(len(outputs) // _NUM_PARTS, _MIN_PART_SIZE * len(outputs) // max(outputs.numel(), 1), 1)
-    gradient = torch.zeros_like(outputs)
+    gradient = torch.zeros_like(outputs, dtype=torch.float32)
     for start in range(0, len(outputs), num_items):
         part = slice(start, start + num_items)
         with torch.enable_grad():
-            leaf = outputs[part].detach().requires_grad_()
+            leaf = outputs[part].detach().float().requires_grad_()
             (gradient[part],) = torch.autograd.grad(loss(leaf, part), leaf)
     return gradient
+
+
+class _WithGradient(torch.autograd.Function):
+    """Zero, whose gradient at outputs is known; it takes the precision of the outputs only after the loss's scale."""
+
+    @staticmethod
+    def forward(context: Any, outputs: Tensor, gradient: Tensor) -> Tensor:
+        context.save_for_backward(gradient)
+        context.dtype = outputs.dtype
+        return outputs.new_zeros((), dtype=torch.float32)
+
+    @staticmethod
+    def backward(context: Any, scale: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = context.saved_tensors
+        return (scale * gradient).to(context.dtype), None
 
 
 def _without_dropout(batch: Batch, clean: _CleanSide, differentiated: bool) -> _CleanSide:
@@ -249,6 +267,17 @@ def _back_propagate(loss: Tensor, backward: Callable[[Tensor], None]) -> None:
 def _mean_divergence(batch: Batch, adversarial_outputs: Tensor, clean_outputs: Tensor) -> Tensor:
     divergence = batch.divergence(adversarial_outputs, clean_outputs)
     return batch.scale * divergence.sum() / max(divergence.numel(), 1)
+
+
+def _random_state(like: Tensor) -> tuple[Tensor, ...]:
+    on_device = (torch.cuda.get_rng_state(like.device),) if like.is_cuda else ()
+    return torch.get_rng_state(), *on_device
+
+
+def _set_random_state(like: Tensor, state: tuple[Tensor, ...]) -> None:
+    torch.set_rng_state(state[0])
+    if like.is_cuda:
+        torch.cuda.set_rng_state(state[1], like.device)
 
 
 def _same_draws(like: Tensor) -> AbstractContextManager[None]:
@@ -274,8 +303,7 @@ def _measured(
         if method.dropout == "shared":
             return _diagnose(batch, found, clean, num_draws, generator)
         with batch.without_dropout():  # two passes with masks of their own differ as much without δ
-            if method.dropout == "independent":
-                clean = _without_dropout(batch, clean, differentiated=False)
+            clean = _without_dropout(batch, clean, differentiated=False)
             return _diagnose(batch, found, clean, num_draws, generator)
 
 
@@ -296,4 +324,5 @@ def _diagnose(
     # Weight casts that autocast cached without gradients here must not be used by a pass that needs them.
     torch.clear_autocast_cache()
     gain = torch.where(divergence == noise_divergence, 1.0, divergence / noise_divergence)  # 0/0: no better than noise
-    return Diagnostics(gain, divergence, noise_divergence, norm, norm / embedding_norm)
+    ratio = torch.where(norm == 0, 0.0, norm / embedding_norm)  # 0/0: nothing is perturbed
+    return Diagnostics(gain, divergence, noise_divergence, norm, ratio)

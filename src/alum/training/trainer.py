@@ -177,6 +177,7 @@ class AlumMixin(_Trainer):
             super()._save_checkpoint(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        self._refuse_other_scales()
         if "loss" in logs and "learning_rate" in logs:
             step, gather = self.state.global_step, self.accelerator.gather
             figures = self._running_log.flush(step, gather, is_last=step >= self.state.max_steps)
@@ -238,6 +239,7 @@ class AlumMixin(_Trainer):
         self.args.check_adversary()
         self.method, self.adv_curriculum = self.args.method(), self.args.curriculum()
         self._check_model()
+        warn_of_rounding(self.model, self.args, self.method)
         self._settings = settings
 
     def _check_model(self) -> None:
@@ -249,7 +251,6 @@ class AlumMixin(_Trainer):
                 self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
             )
             check_hooks(self.model, self.args, self.method)
-            warn_of_rounding(self.model, self.args, self.method)
 
     def _prepare_records(self) -> None:
         self._running_log = RunningLog()
@@ -412,9 +413,21 @@ class AlumMixin(_Trainer):
 
     # -- whether the adversary is heard ----------------------------------------------------------------------------
 
-    def _attend(self, ratio: float) -> None:
+    _furthest_ratio: Tensor | None = None
+    """Of the factor on a loss to that on its part that was back-propagated before, since the last look at it."""
+
+    def _attend(self, ratio: Tensor) -> None:
         """Notes that the adversarial term is back-propagated, by ``ratio`` times the factor of a part before it."""
         self._attendance.has_trained = True
+        if self._furthest_ratio is None:
+            self._furthest_ratio = ratio
+        else:
+            is_further = (ratio - 1).abs() > (self._furthest_ratio - 1).abs()
+            self._furthest_ratio = torch.where(is_further, ratio, self._furthest_ratio)
+
+    def _refuse_other_scales(self) -> None:
+        ratio = 1.0 if self._furthest_ratio is None else float(self._furthest_ratio)
+        self._furthest_ratio = None
         if not abs(ratio - 1) <= _SAME_SCALE:
             raise InputError(
                 f"the loss that compute_loss returned was multiplied by {ratio:.4g}, but a part of it had been "

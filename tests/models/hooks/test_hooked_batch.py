@@ -158,6 +158,22 @@ def test_gradients_are_those_of_the_written_out_objective(architecture, layer, n
     )
 
 
+@pytest.mark.parametrize("layer", ["word", 1])
+@pytest.mark.parametrize("settings", [{}, {"ascent": "sampled"}, {"num_steps": 2}], ids=["noise", "labels", "steps"])
+def test_a_clean_side_that_is_differentiated_first_has_its_masks_whatever_is_drawn(layer, settings):
+    found = []
+    for side in ("joint", "first"):
+        torch.manual_seed(0)
+        model = classifier(dropout=0.2).train()
+        batch = hooked(model, layer)
+        torch.manual_seed(1)  # from which noise and labels are drawn too, for want of a generator
+        result = alum_loss(batch, method_named("alum", clean_side=side, epsilon=0.3, **settings))
+        result.loss.backward()
+        found.append({name: p.grad for name, p in model.named_parameters()} | {"loss": result.loss.detach()})
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual"])
 def test_an_examples_delta_does_not_depend_on_its_batch(name):
     """With one generator per example: the first example's noise is drawn first."""

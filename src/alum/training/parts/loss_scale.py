@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
@@ -16,7 +17,7 @@ class LossScale:
     >>> weight, scale = torch.tensor(2.0, requires_grad=True), LossScale()
     >>> scale.noted(weight * 5).backward()
     >>> (3 * scale.compared(weight * 7, print)).backward()
-    3.0
+    tensor(3.)
     """
 
     def __init__(self) -> None:
@@ -30,14 +31,14 @@ class LossScale:
 
         return _seen(loss, note)
 
-    def compared(self, loss: Tensor, told: Callable[[float], None]) -> Tensor:
+    def compared(self, loss: Tensor, told: Callable[[Tensor], None]) -> Tensor:
         """Returns the value of ``loss``; its backward pass tells by which ratio its factor differs from the noted one.
 
-        The ratio is 1 where none was noted.
+        The ratio is 1 where none was noted. It is a tensor: reading it would make the device wait.
         """
 
         def compare(factor: Tensor) -> None:
-            told(1.0 if self._noted is None else float(factor / self._noted))
+            told(torch.ones_like(factor) if self._noted is None else factor / self._noted)
 
         return _seen(loss, compare)
 
