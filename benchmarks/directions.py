@@ -52,7 +52,7 @@ class Scale:
     measured_batches: int
 
 
-FULL, REHEARSAL = Scale(120, 6), Scale(2, 1)
+FULL, REHEARSAL = Scale(100, 4), Scale(2, 1)
 
 
 @dataclass(frozen=True)
