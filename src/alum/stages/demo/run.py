@@ -225,7 +225,7 @@ def _show(
     )
     show_table(
         f"Which of {len(TOLD_APART)} packages does a passage document? Accuracy, and the cost of fine-tuning",
-        ("method", "clean", "typing errors", "PGD attack", "gain", "seconds", "TFLOP"),
+        ("method", "clean", "typing errors", "PGD", "gain", "seconds", "TFLOP"),
         [
             [
                 arm,
