@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+import torch._functorch.config
 from torch import nn
 from torch._dynamo import OptimizedModule
 
@@ -22,6 +23,8 @@ def heed_hooks() -> None:
     began without an adversary. Holds for all that this thread compiles (read in torch 2.13); a check takes
     microseconds. The first call in a thread has everything compiled anew, since older code does not check.
     """
+    # A clean pass's graph is differentiated twice by methods that take δ's direction from it: it keeps its buffers.
+    torch._functorch.config.donated_buffer = False
     if torch._dynamo.config.skip_nnmodule_hook_guards:
         torch._dynamo.config.skip_nnmodule_hook_guards = False
         torch.compiler.reset()
