@@ -11,9 +11,10 @@ from alum.version import __version__ as __version__
 
 # Each name stands three times: type checkers read the imports and a list that is spelled out, and Python the modules.
 if TYPE_CHECKING:
+    from alum.core.batch import Batch
     from alum.core.errors import InputError
     from alum.core.methods import METHODS, Method, method_named
-    from alum.core.objective import AlumResult, Batch, alum_loss
+    from alum.core.objective import AlumResult, alum_loss
     from alum.models.hooks.hooked_batch import HookedBatch
     from alum.models.hooks.injection import Injection
     from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
@@ -47,9 +48,10 @@ __all__ = [
 ]
 
 _EXPORTED = {
+    "alum.core.batch": ("Batch",),
     "alum.core.errors": ("InputError",),
     "alum.core.methods": ("METHODS", "Method", "method_named"),
-    "alum.core.objective": ("AlumResult", "Batch", "alum_loss"),
+    "alum.core.objective": ("AlumResult", "alum_loss"),
     "alum.models.hooks.hooked_batch": ("HookedBatch",),
     "alum.models.hooks.injection": ("Injection",),
     "alum.stages.evaluation.arguments": ("AttackArguments", "EvaluateArguments"),

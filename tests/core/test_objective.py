@@ -253,7 +253,7 @@ def test_without_dropout_the_ascent_starts_from_no_divergence():
 def test_the_pieces_of_the_result_carry_no_graph(name):
     result = step(SmallBatch(), method(name), num_gain_draws=2)
     pieces = [result.task_loss, result.adversarial_loss, result.skipped, result.delta]
-    pieces += dataclasses.asdict(result.diagnostics).values()
+    pieces += [piece for piece in dataclasses.asdict(result.diagnostics).values() if piece is not None]
     assert not any(piece.requires_grad for piece in pieces)
 
 
@@ -338,6 +338,21 @@ def test_where_masks_are_not_shared_the_divergence_is_measured_without(name, dro
     at_delta, clean = (batch.network(x, dropout=False) for x in (X + result.delta, X))
     expected = symmetric_kl_written_out(at_delta, clean).mean()
     torch.testing.assert_close(result.diagnostics.divergence, expected.detach(), rtol=1e-4, atol=1e-8)
+
+
+def test_what_masks_do_without_delta_is_measured_apart():
+    class OtherMask(SmallBatch):
+        def outputs(self, delta):
+            return self.network(self.x + delta, dropout=False)
+
+    batch = OtherMask(dropout="independent")
+    result = step(batch, method("r_drop"), num_gain_draws=1)
+    of_masks = symmetric_kl_written_out(batch.network(X, dropout=False), batch.network(X)).mean().detach()
+    torch.testing.assert_close(result.diagnostics.mask_divergence, of_masks)
+    torch.testing.assert_close(result.adversarial_loss, SCALE * of_masks)
+    assert of_masks > 1e-3
+    assert result.diagnostics.divergence == 0
+    assert step(SmallBatch(), method("alum"), num_gain_draws=1).diagnostics.mask_divergence is None
 
 
 def test_nothing_that_may_be_perturbed_is_a_ratio_of_0(monkeypatch):

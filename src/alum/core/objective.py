@@ -4,75 +4,21 @@ The model, its inputs and labels are behind one small interface, so the function
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
+from alum.core.batch import Batch
+from alum.core.diagnostics import Diagnostics, diagnose
 from alum.core.methods import Method
 from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
+from alum.core.random_state import keeping_random_state, random_state, set_random_state
 
 _NUM_PARTS = 32
 _MIN_PART_SIZE = 2**14
 """Number of values below which outputs are one part."""
-
-
-class Batch(Protocol):
-    """A model on one batch, as functions of the perturbation: f(x + δ; θ) with x and θ fixed."""
-
-    mask: Tensor
-    """``[batch, length]``: True where the embeddings may be perturbed."""
-    scale: Tensor | float
-    """Weight of the mean over this batch's items in the step's loss; 1 without gradient accumulation."""
-
-    def clean(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean pass: returns the task loss ℓ (a scaled scalar), the outputs ``[items, ...]`` and the embeddings x."""
-
-    def clean_cut_at_x(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean pass whose task loss is back-propagated before the adversarial pass; returns what `clean` does.
-
-        The backward pass of that loss stops at x and fills ``x.grad``. The backward pass of f(x + δ) adds this gradient
-        to its own and takes both further, to the weights that x is computed from.
-        """
-
-    def outputs(self, delta: Tensor) -> Tensor:
-        """Adversarial pass: returns the outputs f(x + δ), ``[items, ...]``."""
-
-    def task_loss(self, delta: Tensor) -> Tensor:
-        """Adversarial pass: returns the task loss ℓ(f(x + δ), y), a scaled scalar."""
-
-    def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
-        """Computes D between two outputs, ``[items]``."""
-
-    def predicted_labels(self, outputs: Tensor) -> Tensor:
-        """Finds the labels that the outputs hold most likely."""
-
-    def sampled_labels(self, outputs: Tensor, generator: Generator | None) -> Tensor:
-        """Draws labels from the distributions that the outputs stand for."""
-
-    def own_loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Sums -log p of such labels, each example's up to a positive constant of its own."""
-
-    def without_dropout(self) -> AbstractContextManager[None]:
-        """Has the adversarial passes inside run without dropout."""
-
-
-@dataclass(frozen=True)
-class Diagnostics:
-    """Measurements on one batch of whether δ is an adversary or mere noise; scalar tensors.
-
-    ``adversarial_gain`` is the divergence at δ over the mean divergence at random perturbations whose tokens are as
-    long as δ's: near 1, δ is no better than noise. ``perturbation_norm`` is the mean L2 norm of a perturbed token
-    vector, ``perturbation_ratio`` that over the mean norm of the embeddings.
-    """
-
-    adversarial_gain: Tensor
-    divergence: Tensor
-    noise_divergence: Tensor
-    perturbation_norm: Tensor
-    perturbation_ratio: Tensor
 
 
 @dataclass(frozen=True)
@@ -100,8 +46,8 @@ class _CleanSide:
     task_loss: Tensor
     outputs: Tensor
     x: Tensor
-    random_state: tuple[Tensor, ...] = ()
-    """That before the pass, if it is to be repeated."""
+    state: list[Tensor] = field(default_factory=list)
+    """Random state before the pass, if it is to be repeated."""
 
     def constant(self) -> "_CleanSide":
         return _CleanSide(self.task_loss.detach(), self.outputs.detach(), self.x)
@@ -159,14 +105,14 @@ def alum_loss(
         alpha=method.alpha,
         skipped=(~finite).to(torch.float32),
         delta=found.delta,
-        diagnostics=_measured(batch, method, found, known, num_gain_draws, generator),
+        diagnostics=_diagnostics(batch, method, found, known, num_gain_draws, generator),
     )
 
 
 def _clean_side(batch: Batch, method: Method, with_graph: bool = True) -> _CleanSide:
     if with_graph:
         return _CleanSide(*(batch.clean_cut_at_x() if method.has_one_graph else batch.clean()))
-    state = _random_state(batch.mask)
+    state = random_state(batch.mask.device)
     with torch.no_grad():
         return _CleanSide(*batch.clean(), state)
 
@@ -204,7 +150,7 @@ def _back_propagate_clean_side(
 ) -> Tensor:
     """Back-propagates ℓ and α·D's clean side, if they are finite, which it returns."""
     if method.ascends_before_clean_graph:  # the same pass again, whatever was drawn since
-        _set_random_state(batch.mask, clean.random_state)
+        set_random_state(batch.mask.device, clean.state)
         clean = _clean_side(batch, method)
     gradient = _gradient_of_clean_side(batch, found.delta, clean.outputs)
     finite = found.finite & gradient.isfinite().all()
@@ -215,7 +161,7 @@ def _back_propagate_clean_side(
 
 def _gradient_of_clean_side(batch: Batch, delta: Tensor, outputs: Tensor) -> Tensor:
     """∂D/∂f(x), from an adversarial pass without a graph whose dropout masks the next pass draws again."""
-    with torch.no_grad(), _same_draws(delta):
+    with torch.no_grad(), keeping_random_state(delta.device):
         adversarial = batch.outputs(delta)
     gradient = _gradient_by_parts(lambda clean, part: batch.divergence(adversarial[part], clean).sum(), outputs)
     return gradient * batch.scale / max(len(outputs), 1)
@@ -269,22 +215,6 @@ def _mean_divergence(batch: Batch, adversarial_outputs: Tensor, clean_outputs: T
     return batch.scale * divergence.sum() / max(divergence.numel(), 1)
 
 
-def _random_state(like: Tensor) -> tuple[Tensor, ...]:
-    on_device = (torch.cuda.get_rng_state(like.device),) if like.is_cuda else ()
-    return torch.get_rng_state(), *on_device
-
-
-def _set_random_state(like: Tensor, state: tuple[Tensor, ...]) -> None:
-    torch.set_rng_state(state[0])
-    if like.is_cuda:
-        torch.cuda.set_rng_state(state[1], like.device)
-
-
-def _same_draws(like: Tensor) -> AbstractContextManager[None]:
-    """What is drawn inside is drawn again after it."""
-    return torch.random.fork_rng([like.device] if like.is_cuda else [])
-
-
 def _nothing(batch: Batch, delta: Tensor) -> Tensor:
     """Zero, with zero gradients: processes that wait for each other's gradients still get them.
 
@@ -293,36 +223,12 @@ def _nothing(batch: Batch, delta: Tensor) -> Tensor:
     return (batch.outputs(torch.zeros_like(delta)).float() * 0.0).nan_to_num().sum()
 
 
-def _measured(
-    batch: Batch, method: Method, found: Perturbation, clean: _CleanSide, num_draws: int, generator: Generator | None
+def _diagnostics(
+    batch: Batch, method: Method, found: Perturbation, known: _CleanSide, num_draws: int, generator: Generator | None
 ) -> Diagnostics | None:
-    """Diagnostics, if they are asked for; which dropout masks training draws next does not depend on that."""
-    if not num_draws or not clean.outputs.numel():
+    if not num_draws:
         return None
-    with torch.no_grad(), _same_draws(clean.x):
-        if method.dropout == "shared":
-            return _diagnose(batch, found, clean, num_draws, generator)
-        with batch.without_dropout():  # two passes with masks of their own differ as much without δ
-            clean = _without_dropout(batch, clean, differentiated=False)
-            return _diagnose(batch, found, clean, num_draws, generator)
-
-
-def _diagnose(
-    batch: Batch, found: Perturbation, clean: _CleanSide, num_draws: int, generator: Generator | None
-) -> Diagnostics:
-    def mean_divergence(delta: Tensor) -> Tensor:
-        return batch.divergence(batch.outputs(delta), clean.outputs).mean()
-
-    divergence = mean_divergence(found.delta)
     # A generator of its own, so that measuring does not change what training draws next.
     generator = Generator(found.delta.device).manual_seed(generator.initial_seed() + 1 if generator else 0)
-    noise = [mean_divergence(random_perturbation_like(found.delta, generator)) for _ in range(num_draws)]
-    noise_divergence = torch.stack(noise).mean()
-    count = batch.mask.sum().clamp_min(1)
-    norm = found.delta.norm(dim=-1).sum() / count
-    embedding_norm = (clean.x.detach().float().norm(dim=-1) * batch.mask).sum() / count
-    # Weight casts that autocast cached without gradients here must not be used by a pass that needs them.
-    torch.clear_autocast_cache()
-    gain = torch.where(divergence == noise_divergence, 1.0, divergence / noise_divergence)  # 0/0: no better than noise
-    ratio = torch.where(norm == 0, 0.0, norm / embedding_norm)  # 0/0: nothing is perturbed
-    return Diagnostics(gain, divergence, noise_divergence, norm, ratio)
+    noise = (random_perturbation_like(found.delta, generator) for _ in range(num_draws))
+    return diagnose(batch, method, found.delta, noise, known.outputs, known.x)

@@ -451,11 +451,11 @@ class AlumMixin(_Trainer):
     # -- logs -------------------------------------------------------------------------------------------------------
 
     def _measures_gain(self) -> bool:
-        """At the last micro-batch that is attacked before a log."""
+        """At all micro-batches of the last step that is attacked before a log."""
         step = self.state.global_step + 1
         steps_until_next_attack = range(step, step + self.args.adv_every_steps)
         is_looked_at = not self._gain_is_logged() or any(map(self._logs_step, steps_until_next_attack))
-        return self.accelerator.sync_gradients and self._may_log_gain() and is_looked_at
+        return self._may_log_gain() and is_looked_at
 
     def _logs_step(self, step: int) -> bool:
         if self.args.logging_strategy == IntervalStrategy.NO:

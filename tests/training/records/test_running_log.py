@@ -1,10 +1,13 @@
+import dataclasses
 import logging
+import math
 
 import pytest
 import torch
 
+from alum.core.diagnostics import Diagnostics
 from alum.core.methods import METHODS, method_named
-from alum.core.objective import AlumResult, Diagnostics
+from alum.core.objective import AlumResult
 from alum.training.records.running_log import PATIENCE, RunningLog
 from tiny_models import classifier
 from tiny_runs import config, labelled_sentences, trained
@@ -12,16 +15,31 @@ from tiny_runs import config, labelled_sentences, trained
 METHOD = method_named("alum", alpha=2.0)
 
 
-def result(task_loss=1.0, adversarial_loss=0.5, skipped=0.0, gain=None):
+def result(task_loss=1.0, adversarial_loss=0.5, skipped=0.0, gain=None, divergence=0.5, mask_divergence=None):
     diagnostics = None
     if gain is not None:
-        diagnostics = Diagnostics(*map(torch.tensor, (gain, 0.5, 0.5 / gain, 0.3, 0.03)))
+        diagnostics = Diagnostics(*map(torch.tensor, (divergence, divergence / gain, 0.3, 0.03)))
+        if mask_divergence is not None:
+            diagnostics = dataclasses.replace(diagnostics, mask_divergence=torch.tensor(mask_divergence))
     task_loss, adversarial_loss = torch.tensor(task_loss), torch.tensor(adversarial_loss)
     return AlumResult(task_loss, task_loss, adversarial_loss, 2.0, torch.tensor(skipped), diagnostics=diagnostics)
 
 
 def one_process(row):
     return row
+
+
+def with_another(**what):
+    """Gathers the row of this process with that of another one, with a micro-batch of its own."""
+
+    def gather(row):
+        rows = [row]
+        log = RunningLog()
+        log.add(result(**what), METHOD, weight=1.0, step=0)
+        log.flush(1, lambda other: rows.append(other) or other)
+        return torch.cat(rows)
+
+    return gather
 
 
 def test_losses_are_means_over_the_steps_since_the_last_log():
@@ -39,7 +57,7 @@ def test_losses_are_means_over_the_steps_since_the_last_log():
 def test_losses_are_means_and_skips_are_sums_over_the_processes():
     log = RunningLog()
     log.add(result(1.0, adversarial_loss=0.5, skipped=1.0), METHOD, weight=1.0, step=0)
-    logs = log.flush(1, lambda row: torch.cat((row, torch.tensor([[3.0, 1.5, 2.0]]))))
+    logs = log.flush(1, with_another(task_loss=3.0, adversarial_loss=1.5, skipped=2.0))
     assert (logs["task_loss"], logs["adversarial_loss"], logs["adversarial_skipped"]) == (2.0, 1.0, 3.0)
 
 
@@ -55,9 +73,46 @@ def test_diagnostics_are_logged_where_they_were_measured():
     log = RunningLog()
     log.add(result(gain=50.0), METHOD, weight=1.0, step=0)
     log.add(result(), METHOD, weight=1.0, step=1)
-    assert log.flush(2, one_process)["adversarial_gain"] == 50.0
+    assert log.flush(2, one_process)["adversarial_gain"] == pytest.approx(50.0)
     log.add(result(), METHOD, weight=1.0, step=2)
     assert "adversarial_gain" not in log.flush(3, one_process)
+
+
+def test_diagnostics_are_of_all_micro_batches_of_the_latest_measured_step():
+    log = RunningLog()
+    log.add(result(gain=1000.0, divergence=7.0), METHOD, weight=1.0, step=0)
+    log.add(result(gain=10.0, divergence=1.0), METHOD, weight=0.5, step=1)
+    log.add(result(gain=30.0, divergence=3.0), METHOD, weight=0.5, step=1)
+    logs = log.flush(2, one_process)
+    assert logs["divergence"] == 2.0
+    assert logs["adversarial_gain"] == pytest.approx((1.0 + 3.0) / (0.1 + 0.1))
+
+
+def test_diagnostics_are_of_all_processes_even_where_one_compares_nothing():
+    log = RunningLog()
+    log.add(result(gain=10.0, divergence=1.0), METHOD, weight=1.0, step=0)
+    logs = log.flush(1, with_another(gain=30.0, divergence=3.0))
+    assert (logs["divergence"], logs["adversarial_gain"]) == pytest.approx((2.0, 4.0 / 0.2))
+    log.add(result(), METHOD, weight=1.0, step=1)  # no outputs to compare here
+    logs = log.flush(2, with_another(gain=30.0, divergence=3.0))
+    assert (logs["divergence"], logs["adversarial_gain"]) == pytest.approx((3.0, 30.0))
+
+
+def test_what_masks_do_is_logged_apart_where_they_do_anything():
+    log = RunningLog()
+    log.add(result(gain=10.0), METHOD, weight=1.0, step=0)
+    assert "mask_divergence" not in log.flush(1, one_process)
+    log.add(result(gain=10.0, mask_divergence=0.25), METHOD, weight=1.0, step=1)
+    log.add(result(gain=10.0, mask_divergence=0.75), METHOD, weight=1.0, step=1)
+    assert log.flush(2, one_process)["mask_divergence"] == 0.5
+
+
+def test_divergences_that_are_rounding_have_no_gain():
+    log = RunningLog()
+    log.add(result(gain=16.0, divergence=8e-10), METHOD, weight=1.0, step=0)
+    logs = log.flush(1, one_process)
+    assert "adversarial_gain" not in logs
+    assert logs["divergence"] == pytest.approx(8e-10)
 
 
 def test_nothing_to_log_before_the_first_step():
@@ -94,6 +149,16 @@ def test_steps_that_lead_nowhere_are_to_be_exchanged(caplog):
 
 def test_patience_comes_before_the_warning(caplog):
     assert warnings_of(caplog, gain=1.0, times=PATIENCE - 1) == []
+
+
+def test_one_infinite_gain_hides_nothing(caplog):
+    log = RunningLog()
+    with caplog.at_level(logging.WARNING):
+        for step, gain in enumerate((1.0, math.inf, 1.1)):
+            log.add(result(gain=gain), METHOD, weight=1.0, step=step)
+            log.flush(step + 1, one_process)
+    (record,) = caplog.records
+    assert "its gain is 1.10" in record.getMessage()
 
 
 def test_controls_are_meant_to_be_noise(caplog):

@@ -11,7 +11,8 @@ from alum.core.divergences import Divergence
 from alum.core.errors import InputError
 from alum.core.likelihoods import Likelihood
 from alum.core.methods import DropoutMode
-from alum.models.hooks.dropout import keeping_random_state, random_state, set_random_state, without_dropout
+from alum.core.random_state import keeping_random_state, random_state, set_random_state
+from alum.models.hooks.dropout import without_dropout
 from alum.models.hooks.injection import Injection
 
 

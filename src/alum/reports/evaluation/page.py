@@ -194,7 +194,8 @@ def _comparison_cell(entry: ComparisonRecord | None) -> dict[str, Any] | None:
 
 
 def _gain(gain: GainRecord, models: Sequence[str]) -> dict[str, Any]:
-    return {**gain, "gain": gain_text(gain["gain"], gain["divergence"]), **_look_of(gain["model"], models)}
+    texts = {"gain": gain_text(gain["gain"], gain["divergence"]), "divergence": f"{gain['divergence']:.1e}"}
+    return {**gain, **texts, **_look_of(gain["model"], models)}
 
 
 def _check(check: CheckRecord) -> dict[str, Any]:

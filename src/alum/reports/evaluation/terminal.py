@@ -44,11 +44,22 @@ def show_evaluation(results: EvaluationRecord, console: Console | None = None) -
 def _show_gains(gains: Sequence[GainRecord], console: Console) -> None:
     if gains:
         rows = [
-            [gain["model"], gain["suite"], gain["method"], gain_text(gain["gain"], gain["divergence"])]
+            [
+                gain["model"],
+                gain["suite"],
+                gain["method"],
+                f"{gain['divergence']:.1e}",
+                gain_text(gain["gain"], gain["divergence"]),
+            ]
             for gain in gains
         ]
-        title = "Adversarial gain: times the divergence of random noise of the same length; near 1 is noise"
-        show_table(title, ("model", "suite", "perturbation of", "gain"), rows, console, num_text_columns=3)
+        title = (
+            "Adversarial gain: divergence over that of random noise of the same length. Near 1 is noise; it tells "
+            "nothing between models"
+        )
+        show_table(
+            title, ("model", "suite", "perturbation of", "divergence", "gain"), rows, console, num_text_columns=3
+        )
 
 
 def _show_scores(results: EvaluationRecord, scores: Scores, console: Console) -> None:

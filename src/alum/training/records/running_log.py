@@ -2,21 +2,24 @@
 
 import logging
 import math
+import statistics
 from collections import deque
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from alum.core.diagnostics import Diagnostics
 from alum.core.divergences import ROUNDING_NATS
 from alum.core.methods import Method
-from alum.core.objective import AlumResult, Diagnostics
+from alum.core.objective import AlumResult
 
 logger = logging.getLogger(__name__)
 
 NOISE_GAIN = 1.5  # a random direction scatters around 1; the weakest true adversary that we measured has over 50
 SILENT_CONTRIBUTION = 1e-6  # share of the task loss below which fp32 sums lose the adversarial term
 PATIENCE = 3  # logging steps in a row before the warning
+_FIGURES = ("divergence", "noise_divergence", "perturbation_norm", "perturbation_ratio", "mask_divergence")
 _REACTS_LITTLE = (
     "A model reacts little to its input early in training: if this goes on, set a larger adv_epsilon, or save the cost "
     "with a later adv_start_fraction."
@@ -28,22 +31,24 @@ _USE_ANOTHER_STEP = (
 
 
 class RunningLog:
-    """Sums of the losses since the last logging step, and the latest diagnostics of the adversary."""
+    """Sums of the losses since the last logging step, and the diagnostics of the latest step that was measured."""
 
     def __init__(self) -> None:
         self._task_loss: Tensor | None = None
         self._adversarial_loss: Tensor | None = None
         self._skipped: Tensor | None = None
-        self._diagnostics: Diagnostics | None = None
+        self._diagnostics: list[Diagnostics] = []
+        self._diagnosed_step = -1
         self._now: Method | None = None
-        self._recent: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
+        self._contributions: deque[float] = deque(maxlen=PATIENCE)
+        self._gains: deque[float] = deque(maxlen=PATIENCE)
         self._first_step: int | None = None
         self._warned = False
 
     @property
     def has_gain(self) -> bool:
         """Whether the next log will have a gain."""
-        return self._diagnostics is not None
+        return bool(self._diagnostics)
 
     def add(self, result: AlumResult, now: Method, weight: float, step: int) -> None:
         """Adds the losses of a micro-batch of ``step``, times ``weight``; nothing is read from the device."""
@@ -54,7 +59,9 @@ class RunningLog:
         self._adversarial_loss = _plus(self._adversarial_loss, result.adversarial_loss * weight)
         self._skipped = _plus(self._skipped, result.skipped)
         if result.diagnostics is not None:
-            self._diagnostics = result.diagnostics
+            if step != self._diagnosed_step:
+                self._diagnosed_step, self._diagnostics = step, []
+            self._diagnostics.append(result.diagnostics)
 
     def flush(self, step: int, gather: Callable[[Tensor], Tensor], is_last: bool = False) -> dict[str, float]:
         """Returns means over the steps since the last log and before ``step``; warns once if the adversary is idle.
@@ -67,39 +74,36 @@ class RunningLog:
         assert self._first_step is not None
         assert self._now is not None
         num_steps = step - self._first_step
-        rows = gather(torch.stack((self._task_loss, self._adversarial_loss, self._skipped)).unsqueeze(0))
-        sums = (*rows[:, :2].mean(0).tolist(), rows[:, 2].sum().item())
-        task_loss, adversarial_loss = sums[0] / num_steps, sums[1] / num_steps
+        losses = torch.stack((self._task_loss, self._adversarial_loss, self._skipped))
+        rows = gather(torch.cat((losses, _sums(self._diagnostics, losses.device))).unsqueeze(0)).tolist()
+        task_loss, adversarial_loss, skipped, *measured = (sum(column) for column in zip(*rows, strict=True))
+        task_loss, adversarial_loss = task_loss / num_steps / len(rows), adversarial_loss / num_steps / len(rows)
         logs: dict[str, float] = {
             "task_loss": task_loss,
             "adversarial_loss": adversarial_loss,
             "adv_alpha": self._now.alpha,
             "adv_epsilon": self._now.epsilon,
-            "adversarial_skipped": sums[2],
+            "adversarial_skipped": skipped,
         }
-        gain = math.inf  # not measured
-        if self._diagnostics is not None:
-            d = self._diagnostics
-            values = torch.stack((d.adversarial_gain, d.divergence, d.perturbation_norm, d.perturbation_ratio)).tolist()
-            gain, divergence, norm, ratio = values
-            if divergence >= ROUNDING_NATS:
-                logs["adversarial_gain"] = gain
-            logs |= {"divergence": divergence, "perturbation_norm": norm, "perturbation_ratio": ratio}
+        figures = _means(*measured)
         if self._now.alpha > 0:
-            contribution = self._now.alpha * adversarial_loss / max(abs(task_loss), 1e-30)
-            self._recent.append((contribution, gain))
+            self._contributions.append(self._now.alpha * adversarial_loss / max(abs(task_loss), 1e-30))
+            if "adversarial_gain" in figures:
+                self._gains.append(figures["adversarial_gain"])
             self._watch(self._now, 2 if is_last else PATIENCE)
-        self._task_loss = self._adversarial_loss = self._diagnostics = self._first_step = None
-        return logs
+        self._task_loss = self._adversarial_loss = self._first_step = None
+        self._diagnostics = []
+        return logs | figures
 
     def _watch(self, now: Method, patience: int) -> None:
-        if self._warned or len(self._recent) < patience:
+        if self._warned or len(self._contributions) < patience:
             return
-        contribution = max(pair[0] for pair in self._recent)
-        gain = sum(pair[1] for pair in self._recent) / len(self._recent)
+        contribution = max(self._contributions)
+        # A median, since one divergence over a rounded one is as good as infinite.
+        gain = statistics.median(self._gains) if len(self._gains) >= patience else None
         silent = contribution < SILENT_CONTRIBUTION
         # Control methods take no ascent step: their noise is meant to be noise.
-        noise = now.num_steps > 0 and gain < NOISE_GAIN
+        noise = now.num_steps > 0 and gain is not None and gain < NOISE_GAIN
         if not (silent or noise):
             return
         self._warned = True
@@ -117,6 +121,27 @@ class RunningLog:
             now.step_rule,
             _REACTS_LITTLE if now.step_rule == "normalized" and now.epsilon_unit == "relative" else _USE_ANOTHER_STEP,
         )
+
+
+def _sums(diagnostics: list[Diagnostics], device: torch.device) -> Tensor:
+    """Number of measured micro-batches and sums of their figures, ``[1 + figures]``; what is not measured is NaN."""
+    if not diagnostics:
+        return torch.zeros(1 + len(_FIGURES), device=device)
+    nothing = torch.full_like(diagnostics[0].divergence, torch.nan)
+    figures = [[getattr(d, name) for name in _FIGURES] for d in diagnostics]
+    rows = [torch.stack([nothing if value is None else value for value in row]) for row in figures]
+    return torch.cat((torch.tensor([float(len(rows))], device=device), torch.stack(rows).sum(0)))
+
+
+def _means(count: float, *sums: float) -> dict[str, float]:
+    """Means of what was measured, and the gain where its divergence is more than rounding."""
+    if not count:
+        return {}
+    means = {name: total / count for name, total in zip(_FIGURES, sums, strict=True) if not math.isnan(total)}
+    noise = means.pop("noise_divergence", math.nan)
+    if (divergence := means.get("divergence", 0.0)) >= ROUNDING_NATS:
+        means = {"adversarial_gain": divergence / noise if noise else math.inf, **means}
+    return means
 
 
 def _plus(total: Tensor | None, value: Tensor) -> Tensor:

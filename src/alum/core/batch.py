@@ -1,0 +1,46 @@
+"""What the objective knows of a model and a batch: functions of the perturbation."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from torch import Generator, Tensor
+
+
+class Batch(Protocol):
+    """A model on one batch, as functions of the perturbation: f(x + δ; θ) with x and θ fixed."""
+
+    mask: Tensor
+    """``[batch, length]``: True where the embeddings may be perturbed."""
+    scale: Tensor | float
+    """Weight of the mean over this batch's items in the step's loss; 1 without gradient accumulation."""
+
+    def clean(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean pass: returns the task loss ℓ (a scaled scalar), the outputs ``[items, ...]`` and the embeddings x."""
+
+    def clean_cut_at_x(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean pass whose task loss is back-propagated before the adversarial pass; returns what `clean` does.
+
+        The backward pass of that loss stops at x and fills ``x.grad``. The backward pass of f(x + δ) adds this gradient
+        to its own and takes both further, to the weights that x is computed from.
+        """
+
+    def outputs(self, delta: Tensor) -> Tensor:
+        """Adversarial pass: returns the outputs f(x + δ), ``[items, ...]``."""
+
+    def task_loss(self, delta: Tensor) -> Tensor:
+        """Adversarial pass: returns the task loss ℓ(f(x + δ), y), a scaled scalar."""
+
+    def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
+        """Computes D between two outputs, ``[items]``."""
+
+    def predicted_labels(self, outputs: Tensor) -> Tensor:
+        """Finds the labels that the outputs hold most likely."""
+
+    def sampled_labels(self, outputs: Tensor, generator: Generator | None) -> Tensor:
+        """Draws labels from the distributions that the outputs stand for."""
+
+    def own_loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Sums -log p of such labels, each example's up to a positive constant of its own."""
+
+    def without_dropout(self) -> AbstractContextManager[None]:
+        """Has the adversarial passes inside run without dropout."""
