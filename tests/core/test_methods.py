@@ -35,7 +35,8 @@ class CountedBatch:
         return self.outputs_at(self.x + delta)
 
     def task_loss(self, delta):
-        return self.outputs(delta).square().mean()
+        outputs = self.outputs(delta)
+        return outputs.square().mean(), outputs
 
     def divergence(self, adversarial, clean):
         return (adversarial - clean).square().sum(-1)
@@ -49,6 +50,9 @@ class CountedBatch:
     def own_loss(self, outputs, labels):
         return (outputs - labels).square().sum()
 
+    def log_odds_against_likeliest(self, outputs):
+        return None
+
     def without_dropout(self):
         return contextlib.nullcontext()
 
@@ -58,7 +62,7 @@ class CountedBatch:
         for tensor in (x, weight):
             if tensor.requires_grad:
                 tensor.register_hook(self.count)
-        return (x @ weight).flatten(0, 1)
+        return (x @ weight).sum(1)
 
     def count(self, *_):
         self.passes += 1

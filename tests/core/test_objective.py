@@ -83,8 +83,12 @@ class SmallBatch:
     def own_loss(self, outputs, labels):
         return CATEGORICAL.loss(outputs, labels).sum()
 
+    def log_odds_against_likeliest(self, outputs):
+        return CATEGORICAL.loss(outputs, CATEGORICAL.predicted(outputs))
+
     def task_loss(self, delta):
-        return SCALE * F.cross_entropy(self.outputs(delta), Y) * self.spoil_divergence
+        logits = self.outputs(delta)
+        return SCALE * F.cross_entropy(logits, Y) * self.spoil_divergence, logits
 
     def divergence(self, adversarial, clean):
         return symmetric_kl(adversarial, clean) * self.spoil_divergence

@@ -1,12 +1,13 @@
 import pytest
 import torch
 from torch import nn
+from transformers import AutoModelForMultipleChoice, AutoModelForSequenceClassification
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.methods import METHODS
 from alum.training.step import AlumStep
-from tiny_models import classifier, language_model, token_batch
+from tiny_models import classifier, headed, language_model, token_batch
 
 LABELS = torch.tensor([0, 1])
 
@@ -74,3 +75,58 @@ def test_a_model_that_cannot_be_perturbed_is_refused_when_the_step_is_made():
         AlumStep(nn.Linear(2, 2))
     with pytest.raises(InputError, match="one block over and over"):
         AlumStep(classifier("albert"), layer=1)
+
+
+# -- directions of the task loss's gradient ----------------------------------------------------------------------------
+
+
+def with_head_times(factor, model):
+    for parameter in model.classifier.parameters():
+        parameter.data *= factor
+    return model
+
+
+@pytest.mark.parametrize("name", ["alum_one_pass", "fgm", "pgd", "alum_virtual"])
+def test_a_row_that_the_model_is_sure_of_is_perturbed_as_any_other(name):
+    deltas = []
+    for factor in (1.0, 1e5):
+        model = with_head_times(factor, classifier(dropout=0.0))
+        labels = model(**token_batch()).logits.argmax(-1)
+        settings = {"num_steps": 1} if name == "pgd" else {}
+        deltas.append(AlumStep(model, name, **settings)({**token_batch(), "labels": labels}).delta)
+    # With two labels log odds are linear in the logits, so that their factor changes no direction.
+    torch.testing.assert_close(deltas[1], deltas[0], rtol=0, atol=0.02 * deltas[0].abs().max().item())
+    assert (deltas[0].flatten(1).norm(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("auto_class", [AutoModelForSequenceClassification, AutoModelForMultipleChoice])
+def test_one_pass_at_the_predicted_label_has_the_virtual_direction_where_there_are_two(auto_class):
+    choices = auto_class is AutoModelForMultipleChoice
+    batch = token_batch()
+    if choices:
+        batch = {name: torch.stack((values, values.flip(0)), dim=1) for name, values in batch.items()}
+    models = [headed(auto_class, dropout=0.0, num_labels=2) for _ in range(3)]
+    predicted = models[0](**batch).logits.argmax(-1)
+    labels = torch.stack((predicted[0], 1 - predicted[1]))  # one that is right and one that is wrong
+    virtual, turned, plain = (
+        AlumStep(model, name, ascent=ascent)({**batch, "labels": labels}).delta
+        for model, name, ascent in zip(
+            models,
+            ("alum_virtual", "alum_one_pass", "alum_one_pass"),
+            ("predicted", "predicted", "task_loss"),
+            strict=True,
+        )
+    )
+    torch.testing.assert_close(turned, virtual, rtol=1e-3, atol=1e-6)
+    right, wrong = (slice(0, 2), slice(2, 4)) if choices else (slice(0, 1), slice(1, 2))
+    torch.testing.assert_close(plain[right], turned[right])
+    torch.testing.assert_close(plain[wrong], -turned[wrong])
+
+
+@pytest.mark.parametrize("model", [language_model, lambda: classifier(num_labels=1, problem_type="regression")])
+def test_what_has_no_label_for_a_row_cannot_be_turned(model):
+    model = model()
+    batch = token_batch()
+    labels = batch["input_ids"] if model.config.problem_type is None else torch.tensor([0.1, 0.2])
+    with pytest.raises(InputError, match="one label out of several for each row"):
+        AlumStep(model, "alum_one_pass", ascent="predicted")({**batch, "labels": labels})

@@ -27,8 +27,8 @@ class Batch(Protocol):
     def outputs(self, delta: Tensor) -> Tensor:
         """Adversarial pass: returns the outputs f(x + δ), ``[items, ...]``."""
 
-    def task_loss(self, delta: Tensor) -> Tensor:
-        """Adversarial pass: returns the task loss ℓ(f(x + δ), y), a scaled scalar."""
+    def task_loss(self, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """Adversarial pass: returns the task loss ℓ(f(x + δ), y), a scaled scalar, and the outputs."""
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         """Computes D between two outputs, ``[items]``."""
@@ -41,6 +41,9 @@ class Batch(Protocol):
 
     def own_loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Sums -log p of such labels, each example's up to a positive constant of its own."""
+
+    def log_odds_against_likeliest(self, outputs: Tensor) -> Tensor | None:
+        """Log odds ``[items]`` against the labels that outputs hold most likely; None where they are no decisions."""
 
     def without_dropout(self) -> AbstractContextManager[None]:
         """Has the adversarial passes inside run without dropout."""

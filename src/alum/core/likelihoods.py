@@ -26,6 +26,8 @@ class Likelihood:
     loss: Callable[[Tensor, Tensor], Tensor]
     """Outputs and labels to a loss that has the direction of -log p: its gradient is that times a positive number an
     item, which does not vanish where the model is sure."""
+    is_log_odds: bool = False
+    """Whether that loss is the log odds against a label, whose softplus is -log p."""
 
 
 # -- classes -----------------------------------------------------------------------------------------------------------
@@ -85,11 +87,11 @@ def _half_squared_error(predictions: Tensor, labels: Tensor) -> Tensor:
     return (predictions.float() - labels).square().sum(-1) / 2
 
 
-CATEGORICAL = Likelihood(_most_likely_class, _sampled_class, _log_odds_against_classes)
+CATEGORICAL = Likelihood(_most_likely_class, _sampled_class, _log_odds_against_classes, is_log_odds=True)
 """One class for each item, or for each of the parts of an item (the start and the end of a span)."""
 TOKENS = Likelihood(_most_likely_class, _sampled_class, _cross_entropy)
 """One class for each token of a sequence: the loss is -log p itself, so that tokens weigh by their errors."""
-BERNOULLI = Likelihood(_more_likely_answer, _sampled_answer, _log_odds_against_answers)
+BERNOULLI = Likelihood(_more_likely_answer, _sampled_answer, _log_odds_against_answers, is_log_odds=True)
 """Independent yes/no labels."""
 GAUSSIAN = Likelihood(_one_below, _sampled_number, _half_squared_error)
 """A number with variance 1."""

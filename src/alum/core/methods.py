@@ -79,11 +79,12 @@ class Method:
         self._check_clean_side()
 
     def _check_ascent(self) -> None:
-        if self.gradient == "task_backward" and self.ascent != "task_loss":
+        if self.gradient == "task_backward" and self.ascent not in ("task_loss", "predicted"):
             raise SettingError(
                 "ascent",
-                f"must be 'task_loss' with method {self.name!r}, not {self.ascent!r}: its gradient is that of the task "
-                "loss's own backward pass. For others choose 'alum_virtual', 'alum' or 'pgd'.",
+                f"must be 'task_loss' or 'predicted' with method {self.name!r}, not {self.ascent!r}: its gradient is "
+                "that of the task loss's own backward pass, turned for 'predicted' where the prediction is wrong. For "
+                "others choose 'alum_virtual', 'alum' or 'pgd'.",
             )
         if self.gradient == "task_backward" and self.num_steps != 1:
             raise SettingError(

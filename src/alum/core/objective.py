@@ -5,7 +5,6 @@ The model, its inputs and labels are behind one small interface, so the function
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -15,6 +14,7 @@ from alum.core.diagnostics import Diagnostics, diagnose
 from alum.core.methods import Method
 from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
 from alum.core.random_state import keeping_random_state, random_state, set_random_state
+from alum.core.task_gradient import kept_from_vanishing, turned_where_wrong, with_gradient
 
 _NUM_PARTS = 32
 _MIN_PART_SIZE = 2**14
@@ -76,10 +76,8 @@ def alum_loss(
     if method.gradient == "clean_pass":
         first_gradient = _gradient_of_own_loss(batch, clean, labels)
     if method.has_one_graph and not method.differentiates_clean_side_first:
-        _back_propagate(clean.task_loss, backward)
+        first_gradient = _back_propagate_task_loss(batch, method, clean, first_gradient, backward)
         clean = known
-    if method.gradient == "task_backward":
-        first_gradient = known.x.grad
 
     if method.dropout == "off" and "divergence" in (method.term, method.ascent):
         clean = _without_dropout(batch, clean, differentiated=not method.has_one_graph)
@@ -92,7 +90,7 @@ def alum_loss(
         clean = known
 
     if method.term == "task_loss":
-        adversarial_loss = batch.task_loss(found.delta)
+        adversarial_loss, _ = batch.task_loss(found.delta)
     else:
         adversarial_loss = _mean_divergence(batch, batch.outputs(found.delta), clean.outputs)
     finite = finite & adversarial_loss.detach().isfinite()
@@ -118,7 +116,9 @@ def _clean_side(batch: Batch, method: Method, with_graph: bool = True) -> _Clean
 
 
 def _own_labels(batch: Batch, method: Method, known: _CleanSide, generator: Generator | None) -> Tensor | None:
-    """Labels of the model's own, where δ ascends the loss at them."""
+    """Labels of the model's own, where δ ascends the loss at them in passes that go back to x alone."""
+    if method.gradient == "task_backward":
+        return None
     if method.ascent == "predicted":
         return batch.predicted_labels(known.outputs)
     if method.ascent == "sampled":
@@ -129,7 +129,7 @@ def _own_labels(batch: Batch, method: Method, known: _CleanSide, generator: Gene
 def _ascended(batch: Batch, method: Method, known: _CleanSide, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
     """Objective of δ, from a pass of its own."""
     if method.ascent == "task_loss":
-        return batch.task_loss
+        return lambda delta: kept_from_vanishing(batch, *batch.task_loss(delta))
     if labels is not None:
         return lambda delta: batch.own_loss(batch.outputs(delta), labels)
     return lambda delta: batch.divergence(batch.outputs(delta), known.outputs).sum()
@@ -145,6 +145,23 @@ def _gradient_of_own_loss(batch: Batch, clean: _CleanSide, labels: Tensor | None
     return gradient
 
 
+def _back_propagate_task_loss(
+    batch: Batch, method: Method, clean: _CleanSide, first_gradient: Tensor | None, backward: Callable[[Tensor], None]
+) -> Tensor | None:
+    """Back-propagates ℓ down to x; returns the first ascent step's gradient, which is its own in one-pass methods."""
+    if method.gradient != "task_backward":
+        _back_propagate(clean.task_loss, backward)
+        return first_gradient
+    task_loss = kept_from_vanishing(batch, clean.task_loss, clean.outputs)
+    if method.ascent == "task_loss":
+        _back_propagate(task_loss, backward)
+        return clean.x.grad
+    with turned_where_wrong(clean.x, clean.outputs) as turned:
+        _back_propagate(task_loss, backward)
+        assert clean.x.grad is not None
+        return turned(clean.x.grad)
+
+
 def _back_propagate_clean_side(
     batch: Batch, method: Method, clean: _CleanSide, found: Perturbation, backward: Callable[[Tensor], None]
 ) -> Tensor:
@@ -154,7 +171,7 @@ def _back_propagate_clean_side(
         clean = _clean_side(batch, method)
     gradient = _gradient_of_clean_side(batch, found.delta, clean.outputs)
     finite = found.finite & gradient.isfinite().all()
-    term: Tensor = _WithGradient.apply(clean.outputs, torch.where(finite, gradient, 0.0))  # type: ignore[no-untyped-call]
+    term = with_gradient(clean.outputs, torch.where(finite, gradient, 0.0))
     _back_propagate(clean.task_loss + method.alpha * term, backward)
     return finite
 
@@ -180,21 +197,6 @@ def _gradient_by_parts(loss: Callable[[Tensor, slice], Tensor], outputs: Tensor)
             leaf = outputs[part].detach().float().requires_grad_()
             (gradient[part],) = torch.autograd.grad(loss(leaf, part), leaf)
     return gradient
-
-
-class _WithGradient(torch.autograd.Function):
-    """Zero, whose gradient at outputs is known; it takes the precision of the outputs only after the loss's scale."""
-
-    @staticmethod
-    def forward(context: Any, outputs: Tensor, gradient: Tensor) -> Tensor:
-        context.save_for_backward(gradient)
-        context.dtype = outputs.dtype
-        return outputs.new_zeros((), dtype=torch.float32)
-
-    @staticmethod
-    def backward(context: Any, scale: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = context.saved_tensors
-        return (scale * gradient).to(context.dtype), None
 
 
 def _without_dropout(batch: Batch, clean: _CleanSide, differentiated: bool) -> _CleanSide:

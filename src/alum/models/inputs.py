@@ -13,6 +13,8 @@ Inputs = Mapping[str, Any]
 # Inputs that a model needs for its loss alone; a pass without them computes only outputs.
 LABEL_INPUTS = frozenset({"labels", "label", "label_ids", "start_positions", "end_positions", "shift_labels"})
 
+_TOKEN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids", "special_tokens_mask"})
+
 
 def num_rows(inputs: Inputs) -> int:
     """Number of a batch's rows: the length of ``input_ids``, or of the first input that is a tensor with dimensions."""
@@ -33,6 +35,11 @@ def labels_of_items(inputs: Inputs) -> Tensor:
     if starts is None:
         return torch.zeros(len(rows), dtype=torch.long, device=rows.device)
     return (starts.view(len(rows), -1)[:, 0] >= rows.shape[1]).long() * IGNORED_LABEL
+
+
+def has_labels(inputs: Inputs) -> bool:
+    """Whether a batch may have labels, under whatever name: something else than tokens and what describes them."""
+    return not inputs.keys() <= _TOKEN_INPUTS
 
 
 def _rows(inputs: Inputs) -> Tensor:

@@ -43,6 +43,8 @@ class TaskKind:
     """Flat positions that a language model predicts, and their labels, from labels ``[batch, length]``."""
     likelihood: Likelihood | None = None
     """What ``compared`` outputs stand for, for methods that ascend the loss at labels of the model's own."""
+    compares_labelled_only: bool = False
+    """Whether the items are positions that carry a label, as tokens are: without labels nothing is compared."""
     shifts_labels: bool = False
     """Whether a position predicts the label of the next one, as in causal language models."""
 

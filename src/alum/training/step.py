@@ -7,17 +7,19 @@ from typing import Any
 from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 
+from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.core.objective import AlumResult, alum_loss
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
-from alum.models.inputs import LABEL_INPUTS, padding_mask_for
+from alum.models.inputs import LABEL_INPUTS, has_labels, labels_of_items, padding_mask_for
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
 from alum.training.parts.passes import Passes
+from alum.training.parts.task_losses import loss_where, no_task_loss, refuse_without_labels
 
 _REFUSED = ("DataParallel", "FullyShardedDataParallel", "DeepSpeedEngine")
 
@@ -52,16 +54,23 @@ class AlumStep:
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
 
     def __call__(self, inputs: Mapping[str, Any], num_gain_draws: int = 0) -> AlumResult:
-        """Fills the gradients of ℓ + α·D; with ``num_gain_draws`` random perturbations the gain is measured too."""
+        """Fills the gradients of ℓ + α·D; with ``num_gain_draws`` random perturbations the gain is measured too.
+
+        Rows without labels train by D alone: those labelled -100, or all of a batch that has no labels.
+        """
         if is_compiled(self.model):
             heed_hooks()
+        if not has_labels(inputs):
+            refuse_without_labels(self.method, inputs)
         unlabelled = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
         model = extract_model_from_parallel(self.model, keep_torch_compile=False)
         passes = Passes(self.model, model, self.method)
 
         def with_loss(module: nn.Module) -> tuple[Tensor, Any]:
             outputs = module(**inputs)
-            return outputs.loss, outputs
+            if outputs.loss is None:
+                return no_task_loss(outputs), outputs
+            return loss_where(labels_of_items(inputs).ne(IGNORED_LABEL).any(), outputs.loss), outputs
 
         def clean() -> tuple[Tensor, Any]:
             with getattr(self.model, "no_sync", nullcontext)() if self.method.has_one_graph else nullcontext():

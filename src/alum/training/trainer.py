@@ -28,7 +28,7 @@ from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.predicted_positions import head_sees_only
-from alum.models.inputs import LABEL_INPUTS, Inputs, labels_of_items, padding_mask_for
+from alum.models.inputs import LABEL_INPUTS, Inputs, has_labels, labels_of_items, num_rows, padding_mask_for
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
@@ -40,6 +40,7 @@ from alum.training.parts.loss_scale import LossScale
 from alum.training.parts.passes import Passes
 from alum.training.parts.sampling import ResumableLengthGroups
 from alum.training.parts.step_noise import StepNoise
+from alum.training.parts.task_losses import loss_where, no_task_loss, refuse_without_labels
 from alum.training.records.attendance import Attendance
 from alum.training.records.clock import ClockedOptimizer, StepClock, StepTimes
 from alum.training.records.running_log import RunningLog
@@ -123,6 +124,8 @@ class AlumMixin(_Trainer):
         with self._clock.part("clean"):
             method = self._method_at(self.state.global_step)
             share = self._micro_batch_share(inputs, num_items_in_batch)
+            if self._is_unlabelled(inputs):
+                refuse_without_labels(method, inputs)
             attacked, spared = self._attacked_and_spared(inputs, share, method)
             if attacked is None:
                 loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share)
@@ -152,7 +155,9 @@ class AlumMixin(_Trainer):
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         self._clock.start_step(measured=self._logs_time() and self._logs_step(self.state.global_step + 1))
         with self._clock.part("data"):
-            return super().get_batch_samples(*args, **kwargs)
+            batches, num_items = super().get_batch_samples(*args, **kwargs)
+            self._num_rows_in_step = self._num_rows(batches)
+            return batches, num_items
 
     def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
         if self._step_at_hand != self.state.global_step:
@@ -279,7 +284,8 @@ class AlumMixin(_Trainer):
         step = self.state.global_step
         # All processes attack as many rows: none waits for another that has more passes.
         noise = (self._noise.common.at(step), self._noise.at(step))
-        return attacked_and_spared(inputs, self.args.adv_fraction, share, self._num_items, noise)
+        shares = share, self._adversarial_share(inputs, share, method)
+        return attacked_and_spared(inputs, self.args.adv_fraction, shares, self._num_items, noise)
 
     def _batch(self, model: nn.Module, part: Part, num_items: Any, method: Method) -> HookedBatch:
         assert self.kind is not None
@@ -352,11 +358,14 @@ class AlumMixin(_Trainer):
         elif share is not None or not self._model_takes_num_items:
             num_items = None
         with self._head(rows):
+            if self._is_unlabelled(inputs):
+                outputs = model(**inputs)
+                return no_task_loss(outputs), outputs
             loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items)
-        if share is not None:
-            # A micro-batch without items has no mean: NaN · 0 would still be NaN.
-            loss = torch.where(torch.as_tensor(share > 0, device=loss.device), loss * share, loss.nan_to_num() * 0.0)
-        return loss, outputs
+        if share is None:
+            has_items = model.training and not self._has_own_loss()
+            return loss_where(self._num_items(inputs) > 0, loss) if has_items else loss, outputs
+        return loss_where(torch.as_tensor(share > 0, device=loss.device), loss * share), outputs
 
     def _micro_batch_share(self, inputs: Inputs, num_items: Any) -> Tensor | float | None:
         """This micro-batch's items over all of the step's; None where a plain mean is right."""
@@ -364,13 +373,40 @@ class AlumMixin(_Trainer):
             return None if self.compute_loss_func is None else 1.0 / self.current_gradient_accumulation_steps
         if self.current_gradient_accumulation_steps == 1 and self.args.world_size == 1:
             return None
-        share: Tensor = self._num_items(inputs) / num_items
+        return self._share(self._num_items(inputs), num_items)
+
+    def _adversarial_share(self, inputs: Inputs, share: Tensor | float | None, method: Method) -> Tensor | float | None:
+        """Share of the step by which the adversarial term counts: by rows where D is of rows, labelled or not."""
+        assert self.kind is not None
+        if share is None or method.term == "task_loss" or self.kind.compares_labelled_only:
+            return share
+        return share if self._num_rows_in_step is None else self._share(num_rows(inputs), self._num_rows_in_step)
+
+    def _share(self, number: Tensor | int, of_step: Tensor | int) -> Tensor:
+        # A step may have no labels at all.
+        share: Tensor = torch.as_tensor(number) / torch.as_tensor(of_step).clamp_min(1)
         # DDP averages gradients over the processes, and the count is over all of them.
         return share * self.args.world_size if self.args.average_tokens_across_devices else share
 
+    _num_rows_in_step: Tensor | int | None = None
+
+    def _num_rows(self, batches: list[Any]) -> Tensor | int | None:
+        """Rows of a step in all processes; None where nothing is weighed by them."""
+        is_weighed = len(batches) > 1 or self.args.world_size > 1
+        if not batches or not is_weighed or self.kind is None or self.kind.compares_labelled_only:
+            return None
+        rows = torch.zeros(sum(map(num_rows, batches)), dtype=torch.long, device=self.args.device)
+        counted: Tensor | int | None = super()._get_num_items_in_batch([{"labels": rows}], self.args.device)
+        return counted
+
+    def _is_unlabelled(self, inputs: Inputs) -> bool:
+        """Whether a training batch has no task loss, and is there for the adversarial term alone."""
+        may_have_own_loss = self._has_own_loss() or not self.model.training
+        return not (may_have_own_loss or has_labels(inputs))
+
     def _num_items(self, inputs: Inputs) -> Tensor:
         """What the mean of the task loss is over: labels that are not left out, spans, else rows."""
-        labels = labels_of_items(inputs)
+        labels = self._labels_of_items(inputs)
         if "labels" in inputs and self._loss_shifts_labels:
             labels = labels[..., 1:]
         return labels.ne(IGNORED_LABEL).sum()
@@ -378,8 +414,16 @@ class AlumMixin(_Trainer):
     def _get_num_items_in_batch(self, batch_samples: list[Any], *args: Any, **kwargs: Any) -> Any:
         """Counts the items of a step, in all processes, also where the Trainer does not: without ``labels``."""
         if self.compute_loss_func is None:  # one's own loss gets no labels then, and is told of no items
-            batch_samples = [batch if "labels" in batch else _with_labels(batch) for batch in batch_samples]
+            batch_samples = [batch if "labels" in batch else self._with_labels(batch) for batch in batch_samples]
         return super()._get_num_items_in_batch(batch_samples, *args, **kwargs)
+
+    def _with_labels(self, batch: Inputs) -> Inputs:
+        labels = self._labels_of_items(batch)
+        return {**batch, "labels": labels, "shift_labels": labels}  # not to be shifted, whatever the model
+
+    def _labels_of_items(self, batch: Inputs) -> Tensor:
+        labels = labels_of_items(batch)
+        return torch.full_like(labels, IGNORED_LABEL) if self._is_unlabelled(batch) else labels
 
     def _spared_loss(self, model: nn.Module, part: Part, num_items: Any) -> Tensor:
         with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
@@ -390,11 +434,14 @@ class AlumMixin(_Trainer):
     def _predicted_rows(self, inputs: Inputs) -> Tensor | None:
         if self.kind is None or self.kind.predicted_rows is None or "labels" not in inputs:
             return None
-        own_loss = self.compute_loss_func is not None or self.label_smoother is not None
-        own_loss = own_loss or getattr(super().compute_loss, "__func__", None) is not Trainer.compute_loss
-        if own_loss or self._wants_all_logits:
+        if self._has_own_loss() or self._wants_all_logits:
             return None  # they take logits and labels of every position
         return self.kind.predicted_rows(inputs["labels"])[0]
+
+    def _has_own_loss(self) -> bool:
+        """Whether the task loss is another than the model's own."""
+        own_loss = self.compute_loss_func is not None or self.label_smoother is not None
+        return own_loss or getattr(super().compute_loss, "__func__", None) is not Trainer.compute_loss
 
     def _head(self, rows: Tensor | None) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if rows is None else head_sees_only(self.model, rows)
@@ -506,11 +553,6 @@ class _Events(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         control.should_log = control.should_log or self._is_logged(state.global_step)
-
-
-def _with_labels(batch: Inputs) -> Inputs:
-    labels = labels_of_items(batch)
-    return {**batch, "labels": labels, "shift_labels": labels}  # not to be shifted, whatever the model
 
 
 class AlumTrainer(AlumMixin, AtomicCheckpoints, Trainer):

@@ -17,7 +17,7 @@ def num_items(inputs):
 
 
 def split(count, fraction, share=None, noise=None):
-    return attacked_and_spared(batch(count), fraction, share, num_items, noise or generators())
+    return attacked_and_spared(batch(count), fraction, (share, share), num_items, noise or generators())
 
 
 def rows_of(part):
@@ -25,8 +25,8 @@ def rows_of(part):
 
 
 def test_all_rows_are_attacked_without_a_draw():
-    attacked, spared = attacked_and_spared(batch(3), 1.0, 0.5, num_items, (None, None))
-    assert (rows_of(attacked), attacked.share, attacked.adversarial_share, spared) == ([0, 1, 2], 0.5, 0.5, None)
+    attacked, spared = attacked_and_spared(batch(3), 1.0, (0.5, 0.25), num_items, (None, None))
+    assert (rows_of(attacked), attacked.share, attacked.adversarial_share, spared) == ([0, 1, 2], 0.5, 0.25, None)
 
 
 @pytest.mark.parametrize("share", [None, 0.5])

@@ -49,9 +49,10 @@ class HookedBatch:
         with self._adversarial(delta):
             return self.compared(self.run())
 
-    def task_loss(self, delta: Tensor) -> Tensor:
+    def task_loss(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         with self._adversarial(delta):
-            return self.run_with_loss()[0]
+            loss, raw = self.run_with_loss()
+            return loss, self.compared(raw)
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         return self.distance(adversarial, clean)
@@ -64,6 +65,11 @@ class HookedBatch:
 
     def own_loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return self._likelihood().loss(outputs, labels).sum()
+
+    def log_odds_against_likeliest(self, outputs: Tensor) -> Tensor | None:
+        if self.likelihood is None or not self.likelihood.is_log_odds:
+            return None
+        return self.likelihood.loss(outputs, self.likelihood.predicted(outputs))
 
     @contextmanager
     def without_dropout(self) -> Iterator[None]:

@@ -41,6 +41,7 @@ MASKED_LM = TaskKind(
     compared=_masked_compared,
     distance=symmetric_kl,
     likelihood=TOKENS,
+    compares_labelled_only=True,
     predicted_rows=_masked_rows,
 )
 
@@ -49,6 +50,7 @@ CAUSAL_LM = TaskKind(
     compared=_causal_compared,
     distance=symmetric_kl,
     likelihood=TOKENS,
+    compares_labelled_only=True,
     predicted_rows=_causal_rows,
     shifts_labels=True,
 )

@@ -33,6 +33,7 @@ TOKEN_CLASSIFICATION = TaskKind(
     compared=_compared,
     distance=symmetric_kl,
     likelihood=TOKENS,
+    compares_labelled_only=True,
 )
 
 

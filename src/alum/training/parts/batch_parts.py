@@ -24,26 +24,29 @@ class Part:
 def attacked_and_spared(
     inputs: Inputs,
     fraction: float,
-    share: Tensor | float | None,
+    shares: tuple[Tensor | float | None, Tensor | float | None],
     num_items: Callable[[Inputs], Tensor],
     noise: tuple[Generator, Generator],
 ) -> tuple[Part | None, Part | None]:
     """Splits a batch into a ``fraction`` of its rows to attack, drawn by chance, and the rest; None for an empty part.
 
-    ``share`` is what the whole micro-batch counts for, which the parts divide by their ``num_items``. Two passes over
-    parts cost what one over the whole does, and dropout masks can be shared within a part.
+    ``shares`` are what the whole micro-batch counts for, of the task loss, which the parts divide by their
+    ``num_items``, and of the adversarial term. Two passes over parts cost what one over the whole does, and dropout
+    masks can be shared within a part.
 
     The first generator of ``noise`` rounds the number of rows, up as often as its fractional part says: of single rows
     every fourth is attacked at 0.25. An attacked row weighs the same, one over the expected number, in either case, so
     that the adversarial term is that of all rows in the mean. The second one draws which rows they are.
     """
+    share, adversarial_share = shares
     if fraction == 1:
-        return Part(inputs, share, share), None
+        return Part(inputs, share, adversarial_share), None
     rounding, choice = noise
     count = num_rows(inputs)
     num_attacked = int(fraction * count + torch.rand((), generator=rounding).item())
     whole = 1.0 if share is None else share
-    adversarial_share = whole * num_attacked / (fraction * count)
+    whole_of_term = 1.0 if adversarial_share is None else adversarial_share
+    adversarial_share = whole_of_term * num_attacked / (fraction * count)
     if num_attacked == 0:
         return None, Part(inputs, share, None)
     if num_attacked >= count:
