@@ -48,7 +48,7 @@ def run(folder, dropout, **settings):
         ("alum", {"adv_layer": "1"}, 3 + 2),
         ("alum_virtual", {}, 2 + 2),
         ("alum_virtual", {"adv_clean_side": "first"}, 3 + 2),
-        ("alum_paper", {}, 3 + 3),  # whose masks are independent: measured without dropout, on the clean side too
+        ("alum_paper", {}, 3 + 4),  # with independent masks: their own divergence, and all others without dropout
     ],
 )
 def test_losses_are_those_of_the_model_that_is_not_compiled(tmp_path, compiled_passes, method, settings, num_passes):
