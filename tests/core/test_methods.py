@@ -157,6 +157,7 @@ def test_overrides_replace_settings_and_none_leaves_them():
         ("step_size", -0.5),
         ("init_std", -1e-5),
         ("init_std", float("inf")),
+        ("init_noise", "cauchy"),
         ("norm", "l1"),
         ("scope", "batch"),
         ("epsilon_unit", "percent"),
@@ -186,6 +187,7 @@ OTHERS = {
     "step_size": (0.25, 0.125),
     "step_rule": ("sign", "normalized"),
     "projection": ("rescale", "ball"),
+    "init_noise": ("uniform", "normal"),
 }
 
 

@@ -261,6 +261,25 @@ def test_the_pieces_of_the_result_carry_no_graph(name):
     assert not any(piece.requires_grad for piece in pieces)
 
 
+# -- sources, restated -------------------------------------------------------------------------------------------------
+
+
+def test_r3f_is_the_published_loss():
+    """The loss with two KL terms over the batch's size, neither of whose targets is detached, λ = 1."""
+    batch = SmallBatch()
+    variant = method_named("r3f", epsilon=0.3)
+    result = step(batch, variant)
+    network = SmallBatch().network
+    noised, clean = network(X + result.delta), network(X)
+    into_clean = F.kl_div(noised.log_softmax(-1), clean.softmax(-1), reduction="sum")
+    into_noised = F.kl_div(clean.log_softmax(-1), noised.softmax(-1), reduction="sum")
+    loss = SCALE * (F.cross_entropy(clean, Y) + (into_clean + into_noised) / len(X))
+    loss.backward()
+    torch.testing.assert_close(result.loss, loss)
+    torch.testing.assert_close(batch.gradients()[1:], [parameter.grad for parameter in network.parameters()])
+    assert (variant.alpha, variant.dropout, METHODS["r3f"].epsilon) == (1.0, "independent", 1e-5)
+
+
 # -- what is not finite ------------------------------------------------------------------------------------------------
 
 NAN = float("nan")
@@ -374,7 +393,7 @@ def test_the_length_of_the_perturbation_by_hand():
 
 def test_noise_gains_about_nothing():
     measured = [
-        alum_loss(SmallBatch(), method("r3f"), torch.Generator().manual_seed(10 * i), num_gain_draws=1).diagnostics
+        alum_loss(SmallBatch(), method("noise"), torch.Generator().manual_seed(10 * i), num_gain_draws=1).diagnostics
         for i in range(200)
     ]
     ratio = sum(d.divergence for d in measured) / sum(d.noise_divergence for d in measured)

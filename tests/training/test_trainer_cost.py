@@ -64,7 +64,8 @@ def test_standard_steps_skip_the_vocabulary_where_nothing_is_predicted(flops, mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "limit"), [("alum", 2.70), ("alum_one_pass", 2.02), ("alum_virtual", 2.36), ("r3f", 2.02), ("pgd", 4.1)]
+    ("name", "limit"),
+    [("alum", 2.70), ("alum_one_pass", 2.02), ("alum_virtual", 2.36), ("noise", 2.02), ("r3f", 2.02), ("pgd", 4.1)],
 )
 def test_adversarial_steps_cost_what_their_passes_do(flops, name, limit):
     ratio = flops[name] / flops["standard"]

@@ -16,6 +16,7 @@ Norm = Literal["l2", "linf"]
 Scope = Literal["token", "sequence"]
 Projection = Literal["ball", "rescale"]
 EpsilonUnit = Literal["relative", "absolute"]
+Noise = Literal["normal", "uniform"]
 DropoutMode = Literal["shared", "independent", "off"]
 Layer = Literal["word", "embeddings"] | int
 
@@ -56,6 +57,8 @@ class Method:
     epsilon_unit: EpsilonUnit = "relative"
     init_std: float = 0.0
     """Standard deviation of the first δ as a share of the radius: of each coordinate (L∞), or of its length (L2)."""
+    init_noise: Noise = "normal"
+    """Distribution of the first δ's coordinates; a uniform one is as wide as its standard deviation says: ±√3 of it."""
     dropout: DropoutMode = "shared"
     layer: Layer = "word"
 
@@ -107,7 +110,7 @@ class Method:
             )
         if self.gradient == "clean_pass" and self.num_steps == 0:
             raise SettingError(
-                "num_steps", f"must be 1 or more with method {self.name!r}, not 0. For none choose 'r3f' or 'r_drop'."
+                "num_steps", f"must be 1 or more with method {self.name!r}, not 0. For none choose 'noise' or 'r_drop'."
             )
 
     def _check_clean_side(self) -> None:
@@ -134,7 +137,7 @@ class Method:
     def idle_settings(self) -> dict[str, str]:
         """Settings that have no effect in this method, each with the reason.
 
-        >>> method_named("r3f").idle_settings()["step_size"]
+        >>> method_named("noise").idle_settings()["step_size"]
         'no ascent step is taken (num_steps 0)'
         """
         idle: dict[str, str] = {}
@@ -144,7 +147,10 @@ class Method:
             if self.init_std == 0:
                 reason = "nothing is perturbed (num_steps 0, init_std 0)"
                 idle |= dict.fromkeys(("epsilon", "epsilon_unit", "norm", "scope", "projection"), reason)
-        if self.norm == "linf" and self.projection == "ball" and self.step_rule != "normalized":
+        if self.init_std == 0:
+            idle["init_noise"] = "δ starts at zero (init_std 0)"
+        normalizes = self.step_rule == "normalized" and self.num_steps > 0
+        if self.norm == "linf" and self.projection == "ball" and not normalizes:
             idle.setdefault("scope", "norm linf bounds each coordinate by itself")
         if self.term == "task_loss":
             idle["clean_side"] = "the term is the task loss at δ, which has no clean side"
@@ -212,9 +218,13 @@ METHODS: dict[str, Method] = {row.name: row for row in (
            "as the loss); padding is not perturbed; injected by a hook, not as inputs_embeds",
            step_rule="raw", step_size=1e-5, norm="linf", projection="rescale",
            epsilon=1.0, epsilon_unit="absolute", init_std=1e-5, dropout="independent"),
-    Method("r3f", "Aghajanyan et al. 2020, arXiv:2008.03156",
-           "noise stretched to the radius, a control of the adversary's length; theirs has a std of 1e-5",
+    Method("noise", "this project, a control: a random direction instead of the adversary's",
            num_steps=0, projection="rescale", init_std=1.0),
+    Method("r3f", "Aghajanyan et al. 2020, arXiv:2008.03156, with the constants of their code in fairseq, examples/rxf",
+           "no side of D is detached, as in both; the noised pass's gradient reaches the embeddings, which their code "
+           "detaches there; padding has no noise; regression has squared error for D, theirs no such term",
+           num_steps=0, norm="linf", epsilon=1e-5, epsilon_unit="absolute", init_std=3**-0.5, init_noise="uniform",
+           dropout="independent"),
     Method("r_drop", "Liang et al. 2021, arXiv:2106.14448",
            "task loss of the first pass only, theirs of both; D is the sum of the two KLs, theirs their mean",
            num_steps=0, dropout="independent"),

@@ -64,7 +64,8 @@ def _start(like: Tensor, radius: Tensor, mask: Tensor, method: Method, generator
     if method.norm == "l2":
         num_vectors = mask.sum(-2, keepdim=True).clamp_min(1) if method.scope == "sequence" else 1
         share = share / (like.shape[-1] * num_vectors) ** 0.5
-    return share * _standard_normal(like, generator) * mask
+    draw = _standard_normal if method.init_noise == "normal" else _standard_uniform
+    return share * draw(like, generator) * mask
 
 
 def random_perturbation_like(delta: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -74,6 +75,11 @@ def random_perturbation_like(delta: Tensor, generator: torch.Generator | None = 
 
 def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.randn(like.shape, generator=generator, device=like.device)
+
+
+def _standard_uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Of mean 0 and variance 1: between ±√3."""
+    return (2 * torch.rand(like.shape, generator=generator, device=like.device) - 1) * 3**0.5
 
 
 def gradient_at(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
