@@ -55,6 +55,13 @@ class AdversarySettings:
     adv_init_noise: Noise | None = _override("Distribution of the first perturbation's coordinates")
     adv_dropout: DropoutMode | None = _override("Dropout masks of the adversarial passes, from what is perturbed on")
     adv_layer: str | None = _override("What is perturbed: word, embeddings, or the number of a block")
+    adv_target_divergence: float | None = field(
+        default=None,
+        metadata={
+            "help": "Divergence in nats that the adversarial loss is to have: the radius is changed from step to step "
+            "until it has. Adversaries, and noise beside them, are then equally strong (default: the radius stays)."
+        },
+    )
     adv_special_tokens: Literal["perturb", "keep"] = field(
         default="perturb", metadata={"help": "Whether [CLS], [SEP] and the like are perturbed."}
     )
