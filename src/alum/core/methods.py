@@ -215,9 +215,10 @@ METHODS: dict[str, Method] = {row.name: row for row in (
            epsilon=1e-5, epsilon_unit="absolute", init_std=1.0, dropout="independent"),
     Method("alum_released", "the released code of ALUM and SMART, github.com/namisan/mt-dnn, mt_dnn/perturbation.py",
            "D is the symmetric KL throughout (theirs: 2 Σ p · log-odds difference to ascend, KLs to detached targets "
-           "as the loss); padding is not perturbed; injected by a hook, not as inputs_embeds",
+           "as the loss); padding is not perturbed; δ is added by a hook, where theirs feeds what comes out of the "
+           "embeddings module back in as inputs_embeds, through positions and LayerNorm a second time",
            step_rule="raw", step_size=1e-5, norm="linf", projection="rescale",
-           epsilon=1.0, epsilon_unit="absolute", init_std=1e-5, dropout="independent"),
+           epsilon=1.0, epsilon_unit="absolute", init_std=1e-5, dropout="independent", layer="embeddings"),
     Method("noise", "this project, a control: a random direction instead of the adversary's",
            num_steps=0, projection="rescale", init_std=1.0),
     Method("r3f", "Aghajanyan et al. 2020, arXiv:2008.03156, with the constants of their code in fairseq, examples/rxf",

@@ -7,10 +7,10 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from alum.core.curriculum import Curriculum
 from alum.core.errors import InputError, SettingError
 from alum.core.methods import METHODS, Method, method_named
-from alum.core.radius import check_target
+from alum.core.schedules.curriculum import Curriculum
+from alum.core.schedules.radius import check_target
 from alum.models.model_parts import parse_layer
 from alum.training.settings import AdversarySettings
 

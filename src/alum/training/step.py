@@ -13,7 +13,7 @@ from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.core.objective import AlumResult, alum_loss
-from alum.core.radius import Radius, check_target
+from alum.core.schedules.radius import Radius, check_target
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection

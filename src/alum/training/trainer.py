@@ -19,11 +19,11 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
-from alum.core.curriculum import Curriculum
 from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
+from alum.core.schedules.curriculum import Curriculum
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection

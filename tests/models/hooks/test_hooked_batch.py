@@ -140,6 +140,31 @@ def test_gradients_are_those_of_a_model_that_is_perturbed_by_hand(layer, name):
     )
 
 
+def test_alum_released_perturbs_what_comes_out_of_the_embeddings_module():
+    """The published steps on a real model: noise, a gradient step, division by the largest coordinate of each token."""
+    model, expected = classifier(dropout=0.0).train(), classifier(dropout=0.0).train()
+    method, mask = METHODS["alum_released"], padding_mask(token_batch()).unsqueeze(-1)
+    result = alum_loss(hooked(model, method.layer), method, generator=torch.Generator().manual_seed(0))
+    result.loss.backward()
+
+    def logits_at(delta):
+        handle = expected.bert.embeddings.register_forward_hook(lambda module, inputs, output: output + delta)
+        logits = expected(**token_batch()).logits
+        handle.remove()
+        return logits
+
+    clean = expected(**token_batch(), labels=LABELS)
+    noise = 1e-5 * torch.randn(result.delta.shape, generator=torch.Generator().manual_seed(0)) * mask
+    divergence = symmetric_kl(logits_at(noise.requires_grad_()), clean.logits.detach()).sum()
+    delta = noise.detach() + 1e-5 * mask * torch.autograd.grad(divergence, noise)[0]
+    delta = delta / (delta.abs().amax(-1, keepdim=True) + 1e-6)
+    torch.testing.assert_close(result.delta, delta, rtol=1e-3, atol=1e-4)
+    (clean.loss + symmetric_kl(logits_at(result.delta), clean.logits).mean()).backward()
+    torch.testing.assert_close(
+        [parameter.grad for parameter in model.parameters()], [parameter.grad for parameter in expected.parameters()]
+    )
+
+
 @pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual"])
 @pytest.mark.parametrize(("architecture", "layer"), PLACES)
 def test_gradients_are_those_of_the_written_out_objective(architecture, layer, name):

@@ -9,7 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_callback import ExportableState
 
 from alum.core.objective import AlumResult
-from alum.core.radius import Radius
+from alum.core.schedules.radius import Radius
 
 
 class RadiusControl(TrainerCallback, ExportableState):

@@ -6,7 +6,7 @@ import torch
 
 from alum.core.errors import SettingError
 from alum.core.methods import method_named
-from alum.core.radius import Radius, check_target
+from alum.core.schedules.radius import Radius, check_target
 
 
 def followed(divergence_of, target, steps, radius=None):
