@@ -390,7 +390,8 @@ def test_callbacks_see_losses_that_add_up(tmp_path, name, batches):
         def on_log(self, args, state, control, logs, **kwargs):
             seen.append(logs)
 
-    settings = config(tmp_path, adv_method=name, adv_alpha=2.0, logging_steps=2, **batches)
+    alpha = 0.5 if name == "freelb" else 2.0  # at most 1 there
+    settings = config(tmp_path, adv_method=name, adv_alpha=alpha, logging_steps=2, **batches)
     trained(classifier(), settings, labelled_sentences(), callbacks=[Watching()])
     steps = [logs for logs in seen if "learning_rate" in logs]
     assert len(steps) == 3  # the first, for the gain, and each second
@@ -400,8 +401,8 @@ def test_callbacks_see_losses_that_add_up(tmp_path, name, batches):
             first = first[1:]
         assert set(logs) >= NAMES - {"adversarial_gain"}
         assert list(logs)[: len(first)] == first
-        assert logs["loss"] == pytest.approx(logs["task_loss"] + 2.0 * logs["adversarial_loss"], rel=1e-4)
-        assert (logs["adv_alpha"], logs["adv_epsilon"]) == (2.0, METHODS[name].epsilon)
+        assert logs["loss"] == pytest.approx(logs["task_loss"] + alpha * logs["adversarial_loss"], rel=1e-4)
+        assert (logs["adv_alpha"], logs["adv_epsilon"]) == (alpha, METHODS[name].epsilon)
 
 
 def test_standard_training_logs_nothing_adversarial(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from alum.core.errors import SettingError, unknown_name
 
 # The choices of a method's settings, each in this place only.
-LossTerm = Literal["divergence", "task_loss"]
+LossTerm = Literal["divergence", "task_loss", "ascent_losses"]
 Ascent = Literal["divergence", "task_loss", "predicted", "sampled"]
 GradientSource = Literal["own_pass", "task_backward", "clean_pass"]
 CleanSide = Literal["joint", "first", "constant"]
@@ -34,7 +34,8 @@ class Method:
     differences: str = ""
     alpha: float = 1.0
     term: LossTerm = "divergence"
-    """Term added to the task loss: the divergence at δ, or the task loss at δ."""
+    """Term added to the task loss: the divergence at δ, or the task loss at δ. Or there is no other loss than those of
+    the ascent's passes (`alum.core.other_objectives.freelb`), and alpha is the weight of what the ascent adds."""
     ascent: Ascent = "divergence"
     """Objective that δ maximises: the divergence, the task loss, or -log p of the label that the clean pass finds most
     likely or of one drawn from its prediction. The last two have D's direction in the mean: D is of second order in δ,
@@ -80,6 +81,8 @@ class Method:
                 raise SettingError(name, f"must be 0 or more and finite, not {getattr(self, name)}.")
         self._check_ascent()
         self._check_clean_side()
+        if self.term == "ascent_losses":
+            self._check_ascent_losses()
 
     def _check_ascent(self) -> None:
         if self.gradient == "task_backward" and self.ascent not in ("task_loss", "predicted"):
@@ -134,6 +137,24 @@ class Method:
                 "Choose 'joint' or 'constant'.",
             )
 
+    def _check_ascent_losses(self) -> None:
+        needed = {
+            "ascent": (self.ascent == "task_loss", "'task_loss': these are the losses that it trains on"),
+            "gradient": (self.gradient == "own_pass", "'own_pass': each of its passes gives a gradient"),
+            "num_steps": (self.num_steps >= 2, "2 or more: the last step's pass ascends no further"),
+            "step_rule": (self.step_rule != "raw", "'normalized' or 'sign': its gradients have the loss's scale"),
+            "dropout": (self.dropout != "off", "'shared' or 'independent': it has no pass but these"),
+            "layer": (not isinstance(self.layer, int), "'word' or 'embeddings'"),
+            "alpha": (self.alpha <= 1, "at most 1, where all its passes weigh the same"),
+        }
+        for name, (fits, expected) in needed.items():
+            if not fits:
+                raise SettingError(
+                    name,
+                    f"must be {expected} with method {self.name!r}, not {getattr(self, name)!r}. "
+                    "For others choose 'pgd'.",
+                )
+
     def idle_settings(self) -> dict[str, str]:
         """Settings that have no effect in this method, each with the reason.
 
@@ -152,14 +173,14 @@ class Method:
         normalizes = self.step_rule == "normalized" and self.num_steps > 0
         if self.norm == "linf" and self.projection == "ball" and not normalizes:
             idle.setdefault("scope", "norm linf bounds each coordinate by itself")
-        if self.term == "task_loss":
+        if self.term != "divergence":
             idle["clean_side"] = "the term is the task loss at δ, which has no clean side"
         return idle
 
     @property
     def has_one_graph(self) -> bool:
         """Whether the clean pass is back-propagated before the adversarial one: one graph is alive at a time."""
-        early = self.gradient == "task_backward" or self.term == "task_loss" or self.clean_side != "joint"
+        early = self.gradient == "task_backward" or self.term != "divergence" or self.clean_side != "joint"
         return self.alpha > 0 and early
 
     @property
@@ -173,7 +194,9 @@ class Method:
 
     @property
     def num_own_passes(self) -> int:
-        """Number of ascent steps whose gradient comes from a pass of its own."""
+        """Number of ascent steps whose gradient comes from a pass of its own, which trains nothing."""
+        if self.term == "ascent_losses":
+            return 0
         return self.num_steps if self.gradient == "own_pass" else max(self.num_steps - 1, 0)
 
     @property
@@ -183,10 +206,13 @@ class Method:
         Clean pass 1 + its backward 2; gradient through the clean pass 1 (activations only); each ascent pass 1 + 1;
         adversarial pass 1 + 2. Where D's clean side is differentiated first, 1 for an adversarial pass before it, and 1
         for a clean pass before that if the ascent has passes of its own. Without dropout D's clean side is a pass of
-        its own, 1, and 2 more where it is differentiated.
+        its own, 1, and 2 more where it is differentiated. Where the ascent's losses are trained on, each of its passes
+        is a standard step.
         """
         if self.alpha == 0:
             return 1.0
+        if self.term == "ascent_losses":
+            return float(self.num_steps)
         units = 6 + (self.gradient == "clean_pass") + 2 * self.num_own_passes
         units += self.differentiates_clean_side_first + self.ascends_before_clean_graph
         if self.dropout == "off" and "divergence" in (self.term, self.ascent):
@@ -235,6 +261,10 @@ METHODS: dict[str, Method] = {row.name: row for row in (
     Method("pgd", "Madry et al. 2018, arXiv:1706.06083, on embeddings",
            "clean task loss kept beside the adversarial one; starts at δ = 0; normalised L2 steps",
            term="task_loss", ascent="task_loss", num_steps=3, step_size=0.5),
+    Method("freelb", "Zhu et al. 2020, arXiv:1909.11764, Algorithm 1",
+           "one radius and step for all tasks, of the size of those in its appendix B",
+           term="ascent_losses", ascent="task_loss", num_steps=3, step_size=2 / 3, scope="sequence",
+           epsilon=0.15, epsilon_unit="absolute", init_std=3**-0.5, init_noise="uniform"),
 )}
 # fmt: on
 

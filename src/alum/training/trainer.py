@@ -324,7 +324,8 @@ class AlumMixin(_Trainer):
                 return passes.next()(**unlabelled)
 
         def run_with_loss() -> tuple[Tensor, Any]:
-            return self._task_loss(passes.next(), inputs, num_items, part.adversarial_share)
+            is_clean = method.term == "ascent_losses"  # of which there is none beside it
+            return self._task_loss(passes.next(), inputs, num_items, part.share if is_clean else part.adversarial_share)
 
         def run_clean() -> tuple[Tensor, Any]:
             synchronized = self.accelerator.no_sync(model) if method.has_one_graph else contextlib.nullcontext()

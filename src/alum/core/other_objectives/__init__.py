@@ -1,0 +1,1 @@
+"""Objectives of another shape than that of ALUM, which they stand beside."""
