@@ -1,4 +1,4 @@
-"""What the objective knows of a model and a batch: functions of the perturbation."""
+"""Interface between the objective and a model on a batch: functions of the perturbation."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
