@@ -12,10 +12,10 @@ from torch import Generator, Tensor
 from alum.core.batch import Batch
 from alum.core.diagnostics import Diagnostics, diagnose
 from alum.core.methods import Method
-from alum.core.other_objectives.freelb import freelb_loss
 from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
 from alum.core.random_state import keeping_random_state, random_state, set_random_state
-from alum.core.task_gradient import kept_from_vanishing, turned_where_wrong, with_gradient
+from alum.core.task_loss.freelb import freelb_loss
+from alum.core.task_loss.task_gradient import kept_from_vanishing, turned_where_wrong, with_gradient
 
 _NUM_PARTS = 32
 _MIN_PART_SIZE = 2**14

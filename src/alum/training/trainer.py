@@ -404,7 +404,7 @@ class AlumMixin(_Trainer):
     def _adversarial_share(self, inputs: Inputs, share: Tensor | float | None, method: Method) -> Tensor | float | None:
         """Share of the step by which the adversarial term counts: by rows where D is of rows, labelled or not."""
         assert self.kind is not None
-        if share is None or method.term == "task_loss" or self.kind.compares_labelled_only:
+        if share is None or method.term != "divergence" or self.kind.compares_labelled_only:
             return share
         return share if self._num_rows_in_step is None else self._share(num_rows(inputs), self._num_rows_in_step)
 

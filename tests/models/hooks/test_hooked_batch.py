@@ -6,7 +6,7 @@ from alum.core.divergences import symmetric_kl
 from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
-from alum.core.other_objectives.freelb import freelb_loss
+from alum.core.task_loss.freelb import freelb_loss
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.inputs import padding_mask

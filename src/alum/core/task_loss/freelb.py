@@ -58,7 +58,7 @@ def freelb_loss(
         gradient = torch.where(finite, gradient, 0.0)
         delta = (ascended(delta.detach(), gradient, radius, method) * mask).requires_grad_()
         is_last = step == method.num_steps - 1
-        loss = batch.task_loss(delta.detach()) if is_last else batch.task_loss_cut_at_x(delta)
+        loss = batch.task_loss(delta.detach())[0] if is_last else batch.task_loss_cut_at_x(delta)
         losses.append(loss.detach())
         if not is_last:
             shares.append(weight * loss.detach())

@@ -1,1 +1,0 @@
-"""Objectives of another shape than that of ALUM, which they stand beside."""
