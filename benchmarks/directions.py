@@ -32,7 +32,7 @@ from benchmarks.places import DATA, minilm, needed
 from benchmarks.records import Record, parser, progress
 
 DIRECTIONS: dict[str, dict[str, Any]] = {
-    "noise": {"method": "r3f"},
+    "noise": {"method": "noise"},
     "Algorithm 1, K = 1": {"method": "alum"},
     "Algorithm 1, K = 2": {"method": "alum", "num_steps": 2},
     "Algorithm 1, K = 9": {"method": "alum", "num_steps": 9},

@@ -113,7 +113,7 @@ def arms_of(stage: Stage, chosen: Mapping[str, float], cost_ratio: float) -> lis
         Arm("standard"),
         Arm("standard +", step_factor=plus),
         Arm("alum_one_pass", "alum_one_pass", adversary),
-        Arm("r3f", "r3f", adversary),
+        Arm("noise", "noise", adversary),
     ]
 
 

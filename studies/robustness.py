@@ -24,7 +24,7 @@ from studies.kept_runs import Folders, all_records, finetuned, folders_of, pretr
 from studies.robustness_page import PAGE
 from studies.two_at_a_time import one_thread_each, two_at_a_time
 
-METHODS = ("standard", "r3f", "alum", "alum_one_pass")
+METHODS = ("standard", "noise", "alum", "alum_one_pass")
 EPSILONS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.3)
 
 

@@ -54,7 +54,7 @@ def test_finetuning_can_be_rehearsed(tmp_path, monkeypatch):
         for row in rows.values():
             assert row["held_bytes"] == rows["standard"]["held_bytes"] < row["peak_bytes"]
         assert rows["standard"]["gain"] is None
-        assert rows["r3f"]["gain"] == pytest.approx(1.0, rel=0.5)  # noise, compared with noise
+        assert rows["noise"]["gain"] == pytest.approx(1.0, rel=0.5)  # noise, compared with noise
         assert rows["alum_one_pass"]["gain"] > 2.0
         parts = rows["alum"]["seconds_by_part"]
         assert set(parts) == {"data", "clean", "adversary", "backward", "optimizer"}

@@ -26,10 +26,13 @@ class CountedBatch:
         outputs = self.outputs_at(x)
         return outputs.square().mean(), outputs, x
 
-    def clean_cut_at_x(self):
-        x = self.x.detach().requires_grad_()
-        outputs = self.outputs_at(x)
+    def clean_cut_at_x(self, start=None):
+        self.copy = x = self.x.detach().requires_grad_()
+        outputs = self.outputs_at(x if start is None else x + start(x))
         return outputs.square().mean(), outputs, x
+
+    def task_loss_cut_at_x(self, delta):
+        return self.outputs_at(self.copy + delta).square().mean()
 
     def outputs(self, delta):
         return self.outputs_at(self.x + delta)
@@ -114,6 +117,8 @@ def test_costs_are_those_of_the_passes_that_the_objective_makes(method):
         ({"name": "alum_virtual"}, 7),
         ({"name": "alum_virtual", "clean_side": "first"}, 8),
         ({"name": "pgd"}, 12),
+        ({"name": "freelb"}, 9),
+        ({"name": "freelb", "num_steps": 2}, 6),
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
 )
@@ -157,6 +162,7 @@ def test_overrides_replace_settings_and_none_leaves_them():
         ("step_size", -0.5),
         ("init_std", -1e-5),
         ("init_std", float("inf")),
+        ("init_noise", "cauchy"),
         ("norm", "l1"),
         ("scope", "batch"),
         ("epsilon_unit", "percent"),
@@ -186,6 +192,7 @@ OTHERS = {
     "step_size": (0.25, 0.125),
     "step_rule": ("sign", "normalized"),
     "projection": ("rescale", "ball"),
+    "init_noise": ("uniform", "normal"),
 }
 
 

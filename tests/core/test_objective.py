@@ -18,7 +18,7 @@ X = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 2, 1])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]).bool()
 SCALE = 0.5
-TRAINED = [name for name in METHODS if name != "standard"]
+TRAINED = [name for name in METHODS if name not in ("standard", "freelb")]
 JOINT = [name for name in TRAINED if METHODS[name].gradient == "own_pass"]
 ONE_PASS = [name for name in TRAINED if METHODS[name].gradient == "task_backward"]
 
@@ -53,11 +53,14 @@ class SmallBatch:
         self.x = self.embeddings()
         return self._clean_above(self.x)
 
-    def clean_cut_at_x(self):
+    def clean_cut_at_x(self, start=None):
         self.x = self.embeddings()
-        copy = self.x.detach().requires_grad_()
+        self.copy = copy = self.x.detach().requires_grad_()
         self.x.register_hook(lambda gradient: gradient + copy.grad)
-        return self._clean_above(copy)
+        return self._clean_above(copy if start is None else copy + start(copy))
+
+    def task_loss_cut_at_x(self, delta):
+        return SCALE * F.cross_entropy(self.network(self.copy + delta), Y)
 
     def _clean_above(self, x):
         logits = self.network(x)
@@ -261,6 +264,99 @@ def test_the_pieces_of_the_result_carry_no_graph(name):
     assert not any(piece.requires_grad for piece in pieces)
 
 
+# -- sources, restated -------------------------------------------------------------------------------------------------
+
+
+def test_r3f_is_the_published_loss():
+    """The loss with two KL terms over the batch's size, neither of whose targets is detached, λ = 1."""
+    batch = SmallBatch()
+    variant = method_named("r3f", epsilon=0.3)
+    result = step(batch, variant)
+    network = SmallBatch().network
+    noised, clean = network(X + result.delta), network(X)
+    into_clean = F.kl_div(noised.log_softmax(-1), clean.softmax(-1), reduction="sum")
+    into_noised = F.kl_div(clean.log_softmax(-1), noised.softmax(-1), reduction="sum")
+    loss = SCALE * (F.cross_entropy(clean, Y) + (into_clean + into_noised) / len(X))
+    loss.backward()
+    torch.testing.assert_close(result.loss, loss)
+    torch.testing.assert_close(batch.gradients()[1:], [parameter.grad for parameter in network.parameters()])
+    assert (variant.alpha, variant.dropout, METHODS["r3f"].epsilon) == (1.0, "independent", 1e-5)
+
+
+def freelb_written_out(alpha=1.0, num_steps=3, step_size=0.2, epsilon=0.3):
+    """Algorithm 1 with a ball for each sentence: gradients of all passes, added up, and the last δ."""
+    batch = SmallBatch()
+    mask = MASK.unsqueeze(-1)
+    num_coordinates = 5 * MASK.sum(1).view(-1, 1, 1)
+    uniform = 2 * torch.rand(X.shape, generator=torch.Generator().manual_seed(0)) - 1
+    delta = epsilon * uniform / num_coordinates.sqrt() * mask
+    losses = []
+    for step in range(num_steps):
+        delta.requires_grad_()
+        losses.append(SCALE * F.cross_entropy(batch.network(batch.embeddings() + delta), Y))
+        gradient = torch.autograd.grad(losses[-1], delta, retain_graph=True)[0] * mask
+        weight = alpha / num_steps + (1 - alpha) * (step == 0)
+        (weight * losses[-1]).backward()
+        last, delta = delta.detach(), delta.detach() + step_size * gradient / gradient.norm(dim=(1, 2), keepdim=True)
+        delta = delta * (epsilon / delta.norm(dim=(1, 2), keepdim=True)).clamp_max(1.0)
+    return torch.stack(losses).detach(), last, batch.gradients()
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
+def test_freelb_trains_on_all_steps_of_its_ascent(alpha):
+    batch = SmallBatch()
+    variant = method_named("freelb", epsilon=0.3, alpha=alpha)
+    result = step(batch, variant)
+    losses, delta, gradients = freelb_written_out(alpha)
+    torch.testing.assert_close(result.delta, delta)
+    torch.testing.assert_close(batch.gradients(), gradients)
+    torch.testing.assert_close(result.task_loss, losses[0])
+    torch.testing.assert_close(result.adversarial_loss, losses.mean() - losses[0])
+    torch.testing.assert_close(result.loss.detach(), losses[0] + alpha * (losses.mean() - losses[0]))
+    assert result.skipped == 0
+    assert losses[0] < losses[1] < losses[2]
+
+
+def test_freelb_stays_where_its_gradient_is_not_finite():
+    class Spoilt(SmallBatch):
+        def clean_cut_at_x(self, start=None):
+            def spoilt(x):
+                delta = start(x)
+                delta.register_hook(lambda gradient: gradient * NAN)
+                return delta
+
+            return super().clean_cut_at_x(spoilt)
+
+    result = step(Spoilt(), method_named("freelb", epsilon=0.3, num_steps=2))
+    start = torch.rand(X.shape, generator=torch.Generator().manual_seed(0))
+    expected = 0.3 * (2 * start - 1) / (5 * MASK.sum(1).view(-1, 1, 1)).sqrt() * MASK.unsqueeze(-1)
+    torch.testing.assert_close(result.delta, expected)
+    assert result.skipped == 1
+
+
+def test_freelb_measures_its_last_perturbation():
+    batch = SmallBatch()
+    result = step(batch, method_named("freelb", epsilon=0.3), num_gain_draws=2)
+    moved = symmetric_kl_written_out(batch.network(X + result.delta), batch.network(X)).mean()
+    torch.testing.assert_close(result.diagnostics.divergence, moved.detach())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("num_steps", 1),
+        ("ascent", "divergence"),
+        ("step_rule", "raw"),
+        ("dropout", "off"),
+        ("layer", 1),
+        ("alpha", 1.5),
+    ],
+)
+def test_freelb_refuses_what_its_passes_cannot_give(setting, value):
+    with pytest.raises(SettingError, match=f"^{setting} must be .* with method 'freelb'"):
+        method_named("freelb", **{setting: value})
+
+
 # -- what is not finite ------------------------------------------------------------------------------------------------
 
 NAN = float("nan")
@@ -374,7 +470,7 @@ def test_the_length_of_the_perturbation_by_hand():
 
 def test_noise_gains_about_nothing():
     measured = [
-        alum_loss(SmallBatch(), method("r3f"), torch.Generator().manual_seed(10 * i), num_gain_draws=1).diagnostics
+        alum_loss(SmallBatch(), method("noise"), torch.Generator().manual_seed(10 * i), num_gain_draws=1).diagnostics
         for i in range(200)
     ]
     ratio = sum(d.divergence for d in measured) / sum(d.noise_divergence for d in measured)

@@ -88,6 +88,15 @@ def test_the_start_is_a_share_of_the_radius_however_large_the_ball_is(norm, scop
         assert size.item() == pytest.approx(0.1 * EPSILON, rel=0.02)
 
 
+def test_uniform_coordinates_have_the_same_standard_deviation():
+    noise = method(norm="linf", init_std=0.1, init_noise="uniform", num_steps=0)
+    embeddings = torch.zeros(200, 4, 32)
+    start = worst_case_perturbation(linear, embeddings, torch.ones(200, 4), noise, generator=generator()).delta
+    assert start.std().item() == pytest.approx(0.1 * EPSILON, rel=0.02)
+    largest = start.abs().max().item()
+    assert largest == pytest.approx(3**0.5 * 0.1 * EPSILON, rel=1e-3)  # as wide as no normal one would stay
+
+
 # -- quadratic divergence δᵀAδ: the maximiser is the dominant eigenvector ----------------------------------------------
 
 
@@ -195,16 +204,16 @@ def test_delta_is_fp32_whatever_the_embeddings_are(dtype):
 
 
 def test_noise_on_padding_takes_no_share_of_the_radius():
-    r3f = dataclasses.replace(METHODS["r3f"], epsilon=EPSILON, epsilon_unit="absolute", scope="sequence")
-    found = worst_case_perturbation(linear, X, MASK, r3f, generator=generator())
+    noise = dataclasses.replace(METHODS["noise"], epsilon=EPSILON, epsilon_unit="absolute", scope="sequence")
+    found = worst_case_perturbation(linear, X, MASK, noise, generator=generator())
     torch.testing.assert_close(found.delta.norm(dim=(1, 2)), torch.full((3,), EPSILON))
 
 
-def test_noise_without_ascent_comes_from_the_generator_and_is_stretched_by_r3f():
-    r3f = dataclasses.replace(METHODS["r3f"], epsilon=EPSILON, epsilon_unit="absolute")
-    found = worst_case_perturbation(linear, X, MASK, r3f, generator=generator())
-    noise = torch.randn(X.shape, generator=generator())
-    torch.testing.assert_close(found.delta, EPSILON * noise / noise.norm(dim=-1, keepdim=True) * MASK.unsqueeze(-1))
+def test_noise_without_ascent_comes_from_the_generator_and_is_stretched():
+    noise = dataclasses.replace(METHODS["noise"], epsilon=EPSILON, epsilon_unit="absolute")
+    found = worst_case_perturbation(linear, X, MASK, noise, generator=generator())
+    drawn = torch.randn(X.shape, generator=generator())
+    torch.testing.assert_close(found.delta, EPSILON * drawn / drawn.norm(dim=-1, keepdim=True) * MASK.unsqueeze(-1))
 
 
 def test_random_perturbations_are_as_long_as_delta_token_by_token():
@@ -253,6 +262,12 @@ def test_alum_paper_is_algorithm_1(divergence):
     delta = (delta + 1e-3 * gradient_of(divergence, delta)).clamp(-1e-5, 1e-5)
     found = worst_case_perturbation(divergence, X, EVERYWHERE, METHODS["alum_paper"], generator=generator())
     torch.testing.assert_close(found.delta, delta, rtol=1e-5, atol=1e-12)
+
+
+def test_r3f_is_the_published_noise(divergence):
+    found = worst_case_perturbation(divergence, X, EVERYWHERE, METHODS["r3f"], generator=generator())
+    noise = torch.distributions.Uniform(-1e-5, 1e-5)
+    torch.testing.assert_close(found.delta, noise.icdf(torch.rand(X.shape, generator=generator())))
 
 
 def test_the_default_adversary_is_stronger_than_noise_of_the_same_length(divergence):

@@ -317,7 +317,7 @@ def test_the_gain_on_a_linear_model_is_the_closed_form(tokenizer, method):
 
 def test_the_gain_of_noise_is_one(tokenizer):
     measured = measuring(LinearModel(), tokenizer, batch_size=256)
-    gain, _ = measured.gain_and_divergence(examples(2048), method_named("r3f", epsilon=1e-3), num_draws=4)
+    gain, _ = measured.gain_and_divergence(examples(2048), method_named("noise", epsilon=1e-3), num_draws=4)
     assert gain == pytest.approx(1.0, rel=4 * math.sqrt(2 / 2048))
 
 

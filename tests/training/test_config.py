@@ -47,6 +47,7 @@ def test_every_setting_of_the_method_can_be_set():
         "step_rule": "sign",
         "projection": "rescale",
         "init_std": 0.5,
+        "init_noise": "uniform",
         "dropout": "off",
         "layer": "embeddings",
     }
@@ -84,7 +85,7 @@ def test_bad_settings_are_refused_at_once(settings):
         ({"adv_every_steps": 2, "adv_method": "standard"}, "'standard' has no adversary"),
         ({"adv_epsilon": 0.1, "adv_method": "r_drop"}, "nothing is perturbed"),
         ({"adv_special_tokens": "keep", "adv_method": "r_drop"}, "nothing is perturbed"),
-        ({"adv_step_size": 0.5, "adv_method": "r3f"}, "no ascent step"),
+        ({"adv_step_size": 0.5, "adv_method": "noise"}, "no ascent step"),
         ({"adv_scope": "sequence", "adv_method": "alum_paper"}, "each coordinate"),
         ({"adv_step_rule": "sign", "adv_method": "alum", "adv_num_steps": 0}, "no ascent step"),
     ],

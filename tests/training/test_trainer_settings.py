@@ -77,7 +77,7 @@ def test_each_trial_of_a_search_trains_by_its_own_settings(search, method, setti
 
 
 def test_a_trial_trains_as_a_trainer_with_its_settings_would(search, tmp_path):
-    trials = [{"adv_method": "standard"}, {"adv_method": "r3f", "adv_epsilon": 0.2}]
+    trials = [{"adv_method": "standard"}, {"adv_method": "noise", "adv_epsilon": 0.2}]
     for found, trial in zip(search(*trials), trials, strict=True):
         alone = trained(
             None, config(tmp_path, **trial), labelled_sentences(), model_init=lambda: classifier(dropout=0.0)
@@ -86,7 +86,7 @@ def test_a_trial_trains_as_a_trainer_with_its_settings_would(search, tmp_path):
 
 
 def test_trials_of_one_step_draw_the_same_noise(search):
-    first, second = search({"adv_epsilon": 0.2}, {"adv_epsilon": 0.2}, adv_method="r3f", max_steps=1)
+    first, second = search({"adv_epsilon": 0.2}, {"adv_epsilon": 0.2}, adv_method="noise", max_steps=1)
     assert are_equal(first, second)
 
 

@@ -1,5 +1,6 @@
-"""What the objective knows of a model and a batch: functions of the perturbation."""
+"""Interface between the objective and a model on a batch: functions of the perturbation."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -17,11 +18,12 @@ class Batch(Protocol):
     def clean(self) -> tuple[Tensor, Tensor, Tensor]:
         """Clean pass: returns the task loss ℓ (a scaled scalar), the outputs ``[items, ...]`` and the embeddings x."""
 
-    def clean_cut_at_x(self) -> tuple[Tensor, Tensor, Tensor]:
+    def clean_cut_at_x(self, start: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Clean pass whose task loss is back-propagated before the adversarial pass; returns what `clean` does.
 
         The backward pass of that loss stops at x and fills ``x.grad``. The backward pass of f(x + δ) adds this gradient
-        to its own and takes both further, to the weights that x is computed from.
+        to its own and takes both further, to the weights that x is computed from. With ``start``, a function of x, the
+        pass is at x plus that perturbation.
         """
 
     def outputs(self, delta: Tensor) -> Tensor:
@@ -29,6 +31,9 @@ class Batch(Protocol):
 
     def task_loss(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Adversarial pass: returns the task loss ℓ(f(x + δ), y), a scaled scalar, and the outputs."""
+
+    def task_loss_cut_at_x(self, delta: Tensor) -> Tensor:
+        """Adversarial pass whose backward pass stops at x too and adds to ``x.grad``; another one has to follow."""
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         """Computes D between two outputs, ``[items]``."""

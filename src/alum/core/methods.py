@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from alum.core.errors import SettingError, unknown_name
 
 # The choices of a method's settings, each in this place only.
-LossTerm = Literal["divergence", "task_loss"]
+LossTerm = Literal["divergence", "task_loss", "ascent_losses"]
 Ascent = Literal["divergence", "task_loss", "predicted", "sampled"]
 GradientSource = Literal["own_pass", "task_backward", "clean_pass"]
 CleanSide = Literal["joint", "first", "constant"]
@@ -16,6 +16,7 @@ Norm = Literal["l2", "linf"]
 Scope = Literal["token", "sequence"]
 Projection = Literal["ball", "rescale"]
 EpsilonUnit = Literal["relative", "absolute"]
+Noise = Literal["normal", "uniform"]
 DropoutMode = Literal["shared", "independent", "off"]
 Layer = Literal["word", "embeddings"] | int
 
@@ -33,7 +34,8 @@ class Method:
     differences: str = ""
     alpha: float = 1.0
     term: LossTerm = "divergence"
-    """Term added to the task loss: the divergence at δ, or the task loss at δ."""
+    """Term added to the task loss: the divergence at δ, or the task loss at δ. Or there is no other loss than those of
+    the ascent's passes (`alum.core.task_loss.freelb`), and alpha is the weight of what the ascent adds."""
     ascent: Ascent = "divergence"
     """Objective that δ maximises: the divergence, the task loss, or -log p of the label that the clean pass finds most
     likely or of one drawn from its prediction. The last two have D's direction in the mean: D is of second order in δ,
@@ -56,6 +58,8 @@ class Method:
     epsilon_unit: EpsilonUnit = "relative"
     init_std: float = 0.0
     """Standard deviation of the first δ as a share of the radius: of each coordinate (L∞), or of its length (L2)."""
+    init_noise: Noise = "normal"
+    """Distribution of the first δ's coordinates; a uniform one is as wide as its standard deviation says: ±√3 of it."""
     dropout: DropoutMode = "shared"
     layer: Layer = "word"
 
@@ -77,6 +81,8 @@ class Method:
                 raise SettingError(name, f"must be 0 or more and finite, not {getattr(self, name)}.")
         self._check_ascent()
         self._check_clean_side()
+        if self.term == "ascent_losses":
+            self._check_ascent_losses()
 
     def _check_ascent(self) -> None:
         if self.gradient == "task_backward" and self.ascent not in ("task_loss", "predicted"):
@@ -107,7 +113,7 @@ class Method:
             )
         if self.gradient == "clean_pass" and self.num_steps == 0:
             raise SettingError(
-                "num_steps", f"must be 1 or more with method {self.name!r}, not 0. For none choose 'r3f' or 'r_drop'."
+                "num_steps", f"must be 1 or more with method {self.name!r}, not 0. For none choose 'noise' or 'r_drop'."
             )
 
     def _check_clean_side(self) -> None:
@@ -131,10 +137,28 @@ class Method:
                 "Choose 'joint' or 'constant'.",
             )
 
+    def _check_ascent_losses(self) -> None:
+        needed = {
+            "ascent": (self.ascent == "task_loss", "'task_loss': these are the losses that it trains on"),
+            "gradient": (self.gradient == "own_pass", "'own_pass': each of its passes gives a gradient"),
+            "num_steps": (self.num_steps >= 2, "2 or more: the last step's pass ascends no further"),
+            "step_rule": (self.step_rule != "raw", "'normalized' or 'sign': its gradients have the loss's scale"),
+            "dropout": (self.dropout != "off", "'shared' or 'independent': it has no pass but these"),
+            "layer": (not isinstance(self.layer, int), "'word' or 'embeddings'"),
+            "alpha": (self.alpha <= 1, "at most 1, where all its passes weigh the same"),
+        }
+        for name, (fits, expected) in needed.items():
+            if not fits:
+                raise SettingError(
+                    name,
+                    f"must be {expected} with method {self.name!r}, not {getattr(self, name)!r}. "
+                    "For others choose 'pgd'.",
+                )
+
     def idle_settings(self) -> dict[str, str]:
         """Settings that have no effect in this method, each with the reason.
 
-        >>> method_named("r3f").idle_settings()["step_size"]
+        >>> method_named("noise").idle_settings()["step_size"]
         'no ascent step is taken (num_steps 0)'
         """
         idle: dict[str, str] = {}
@@ -144,16 +168,19 @@ class Method:
             if self.init_std == 0:
                 reason = "nothing is perturbed (num_steps 0, init_std 0)"
                 idle |= dict.fromkeys(("epsilon", "epsilon_unit", "norm", "scope", "projection"), reason)
-        if self.norm == "linf" and self.projection == "ball" and self.step_rule != "normalized":
+        if self.init_std == 0:
+            idle["init_noise"] = "δ starts at zero (init_std 0)"
+        normalizes = self.step_rule == "normalized" and self.num_steps > 0
+        if self.norm == "linf" and self.projection == "ball" and not normalizes:
             idle.setdefault("scope", "norm linf bounds each coordinate by itself")
-        if self.term == "task_loss":
+        if self.term != "divergence":
             idle["clean_side"] = "the term is the task loss at δ, which has no clean side"
         return idle
 
     @property
     def has_one_graph(self) -> bool:
         """Whether the clean pass is back-propagated before the adversarial one: one graph is alive at a time."""
-        early = self.gradient == "task_backward" or self.term == "task_loss" or self.clean_side != "joint"
+        early = self.gradient == "task_backward" or self.term != "divergence" or self.clean_side != "joint"
         return self.alpha > 0 and early
 
     @property
@@ -167,7 +194,9 @@ class Method:
 
     @property
     def num_own_passes(self) -> int:
-        """Number of ascent steps whose gradient comes from a pass of its own."""
+        """Number of ascent steps whose gradient comes from a pass of its own, which trains nothing."""
+        if self.term == "ascent_losses":
+            return 0
         return self.num_steps if self.gradient == "own_pass" else max(self.num_steps - 1, 0)
 
     @property
@@ -177,10 +206,13 @@ class Method:
         Clean pass 1 + its backward 2; gradient through the clean pass 1 (activations only); each ascent pass 1 + 1;
         adversarial pass 1 + 2. Where D's clean side is differentiated first, 1 for an adversarial pass before it, and 1
         for a clean pass before that if the ascent has passes of its own. Without dropout D's clean side is a pass of
-        its own, 1, and 2 more where it is differentiated.
+        its own, 1, and 2 more where it is differentiated. Where the ascent's losses are trained on, each of its passes
+        is a standard step.
         """
         if self.alpha == 0:
             return 1.0
+        if self.term == "ascent_losses":
+            return float(self.num_steps)
         units = 6 + (self.gradient == "clean_pass") + 2 * self.num_own_passes
         units += self.differentiates_clean_side_first + self.ascends_before_clean_graph
         if self.dropout == "off" and "divergence" in (self.term, self.ascent):
@@ -209,12 +241,17 @@ METHODS: dict[str, Method] = {row.name: row for row in (
            epsilon=1e-5, epsilon_unit="absolute", init_std=1.0, dropout="independent"),
     Method("alum_released", "the released code of ALUM and SMART, github.com/namisan/mt-dnn, mt_dnn/perturbation.py",
            "D is the symmetric KL throughout (theirs: 2 Σ p · log-odds difference to ascend, KLs to detached targets "
-           "as the loss); padding is not perturbed; injected by a hook, not as inputs_embeds",
+           "as the loss); padding is not perturbed; δ is added by a hook, where theirs feeds what comes out of the "
+           "embeddings module back in as inputs_embeds, through positions and LayerNorm a second time",
            step_rule="raw", step_size=1e-5, norm="linf", projection="rescale",
-           epsilon=1.0, epsilon_unit="absolute", init_std=1e-5, dropout="independent"),
-    Method("r3f", "Aghajanyan et al. 2020, arXiv:2008.03156",
-           "noise stretched to the radius, a control of the adversary's length; theirs has a std of 1e-5",
+           epsilon=1.0, epsilon_unit="absolute", init_std=1e-5, dropout="independent", layer="embeddings"),
+    Method("noise", "this project, a control: a random direction instead of the adversary's",
            num_steps=0, projection="rescale", init_std=1.0),
+    Method("r3f", "Aghajanyan et al. 2020, arXiv:2008.03156, with the constants of their code in fairseq, examples/rxf",
+           "no side of D is detached, as in both; the noised pass's gradient reaches the embeddings, which their code "
+           "detaches there; padding has no noise; regression has squared error for D, theirs no such term",
+           num_steps=0, norm="linf", epsilon=1e-5, epsilon_unit="absolute", init_std=3**-0.5, init_noise="uniform",
+           dropout="independent"),
     Method("r_drop", "Liang et al. 2021, arXiv:2106.14448",
            "task loss of the first pass only, theirs of both; D is the sum of the two KLs, theirs their mean",
            num_steps=0, dropout="independent"),
@@ -224,6 +261,10 @@ METHODS: dict[str, Method] = {row.name: row for row in (
     Method("pgd", "Madry et al. 2018, arXiv:1706.06083, on embeddings",
            "clean task loss kept beside the adversarial one; starts at δ = 0; normalised L2 steps",
            term="task_loss", ascent="task_loss", num_steps=3, step_size=0.5),
+    Method("freelb", "Zhu et al. 2020, arXiv:1909.11764, Algorithm 1",
+           "one radius and step for all tasks, of the size of those in its appendix B",
+           term="ascent_losses", ascent="task_loss", num_steps=3, step_size=2 / 3, scope="sequence",
+           epsilon=0.15, epsilon_unit="absolute", init_std=3**-0.5, init_noise="uniform"),
 )}
 # fmt: on
 

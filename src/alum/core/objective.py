@@ -14,7 +14,8 @@ from alum.core.diagnostics import Diagnostics, diagnose
 from alum.core.methods import Method
 from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
 from alum.core.random_state import keeping_random_state, random_state, set_random_state
-from alum.core.task_gradient import kept_from_vanishing, turned_where_wrong, with_gradient
+from alum.core.task_loss.freelb import freelb_loss
+from alum.core.task_loss.task_gradient import kept_from_vanishing, turned_where_wrong, with_gradient
 
 _NUM_PARTS = 32
 _MIN_PART_SIZE = 2**14
@@ -65,6 +66,8 @@ def alum_loss(
     ``backward`` back-propagates the clean pass where ``method.has_one_graph``: no two graphs of what lies above x are
     then alive at once.
     """
+    if method.alpha > 0 and method.term == "ascent_losses":
+        return _result_of_ascent(batch, method, generator, backward, num_gain_draws)
     clean = _clean_side(batch, method, with_graph=not method.ascends_before_clean_graph)
     known = clean.constant()
     if method.alpha == 0:
@@ -72,9 +75,7 @@ def alum_loss(
         return AlumResult(clean.task_loss, known.task_loss, zero, 0.0, skipped=zero)
 
     labels = _own_labels(batch, method, known, generator)
-    first_gradient = None
-    if method.gradient == "clean_pass":
-        first_gradient = _gradient_of_own_loss(batch, clean, labels)
+    first_gradient = _gradient_of_own_loss(batch, clean, labels) if method.gradient == "clean_pass" else None
     if method.has_one_graph and not method.differentiates_clean_side_first:
         first_gradient = _back_propagate_task_loss(batch, method, clean, first_gradient, backward)
         clean = known
@@ -104,6 +105,31 @@ def alum_loss(
         skipped=(~finite).to(torch.float32),
         delta=found.delta,
         diagnostics=_diagnostics(batch, method, found, known, num_gain_draws, generator),
+    )
+
+
+def _result_of_ascent(
+    batch: Batch,
+    method: Method,
+    generator: Generator | None,
+    backward: Callable[[Tensor], None],
+    num_gain_draws: int,
+) -> AlumResult:
+    """Losses of the ascent: the task loss is that at the first δ, the adversarial loss what later ones add to it."""
+    found = freelb_loss(batch, method, generator, backward=lambda loss: _back_propagate(loss, backward))
+    outputs = torch.empty(0)
+    if num_gain_draws:
+        with torch.no_grad(), keeping_random_state(found.x.device):
+            outputs = batch.outputs(torch.zeros_like(found.delta))
+    known, perturbation = _CleanSide(found.first, outputs, found.x), Perturbation(found.delta, found.finite)
+    return AlumResult(
+        loss=found.loss,
+        task_loss=found.first,
+        adversarial_loss=found.mean - found.first,
+        alpha=method.alpha,
+        skipped=(~found.finite).to(torch.float32),
+        delta=found.delta,
+        diagnostics=_diagnostics(batch, method, perturbation, known, num_gain_draws, generator),
     )
 
 

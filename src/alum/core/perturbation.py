@@ -36,26 +36,37 @@ def worst_case_perturbation(
     ``objective`` is a scalar: the sum over examples, so that an example's δ does not depend on its batch.
     ``first_gradient`` is ∇_δ objective at δ = 0 where the caller has it already (one-pass ALUM).
     """
+    delta, radius = first_perturbation(embeddings, mask, method, generator)  # δ ~ N(0, σ²I)
     mask = mask.bool().unsqueeze(-1)
-    unit = embedding_scale(embeddings, mask.squeeze(-1), method.norm, method.scope)
-    if method.epsilon_unit == "absolute":
-        unit = torch.ones_like(unit)
-    radius = method.epsilon * unit
-
-    delta = torch.zeros_like(embeddings, dtype=torch.float32)
-    if method.init_std > 0:
-        delta = _start(delta, radius, mask, method, generator)  # δ ~ N(0, σ²I)
     finite = torch.tensor(True, device=delta.device)
     for step in range(method.num_steps):  # for m = 1 … K
         given = first_gradient if step == 0 else None
         gradient = gradient_at(objective, delta) if given is None else given  # g_adv ← ∇_δ D(f(x + δ), f(x))
         gradient = torch.where(mask, gradient.float(), 0.0)
         finite = finite & gradient.isfinite().all()
-        gradient = torch.where(finite, gradient, 0.0)
-        delta = _project(delta + _step(gradient, radius, method), radius, method) * mask  # δ ← Π(δ + η g_adv)
+        delta = ascended(delta, torch.where(finite, gradient, 0.0), radius, method) * mask  # δ ← Π(δ + η g_adv)
     if method.num_steps == 0 and method.init_std > 0:
         delta = _project(delta, radius, method) * mask
     return Perturbation(torch.where(finite, delta, 0.0), finite)
+
+
+def first_perturbation(
+    embeddings: Tensor, mask: Tensor, method: Method, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """δ that the ascent starts from, and the radius of its ball, ``[batch, 1, 1]``."""
+    unit = embedding_scale(embeddings, mask.bool(), method.norm, method.scope)
+    if method.epsilon_unit == "absolute":
+        unit = torch.ones_like(unit)
+    radius = method.epsilon * unit
+    delta = torch.zeros_like(embeddings, dtype=torch.float32)
+    if method.init_std > 0:
+        delta = _start(delta, radius, mask.bool().unsqueeze(-1), method, generator)
+    return delta, radius
+
+
+def ascended(delta: Tensor, gradient: Tensor, radius: Tensor, method: Method) -> Tensor:
+    """δ after one step along a gradient, in its ball."""
+    return _project(delta + _step(gradient, radius, method), radius, method)
 
 
 def _start(like: Tensor, radius: Tensor, mask: Tensor, method: Method, generator: torch.Generator | None) -> Tensor:
@@ -64,7 +75,8 @@ def _start(like: Tensor, radius: Tensor, mask: Tensor, method: Method, generator
     if method.norm == "l2":
         num_vectors = mask.sum(-2, keepdim=True).clamp_min(1) if method.scope == "sequence" else 1
         share = share / (like.shape[-1] * num_vectors) ** 0.5
-    return share * _standard_normal(like, generator) * mask
+    draw = _standard_normal if method.init_noise == "normal" else _standard_uniform
+    return share * draw(like, generator) * mask
 
 
 def random_perturbation_like(delta: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -74,6 +86,11 @@ def random_perturbation_like(delta: Tensor, generator: torch.Generator | None = 
 
 def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.randn(like.shape, generator=generator, device=like.device)
+
+
+def _standard_uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Of mean 0 and variance 1: between ±√3."""
+    return (2 * torch.rand(like.shape, generator=generator, device=like.device) - 1) * 3**0.5
 
 
 def gradient_at(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:

@@ -7,17 +7,24 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from alum.core.curriculum import Curriculum
 from alum.core.errors import InputError, SettingError
 from alum.core.methods import METHODS, Method, method_named
+from alum.core.schedules.curriculum import Curriculum
+from alum.core.schedules.radius import check_target
 from alum.models.model_parts import parse_layer
 from alum.training.settings import AdversarySettings
 
 OF_METHOD = ("alpha", "ascent", "clean_side", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size",
-             "step_rule", "projection", "init_std", "dropout", "layer")  # fmt: skip
+             "step_rule", "projection", "init_std", "init_noise", "dropout", "layer")  # fmt: skip
 OF_PERTURBATION = {"epsilon_ramp_fraction": 0.0, "special_tokens": "perturb"}
 """Settings beside the method's own that need a perturbation, with the values that ask for nothing."""
-OF_ADVERSARY = {**OF_PERTURBATION, "alpha_ramp_fraction": 0.0, "fraction": 1.0, "every_steps": 1}
+OF_ADVERSARY = {
+    **OF_PERTURBATION,
+    "alpha_ramp_fraction": 0.0,
+    "fraction": 1.0,
+    "every_steps": 1,
+    "target_divergence": None,
+}
 """Settings beside the method's own that need an adversary, with the values that ask for nothing."""
 
 
@@ -44,6 +51,8 @@ class AlumConfig(AdversarySettings, TrainingArguments):
         if self.adv_gain_draws < 0:
             raise InputError(f"adv_gain_draws must be 0 or more, not {self.adv_gain_draws}.")
         self._refuse_idle_settings(method)
+        if self.adv_target_divergence is not None and method.alpha > 0:
+            self._check_target_divergence(method, self.adv_target_divergence)
 
     def method(self) -> Method:
         """Training method of the table with these settings put in; raises `InputError` for what does not fit.
@@ -67,6 +76,15 @@ class AlumConfig(AdversarySettings, TrainingArguments):
         if self.adv_layer is not None:
             values["layer"] = parse_layer(self.adv_layer)
         return values
+
+    def _check_target_divergence(self, method: Method, target: float) -> None:
+        with _named_as_here():
+            check_target(target, method)
+        if self.adv_epsilon_ramp_fraction:
+            raise InputError(
+                "adv_target_divergence sets the radius by the divergence, adv_epsilon_ramp_fraction by the progress of "
+                "training: leave one of them out. adv_alpha_ramp_fraction goes with both."
+            )
 
     def _refuse_idle_settings(self, method: Method) -> None:
         """Raises `InputError` for a setting that would change nothing; the method's own value may always be given.

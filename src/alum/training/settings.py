@@ -6,7 +6,18 @@ What trains with them is `alum.training.config.AlumConfig`, which needs torch an
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from alum.core.methods import METHODS, Ascent, CleanSide, DropoutMode, EpsilonUnit, Norm, Projection, Scope, StepRule
+from alum.core.methods import (
+    METHODS,
+    Ascent,
+    CleanSide,
+    DropoutMode,
+    EpsilonUnit,
+    Noise,
+    Norm,
+    Projection,
+    Scope,
+    StepRule,
+)
 
 
 def _override(text: str) -> Any:
@@ -41,8 +52,16 @@ class AdversarySettings:
     adv_step_rule: StepRule | None = _override("What a step makes of the gradient")
     adv_projection: Projection | None = _override("Projection on the ball, or the released rescaling")
     adv_init_std: float | None = _override("Standard deviation of the first perturbation, as a share of the radius")
+    adv_init_noise: Noise | None = _override("Distribution of the first perturbation's coordinates")
     adv_dropout: DropoutMode | None = _override("Dropout masks of the adversarial passes, from what is perturbed on")
     adv_layer: str | None = _override("What is perturbed: word, embeddings, or the number of a block")
+    adv_target_divergence: float | None = field(
+        default=None,
+        metadata={
+            "help": "Divergence in nats that the adversarial loss is to have: the radius is changed from step to step "
+            "until it has. Adversaries, and noise beside them, are then equally strong (default: the radius stays)."
+        },
+    )
     adv_special_tokens: Literal["perturb", "keep"] = field(
         default="perturb", metadata={"help": "Whether [CLS], [SEP] and the like are perturbed."}
     )

@@ -1,9 +1,11 @@
 """ALUM in a training loop of your own: one call instead of the forward and backward pass."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
+import torch.distributed
 from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.core.objective import AlumResult, alum_loss
+from alum.core.schedules.radius import Radius, check_target
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
@@ -31,6 +34,9 @@ class AlumStep:
     a loss is back-propagated, for loops that scale it (``accelerator.backward``). The model may be compiled, or wrapped
     by DDP. For other modules build a `HookedBatch` and call `alum_loss`.
 
+    With ``target_divergence`` the radius is changed after each call until the divergence is that, in nats. ``radius``
+    is what a loop keeps with its checkpoints, and sets again, to go on as if nothing had been.
+
     >>> step = AlumStep(model, "alum_one_pass")  # doctest: +SKIP
     >>> result = step(batch)  # instead of model(**batch).loss.backward()  # doctest: +SKIP
     """
@@ -41,6 +47,7 @@ class AlumStep:
         method: str = "alum_one_pass",
         kind: TaskKind | None = None,
         backward: Callable[[Tensor], None] = Tensor.backward,
+        target_divergence: float | None = None,
         **settings: Any,
     ) -> None:
         if (wrapper := type(model).__name__) in _REFUSED:
@@ -49,6 +56,10 @@ class AlumStep:
             )
         self.model = model
         self.method = method_named(method, **settings)
+        self.radius = Radius()
+        self.target_divergence = target_divergence
+        if target_divergence is not None:
+            check_target(target_divergence, self.method)
         self.kind = kind or kind_of(pretrained_model(model))
         self._backward = backward
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
@@ -64,7 +75,8 @@ class AlumStep:
             refuse_without_labels(self.method, inputs)
         unlabelled = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
         model = extract_model_from_parallel(self.model, keep_torch_compile=False)
-        passes = Passes(self.model, model, self.method)
+        method = dataclasses.replace(self.method, epsilon=self.method.epsilon * self.radius.factor)
+        passes = Passes(self.model, model, method)
 
         def with_loss(module: nn.Module) -> tuple[Tensor, Any]:
             outputs = module(**inputs)
@@ -73,12 +85,12 @@ class AlumStep:
             return loss_where(labels_of_items(inputs).ne(IGNORED_LABEL).any(), outputs.loss), outputs
 
         def clean() -> tuple[Tensor, Any]:
-            with getattr(self.model, "no_sync", nullcontext)() if self.method.has_one_graph else nullcontext():
+            with getattr(self.model, "no_sync", nullcontext)() if method.has_one_graph else nullcontext():
                 return with_loss(self.model)
 
         batch = HookedBatch(
             model=model,
-            injection=Injection(self.model, self.method.layer),
+            injection=Injection(self.model, method.layer),
             mask=padding_mask_for(pretrained_model(self.model), inputs),
             run=lambda: passes.next()(**unlabelled),
             run_with_loss=lambda: with_loss(passes.next()),
@@ -86,8 +98,18 @@ class AlumStep:
             compared=lambda outputs: self.kind.compared(outputs, inputs),
             distance=self.kind.distance,
             likelihood=self.kind.likelihood,
-            dropout=self.method.dropout,
+            dropout=method.dropout,
         )
-        result = alum_loss(batch, self.method, backward=self._backward, num_gain_draws=num_gain_draws)
+        result = alum_loss(batch, method, backward=self._backward, num_gain_draws=num_gain_draws)
+        self._control_radius(result)
         self._backward(result.loss)
         return result
+
+    def _control_radius(self, result: AlumResult) -> None:
+        if self.target_divergence is None:
+            return
+        sums = torch.stack((result.adversarial_loss.float(), 1 - result.skipped))
+        if torch.distributed.is_available() and torch.distributed.is_initialized():  # all processes have one radius
+            torch.distributed.all_reduce(sums)
+        loss, count = sums.tolist()
+        self.radius = self.radius.after(loss / count if count else None, self.target_divergence)

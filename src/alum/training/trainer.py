@@ -19,11 +19,11 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import IntervalStrategy, has_length
 
-from alum.core.curriculum import Curriculum
 from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
+from alum.core.schedules.curriculum import Curriculum
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
@@ -38,6 +38,7 @@ from alum.training.config import AlumConfig
 from alum.training.parts.batch_parts import Part, attacked_and_spared
 from alum.training.parts.loss_scale import LossScale
 from alum.training.parts.passes import Passes
+from alum.training.parts.radius_control import RadiusControl
 from alum.training.parts.sampling import ResumableLengthGroups
 from alum.training.parts.step_noise import StepNoise
 from alum.training.parts.task_losses import loss_where, no_task_loss, refuse_without_labels
@@ -95,6 +96,7 @@ class AlumMixin(_Trainer):
         self._clock = StepClock(self.args.device)
         self.add_callback(ClockedOptimizer(self._clock))
         self.add_callback(_Events(self._begin_training, self._shows_gain))
+        self.add_callback(RadiusControl())
         self._attendance = Attendance(lambda step: self._method_at(step).alpha > 0, self._refuse_absence)
         self.add_callback(self._attendance)
         # Items are counted for every model with labels; whether the model itself takes the count is another matter.
@@ -133,6 +135,7 @@ class AlumMixin(_Trainer):
                     zero, standard = torch.zeros_like(loss.detach()), dataclasses.replace(method, alpha=0.0)
                     self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), standard, num_items_in_batch)
                 if method.alpha > 0:  # no row's turn to be attacked
+                    self._control_radius(None, 1.0, num_items_in_batch)
                     loss = self._loss_scale.compared(loss, self._attend)
                 return (loss, outputs) if return_outputs else loss
             spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
@@ -145,6 +148,7 @@ class AlumMixin(_Trainer):
                 backward=lambda loss: self._backward(loss, num_items_in_batch),
                 num_gain_draws=self.args.adv_gain_draws if self._measures_gain() else 0,
             )
+        self._control_radius(result, batch.scale, num_items_in_batch)
         if spared_loss is not None:
             loss, task_loss = result.loss + spared_loss, result.task_loss + spared_loss
             result = dataclasses.replace(result, loss=loss, task_loss=task_loss)
@@ -274,7 +278,28 @@ class AlumMixin(_Trainer):
     def _method_at(self, step: int) -> Method:
         if (step + 1) % self.args.adv_every_steps:
             return dataclasses.replace(self.method, alpha=0.0)
-        return self.adv_curriculum.at(step / max(self.state.max_steps, 1), self.method)
+        now = self.adv_curriculum.at(step / max(self.state.max_steps, 1), self.method)
+        if self.args.adv_target_divergence is None:
+            return now
+        return dataclasses.replace(now, epsilon=now.epsilon * self._radius_control.factor)
+
+    @property
+    def _radius_control(self) -> RadiusControl:
+        # The Trainer makes it anew where it restores callbacks from a checkpoint.
+        return next(c for c in self.callback_handler.callbacks if isinstance(c, RadiusControl))
+
+    def _control_radius(self, result: AlumResult | None, scale: Tensor | float, num_items: Any) -> None:
+        """Sets the radius by the divergence of a step's micro-batches, of which this is one; None: it is not attacked.
+
+        All processes come here with each micro-batch of a step in which rows may be attacked.
+        """
+        target = self.args.adv_target_divergence
+        if target is None:
+            return
+        if result is not None:
+            self._radius_control.add(result, scale, self._loss_share(num_items))
+        if self.accelerator.sync_gradients:
+            self._radius_control.end_step(target, lambda sums: self.accelerator.reduce(sums, "sum"), self.args.device)
 
     def _attacked_and_spared(
         self, inputs: Inputs, share: Tensor | float | None, method: Method
@@ -299,7 +324,8 @@ class AlumMixin(_Trainer):
                 return passes.next()(**unlabelled)
 
         def run_with_loss() -> tuple[Tensor, Any]:
-            return self._task_loss(passes.next(), inputs, num_items, part.adversarial_share)
+            is_clean = method.term == "ascent_losses"  # of which there is none beside it
+            return self._task_loss(passes.next(), inputs, num_items, part.share if is_clean else part.adversarial_share)
 
         def run_clean() -> tuple[Tensor, Any]:
             synchronized = self.accelerator.no_sync(model) if method.has_one_graph else contextlib.nullcontext()
@@ -378,7 +404,7 @@ class AlumMixin(_Trainer):
     def _adversarial_share(self, inputs: Inputs, share: Tensor | float | None, method: Method) -> Tensor | float | None:
         """Share of the step by which the adversarial term counts: by rows where D is of rows, labelled or not."""
         assert self.kind is not None
-        if share is None or method.term == "task_loss" or self.kind.compares_labelled_only:
+        if share is None or method.term != "divergence" or self.kind.compares_labelled_only:
             return share
         return share if self._num_rows_in_step is None else self._share(num_rows(inputs), self._num_rows_in_step)
 

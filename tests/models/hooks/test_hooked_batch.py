@@ -6,6 +6,7 @@ from alum.core.divergences import symmetric_kl
 from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
+from alum.core.task_loss.freelb import freelb_loss
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.inputs import padding_mask
@@ -140,6 +141,31 @@ def test_gradients_are_those_of_a_model_that_is_perturbed_by_hand(layer, name):
     )
 
 
+def test_alum_released_perturbs_what_comes_out_of_the_embeddings_module():
+    """The published steps on a real model: noise, a gradient step, division by the largest coordinate of each token."""
+    model, expected = classifier(dropout=0.0).train(), classifier(dropout=0.0).train()
+    method, mask = METHODS["alum_released"], padding_mask(token_batch()).unsqueeze(-1)
+    result = alum_loss(hooked(model, method.layer), method, generator=torch.Generator().manual_seed(0))
+    result.loss.backward()
+
+    def logits_at(delta):
+        handle = expected.bert.embeddings.register_forward_hook(lambda module, inputs, output: output + delta)
+        logits = expected(**token_batch()).logits
+        handle.remove()
+        return logits
+
+    clean = expected(**token_batch(), labels=LABELS)
+    noise = 1e-5 * torch.randn(result.delta.shape, generator=torch.Generator().manual_seed(0)) * mask
+    divergence = symmetric_kl(logits_at(noise.requires_grad_()), clean.logits.detach()).sum()
+    delta = noise.detach() + 1e-5 * mask * torch.autograd.grad(divergence, noise)[0]
+    delta = delta / (delta.abs().amax(-1, keepdim=True) + 1e-6)
+    torch.testing.assert_close(result.delta, delta, rtol=1e-3, atol=1e-4)
+    (clean.loss + symmetric_kl(logits_at(result.delta), clean.logits).mean()).backward()
+    torch.testing.assert_close(
+        [parameter.grad for parameter in model.parameters()], [parameter.grad for parameter in expected.parameters()]
+    )
+
+
 @pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual"])
 @pytest.mark.parametrize(("architecture", "layer"), PLACES)
 def test_gradients_are_those_of_the_written_out_objective(architecture, layer, name):
@@ -156,6 +182,41 @@ def test_gradients_are_those_of_the_written_out_objective(architecture, layer, n
         {name: parameter.grad for name, parameter in model.named_parameters()},
         {name: parameter.grad for name, parameter in expected.named_parameters()},
     )
+
+
+@pytest.mark.parametrize(("architecture", "layer"), [place for place in PLACES if place[1] != 1])
+def test_freelb_adds_up_the_gradients_of_passes_that_are_perturbed_by_hand(architecture, layer):
+    model, expected = (classifier(architecture, dropout=0.0).train() for _ in range(2))
+    method = method_named("freelb", epsilon=0.6, step_size=0.5)
+    result = alum_loss(hooked(model, layer), method, generator=torch.Generator().manual_seed(0))
+    result.loss.backward()
+
+    mask = padding_mask(token_batch()).unsqueeze(-1)
+    uniform = 2 * torch.rand(result.delta.shape, generator=torch.Generator().manual_seed(0)) - 1
+    delta = 0.6 * uniform / (mask.sum(1, keepdim=True) * uniform.shape[-1]).sqrt() * mask
+    for _ in range(3):
+        last, delta = delta, delta.requires_grad_()
+        with Injection(expected, layer).adding(delta):
+            (expected(**token_batch(), labels=LABELS).loss / 3).backward()
+        gradient = delta.grad * mask
+        delta = delta.detach() + 0.3 * gradient / gradient.norm(dim=(1, 2), keepdim=True)
+        delta = delta * (0.6 / delta.norm(dim=(1, 2), keepdim=True)).clamp_max(1.0)
+    torch.testing.assert_close(result.delta, last.detach(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        {name: parameter.grad for name, parameter in model.named_parameters()},
+        {name: parameter.grad for name, parameter in expected.named_parameters()},
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("dropout", ["shared", "independent"])
+def test_the_passes_of_freelb_have_the_masks_of_the_first_or_their_own(dropout):
+    model = classifier(dropout=0.3).train()
+    method = method_named("freelb", dropout=dropout, epsilon=1e-9)
+    torch.manual_seed(0)
+    found = freelb_loss(hooked(model, dropout=dropout), method, torch.Generator().manual_seed(0), torch.Tensor.backward)
+    assert (abs(found.mean - found.first).item() < 1e-6) == (dropout == "shared")
 
 
 @pytest.mark.parametrize("layer", ["word", 1])

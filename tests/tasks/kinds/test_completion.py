@@ -223,7 +223,7 @@ def test_every_method_trains(tmp_path, name, architecture, layout):
         assert min(logged(trainer, "adversarial_gain")) > 1
 
 
-@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "fgm", "pgd", "r3f"])
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "fgm", "pgd", "noise"])
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padding_is_not_perturbed(tmp_path, name, side):
     trainer = trained_on_completions(tmp_path, adv_method=name, side=side, max_steps=1)

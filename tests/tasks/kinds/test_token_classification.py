@@ -301,7 +301,7 @@ def test_every_method_trains(tmp_path, name, architecture):
         assert min(logged(trainer, "adversarial_gain")) > 1
 
 
-@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "fgm", "pgd", "r3f"])
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "fgm", "pgd", "noise"])
 def test_padding_is_not_perturbed(tmp_path, name):
     trainer = trained_on_tags(tmp_path, adv_method=name, max_steps=1)
     tokens = trainer.inputs["attention_mask"].bool()

@@ -162,7 +162,7 @@ def test_one_infinite_gain_hides_nothing(caplog):
 
 
 def test_controls_are_meant_to_be_noise(caplog):
-    assert warnings_of(caplog, method=METHODS["r3f"], gain=1.0) == []
+    assert warnings_of(caplog, method=METHODS["noise"], gain=1.0) == []
 
 
 def test_an_adversary_that_gains_is_left_in_peace(caplog):
@@ -175,7 +175,7 @@ def test_before_the_start_of_the_curriculum_nothing_is_expected(caplog):
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("alum_paper", 1), ("alum_released", 1), ("alum", 0), ("alum_one_pass", 0), ("r3f", 0), ("pgd", 0)],
+    [("alum_paper", 1), ("alum_released", 1), ("alum", 0), ("alum_one_pass", 0), ("noise", 0), ("r3f", 1), ("pgd", 0)],
 )
 def test_methods_that_are_warned_of_in_training(tmp_path, caplog, name, count):
     settings = config(tmp_path, adv_method=name, max_steps=8, adv_gain_draws=16)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from torch import Generator, Tensor, nn
 
@@ -42,8 +43,8 @@ class HookedBatch:
     def clean(self) -> tuple[Tensor, Tensor, Tensor]:
         return self._clean_pass(self.injection.recording)
 
-    def clean_cut_at_x(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self._clean_pass(self.injection.cutting)
+    def clean_cut_at_x(self, start: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        return self._clean_pass(partial(self.injection.cutting, start=start))
 
     def outputs(self, delta: Tensor) -> Tensor:
         with self._adversarial(delta):
@@ -53,6 +54,10 @@ class HookedBatch:
         with self._adversarial(delta):
             loss, raw = self.run_with_loss()
             return loss, self.compared(raw)
+
+    def task_loss_cut_at_x(self, delta: Tensor) -> Tensor:
+        with self._adversarial(delta, below="cut"):
+            return (self.run_clean or self.run_with_loss)()[0]
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         return self.distance(adversarial, clean)
@@ -98,7 +103,7 @@ class HookedBatch:
         return loss, self.compared(self.clean_raw), recorded()
 
     @contextmanager
-    def _adversarial(self, delta: Tensor) -> Iterator[None]:
+    def _adversarial(self, delta: Tensor, below: Literal["joined", "cut"] = "joined") -> Iterator[None]:
         def replay() -> None:
             if self.dropout == "shared":
                 set_random_state(self.mask.device, self._state_at_place)
@@ -109,5 +114,5 @@ class HookedBatch:
                 set_random_state(self.mask.device, self._state_at_start)
             elif self.dropout == "off":
                 stack.enter_context(without_dropout(self.model))
-            stack.enter_context(self.injection.adding(delta, on_reaching=replay))
+            stack.enter_context(self.injection.adding(delta, on_reaching=replay, below=below))
             yield

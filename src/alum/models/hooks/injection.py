@@ -7,7 +7,7 @@ as ``inputs_embeds``; a hook on the module changes its output and nothing else.
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -61,11 +61,14 @@ class Injection:
         return self._clean_pass(on_reaching, self._cut.copied)
 
     @contextmanager
-    def cutting(self, on_reaching: Callable[[], None] = _nothing) -> Iterator[Callable[[], Tensor]]:
+    def cutting(
+        self, on_reaching: Callable[[], None] = _nothing, start: Callable[[Tensor], Tensor] | None = None
+    ) -> Iterator[Callable[[], Tensor]]:
         """Records a clean pass as `recording` does, whose backward pass stops at x and fills ``x.grad``.
 
         It does so even where no weight is trained that x is computed from. That gradient goes on from x together with
-        the one of the next pass that adds δ, so that the graph that computes x is differentiated once.
+        the one of the next pass that adds δ, so that the graph that computes x is differentiated once. With ``start``,
+        a function of x, the pass adds that perturbation.
         """
         self._cut = cut = GraphCut()
 
@@ -87,18 +90,29 @@ class Injection:
         with ExitStack() as stack:
             if self._at_input:
                 stack.enter_context(_changing_other_inputs(self._module, copy_of_shared))
-            yield stack.enter_context(self._clean_pass(on_reaching, cut.copy_of))
+
+            def passed_on(x: Tensor) -> Tensor:
+                return cut.copy_of(x) if start is None else _sum(cut.copy_of(x), start(x.detach()))
+
+            yield stack.enter_context(self._clean_pass(on_reaching, passed_on))
 
     @contextmanager
-    def adding(self, delta: Tensor, on_reaching: Callable[[], None] = _nothing) -> Iterator[None]:
-        """Makes the pass inside the ``with`` block adversarial: x + δ, added in fp32, takes the place of x."""
+    def adding(
+        self, delta: Tensor, on_reaching: Callable[[], None] = _nothing, below: Literal["joined", "cut"] = "joined"
+    ) -> Iterator[None]:
+        """Makes the pass inside the ``with`` block adversarial: x + δ, added in fp32, takes the place of x.
+
+        After a pass that was cut at x (`cutting`), the backward pass is ``"cut"`` there as well and its gradient waits
+        with that one's, or takes all that wait further down.
+        """
 
         def add(x: Tensor) -> Tensor:
             on_reaching()
-            x = x if self._x is None else self._cut.joined(self._x)
+            if self._x is not None:
+                x = self._cut.joined(self._x) if below == "joined" else self._cut.copied(self._x)
             if x.shape != delta.shape:
                 raise InputError(f"the perturbation is {list(delta.shape)}, but the vectors here are {list(x.shape)}.")
-            return (x.float() + delta).to(x.dtype)
+            return _sum(x, delta)
 
         with ExitStack() as stack:
             if self._x is not None:
@@ -171,6 +185,10 @@ class Injection:
             f"the perturbed module {type(self._module).__name__} must run exactly once in a forward pass, but it ran "
             f"{times}: the perturbation would be lost or doubled. Choose another layer."
         )
+
+
+def _sum(x: Tensor, delta: Tensor) -> Tensor:
+    return (x.float() + delta).to(x.dtype)
 
 
 @contextmanager

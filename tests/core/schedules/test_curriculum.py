@@ -2,9 +2,9 @@ import dataclasses
 
 import pytest
 
-from alum.core.curriculum import Curriculum
 from alum.core.errors import InputError
 from alum.core.methods import METHODS
+from alum.core.schedules.curriculum import Curriculum
 
 METHOD = dataclasses.replace(METHODS["alum"], alpha=10.0, epsilon=0.04)
 
