@@ -13,6 +13,7 @@ from alum.core.errors import SettingError
 from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
+from alum.models.hooks.frozen import frozen
 
 X = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 2, 1])
@@ -73,6 +74,9 @@ class SmallBatch:
         former, self.dropout = self.dropout, "off"
         yield
         self.dropout = former
+
+    def without_weight_gradients(self):
+        return frozen(self.network)
 
     def predicted_labels(self, outputs):
         return CATEGORICAL.predicted(outputs)

@@ -82,8 +82,7 @@ def alum_loss(
     if method.dropout == "off" and "divergence" in (method.term, method.ascent):
         clean = _without_dropout(batch, clean, differentiated=not method.has_one_graph)
         known = clean.constant()
-    ascended = _ascended(batch, method, known, labels)
-    found = worst_case_perturbation(ascended, known.x.detach(), batch.mask, method, first_gradient, generator)
+    found = _worst_case(batch, method, known, labels, first_gradient, generator)
     finite = found.finite
     if method.differentiates_clean_side_first:
         finite = _back_propagate_clean_side(batch, method, clean, found, backward)
@@ -124,6 +123,19 @@ def _own_labels(batch: Batch, method: Method, known: _CleanSide, generator: Gene
     if method.ascent == "sampled":
         return batch.sampled_labels(known.outputs, generator)
     return None
+
+
+def _worst_case(
+    batch: Batch,
+    method: Method,
+    known: _CleanSide,
+    labels: Tensor | None,
+    first_gradient: Tensor | None,
+    generator: Generator | None,
+) -> Perturbation:
+    ascended = _ascended(batch, method, known, labels)
+    with batch.without_weight_gradients():
+        return worst_case_perturbation(ascended, known.x.detach(), batch.mask, method, first_gradient, generator)
 
 
 def _ascended(batch: Batch, method: Method, known: _CleanSide, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
