@@ -1,0 +1,52 @@
+"""Gradients at a model's outputs, worked out for some items at a time and no earlier than they are needed.
+
+Over a vocabulary, outputs ``[items, classes]`` are as large as what a block saves, and so is each tensor between them
+and a loss.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_NUM_PARTS = 32
+_MIN_PART_SIZE = 2**14
+"""Number of values below which outputs are one part."""
+
+
+def gradients_by_parts(loss: Callable[[Tensor, slice], Tensor], outputs: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yields slices of the outputs ``[items, ...]``, and the gradients there, in fp32, of a loss that sums over items.
+
+    ``loss`` takes such a slice's outputs, and the slice.
+    """
+    num_items = max(len(outputs) // _NUM_PARTS, _MIN_PART_SIZE * len(outputs) // max(outputs.numel(), 1), 1)
+    for start in range(0, len(outputs), num_items):
+        part = slice(start, start + num_items)
+        with torch.enable_grad():
+            leaf = outputs[part].detach().float().requires_grad_()
+            (gradient,) = torch.autograd.grad(loss(leaf, part), leaf)
+        yield part, gradient
+
+
+def zero_with_gradient(outputs: Tensor, gradient: Callable[[Tensor], Tensor]) -> Tensor:
+    """Returns zero, whose backward pass asks ``gradient`` for what it is at ``outputs``, given the factor on the zero.
+
+    It is asked as late as can be. Where a loss goes back to the same outputs, what that saved for its own backward pass
+    is gone by then.
+    """
+    zero: Tensor = _Zero.apply(outputs, gradient)  # type: ignore[no-untyped-call]
+    # Of the nodes that are ready, autograd runs that of the highest number first, which is by default the last made.
+    zero.grad_fn._set_sequence_nr(0)  # type: ignore[union-attr]
+    return zero
+
+
+class _Zero(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, outputs: Tensor, gradient: Callable[[Tensor], Tensor]) -> Tensor:
+        context.gradient = gradient
+        return outputs.new_zeros((), dtype=torch.float32)
+
+    @staticmethod
+    def backward(context: Any, factor: Tensor) -> tuple[Tensor, None]:
+        return context.gradient(factor), None
