@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alum.core.output_gradients import gradients_by_parts, zero_with_gradient
+from alum.core.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
 
 
 class Square(torch.autograd.Function):
@@ -84,3 +84,21 @@ def test_outputs_in_half_precision_keep_their_precision():
     torch.testing.assert_close(outputs.grad, torch.full((3,), 1e-6 * 2.0**10, dtype=torch.float16))
     ((logits,),) = [[g for _, g in gradients_by_parts(lambda some, part: F.softplus(some).sum(), outputs)]]
     assert logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e9])
+def test_in_half_precision_a_gradient_of_any_size_is_near_one(size):
+    outputs = torch.randn(1000, 40, generator=torch.Generator().manual_seed(0)).half()
+    weights = size * torch.rand(1000, 1, generator=torch.Generator().manual_seed(1))
+    divided, scale = gradient_at_own_scale(lambda some, part: (weights[part] * some.sin()).sum(), outputs)
+    expected = weights * outputs.float().cos()
+    assert divided.dtype == torch.float16
+    assert 1 <= divided.abs().max() < 2.001
+    assert scale.log2() == scale.log2().round()
+    torch.testing.assert_close(divided.float() * scale, expected, rtol=2**-10, atol=size * 1e-6)
+
+
+def test_no_outputs_have_an_empty_gradient():
+    divided, scale = gradient_at_own_scale(lambda some, part: some.sum(), torch.empty(0, 4))
+    assert divided.shape == (0, 4)
+    assert scale > 0

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from alum.core.batch import Batch
 from alum.core.diagnostics import Diagnostics, diagnose
 from alum.core.methods import Method
-from alum.core.output_gradients import gradients_by_parts, zero_with_gradient
+from alum.core.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
 from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
 from alum.core.random_state import keeping_random_state, random_state, set_random_state
 from alum.core.task_gradient import kept_from_vanishing, turned_where_wrong
@@ -150,11 +150,9 @@ def _gradient_of_own_loss(batch: Batch, clean: _CleanSide, labels: Tensor | None
     """∇_x -log p(ŷ), through the clean pass's graph, which is still needed."""
     assert labels is not None, "methods with this gradient ascend the loss at labels of the model's own"
     with torch.autocast(clean.x.device.type, enabled=False):
-        at_outputs = torch.empty_like(clean.outputs)
-        for part, gradient in gradients_by_parts(lambda some, part: batch.own_loss(some, labels[part]), clean.outputs):
-            at_outputs[part] = gradient
+        at_outputs, scale = gradient_at_own_scale(lambda some, part: batch.own_loss(some, labels[part]), clean.outputs)
         (gradient,) = torch.autograd.grad(clean.outputs, clean.x, at_outputs, retain_graph=True)
-    return gradient
+    return gradient.float() * scale
 
 
 def _back_propagate_task_loss(

@@ -10,9 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alum.core.rows import power_of_two
+
 _NUM_PARTS = 32
 _MIN_PART_SIZE = 2**14
 """Number of values below which outputs are one part."""
+_SMALLEST_SCALE = 2.0**-100
 
 
 def gradients_by_parts(loss: Callable[[Tensor, slice], Tensor], outputs: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -27,6 +30,21 @@ def gradients_by_parts(loss: Callable[[Tensor, slice], Tensor], outputs: Tensor)
             leaf = outputs[part].detach().float().requires_grad_()
             (gradient,) = torch.autograd.grad(loss(leaf, part), leaf)
         yield part, gradient
+
+
+def gradient_at_own_scale(loss: Callable[[Tensor, slice], Tensor], outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the gradient of such a loss, its largest value of the order of 1, and the power of two it was divided by.
+
+    The gradient has the precision of the outputs. Where a model is sure of all items, half precision would lose it.
+    """
+    divided, own = torch.empty_like(outputs), []
+    for part, gradient in gradients_by_parts(loss, outputs):
+        own.append((part, power_of_two(gradient.flatten()).squeeze()))
+        divided[part] = gradient / own[-1][1]
+    scale = torch.stack([outputs.new_tensor(_SMALLEST_SCALE, dtype=torch.float32), *(each for _, each in own)]).amax()
+    for part, each in own:
+        divided[part] *= each / scale
+    return divided, scale
 
 
 def zero_with_gradient(outputs: Tensor, gradient: Callable[[Tensor], Tensor]) -> Tensor:
