@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alum.core.rows import RowGradient, some_rows
+from alum.core.outputs.rows import RowGradient, some_rows
 
 Divergence = Callable[..., Tensor]
 

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from alum.core.log_odds import log_odds_against, log_odds_against_all
-from alum.core.rows import some_rows
+from alum.core.outputs.log_odds import log_odds_against, log_odds_against_all
+from alum.core.outputs.rows import some_rows
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alum.core.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
+from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
 
 
 class Square(torch.autograd.Function):

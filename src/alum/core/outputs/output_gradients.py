@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alum.core.rows import power_of_two
+from alum.core.outputs.rows import power_of_two
 
 _NUM_PARTS = 32
 _MIN_PART_SIZE = 2**14

@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from alum.core.divergences import symmetric_kl
 from alum.core.likelihoods import TOKENS
-from alum.core.rows import RowGradient, power_of_two, some_rows
+from alum.core.outputs.rows import RowGradient, power_of_two, some_rows
 
 HALF = [torch.bfloat16, torch.float16]
 
