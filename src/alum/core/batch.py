@@ -1,4 +1,4 @@
-"""What the objective knows of a model and a batch: functions of the perturbation."""
+"""Model and batch as the objective knows them: functions of the perturbation."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol

@@ -27,7 +27,8 @@ def gradients_by_parts(loss: Callable[[Tensor, slice], Tensor], outputs: Tensor)
     for start in range(0, len(outputs), num_items):
         part = slice(start, start + num_items)
         with torch.enable_grad():
-            leaf = outputs[part].detach().float().requires_grad_()
+            # A copy: a loss that saves it does not hold all outputs.
+            leaf = outputs[part].detach().to(torch.float32, copy=True).requires_grad_()
             (gradient,) = torch.autograd.grad(loss(leaf, part), leaf)
         yield part, gradient
 
