@@ -14,9 +14,9 @@ from alum.core.batch import Batch
 from alum.core.diagnostics import Diagnostics, diagnose
 from alum.core.methods import Method
 from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
+from alum.core.outputs.task_gradient import kept_from_vanishing, turned_where_wrong
 from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
 from alum.core.random_state import keeping_random_state, random_state, set_random_state
-from alum.core.task_gradient import kept_from_vanishing, turned_where_wrong
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Outputs of a model: rows of logits worked on some at a time, gradients at them, log odds against right answers."""
+"""Outputs of a model: rows of logits in parts, gradients at them and by way of them, log odds against right answers."""

@@ -18,7 +18,7 @@ SURE = 2.0**-20
 def kept_from_vanishing(batch: Batch, task_loss: Tensor, outputs: Tensor) -> Tensor:
     """Task loss whose gradient does not vanish in rows that the model is sure of.
 
-    The cross-entropy has the gradient (1 - p) ∇L with the log odds L against the right label (`alum.core.log_odds`).
+    The cross-entropy has the gradient (1 - p) ∇L with the log odds L against the right label (`log_odds`).
     Where 1 - p is below `SURE` for the most likely label, `SURE` · ∇L at that label is added: rounding would have had
     the direction otherwise. What this adds to the gradient of the weights is below one millionth of a row's ∇L.
     """
