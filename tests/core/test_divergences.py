@@ -125,6 +125,24 @@ def test_half_precision_logits_are_compared_in_fp32(divergence, dtype):
     torch.testing.assert_close(divergence(p, q), divergence(p.float(), q.float()), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(("dtype", "digits"), [(torch.bfloat16, 2**-7), (torch.float16, 2**-9)])
+@pytest.mark.parametrize("size", [1e-3, 0.3])
+def test_half_precision_logits_get_a_gradient_that_loses_nothing_small(dtype, digits, size):
+    # Its largest values are 1e-7 for the smaller size, near fp16's smallest number, before the loss's scale.
+    p, noise = pair((6, 3000))
+    p, q = p.to(dtype), (p + size * noise).to(dtype)
+    p, q = (logits.requires_grad_() for logits in (p, q))
+    scale = 2.0**14
+    found = torch.autograd.grad(symmetric_kl(p, q).sum() * scale, (p, q))
+    exact = [logits.detach().double().requires_grad_() for logits in (p, q)]
+    log_p, log_q = (logits.log_softmax(-1) for logits in exact)
+    written_out = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum()
+    for gradient, expected in zip(found, torch.autograd.grad(written_out * scale, exact), strict=True):
+        assert gradient.dtype == dtype
+        error = (gradient.double() - expected).norm(dim=-1) / expected.norm(dim=-1)
+        assert (error < digits).all()
+
+
 def test_labelled_positions():
     assert labelled(torch.tensor([[5, -100], [-100, 0]])).tolist() == [[True, False], [False, True]]
 

@@ -57,6 +57,39 @@ def test_a_model_that_is_sure_still_has_a_gradient(name, shape):
     assert (vanished.flatten(1).norm(dim=-1) == 0).any()  # the plain loss has none
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_the_loss_at_tokens_is_the_cross_entropy(dtype):
+    """More of them than are worked on at a time, against the definition in double precision."""
+    values = outputs((700, 401), scale=3.0).detach().to(dtype).requires_grad_()
+    labels = torch.randint(401, (700,), generator=torch.Generator().manual_seed(1))
+    weights = torch.rand(700, generator=torch.Generator().manual_seed(2))
+    assert values.numel() > 2**18
+    exact = values.detach().double().requires_grad_()
+    expected = -exact.log_softmax(-1)[torch.arange(700), labels]
+    loss = TOKENS.loss(values, labels)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, expected.float(), rtol=1e-5, atol=1e-5)
+    (gradient,) = torch.autograd.grad((loss * weights).sum(), values)
+    (expected_gradient,) = torch.autograd.grad((expected * weights).sum(), exact)
+    # In half precision as near as its last digit.
+    relative, smallest = {torch.bfloat16: (2**-7, 0), torch.float16: (2**-10, 1e-7)}.get(dtype, (1e-4, 1e-7))
+    torch.testing.assert_close(gradient, expected_gradient.to(dtype), rtol=relative, atol=smallest)
+
+
+def test_the_gradient_at_a_token_that_is_all_but_sure_sums_to_zero():
+    values = torch.tensor([[30.0, 1.0, 0.5]], requires_grad=True)  # 1 - p is 4e-13
+    (gradient,) = torch.autograd.grad(TOKENS.loss(values, torch.tensor([0])), values)
+    exact = values.detach().double().requires_grad_()
+    others = exact.softmax(-1)[0, 1:].detach()
+    torch.testing.assert_close(gradient[0].double(), torch.stack((-others.sum(), *others)), rtol=1e-5, atol=0)
+
+
+def test_tokens_are_drawn_in_parts_from_each_ones_own_distribution():
+    sure = 50.0 * F.one_hot(torch.arange(1500) % 401, 401)
+    assert sure.numel() > 2 * 2**18
+    assert torch.equal(TOKENS.sampled(sure, torch.Generator().manual_seed(0)), torch.arange(1500) % 401)
+
+
 def test_parts_of_an_item_weigh_by_their_errors():
     # Logits near 20: 1 - p is 1e-9 to 1e-8, which fp64 resolves and fp32 does not.
     values = outputs((5, 2, 3)) + 20.0 * F.one_hot(torch.zeros(5, 2, dtype=torch.long), 3)

@@ -10,9 +10,10 @@ from torch import nn
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import SettingError
-from alum.core.likelihoods import CATEGORICAL
+from alum.core.likelihoods import CATEGORICAL, TOKENS
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
+from alum.models.hooks.frozen import frozen
 
 X = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 2, 1])
@@ -76,6 +77,9 @@ class SmallBatch:
         former, self.dropout = self.dropout, "off"
         yield
         self.dropout = former
+
+    def without_weight_gradients(self):
+        return frozen(self.network)
 
     def predicted_labels(self, outputs):
         return CATEGORICAL.predicted(outputs)
@@ -247,6 +251,30 @@ def test_in_half_precision_the_clean_side_keeps_its_gradient():
         found.append([gradient / 2.0**14 for gradient in batch.gradients()])
     for first, joint in zip(*reversed(found), strict=True):
         torch.testing.assert_close(first, joint, rtol=0.02, atol=0.02 * joint.abs().max().item())
+
+
+def test_in_half_precision_a_sure_model_still_has_a_virtual_direction():
+    # 1 - p is 1e-9: below fp16's smallest number, not below fp32's.
+    bias = torch.tensor([20.0, 0.0, 0.0])
+
+    class Sure(SmallBatch):
+        def _clean_above(self, x):
+            logits = (self.network(x) + bias).half()
+            return F.cross_entropy(logits.float(), Y), logits, x
+
+        def own_loss(self, outputs, labels):
+            return TOKENS.loss(outputs, labels).sum()
+
+    delta = alum_loss(Sure(), method("alum_virtual", clean_side="constant")).delta
+    batch = SmallBatch()
+    batch.network.double()
+    x = X.double().requires_grad_()
+    others = (batch.network(x) + bias).half().double() - batch.network(x).detach() + batch.network(x)
+    p = others.softmax(-1)
+    loss = p[:, 1:].sum()  # 1 - p, as good as -log p
+    (gradient,) = torch.autograd.grad(loss, x)
+    expected = 0.3 * F.normalize(gradient, dim=-1).float() * MASK.unsqueeze(-1)
+    torch.testing.assert_close(delta, expected, rtol=0, atol=0.01)
 
 
 def test_without_dropout_the_ascent_starts_from_no_divergence():

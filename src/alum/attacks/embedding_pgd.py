@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from alum.core.errors import InputError
 from alum.core.methods import Norm, Scope
 from alum.core.projections import embedding_scale, project_onto_ball, unit_direction
+from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
 from alum.models.inputs import Inputs
 
@@ -208,12 +209,13 @@ def _at(
             total_loss(delta)
         return _found(batch, outputs, delta), None
     at = delta.detach().requires_grad_()
-    with torch.enable_grad():
-        loss = total_loss(at)
-    # Not at a scale that the value tells, which the divergence needs: log odds pass through zero, their gradient does
-    # not.
-    with torch.autocast(at.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(loss, at)
+    with frozen(batch.model):
+        with torch.enable_grad():
+            loss = total_loss(at)
+        # Not at a scale that the value tells, which the divergence needs: log odds pass through zero, their gradient
+        # does not.
+        with torch.autocast(at.device.type, enabled=False):
+            (gradient,) = torch.autograd.grad(loss, at)
     usable = batch.mask.unsqueeze(-1) & gradient.isfinite().all(-1, keepdim=True)
     return _found(batch, outputs, delta), torch.where(usable, gradient, 0.0)
 

@@ -52,3 +52,6 @@ class Batch(Protocol):
 
     def without_dropout(self) -> AbstractContextManager[None]:
         """Has the adversarial passes inside run without dropout."""
+
+    def without_weight_gradients(self) -> AbstractContextManager[None]:
+        """Has passes inside, whose backward passes go to δ alone, keep nothing for gradients of the weights."""

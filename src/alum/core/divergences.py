@@ -12,16 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from alum.core.outputs.rows import RowGradient, some_rows
+
 Divergence = Callable[..., Tensor]
 
 IGNORED_LABEL = -100
 """Marks positions without a label, as in torch's cross-entropy."""
 ROUNDING_NATS = 1e-9
 """Divergences below are in a good part rounding of fp32, and their ratios mean nothing."""
-
-# A processor's cache holds the rows that are worked on; an accelerator wants more of them for each kernel.
-_ELEMENTS_AT_A_TIME = {"cpu": 1 << 18}
-_MANY_ELEMENTS = 1 << 24
 
 
 def symmetric_kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -30,49 +28,61 @@ def symmetric_kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None)
     >>> symmetric_kl(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0]]))
     tensor([0.])
     """
-    value: Tensor = _SymmetricKL.apply(_kept(logits_p, mask), _kept(logits_q, mask))  # type: ignore[no-untyped-call]
+    value: Tensor = _SymmetricKL.apply(logits_p, logits_q, mask)  # type: ignore[no-untyped-call]
     return value
 
 
 class _SymmetricKL(torch.autograd.Function):
     """Its gradient is worked out with the value, so that one tensor ``[..., classes]`` a side is kept, not four.
 
-    With a vocabulary for classes that is a large part of the memory of a step. What lies between is worked out for
-    some rows at a time: it then fits a processor's cache, and adds nothing to the peak.
+    With a vocabulary for classes that is a large part of the memory of a step. What lies between, all that is fp32
+    where the logits are not, is worked out for some rows at a time: it then fits a processor's cache, and adds nothing
+    to the peak.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits_p: Tensor, logits_q: Tensor) -> Tensor:
+    def forward(ctx: Any, logits_p: Tensor, logits_q: Tensor, mask: Tensor | None) -> Tensor:
         p, q = (logits.reshape(-1, logits.shape[-1]) for logits in (logits_p, logits_q))
-        value = p.new_empty(len(p))
-        gradients = [torch.empty_like(p) if needed else None for needed in ctx.needs_input_grad]
-        some = max(_ELEMENTS_AT_A_TIME.get(p.device.type, _MANY_ELEMENTS) // p.shape[-1], 1)
-        for start in range(0, len(p), some):
-            rows = slice(start, start + some)
-            value[rows] = _rows_of_symmetric_kl(
-                p[rows], q[rows], *(None if gradient is None else gradient[rows] for gradient in gradients)
-            )
-        ctx.save_for_backward(*(None if gradient is None else gradient.view(logits_p.shape) for gradient in gradients))
+        mask = None if mask is None else mask.expand(logits_p.shape[:-1]).reshape(-1)
+        gradients = [RowGradient.at(side) if ctx.needs_input_grad[i] else None for i, side in enumerate((p, q))]
+        value = torch.empty(len(p), dtype=torch.float32, device=p.device)
+        for rows in some_rows(p):
+            some = None if mask is None else mask[rows]
+            value[rows] = _rows_of_symmetric_kl(_kept(p[rows], some), _kept(q[rows], some), rows, *gradients)
+        ctx.dtypes = p.dtype, q.dtype
+        ctx.save_for_backward(*(tensor for gradient in gradients for tensor in gradient or (None, None)))
         return value.view(logits_p.shape[:-1])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return tuple(None if saved is None else gradients[0].unsqueeze(-1) * saved for saved in ctx.saved_tensors)
+    def backward(ctx: Any, *factors: Tensor) -> tuple[Tensor | None, ...]:
+        (factor,) = factors
+
+        def at_logits(values: Tensor | None, scales: Tensor, dtype: torch.dtype) -> Tensor | None:
+            if values is None:
+                return None
+            return RowGradient(values, scales).times(factor.reshape(-1), dtype).view(*factor.shape, values.shape[-1])
+
+        (values_p, scales_p, values_q, scales_q), (dtype_p, dtype_q) = ctx.saved_tensors, ctx.dtypes
+        return at_logits(values_p, scales_p, dtype_p), at_logits(values_q, scales_q, dtype_q), None
 
 
 def _rows_of_symmetric_kl(
-    logits_p: Tensor, logits_q: Tensor, gradient_p: Tensor | None, gradient_q: Tensor | None
+    logits_p: Tensor,
+    logits_q: Tensor,
+    rows: slice,
+    gradient_p: RowGradient | None,
+    gradient_q: RowGradient | None,
 ) -> Tensor:
-    """``[rows]`` of ``[rows, classes]``; the gradients are written where they are wanted."""
+    """``[rows]`` of ``[rows, classes]``; the gradients are kept where they are wanted."""
     log_p, log_q = F.log_softmax(logits_p, dim=-1), F.log_softmax(logits_q, dim=-1)
     log_ratio = log_p - log_q
     p, q = log_p.exp_(), log_q.exp_()
     kl_pq, kl_qp = (p * log_ratio).sum(-1, keepdim=True), -(q * log_ratio).sum(-1, keepdim=True)
     # ∂D/∂logits_p = p·(log p - log q) + (p - q) - p·KL(p‖q), and the same for q with the two exchanged
     if gradient_p is not None:
-        torch.addcmul(p - q, p, log_ratio - kl_pq, out=gradient_p)
+        gradient_p.keep(rows, torch.addcmul(p - q, p, log_ratio - kl_pq))
     if gradient_q is not None:
-        torch.addcmul(q - p, q, log_ratio + kl_qp, value=-1, out=gradient_q)
+        gradient_q.keep(rows, torch.addcmul(q - p, q, log_ratio + kl_qp, value=-1))
     return (kl_pq + kl_qp).squeeze(-1)
 
 

@@ -7,12 +7,14 @@ in fp32 where a model is sure.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from alum.core.log_odds import log_odds_against, log_odds_against_all
+from alum.core.outputs.log_odds import log_odds_against, log_odds_against_all
+from alum.core.outputs.rows import some_rows
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,11 @@ def _most_likely_class(logits: Tensor) -> Tensor:
 
 
 def _sampled_class(logits: Tensor, generator: Generator | None) -> Tensor:
-    probabilities = logits.detach().float().softmax(-1).flatten(0, -2)
-    return torch.multinomial(probabilities, 1, generator=generator).view(logits.shape[:-1])
+    flat = logits.detach().flatten(0, -2)
+    labels = torch.empty(len(flat), dtype=torch.long, device=logits.device)
+    for rows in some_rows(flat):
+        labels[rows] = torch.multinomial(flat[rows].float().softmax(-1), 1, generator=generator).squeeze(-1)
+    return labels.view(logits.shape[:-1])
 
 
 def _log_odds_against_classes(logits: Tensor, labels: Tensor) -> Tensor:
@@ -52,7 +57,36 @@ def _parts(log_odds: Tensor) -> Sequence[Tensor]:
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits.float().flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
+    value: Tensor = _CrossEntropy.apply(logits.flatten(0, -2), labels.flatten())  # type: ignore[no-untyped-call]
+    return value.view(labels.shape)
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """-log p ``[rows]`` of labels, of logits ``[rows, classes]``, which are all that it keeps.
+
+    Differs from torch's cross-entropy, which keeps log-probabilities in fp32: these are worked out again, some rows at
+    a time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, labels)
+        value = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
+        for rows in some_rows(logits):
+            value[rows] = F.cross_entropy(logits[rows].float(), labels[rows], reduction="none")
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *factors: Tensor) -> tuple[Tensor, None]:
+        logits, labels = ctx.saved_tensors
+        gradient = torch.empty_like(logits)
+        for rows in some_rows(logits):
+            some = logits[rows].float().softmax(-1)
+            at_labels = labels[rows].unsqueeze(-1)
+            some.scatter_(-1, at_labels, 0.0)
+            some.scatter_(-1, at_labels, -some.sum(-1, keepdim=True))  # p - 1, of which fp32 loses what is small
+            gradient[rows] = some * factors[0][rows].unsqueeze(-1)
+        return gradient, None
 
 
 # -- yes or no ---------------------------------------------------------------------------------------------------------

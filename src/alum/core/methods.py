@@ -35,7 +35,7 @@ class Method:
     alpha: float = 1.0
     term: LossTerm = "divergence"
     """Term added to the task loss: the divergence at δ, or the task loss at δ. Or there is no other loss than those of
-    the ascent's passes (`alum.core.task_loss.freelb`), and alpha is the weight of what the ascent adds."""
+    the ascent's passes (`alum.core.freelb`), and alpha is the weight of what the ascent adds."""
     ascent: Ascent = "divergence"
     """Objective that δ maximises: the divergence, the task loss, or -log p of the label that the clean pass finds most
     likely or of one drawn from its prediction. The last two have D's direction in the mean: D is of second order in δ,

@@ -4,22 +4,20 @@ The model, its inputs and labels are behind one small interface, so the function
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Generator, Tensor
 
 from alum.core.batch import Batch
 from alum.core.diagnostics import Diagnostics, diagnose
+from alum.core.freelb import freelb_loss
 from alum.core.methods import Method
+from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
+from alum.core.outputs.task_gradient import kept_from_vanishing, turned_where_wrong
 from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
 from alum.core.random_state import keeping_random_state, random_state, set_random_state
-from alum.core.task_loss.freelb import freelb_loss
-from alum.core.task_loss.task_gradient import kept_from_vanishing, turned_where_wrong, with_gradient
-
-_NUM_PARTS = 32
-_MIN_PART_SIZE = 2**14
-"""Number of values below which outputs are one part."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +81,18 @@ def alum_loss(
     if method.dropout == "off" and "divergence" in (method.term, method.ascent):
         clean = _without_dropout(batch, clean, differentiated=not method.has_one_graph)
         known = clean.constant()
-    ascended = _ascended(batch, method, known, labels)
-    found = worst_case_perturbation(ascended, known.x.detach(), batch.mask, method, first_gradient, generator)
-    finite = found.finite
+    found = _worst_case(batch, method, known, labels, first_gradient, generator)
     if method.differentiates_clean_side_first:
-        finite = _back_propagate_clean_side(batch, method, clean, found, backward)
+        clean = _with_graph(batch, method, clean)
+        known = clean.constant()
+        found = replace(found, finite=_back_propagate_both_sides(batch, method, clean, found, backward))
         clean = known
 
     if method.term == "task_loss":
         adversarial_loss, _ = batch.task_loss(found.delta)
     else:
         adversarial_loss = _mean_divergence(batch, batch.outputs(found.delta), clean.outputs)
-    finite = finite & adversarial_loss.detach().isfinite()
+    finite = found.finite & adversarial_loss.detach().isfinite()
     if not finite:  # the one place that waits for the device
         adversarial_loss = _nothing(batch, found.delta)
     return AlumResult(
@@ -152,6 +150,19 @@ def _own_labels(batch: Batch, method: Method, known: _CleanSide, generator: Gene
     return None
 
 
+def _worst_case(
+    batch: Batch,
+    method: Method,
+    known: _CleanSide,
+    labels: Tensor | None,
+    first_gradient: Tensor | None,
+    generator: Generator | None,
+) -> Perturbation:
+    ascended = _ascended(batch, method, known, labels)
+    with batch.without_weight_gradients():
+        return worst_case_perturbation(ascended, known.x.detach(), batch.mask, method, first_gradient, generator)
+
+
 def _ascended(batch: Batch, method: Method, known: _CleanSide, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
     """Objective of δ, from a pass of its own."""
     if method.ascent == "task_loss":
@@ -165,10 +176,9 @@ def _gradient_of_own_loss(batch: Batch, clean: _CleanSide, labels: Tensor | None
     """∇_x -log p(ŷ), through the clean pass's graph, which is still needed."""
     assert labels is not None, "methods with this gradient ascend the loss at labels of the model's own"
     with torch.autocast(clean.x.device.type, enabled=False):
-        at_outputs = _gradient_by_parts(lambda outputs, part: batch.own_loss(outputs, labels[part]), clean.outputs)
-        at_outputs = at_outputs.to(clean.outputs.dtype)
+        at_outputs, scale = gradient_at_own_scale(lambda some, part: batch.own_loss(some, labels[part]), clean.outputs)
         (gradient,) = torch.autograd.grad(clean.outputs, clean.x, at_outputs, retain_graph=True)
-    return gradient
+    return gradient.float() * scale
 
 
 def _back_propagate_task_loss(
@@ -188,41 +198,48 @@ def _back_propagate_task_loss(
         return turned(clean.x.grad)
 
 
-def _back_propagate_clean_side(
+def _with_graph(batch: Batch, method: Method, clean: _CleanSide) -> _CleanSide:
+    """Clean pass whose graph is alive: the one that there was, or the same again."""
+    if not method.ascends_before_clean_graph:
+        return clean
+    set_random_state(batch.mask.device, clean.state)  # whatever was drawn since
+    return _clean_side(batch, method)
+
+
+def _back_propagate_both_sides(
     batch: Batch, method: Method, clean: _CleanSide, found: Perturbation, backward: Callable[[Tensor], None]
 ) -> Tensor:
-    """Back-propagates ℓ and α·D's clean side, if they are finite, which it returns."""
-    if method.ascends_before_clean_graph:  # the same pass again, whatever was drawn since
-        set_random_state(batch.mask.device, clean.state)
-        clean = _clean_side(batch, method)
-    gradient = _gradient_of_clean_side(batch, found.delta, clean.outputs)
-    finite = found.finite & gradient.isfinite().all()
-    term = with_gradient(clean.outputs, torch.where(finite, gradient, 0.0))
-    _back_propagate(clean.task_loss + method.alpha * term, backward)
+    """Back-propagates ℓ and α·D's clean side, which it leaves out unless all is finite: this it returns.
+
+    ∂D/∂f(x) is worked out inside the backward pass, when what ℓ saved at the outputs is gone, from an adversarial pass
+    without a graph whose dropout masks the next pass draws again.
+    """
+    finite, outputs = found.finite, clean.outputs.detach()
+    as_in_forward_passes = _same_autocast(outputs)
+
+    def gradient_at_outputs(factor: Tensor) -> Tensor:
+        nonlocal finite
+        with torch.no_grad(), as_in_forward_passes, keeping_random_state(found.delta.device):
+            adversarial = batch.outputs(found.delta)
+        factor = factor * batch.scale / max(len(outputs), 1)
+        for part, gradient in gradients_by_parts(
+            lambda some, part: batch.divergence(adversarial[part], some).sum(), outputs
+        ):
+            finite = finite & gradient.isfinite().all()
+            adversarial[part] = factor * gradient  # takes its place, and its precision only after the loss's scale
+        return adversarial.masked_fill_(~finite, 0.0)
+
+    term = method.alpha * zero_with_gradient(clean.outputs, gradient_at_outputs)
+    # In this thread: what the compiler and autocast are told holds for a thread.
+    with torch.autograd.set_multithreading_enabled(False):
+        _back_propagate(clean.task_loss + term, backward)
     return finite
 
 
-def _gradient_of_clean_side(batch: Batch, delta: Tensor, outputs: Tensor) -> Tensor:
-    """∂D/∂f(x), from an adversarial pass without a graph whose dropout masks the next pass draws again."""
-    with torch.no_grad(), keeping_random_state(delta.device):
-        adversarial = batch.outputs(delta)
-    gradient = _gradient_by_parts(lambda clean, part: batch.divergence(adversarial[part], clean).sum(), outputs)
-    return gradient * batch.scale / max(len(outputs), 1)
-
-
-def _gradient_by_parts(loss: Callable[[Tensor, slice], Tensor], outputs: Tensor) -> Tensor:
-    """Gradient in fp32 at outputs ``[items, ...]`` of a loss that is a sum over items, some of them at a time.
-
-    Over a vocabulary, what a loss saves for its backward pass is several times as large as the outputs.
-    """
-    num_items = max(len(outputs) // _NUM_PARTS, _MIN_PART_SIZE * len(outputs) // max(outputs.numel(), 1), 1)
-    gradient = torch.zeros_like(outputs, dtype=torch.float32)
-    for start in range(0, len(outputs), num_items):
-        part = slice(start, start + num_items)
-        with torch.enable_grad():
-            leaf = outputs[part].detach().float().requires_grad_()
-            (gradient[part],) = torch.autograd.grad(loss(leaf, part), leaf)
-    return gradient
+def _same_autocast(like: Tensor) -> AbstractContextManager[None]:
+    """Autocast as it is now, for a pass that runs elsewhere."""
+    device = like.device.type
+    return torch.autocast(device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device))
 
 
 def _without_dropout(batch: Batch, clean: _CleanSide, differentiated: bool) -> _CleanSide:

@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD, WorstFound, worst_of
 from alum.core.errors import InputError
-from alum.evaluation.model_on_task import ModelOnTask, frozen
+from alum.evaluation.model_on_task import ModelOnTask
 from alum.models.model_parts import word_embeddings
 
 LARGE_EPSILON = 1.0
@@ -79,8 +79,7 @@ class _Rows:
         return len(self.features)
 
     def right_under(self, attack: Callable[[AttackedBatch], WorstFound]) -> int:
-        with frozen(self.model.model):
-            found = [attack(batch).fallen for _, batch in self.model.attacked_batches(self.features)]
+        found = [attack(batch).fallen for _, batch in self.model.attacked_batches(self.features)]
         return int(sum((~fallen).sum() for fallen in found))
 
 
@@ -105,9 +104,8 @@ def _transfer_part(rows: _Rows, attack: EmbeddingPGD, attacked: int, other: Mode
 
     def transfer(batch: AttackedBatch) -> WorstFound:
         _, theirs = next(batches)
-        with frozen(source.model):
-            # Not only until the other model is wrong: that need not be enough for this one.
-            delta = attack(dataclasses.replace(theirs, fallen=None)).delta
+        # Not only until the other model is wrong: that need not be enough for this one.
+        delta = attack(dataclasses.replace(theirs, fallen=None)).delta
         return worst_of(batch, [delta])
 
     transferred = rows.right_under(transfer)

@@ -10,7 +10,7 @@ from torch import Tensor
 from alum.attacks.text.candidates.word_tokens import WordTokens, word_tokens_of
 from alum.attacks.text.searches.hotflip import WordGradient
 from alum.attacks.text.worded import Example, Place, WordedExample
-from alum.core.log_odds import log_odds_against
+from alum.core.outputs.log_odds import log_odds_against
 from alum.data.padding import PaddedTokens
 from alum.evaluation.label_names import LabelMapping
 from alum.models.hooks.injection import Injection

@@ -1,7 +1,6 @@
 """Outputs of a model on a task's rows, from clean or attacked embeddings, and the adversarial gain of methods on it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,10 +74,9 @@ class ModelOnTask:
     ) -> list[GatheredOutputs]:
         """Outputs under an attack at each of the rising radii ``epsilons``, which take the place of its own radius."""
         found: list[list[tuple[list[int], tuple[np.ndarray, ...]]]] = [[] for _ in epsilons]
-        with frozen(self.model):
-            for rows, batch in self.attacked_batches(features):
-                for at_radius, worst in zip(found, attack.curve(batch, epsilons), strict=True):
-                    at_radius.append((rows, self._gathered(worst.outputs, batch.inputs)))
+        for rows, batch in self.attacked_batches(features):
+            for at_radius, worst in zip(found, attack.curve(batch, epsilons), strict=True):
+                at_radius.append((rows, self._gathered(worst.outputs, batch.inputs)))
         return [_in_order(at_radius) for at_radius in found]
 
     def attacked_batches(self, features: Dataset) -> Iterator[tuple[list[int], AttackedBatch]]:
@@ -185,15 +183,3 @@ def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
         for part in parts
     ]
     return np.concatenate(padded)
-
-
-@contextmanager
-def frozen(model: PreTrainedModel) -> Iterator[None]:
-    """Keeps parameters from getting gradients, so that an attack's backward passes go to the embeddings alone."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    model.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)

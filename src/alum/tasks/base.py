@@ -13,7 +13,7 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 from alum.core.divergences import Divergence
 from alum.core.errors import InputError
 from alum.core.likelihoods import Likelihood
-from alum.core.log_odds import log_odds_against
+from alum.core.outputs.log_odds import log_odds_against
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.rows import TaskRows

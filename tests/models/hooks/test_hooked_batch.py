@@ -3,10 +3,10 @@ import torch
 from torch import nn
 
 from alum.core.divergences import symmetric_kl
+from alum.core.freelb import freelb_loss
 from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
-from alum.core.task_loss.freelb import freelb_loss
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.inputs import padding_mask

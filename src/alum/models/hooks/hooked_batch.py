@@ -1,7 +1,7 @@
 """Clean and adversarial passes of a model on one batch: δ is added by a hook, dropout masks are replayed or not."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from alum.core.likelihoods import Likelihood
 from alum.core.methods import DropoutMode
 from alum.core.random_state import keeping_random_state, random_state, set_random_state
 from alum.models.hooks.dropout import without_dropout
+from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
 
 
@@ -83,6 +84,9 @@ class HookedBatch:
             yield
         finally:
             self.dropout = former
+
+    def without_weight_gradients(self) -> AbstractContextManager[None]:
+        return frozen(self.model)
 
     def _likelihood(self) -> Likelihood:
         if self.likelihood is None:

@@ -15,7 +15,7 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedTokenizerBase
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.likelihoods import CATEGORICAL
-from alum.core.log_odds import log_odds_against, log_odds_against_all
+from alum.core.outputs.log_odds import log_odds_against, log_odds_against_all
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind

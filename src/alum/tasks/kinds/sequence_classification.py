@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification
 from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
 from alum.core.errors import InputError
 from alum.core.likelihoods import BERNOULLI, CATEGORICAL
-from alum.core.log_odds import log_odds_against_all
+from alum.core.outputs.log_odds import log_odds_against_all
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import (

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from alum.core.batch import Batch
 from alum.core.errors import InputError
+from alum.core.outputs.output_gradients import zero_with_gradient
 
 SURE = 2.0**-20
 """Probability of another label below which a row's gradient is in a good part rounding of fp32, and at last zero."""
@@ -18,18 +18,19 @@ SURE = 2.0**-20
 def kept_from_vanishing(batch: Batch, task_loss: Tensor, outputs: Tensor) -> Tensor:
     """Task loss whose gradient does not vanish in rows that the model is sure of.
 
-    The cross-entropy has the gradient (1 - p) ∇L with the log odds L against the right label (`alum.core.log_odds`).
+    The cross-entropy has the gradient (1 - p) ∇L with the log odds L against the right label (`log_odds`).
     Where 1 - p is below `SURE` for the most likely label, `SURE` · ∇L at that label is added: rounding would have had
     the direction otherwise. What this adds to the gradient of the weights is below one millionth of a row's ∇L.
     """
-    leaf = outputs.detach().float().requires_grad_()
+    leaf = outputs.detach().requires_grad_()
     with torch.enable_grad():
         log_odds = batch.log_odds_against_likeliest(leaf)
         if log_odds is None or not log_odds.numel():
             return task_loss
         at_sure_rows = torch.where(log_odds < math.log(SURE), log_odds, 0.0).sum()
         (gradient,) = torch.autograd.grad(at_sure_rows, leaf)
-    return task_loss + with_gradient(outputs, SURE * batch.scale / len(log_odds) * gradient)
+    added = SURE * batch.scale / len(log_odds) * gradient.float()
+    return task_loss + zero_with_gradient(outputs, lambda factor: (factor * added).to(outputs.dtype))
 
 
 @contextmanager
@@ -62,22 +63,3 @@ def turned_where_wrong(x: Tensor, outputs: Tensor) -> Iterator[Callable[[Tensor]
         yield turned
     finally:
         handle.remove()
-
-
-def with_gradient(outputs: Tensor, gradient: Tensor) -> Tensor:
-    """Zero, whose gradient at outputs is known; it takes the precision of the outputs only after the loss's scale."""
-    zero: Tensor = _WithGradient.apply(outputs, gradient)  # type: ignore[no-untyped-call]
-    return zero
-
-
-class _WithGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, outputs: Tensor, gradient: Tensor) -> Tensor:
-        context.save_for_backward(gradient)
-        context.dtype = outputs.dtype
-        return outputs.new_zeros((), dtype=torch.float32)
-
-    @staticmethod
-    def backward(context: Any, scale: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = context.saved_tensors
-        return (scale * gradient).to(context.dtype), None

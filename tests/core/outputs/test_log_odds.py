@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alum.core.log_odds import log_odds_against, log_odds_against_all
+from alum.core.outputs.log_odds import log_odds_against, log_odds_against_all
 
 
 def normal(*shape, seed=0):

@@ -1,5 +1,7 @@
 """Directions of the task loss's gradient, against those of log odds in double precision."""
 
+import contextlib
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -46,6 +48,9 @@ class Linear:
 
     def log_odds_against_likeliest(self, outputs):
         return None if self.likelihood is None else self.likelihood.loss(outputs, self.likelihood.predicted(outputs))
+
+    def without_weight_gradients(self):
+        return contextlib.nullcontext()
 
     def direction(self, labels):
         """Direction of ∇_x -log p(label) in each row, in double precision, where 1 - p is no factor of it."""
