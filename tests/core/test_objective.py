@@ -468,6 +468,27 @@ def test_where_masks_are_not_shared_the_divergence_is_measured_without(name, dro
     torch.testing.assert_close(result.diagnostics.divergence, expected.detach(), rtol=1e-4, atol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual", "noise", "pgd"])
+def test_further_ascent_is_that_of_the_divergence_from_delta_on(name):
+    batch = SmallBatch()
+    result = step(batch, method(name), num_gain_draws=1, num_further_steps=4)
+    clean, delta, found = batch.network(X).detach(), result.delta, []
+    for _ in range(4):
+        delta = delta.detach().requires_grad_()
+        symmetric_kl_written_out(batch.network(X + delta), clean).sum().backward()
+        delta = delta.detach() + 0.15 * F.normalize(delta.grad, dim=-1) * MASK.unsqueeze(-1)
+        norm = delta.norm(dim=-1, keepdim=True)
+        delta = torch.where(norm > 0.3, 0.3 * delta / norm, delta)
+        found.append(symmetric_kl_written_out(batch.network(X + delta), clean).mean())
+    largest = torch.stack([*found, result.diagnostics.divergence]).max().detach()
+    torch.testing.assert_close(result.diagnostics.further_divergence, largest, rtol=1e-3, atol=1e-8)
+    strength = result.diagnostics.adversarial_strength
+    torch.testing.assert_close(strength, result.diagnostics.divergence / largest, rtol=1e-3, atol=0)
+    assert 0 < strength <= 1
+    if name == "noise":
+        assert strength < 0.3
+
+
 def test_what_masks_do_without_delta_is_measured_apart():
     class OtherMask(SmallBatch):
         def outputs(self, delta):
@@ -518,7 +539,8 @@ def test_measuring_does_not_change_what_training_draws(name):
         generator = torch.Generator().manual_seed(0)
         batch = SmallBatch()
         torch.manual_seed(5)
-        alum_loss(batch, method(name), generator, num_gain_draws=num_gain_draws).loss.backward()
+        measured = {"num_gain_draws": num_gain_draws, "num_further_steps": num_gain_draws}
+        alum_loss(batch, method(name), generator, **measured).loss.backward()
         drawn.append((torch.rand(3), torch.rand(3, generator=generator), *batch.gradients()))
     torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=0)
 

@@ -71,8 +71,8 @@ TUNED = {
     "metrics": {"loss": 0.5, "accuracy": 0.875},
     "num_train_rows": 640,
     "num_steps": 20,
-    "first_gain": {"step": 1, "gain": 2.5, "divergence": 1e-6},
-    "last_gain": {"step": 20, "gain": 825.4, "divergence": 2e-3},
+    "first_gain": {"step": 1, "gain": 2.5, "divergence": 1e-6, "strength": 0.25},
+    "last_gain": {"step": 20, "gain": 825.4, "divergence": 2e-3, "strength": 0.875},
 }
 TUNING = {
     "learning_rate": 3e-5,
@@ -94,8 +94,8 @@ def tuned_card(folder, base="models/base-model", task="sst2", **config):
 
 def test_the_cards_have_the_first_and_the_last_gain(tmp_path):
     rows = tuned_card(tmp_path).rows
-    assert rows["adversarial gain at step 1"] == "2.5 (divergence 1.0e-06)"
-    assert rows["adversarial gain at step 20"] == "825 (divergence 2.0e-03)"
+    assert rows["adversarial gain at step 1"] == "2.5 (divergence 1.0e-06, 25 % of what further ascent reaches)"
+    assert rows["adversarial gain at step 20"] == "825 (divergence 2.0e-03, 88 % of what further ascent reaches)"
     rows = card_of(tmp_path).rows
     assert rows["adversarial gain at step 501"] == "12,346 (divergence 2.5e-01)"
     assert rows["adversarial gain at step 1,000"] == "below rounding (divergence 8.0e-10)"
@@ -122,8 +122,8 @@ def test_a_fine_tuned_card_says_what_was_trained_from_what_and_how_well(tmp_path
     assert card.rows == {
         "loss": "0.500",
         "accuracy": "87.5 %",
-        "adversarial gain at step 1": "2.5 (divergence 1.0e-06)",
-        "adversarial gain at step 20": "825 (divergence 2.0e-03)",
+        "adversarial gain at step 1": "2.5 (divergence 1.0e-06, 25 % of what further ascent reaches)",
+        "adversarial gain at step 20": "825 (divergence 2.0e-03, 88 % of what further ascent reaches)",
         "learning_rate": "3e-05",
         "lr_scheduler_type": "linear",
         "num_train_epochs": "3.0",
@@ -172,8 +172,8 @@ RESULT = {
     "first_step": 0,
     "train_seconds": 3318.0,
     "train_flops": 2.75e14,
-    "first_gain": {"step": 501, "gain": 12345.6, "divergence": 0.25},
-    "last_gain": {"step": 1000, "gain": None, "divergence": 8e-10},
+    "first_gain": {"step": 501, "gain": 12345.6, "divergence": 0.25, "strength": None},
+    "last_gain": {"step": 1000, "gain": None, "divergence": 8e-10, "strength": None},
 }
 ARGUMENTS = {"mlm_probability": "0.15", "whole_word_masking": False, "train_weights": []}
 METHOD_SETTINGS = (

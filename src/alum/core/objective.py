@@ -11,12 +11,12 @@ import torch
 from torch import Generator, Tensor
 
 from alum.core.batch import Batch
-from alum.core.diagnostics import Diagnostics, diagnose
+from alum.core.diagnostics import Diagnostics, Probes, diagnose
 from alum.core.freelb import freelb_loss
 from alum.core.methods import Method
 from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
 from alum.core.outputs.task_gradient import kept_from_vanishing, turned_where_wrong
-from alum.core.perturbation import Perturbation, random_perturbation_like, worst_case_perturbation
+from alum.core.perturbation import Perturbation, worst_case_perturbation
 from alum.core.random_state import keeping_random_state, random_state, set_random_state
 
 
@@ -58,14 +58,17 @@ def alum_loss(
     generator: Generator | None = None,
     backward: Callable[[Tensor], None] = Tensor.backward,
     num_gain_draws: int = 0,
+    num_further_steps: int = 0,
 ) -> AlumResult:
     """ℓ + α·D of one batch, with the diagnostics if ``num_gain_draws`` random perturbations are to be compared.
 
+    With ``num_further_steps`` of ascent from δ on, these say too what share of the divergence that they reach δ has.
     ``backward`` back-propagates the clean pass where ``method.has_one_graph``: no two graphs of what lies above x are
     then alive at once.
     """
+    probes = Probes(num_gain_draws, num_further_steps, generator)
     if method.alpha > 0 and method.term == "ascent_losses":
-        return _result_of_ascent(batch, method, generator, backward, num_gain_draws)
+        return _result_of_ascent(batch, method, backward, probes)
     clean = _clean_side(batch, method, with_graph=not method.ascends_before_clean_graph)
     known = clean.constant()
     if method.alpha == 0:
@@ -88,10 +91,9 @@ def alum_loss(
         found = replace(found, finite=_back_propagate_both_sides(batch, method, clean, found, backward))
         clean = known
 
-    if method.term == "task_loss":
-        adversarial_loss, _ = batch.task_loss(found.delta)
-    else:
-        adversarial_loss = _mean_divergence(batch, batch.outputs(found.delta), clean.outputs)
+    # Before the adversarial pass's graph grows, beside which that of more ascent would make a new peak of memory.
+    diagnostics = _diagnostics(batch, method, found, known, probes)
+    adversarial_loss = _adversarial_loss(batch, method, found, clean)
     finite = found.finite & adversarial_loss.detach().isfinite()
     if not finite:  # the one place that waits for the device
         adversarial_loss = _nothing(batch, found.delta)
@@ -102,21 +104,15 @@ def alum_loss(
         alpha=method.alpha,
         skipped=(~finite).to(torch.float32),
         delta=found.delta,
-        diagnostics=_diagnostics(batch, method, found, known, num_gain_draws, generator),
+        diagnostics=diagnostics,
     )
 
 
-def _result_of_ascent(
-    batch: Batch,
-    method: Method,
-    generator: Generator | None,
-    backward: Callable[[Tensor], None],
-    num_gain_draws: int,
-) -> AlumResult:
+def _result_of_ascent(batch: Batch, method: Method, backward: Callable[[Tensor], None], probes: Probes) -> AlumResult:
     """Losses of the ascent: the task loss is that at the first δ, the adversarial loss what later ones add to it."""
-    found = freelb_loss(batch, method, generator, backward=lambda loss: _back_propagate(loss, backward))
+    found = freelb_loss(batch, method, probes.generator, backward=lambda loss: _back_propagate(loss, backward))
     outputs = torch.empty(0)
-    if num_gain_draws:
+    if probes.num_draws:
         with torch.no_grad(), keeping_random_state(found.x.device):
             outputs = batch.outputs(torch.zeros_like(found.delta))
     known, perturbation = _CleanSide(found.first, outputs, found.x), Perturbation(found.delta, found.finite)
@@ -127,7 +123,7 @@ def _result_of_ascent(
         alpha=method.alpha,
         skipped=(~found.finite).to(torch.float32),
         delta=found.delta,
-        diagnostics=_diagnostics(batch, method, perturbation, known, num_gain_draws, generator),
+        diagnostics=_diagnostics(batch, method, perturbation, known, replace(probes, num_further_steps=0)),
     )
 
 
@@ -269,11 +265,12 @@ def _nothing(batch: Batch, delta: Tensor) -> Tensor:
 
 
 def _diagnostics(
-    batch: Batch, method: Method, found: Perturbation, known: _CleanSide, num_draws: int, generator: Generator | None
+    batch: Batch, method: Method, found: Perturbation, known: _CleanSide, probes: Probes
 ) -> Diagnostics | None:
-    if not num_draws:
-        return None
-    # A generator of its own, so that measuring does not change what training draws next.
-    generator = Generator(found.delta.device).manual_seed(generator.initial_seed() + 1 if generator else 0)
-    noise = (random_perturbation_like(found.delta, generator) for _ in range(num_draws))
-    return diagnose(batch, method, found.delta, noise, known.outputs, known.x)
+    return diagnose(batch, method, found.delta, known.outputs, known.x, probes) if probes.num_draws else None
+
+
+def _adversarial_loss(batch: Batch, method: Method, found: Perturbation, clean: _CleanSide) -> Tensor:
+    if method.term == "task_loss":
+        return batch.task_loss(found.delta)[0]
+    return _mean_divergence(batch, batch.outputs(found.delta), clean.outputs)

@@ -1,7 +1,7 @@
 """Inner maximisation of ALUM: lines 4 to 9 of Algorithm 1 (arXiv:2004.08994)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -69,6 +69,23 @@ def ascended(delta: Tensor, gradient: Tensor, radius: Tensor, method: Method) ->
     return _project(delta + _step(gradient, radius, method), radius, method)
 
 
+def further_ascent(
+    objective: Callable[[Tensor], Tensor],
+    delta: Tensor,
+    embeddings: Tensor,
+    mask: Tensor,
+    method: Method,
+    num_steps: int,
+) -> Iterator[Tensor]:
+    """Yields δ after each of some more steps from ``delta`` on, of half the radius each, within the method's ball."""
+    _, radius = first_perturbation(embeddings, mask, replace(method, init_std=0.0))
+    for _ in range(num_steps):
+        gradient = torch.where(mask.bool().unsqueeze(-1), gradient_at(objective, delta).float(), 0.0)
+        direction = unit_direction(gradient, "l2", method.scope) if method.norm == "l2" else gradient.sign()
+        delta = project_onto_ball(delta + radius / 2 * direction, radius, method.norm, method.scope)
+        yield delta
+
+
 def _start(like: Tensor, radius: Tensor, mask: Tensor, method: Method, generator: torch.Generator | None) -> Tensor:
     """Noise whose size is a share of the radius, however many coordinates a ball has."""
     share = method.init_std * radius
@@ -99,7 +116,7 @@ def gradient_at(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
     with torch.enable_grad():
         value = objective(delta)
     # Autocast chose the precision of each operation in the forward pass; the backward pass must not choose again.
-    with torch.autocast(delta.device.type, enabled=False):
+    with torch.enable_grad(), torch.autocast(delta.device.type, enabled=False):
         # D is of second order in δ and its gradient too small for fp16: a power of two brings it to the order of 1.
         exponent = -torch.log2(value.detach().abs().clamp_min(2.0**-40)).floor().nan_to_num(0.0, 0.0, 0.0)
         (gradient,) = torch.autograd.grad(torch.ldexp(value, exponent), delta)

@@ -146,7 +146,12 @@ def gain_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             f"adversarial gain at step {gain['step']:,}",
-            f"{gain_text(gain['gain'], gain['divergence'])} (divergence {gain['divergence']:.1e})",
+            f"{gain_text(gain['gain'], gain['divergence'])} (divergence {gain['divergence']:.1e}{_of_further(gain)})",
         )
         for gain in (gains[:1] if gains[:1] == gains[1:] else gains)
     ]
+
+
+def _of_further(gain: Mapping[str, Any]) -> str:
+    strength = gain["strength"]
+    return "" if strength is None else f", {100 * strength:.0f} % of what further ascent reaches"

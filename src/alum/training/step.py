@@ -64,9 +64,10 @@ class AlumStep:
         self._backward = backward
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
 
-    def __call__(self, inputs: Mapping[str, Any], num_gain_draws: int = 0) -> AlumResult:
+    def __call__(self, inputs: Mapping[str, Any], num_gain_draws: int = 0, num_further_steps: int = 0) -> AlumResult:
         """Fills the gradients of ℓ + α·D; with ``num_gain_draws`` random perturbations the gain is measured too.
 
+        With ``num_further_steps`` of ascent from δ on, so is the share of the divergence that δ has of theirs.
         Rows without labels train by D alone: those labelled -100, or all of a batch that has no labels.
         """
         if is_compiled(self.model):
@@ -100,7 +101,13 @@ class AlumStep:
             likelihood=self.kind.likelihood,
             dropout=method.dropout,
         )
-        result = alum_loss(batch, method, backward=self._backward, num_gain_draws=num_gain_draws)
+        result = alum_loss(
+            batch,
+            method,
+            backward=self._backward,
+            num_gain_draws=num_gain_draws,
+            num_further_steps=num_further_steps,
+        )
         self._control_radius(result)
         self._backward(result.loss)
         return result

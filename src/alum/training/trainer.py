@@ -46,7 +46,9 @@ from alum.training.records.attendance import Attendance
 from alum.training.records.clock import ClockedOptimizer, StepClock, StepTimes
 from alum.training.records.running_log import RunningLog
 
-_FIRST_FIGURES = ("adversarial_gain", "divergence", "task_loss", "adversarial_loss")
+_FIRST_FIGURES = ("adversarial_gain", "adversarial_strength", "divergence", "task_loss", "adversarial_loss")
+_FURTHER_STEPS = 3
+"""Steps of ascent that the adversary is compared with at the first attacked step and the last."""
 _SAME_SCALE = 1e-2  # relative; losses and the factors on them may be in bf16
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
@@ -147,6 +149,7 @@ class AlumMixin(_Trainer):
                 generator=self._noise.at(self.state.global_step),
                 backward=lambda loss: self._backward(loss, num_items_in_batch),
                 num_gain_draws=self.args.adv_gain_draws if self._measures_gain() else 0,
+                num_further_steps=_FURTHER_STEPS if self._measures_strength() else 0,
             )
         self._control_radius(result, batch.scale, num_items_in_batch)
         if spared_loss is not None:
@@ -529,6 +532,10 @@ class AlumMixin(_Trainer):
         steps_until_next_attack = range(step, step + self.args.adv_every_steps)
         is_looked_at = not self._gain_is_logged() or any(map(self._logs_step, steps_until_next_attack))
         return self._may_log_gain() and is_looked_at
+
+    def _measures_strength(self) -> bool:
+        """At the first attacked step and the last, since it costs more than the gain."""
+        return not self._gain_is_logged() or self.state.global_step + 1 == self.state.max_steps
 
     def _logs_step(self, step: int) -> bool:
         if self.args.logging_strategy == IntervalStrategy.NO:

@@ -98,6 +98,18 @@ def test_diagnostics_are_of_all_processes_even_where_one_compares_nothing():
     assert (logs["divergence"], logs["adversarial_gain"]) == pytest.approx((3.0, 30.0))
 
 
+def test_the_strength_is_the_share_of_what_further_ascent_reaches():
+    log = RunningLog()
+    for divergence, further in ((1.0, 2.0), (3.0, 4.0)):
+        measured = result(gain=10.0, divergence=divergence)
+        diagnostics = dataclasses.replace(measured.diagnostics, further_divergence=torch.tensor(further))
+        log.add(dataclasses.replace(measured, diagnostics=diagnostics), METHOD, weight=1.0, step=0)
+    logs = log.flush(1, one_process)
+    assert logs["adversarial_strength"] == pytest.approx(4.0 / 6.0)
+    log.add(result(gain=10.0), METHOD, weight=1.0, step=1)
+    assert "adversarial_strength" not in log.flush(2, one_process)
+
+
 def test_what_masks_do_is_logged_apart_where_they_do_anything():
     log = RunningLog()
     log.add(result(gain=10.0), METHOD, weight=1.0, step=0)

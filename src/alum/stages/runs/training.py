@@ -38,12 +38,14 @@ class LoggedGain(TypedDict):
     """Adversarial gain that was logged at a step of training.
 
     ``gain`` is None where the divergence is below rounding (`alum.core.divergences.ROUNDING_NATS`), or the random
-    perturbations moved nothing at all. ``divergence`` is that at the adversary's δ, a mean over a micro-batch.
+    perturbations moved nothing at all. ``divergence`` is that at the adversary's δ, a mean over the step, and
+    ``strength`` its share of what more steps of ascent from δ on reach, None where that was not measured.
     """
 
     step: int
     gain: float | None
     divergence: float
+    strength: float | None
 
 
 def first_and_last_gain(history: Iterable[Mapping[str, Any]]) -> tuple[LoggedGain | None, LoggedGain | None]:
@@ -54,7 +56,12 @@ def first_and_last_gain(history: Iterable[Mapping[str, Any]]) -> tuple[LoggedGai
 
 def _logged_gain(logs: Mapping[str, Any]) -> LoggedGain:
     gain = logs.get("adversarial_gain", math.nan)
-    return LoggedGain(step=logs["step"], gain=gain if math.isfinite(gain) else None, divergence=logs["divergence"])
+    return LoggedGain(
+        step=logs["step"],
+        gain=gain if math.isfinite(gain) else None,
+        divergence=logs["divergence"],
+        strength=logs.get("adversarial_strength"),
+    )
 
 
 def train(trainer: AlumTrainer, config: StageConfig, folder: Path, checkpoint: str | None = None) -> TrainingCost:

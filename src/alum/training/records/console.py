@@ -16,6 +16,7 @@ SECONDS_BETWEEN_LINES = 60  # where there are no bars
 
 _SHOWN = {
     "adversarial_gain": "gain",
+    "adversarial_strength": "strength",
     "divergence": "divergence",
     "task_loss": "task",
     "adversarial_loss": "adversarial",

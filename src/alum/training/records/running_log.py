@@ -19,7 +19,14 @@ logger = logging.getLogger(__name__)
 NOISE_GAIN = 1.5  # a random direction scatters around 1; the weakest true adversary that we measured has over 50
 SILENT_CONTRIBUTION = 1e-6  # share of the task loss below which fp32 sums lose the adversarial term
 PATIENCE = 3  # logging steps in a row before the warning
-_FIGURES = ("divergence", "noise_divergence", "perturbation_norm", "perturbation_ratio", "mask_divergence")
+_FIGURES = (
+    "divergence",
+    "noise_divergence",
+    "perturbation_norm",
+    "perturbation_ratio",
+    "further_divergence",
+    "mask_divergence",
+)
 _REACTS_LITTLE = (
     "A model reacts little to its input early in training: if this goes on, set a larger adv_epsilon, or save the cost "
     "with a later adv_start_fraction."
@@ -138,10 +145,13 @@ def _means(count: float, *sums: float) -> dict[str, float]:
     if not count:
         return {}
     means = {name: total / count for name, total in zip(_FIGURES, sums, strict=True) if not math.isnan(total)}
-    noise = means.pop("noise_divergence", math.nan)
+    noise, further = means.pop("noise_divergence", math.nan), means.pop("further_divergence", math.nan)
+    ratios = {}
     if (divergence := means.get("divergence", 0.0)) >= ROUNDING_NATS:
-        means = {"adversarial_gain": divergence / noise if noise else math.inf, **means}
-    return means
+        ratios["adversarial_gain"] = divergence / noise if noise else math.inf
+        if not math.isnan(further):
+            ratios["adversarial_strength"] = divergence / further
+    return ratios | means
 
 
 def _plus(total: Tensor | None, value: Tensor) -> Tensor:
