@@ -146,7 +146,7 @@ def test_the_adversary_beats_noise(tmp_path, form, method):
     assert min(logged(trainer, "adversarial_gain")) > 2
 
 
-@pytest.mark.parametrize("method", ATTACKING)
+@pytest.mark.parametrize("method", [name for name in ATTACKING if name != "freelb"])  # which has no clean pass
 def test_the_trainers_figures_are_of_the_clean_passes(tmp_path, method):
     first = run(settings(tmp_path, adv_method=method, max_steps=1), COMPLETIONS)
     plain = run(settings(tmp_path, trl.SFTConfig, max_steps=1), COMPLETIONS, trl.SFTTrainer)
