@@ -4,7 +4,7 @@
 
 PYTHON ?= $(shell for python in python3.11 python3; do $$python --version >/dev/null 2>&1 && echo $$python && break; done)
 TORCH_INDEX ?=
-EXTRAS ?= dev,peft,plots
+EXTRAS ?= dev,peft,plots,sentence-transformers,trl
 
 # TextAttack cannot live beside transformers 5.
 THEIR_PACKAGES := torch==2.13.0 textattack==0.3.11 flair==0.15.1 'transformers<5' 'huggingface-hub<1'

@@ -14,6 +14,20 @@ from tiny_models import CLS, MASK, PAD, SEP, VOCAB_SIZE
 
 Rows = list[dict[str, Tensor]]
 
+STEPS: dict[str, Any] = {
+    "max_steps": 4,
+    "per_device_train_batch_size": 8,
+    "learning_rate": 0.05,
+    "optim": "sgd",
+    "lr_scheduler_type": "constant",
+    "logging_steps": 1,
+    "save_strategy": "no",
+    "report_to": "none",
+    "use_cpu": True,
+    "disable_tqdm": True,
+    "dataloader_pin_memory": False,
+}
+
 # The Trainer collects garbage after training, and looking through all imported modules took longer than training did.
 gc.freeze()
 
@@ -74,21 +88,7 @@ def plain_config(folder: Path, **settings: Any) -> TrainingArguments:
 
 
 def _arguments(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "output_dir": str(folder),
-        "max_steps": 4,
-        "per_device_train_batch_size": 8,
-        "learning_rate": 0.05,
-        "optim": "sgd",
-        "lr_scheduler_type": "constant",
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "report_to": "none",
-        "use_cpu": True,
-        "disable_tqdm": True,
-        "dataloader_pin_memory": False,
-        **settings,
-    }
+    return {"output_dir": str(folder), **STEPS, **settings}
 
 
 def trained(

@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from alum.tasks.base import TaskKind
     from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
     from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
+    from alum.tasks.kinds.preference import PREFERENCE
     from alum.tasks.kinds.question_answering import QUESTION_ANSWERING
     from alum.tasks.kinds.regression import REGRESSION
     from alum.tasks.kinds.sequence_classification import MULTI_LABEL_CLASSIFICATION, SEQUENCE_CLASSIFICATION
+    from alum.tasks.kinds.sequence_to_sequence import SEQUENCE_TO_SEQUENCE
+    from alum.tasks.kinds.text_embedding import TEXT_EMBEDDING, TEXT_EMBEDDING_DIRECTION
     from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
     from alum.training.config import AlumConfig
     from alum.training.step import AlumStep
@@ -39,9 +42,10 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "CAUSAL_LM", "MASKED_LM", "METHODS", "MULTIPLE_CHOICE", "MULTI_LABEL_CLASSIFICATION", "QUESTION_ANSWERING",
-    "REGRESSION", "SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION", "AlumConfig", "AlumMixin", "AlumResult",
-    "AlumStep", "AlumTrainer", "AttackArguments", "AttackOutcome", "Batch", "EvaluateArguments", "EvaluateResult",
+    "CAUSAL_LM", "MASKED_LM", "METHODS", "MULTIPLE_CHOICE", "MULTI_LABEL_CLASSIFICATION", "PREFERENCE",
+    "QUESTION_ANSWERING", "REGRESSION", "SEQUENCE_CLASSIFICATION", "SEQUENCE_TO_SEQUENCE", "TEXT_EMBEDDING",
+    "TEXT_EMBEDDING_DIRECTION", "TOKEN_CLASSIFICATION", "AlumConfig", "AlumMixin", "AlumResult", "AlumStep",
+    "AlumTrainer", "AttackArguments", "AttackOutcome", "Batch", "EvaluateArguments", "EvaluateResult",
     "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "HookedBatch", "Injection", "InputError", "Method",
     "PretrainArguments", "PretrainConfig", "PretrainResult", "TaskKind", "alum_loss", "attack", "evaluate",
     "finetune", "method_named", "pretrain",
@@ -66,9 +70,12 @@ _EXPORTED = {
     "alum.tasks.base": ("TaskKind",),
     "alum.tasks.kinds.language_modeling": ("CAUSAL_LM", "MASKED_LM"),
     "alum.tasks.kinds.multiple_choice": ("MULTIPLE_CHOICE",),
+    "alum.tasks.kinds.preference": ("PREFERENCE",),
     "alum.tasks.kinds.question_answering": ("QUESTION_ANSWERING",),
     "alum.tasks.kinds.regression": ("REGRESSION",),
     "alum.tasks.kinds.sequence_classification": ("MULTI_LABEL_CLASSIFICATION", "SEQUENCE_CLASSIFICATION"),
+    "alum.tasks.kinds.sequence_to_sequence": ("SEQUENCE_TO_SEQUENCE",),
+    "alum.tasks.kinds.text_embedding": ("TEXT_EMBEDDING", "TEXT_EMBEDDING_DIRECTION"),
     "alum.tasks.kinds.token_classification": ("TOKEN_CLASSIFICATION",),
     "alum.training.config": ("AlumConfig",),
     "alum.training.step": ("AlumStep",),

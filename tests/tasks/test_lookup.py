@@ -1,19 +1,20 @@
 import pytest
 from torch import nn
-from transformers import AutoModel, BartForConditionalGeneration, T5ForConditionalGeneration
+from transformers import AutoModel, AutoModelForSeq2SeqLM, T5EncoderModel
 
 from alum.core.errors import InputError
 from alum.tasks.lookup import KINDS, SUPERVISED, kind_of
-from tiny_models import ARCHITECTURES, CAUSAL, LANGUAGE_MODELS, classifier, config_of, language_model
+from tiny_models import ARCHITECTURES, CAUSAL, LANGUAGE_MODELS, classifier, config_of, headed, language_model
 
 
 def test_the_table_goes_by_name():
     assert {name: kind.name for name, kind in KINDS.items()} == {name: name for name in KINDS}
 
 
-def test_all_kinds_can_be_supervised_but_those_whose_labels_no_column_holds():
+def test_all_kinds_can_be_supervised_but_those_without_a_column_of_labels_or_that_other_trainers_train():
+    others = ("masked_lm", "multi_label_classification", "sequence_to_sequence")
     assert {name: supervision.kind for name, supervision in SUPERVISED.items()} == {
-        name: kind for name, kind in KINDS.items() if name not in ("masked_lm", "multi_label_classification")
+        name: kind for name, kind in KINDS.items() if name not in others
     }
 
 
@@ -36,12 +37,16 @@ def test_language_models(architecture):
     assert kind_of(language_model(architecture)).name == ("causal_lm" if architecture in CAUSAL else "masked_lm")
 
 
+@pytest.mark.parametrize("architecture", ["t5", "bart"])
+def test_encoder_decoders_generate(architecture):
+    assert kind_of(headed(AutoModelForSeq2SeqLM, architecture)).name == "sequence_to_sequence"
+
+
 @pytest.mark.parametrize(
     "model",
     [
         AutoModel.from_config(config_of("bert")),
-        BartForConditionalGeneration(config_of("bart")),
-        T5ForConditionalGeneration(config_of("t5")),
+        T5EncoderModel(config_of("t5")),
         nn.Linear(2, 2),
     ],
     ids=lambda model: type(model).__name__,

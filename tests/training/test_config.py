@@ -19,6 +19,31 @@ def test_it_is_training_arguments_with_a_prefix():
     assert all(name.startswith("adv_") for name in own - trainers)
 
 
+@dataclasses.dataclass
+class OtherArguments(TrainingArguments):
+    logging_steps: float = 10
+    loss_type: str = "nll"
+
+
+@dataclasses.dataclass
+class Joined(OtherArguments, AlumConfig):
+    pass
+
+
+def test_arguments_of_another_trainer_keep_their_defaults():
+    joined = Joined(use_cpu=True, adv_epsilon=0.1)
+    assert (joined.logging_steps, joined.loss_type, joined.method().epsilon) == (10, "nll", 0.1)
+    with pytest.raises(InputError, match="adv_alpha"):
+        Joined(use_cpu=True, adv_alpha=-1.0)
+
+
+def test_an_order_that_would_lose_defaults_is_refused():
+    with pytest.raises(InputError, match=r"defaults of OtherArguments \(logging_steps\).*Wrong\(OtherArguments, AlumC"):
+
+        class Wrong(AlumConfig, OtherArguments):
+            pass
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_not_set_is_the_methods_own(name):
     assert config(adv_method=name).method() == METHODS[name]

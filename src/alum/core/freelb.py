@@ -38,7 +38,6 @@ def freelb_loss(
 
     From a gradient at δ on that is not finite, δ stays; as in standard training the weights get what their losses give.
     """
-    mask = batch.mask.bool().unsqueeze(-1)
     delta = radius = torch.empty(0)
 
     def start(x: Tensor) -> Tensor:
@@ -48,6 +47,7 @@ def freelb_loss(
 
     weight = method.alpha / method.num_steps
     loss, _, x = batch.clean_cut_at_x(start)
+    mask = batch.mask.bool().unsqueeze(-1)  # which the pass may have shown
     losses, shares = [loss.detach()], [(1 - method.alpha + weight) * loss.detach()]
     backward((1 - method.alpha + weight) * loss)
     finite = torch.tensor(True, device=x.device)

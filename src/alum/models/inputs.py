@@ -16,8 +16,20 @@ LABEL_INPUTS = frozenset({"labels", "label", "label_ids", "start_positions", "en
 _TOKEN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids", "special_tokens_mask"})
 
 
+def unlabelled(model: nn.Module, inputs: Inputs) -> dict[str, Any]:
+    """Inputs for a pass of ``model`` that computes outputs without a loss.
+
+    Sequence-to-sequence models make the decoder's inputs of the labels, which are given here instead.
+    """
+    rest = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
+    made_of_labels = getattr(model, "prepare_decoder_input_ids_from_labels", None)
+    if made_of_labels is not None and "labels" in inputs and rest.get("decoder_input_ids") is None:
+        rest["decoder_input_ids"] = made_of_labels(labels=inputs["labels"])
+    return rest
+
+
 def num_rows(inputs: Inputs) -> int:
-    """Number of a batch's rows: the length of ``input_ids``, or of the first input that is a tensor with dimensions."""
+    """Number of a batch's rows: the length of ``input_ids``, of the first tensor with dimensions, or of a list."""
     return len(_rows(inputs))
 
 
@@ -44,7 +56,10 @@ def has_labels(inputs: Inputs) -> bool:
 
 def _rows(inputs: Inputs) -> Tensor:
     named = (inputs.get(name) for name in ("input_ids", *inputs))
-    return next(values for values in named if isinstance(values, Tensor) and values.dim() > 0)
+    tensor = next((values for values in named if isinstance(values, Tensor) and values.dim() > 0), None)
+    if tensor is None:  # texts that a loss tokenizes
+        return torch.zeros(next(len(values) for values in inputs.values() if isinstance(values, list)))
+    return tensor
 
 
 def padding_mask(inputs: Inputs, pad_token_id: int | None = None) -> Tensor:

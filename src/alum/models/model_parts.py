@@ -8,12 +8,17 @@ from alum.core.methods import Layer
 
 
 def pretrained_model(model: nn.Module) -> nn.Module:
-    """Unwraps the ``transformers`` model in DDP and `torch.compile` (``module``, ``_orig_mod``) and peft."""
+    """Unwraps the ``transformers`` model in DDP and `torch.compile` (``module``, ``_orig_mod``), in peft and in
+    sentence-transformers (``transformers_model``)."""
     while True:
         if callable(unwrap := getattr(model, "get_base_model", None)):
             model = unwrap()
             continue
-        inner = [m for name in ("module", "_orig_mod") if isinstance(m := getattr(model, name, None), nn.Module)]
+        inner = [
+            m
+            for name in ("module", "_orig_mod", "transformers_model")
+            if isinstance(m := getattr(model, name, None), nn.Module)
+        ]
         if not inner:
             return model
         model = inner[0]

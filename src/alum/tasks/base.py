@@ -100,11 +100,11 @@ class Supervision(ABC):
 
 
 def logits_of(outputs: Any) -> Tensor:
-    """Logits in the output of a ``transformers`` model.
+    """Logits in the output of a ``transformers`` model, which a cross-encoder of sentence-transformers calls scores.
 
     Raises `InputError` for a model that returns something else.
     """
-    logits = outputs.get("logits") if isinstance(outputs, dict) else None
+    logits = outputs.get("logits", outputs.get("scores")) if isinstance(outputs, Mapping) else None
     if not isinstance(logits, Tensor):
         raise InputError(
             f"expected a model that returns logits in a transformers ModelOutput, but it returned "

@@ -9,6 +9,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES,
     MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
 )
@@ -25,6 +26,7 @@ from alum.tasks.kinds.sequence_classification import (
     SEQUENCE_CLASSIFICATION,
     ClassificationSupervision,
 )
+from alum.tasks.kinds.sequence_to_sequence import SEQUENCE_TO_SEQUENCE
 from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION, TokenClassificationSupervision
 from alum.tasks.layout import Layout
 
@@ -40,10 +42,10 @@ SUPERVISED: dict[str, Supervision] = {
     )
 }
 
-# With those whose labels no single column holds, or that make their own.
+# With those whose labels no single column holds, that make their own, or whose rows a Trainer of one's own reads.
 KINDS: dict[str, TaskKind] = {
     **{name: supervision.kind for name, supervision in SUPERVISED.items()},
-    **{kind.name: kind for kind in (MULTI_LABEL_CLASSIFICATION, MASKED_LM)},
+    **{kind.name: kind for kind in (MULTI_LABEL_CLASSIFICATION, MASKED_LM, SEQUENCE_TO_SEQUENCE)},
 }
 
 # By the names that users give kinds of supervised task, with the number of text columns that each takes.
@@ -97,6 +99,8 @@ def kind_of(model: nn.Module) -> TaskKind:
         return MASKED_LM
     if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() and not encoder_decoder:
         return CAUSAL_LM
+    if name in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values():
+        return SEQUENCE_TO_SEQUENCE
     raise InputError(
         f"no kind of task fits {name}: expected a model for one of {', '.join(KINDS)}. "
         "For another head give the trainer a TaskKind of your own: AlumTrainer(..., kind=...)."

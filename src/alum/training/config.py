@@ -30,7 +30,21 @@ OF_ADVERSARY = {
 
 @dataclass
 class AlumConfig(AdversarySettings, TrainingArguments):
-    """`transformers.TrainingArguments` with the settings of the adversary; those not set are the method's own."""
+    """`transformers.TrainingArguments` with the settings of the adversary; those not set are the method's own.
+
+    For a Trainer with arguments of its own: ``@dataclass class Config(TheirConfig, AlumConfig): pass``.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        order = cls.__mro__
+        for other in order[order.index(AlumConfig) + 1 :]:
+            if hidden := _other_defaults(AlumConfig, other):
+                raise InputError(
+                    f"{cls.__name__} would lose defaults of {other.__name__} ({', '.join(hidden)}): AlumConfig comes "
+                    "before it among the bases, and has those of TrainingArguments. Put AlumConfig last: "
+                    f"class {cls.__name__}({other.__name__}, AlumConfig)."
+                )
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]
@@ -110,6 +124,17 @@ class AlumConfig(AdversarySettings, TrainingArguments):
                     f"adv_{name} {given[name]} has no effect with adv_method {row.name!r}: {reason}. "
                     "Leave it out, or choose another method."
                 )
+
+
+def _other_defaults(first: type, second: type) -> list[str]:
+    """Names of fields of both dataclasses whose defaults differ."""
+    ours, theirs = (getattr(cls, "__dataclass_fields__", {}) for cls in (first, second))
+    return [
+        name
+        for name in ours
+        if name in theirs
+        and (ours[name].default, ours[name].default_factory) != (theirs[name].default, theirs[name].default_factory)
+    ]
 
 
 @contextmanager

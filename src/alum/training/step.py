@@ -17,7 +17,8 @@ from alum.core.schedules.radius import Radius, check_target
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
-from alum.models.inputs import LABEL_INPUTS, has_labels, labels_of_items, padding_mask_for
+from alum.models.hooks.packed_rows import packed_rows
+from alum.models.inputs import has_labels, labels_of_items, padding_mask_for, unlabelled
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
@@ -74,10 +75,12 @@ class AlumStep:
             heed_hooks()
         if not has_labels(inputs):
             refuse_without_labels(self.method, inputs)
-        unlabelled = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
+        without_labels = unlabelled(pretrained_model(self.model), inputs)
         model = extract_model_from_parallel(self.model, keep_torch_compile=False)
         method = dataclasses.replace(self.method, epsilon=self.method.epsilon * self.radius.factor)
         passes = Passes(self.model, model, method)
+        packed = packed_rows(inputs)
+        mask = padding_mask_for(pretrained_model(self.model), inputs) if packed is None else packed.mask
 
         def with_loss(module: nn.Module) -> tuple[Tensor, Any]:
             outputs = module(**inputs)
@@ -91,9 +94,9 @@ class AlumStep:
 
         batch = HookedBatch(
             model=model,
-            injection=Injection(self.model, method.layer),
-            mask=padding_mask_for(pretrained_model(self.model), inputs),
-            run=lambda: passes.next()(**unlabelled),
+            injection=Injection(self.model, method.layer, packed),
+            mask=mask,
+            run=lambda: passes.next()(**without_labels),
             run_with_loss=lambda: with_loss(passes.next()),
             run_clean=clean,
             compared=lambda outputs: self.kind.compared(outputs, inputs),

@@ -27,18 +27,24 @@ from alum.core.schedules.curriculum import Curriculum
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
+from alum.models.hooks.packed_rows import PackedRows, packed_rows
 from alum.models.hooks.predicted_positions import head_sees_only
-from alum.models.inputs import LABEL_INPUTS, Inputs, has_labels, labels_of_items, num_rows, padding_mask_for
+from alum.models.inputs import Inputs, has_labels, labels_of_items, num_rows, padding_mask_for, unlabelled
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
 from alum.training.checkpoints import AtomicCheckpoints
 from alum.training.combinations import check_combination, check_hooks, warn_of_rounding
 from alum.training.config import AlumConfig
+from alum.training.libraries.figures import uncounted
+from alum.training.libraries.lookup import known_trainer
+from alum.training.libraries.sentence_transformers import Columns
+from alum.training.libraries.trl import FUSED, logits_beside_fused_head, predicted_rows
 from alum.training.parts.batch_parts import Part, attacked_and_spared
 from alum.training.parts.loss_scale import LossScale
 from alum.training.parts.passes import Passes
 from alum.training.parts.radius_control import RadiusControl
+from alum.training.parts.recorded_call import RecordedCall
 from alum.training.parts.sampling import ResumableLengthGroups
 from alum.training.parts.step_noise import StepNoise
 from alum.training.parts.task_losses import loss_where, no_task_loss, refuse_without_labels
@@ -93,6 +99,7 @@ class AlumMixin(_Trainer):
         if not isinstance(self.args, AlumConfig):
             raise InputError(f"{type(self).__name__} needs args of type AlumConfig, not {type(self.args).__name__}.")
         self.kind = kind
+        self._known = known_trainer(self)
         self._heed_settings()
         self._prepare_records()
         self._clock = StepClock(self.args.device)
@@ -122,7 +129,7 @@ class AlumMixin(_Trainer):
         gradients that are still missing.
         """
         if not model.training:
-            loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share=None)
+            loss, outputs = self._task_loss(model, inputs, num_items_in_batch, None, return_outputs)
             return (loss, outputs) if return_outputs else loss
         self._loss_scale = LossScale()
         with self._clock.part("clean"):
@@ -132,7 +139,7 @@ class AlumMixin(_Trainer):
                 refuse_without_labels(method, inputs)
             attacked, spared = self._attacked_and_spared(inputs, share, method)
             if attacked is None:
-                loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share)
+                loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share, return_outputs)
                 if self.method.alpha > 0:
                     zero, standard = torch.zeros_like(loss.detach()), dataclasses.replace(method, alpha=0.0)
                     self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), standard, num_items_in_batch)
@@ -263,12 +270,17 @@ class AlumMixin(_Trainer):
                 self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
             )
             check_hooks(self.model, self.args, self.method)
+            if self.args.adv_fraction < 1 and self._known.no_parts:
+                raise InputError(f"adv_fraction must be 1 here: {self._known.no_parts}.")
+            self._call_of_loss()  # a loss that cannot be followed is refused
 
     def _prepare_records(self) -> None:
         self._running_log = RunningLog()
         self._noise = StepNoise(self.args.seed, self.args.process_index, self.args.device)
 
     def _kind_of_model(self) -> TaskKind | None:
+        if self._known.kind is not None:
+            return self._known.kind(self)
         try:
             return kind_of(pretrained_model(self.model))
         except InputError:
@@ -313,44 +325,81 @@ class AlumMixin(_Trainer):
         # All processes attack as many rows: none waits for another that has more passes.
         noise = (self._noise.common.at(step), self._noise.at(step))
         shares = share, self._adversarial_share(inputs, share, method)
-        return attacked_and_spared(inputs, self.args.adv_fraction, shares, self._num_items, noise)
+        size = self._known.rows_per_example
+        return attacked_and_spared(inputs, self.args.adv_fraction, shares, self._num_items, noise, size)
 
     def _batch(self, model: nn.Module, part: Part, num_items: Any, method: Method) -> HookedBatch:
         assert self.kind is not None
         kind, inputs = self.kind, part.inputs
-        unlabelled = {key: value for key, value in inputs.items() if key not in LABEL_INPUTS}
-        rows = self._predicted_rows(inputs)
+        packed = packed_rows(inputs)
         passes = Passes(model, self.model, method)
+        call = self._call_of_loss()
+        run = self._run_of(inputs, passes) if call is None else lambda: self._repeated(call, passes)
 
-        def run() -> Any:
-            with self._head(rows):
-                return passes.next()(**unlabelled)
+        def with_loss(module: nn.Module, share: Tensor | float | None) -> tuple[Tensor, Any]:
+            if call is None:
+                return self._task_loss(module, inputs, num_items, share, return_outputs=True)
+            with logits_beside_fused_head(self.model), call.recording(inputs, module):
+                loss, _ = self._task_loss(module, inputs, num_items, share)
+            return loss, call.outputs
 
         def run_with_loss() -> tuple[Tensor, Any]:
             is_clean = method.term == "ascent_losses"  # of which there is none beside it
-            return self._task_loss(passes.next(), inputs, num_items, part.share if is_clean else part.adversarial_share)
+            with uncounted(self):
+                return with_loss(passes.next(), part.share if is_clean else part.adversarial_share)
 
         def run_clean() -> tuple[Tensor, Any]:
             synchronized = self.accelerator.no_sync(model) if method.has_one_graph else contextlib.nullcontext()
-            with self._clock.part("clean"), synchronized:
-                return self._task_loss(model, inputs, num_items, part.share)
+            is_repeated = not torch.is_grad_enabled()  # with a graph, after the ascent
+            counting = uncounted(self) if is_repeated else contextlib.nullcontext()
+            with self._clock.part("clean"), synchronized, counting:
+                return with_loss(model, part.share)
+
+        def seen() -> Inputs:
+            return inputs if call is None else {**inputs, **call.inputs}
 
         return HookedBatch(
             model=self.model,
-            injection=Injection(self.model, method.layer),
-            mask=self._perturbable(inputs),
+            injection=Injection(self.model, method.layer, packed),
+            mask=torch.empty(0, device=self.args.device),
+            mask_of_pass=lambda: self._perturbable(seen(), packed),
             run=run,
             run_with_loss=run_with_loss,
             run_clean=run_clean,
-            compared=lambda outputs: kind.compared(outputs, inputs),
+            compared=lambda outputs: kind.compared(outputs, seen()),
             distance=kind.distance,
             likelihood=kind.likelihood,
             dropout=method.dropout,
             scale=1.0 if part.adversarial_share is None else part.adversarial_share,
         )
 
-    def _perturbable(self, inputs: Inputs) -> Tensor:
-        mask = self._not_padding(inputs)
+    def _run_of(self, inputs: Inputs, passes: Passes) -> Callable[[], Any]:
+        """Pass over a batch whose entries are the model's arguments."""
+        without_labels = unlabelled(pretrained_model(self.model), inputs)
+        rows = self._predicted_rows(inputs)
+
+        def run() -> Any:
+            with self._head(rows):
+                return passes.next()(**without_labels)
+
+        return run
+
+    def _call_of_loss(self) -> RecordedCall | Columns | None:
+        """What will be known of how the loss calls the model; None where it is the Trainer's way."""
+        if not self._computes_loss_itself():
+            return None
+        return RecordedCall(self.model) if self._known.columns is None else self._known.columns(self)
+
+    def _repeated(self, call: RecordedCall | Columns, passes: Passes) -> Any:
+        """The pass that the loss has made, of the predicted positions where the fused head of TRL scored these."""
+        if isinstance(call, Columns):
+            return call.repeated_by(passes.next())
+        fused = call.inputs.get(FUSED)
+        with self._head(predicted_rows(call.inputs["labels"]) if fused else None):
+            return call.repeated_by(passes.next(), without=(FUSED,))
+
+    def _perturbable(self, inputs: Inputs, packed: PackedRows | None) -> Tensor:
+        mask = self._not_padding(inputs) if packed is None else packed.mask
         if self.args.adv_special_tokens == "perturb":
             return mask
         tokenizer = self.processing_class
@@ -358,7 +407,7 @@ class AlumMixin(_Trainer):
             raise InputError("adv_special_tokens 'keep' needs the tokenizer: give the trainer a processing_class.")
         kept = [i for i in tokenizer.all_special_ids if i != tokenizer.mask_token_id]
         special = torch.isin(inputs["input_ids"], torch.tensor(kept, device=mask.device))
-        return mask & ~special.flatten(0, -2)
+        return mask & ~(special.flatten(0, -2) if packed is None else packed.apart(special))
 
     def _not_padding(self, inputs: Inputs) -> Tensor:
         return padding_mask_for(self.model, inputs)
@@ -366,9 +415,16 @@ class AlumMixin(_Trainer):
     # -- the task loss ----------------------------------------------------------------------------------------------
 
     def _task_loss(
-        self, model: nn.Module, inputs: Inputs, num_items: Any, share: Tensor | float | None
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        num_items: Any,
+        share: Tensor | float | None,
+        return_outputs: bool = False,
     ) -> tuple[Tensor, Any]:
         """The Trainer's own loss, of predicted positions only, times the micro-batch's share of the step.
+
+        Outputs are asked for only where they are wanted: a Trainer's own loss may run the model once more for them.
 
         Differs from the Trainer where several micro-batches share a step: it leaves the division by
         ``num_items_in_batch`` to the model, and models whose loss is a plain mean (BERT's) do not divide.
@@ -382,7 +438,7 @@ class AlumMixin(_Trainer):
             inputs["labels"] = labels
             if self.kind.shifts_labels:
                 inputs["shift_labels"] = labels
-        if self.compute_loss_func is not None:
+        if self.compute_loss_func is not None or self.loss_is_scaled_for_ga:
             share = None  # it divides by num_items_in_batch itself
         elif share is not None or not self._model_takes_num_items:
             num_items = None
@@ -390,7 +446,10 @@ class AlumMixin(_Trainer):
             if self._is_unlabelled(inputs):
                 outputs = model(**inputs)
                 return no_task_loss(outputs), outputs
-            loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items)
+            found: Any = super().compute_loss(
+                model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items
+            )
+        loss, outputs = found if return_outputs else (found, None)
         if share is None:
             has_items = model.training and not self._has_own_loss()
             return loss_where(self._num_items(inputs) > 0, loss) if has_items else loss, outputs
@@ -400,6 +459,8 @@ class AlumMixin(_Trainer):
         """This micro-batch's items over all of the step's; None where a plain mean is right."""
         if num_items is None:  # then the Trainer divides by the number of micro-batches, except a loss of one's own
             return None if self.compute_loss_func is None else 1.0 / self.current_gradient_accumulation_steps
+        if self.loss_is_scaled_for_ga is False:
+            return None  # a loss of the Trainer's own is the mean over the micro-batch, and the Trainer divides that
         if self.current_gradient_accumulation_steps == 1 and self.args.world_size == 1:
             return None
         return self._share(self._num_items(inputs), num_items)
@@ -470,7 +531,11 @@ class AlumMixin(_Trainer):
     def _has_own_loss(self) -> bool:
         """Whether the task loss is another than the model's own."""
         own_loss = self.compute_loss_func is not None or self.label_smoother is not None
-        return own_loss or getattr(super().compute_loss, "__func__", None) is not Trainer.compute_loss
+        return own_loss or self._computes_loss_itself()
+
+    def _computes_loss_itself(self) -> bool:
+        """Whether the Trainer after the mix-in has a loss of its own, which may call the model in any way."""
+        return getattr(super().compute_loss, "__func__", None) is not Trainer.compute_loss
 
     def _head(self, rows: Tensor | None) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if rows is None else head_sees_only(self.model, rows)

@@ -38,6 +38,8 @@ class HookedBatch:
     dropout: DropoutMode = "shared"
     scale: Tensor | float = 1.0
     run_clean: Callable[[], tuple[Tensor, Any]] | None = None
+    mask_of_pass: Callable[[], Tensor] | None = None
+    """Mask where only the clean pass shows it, when it reaches x; until then ``mask`` is any tensor on its device."""
     _state_at_start: list[Tensor] = field(default_factory=list, repr=False)
     _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
 
@@ -100,6 +102,8 @@ class HookedBatch:
         # What draws before a pass reaches the perturbed place may not run again: the masks have to be equal from there.
         def remember() -> None:
             self._state_at_place = random_state(self.mask.device)
+            if self.mask_of_pass is not None:
+                self.mask = self.mask_of_pass()
 
         self._state_at_start = random_state(self.mask.device)
         with recording(on_reaching=remember) as recorded:

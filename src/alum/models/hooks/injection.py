@@ -16,6 +16,7 @@ from alum.core.errors import InputError
 from alum.core.methods import Layer
 from alum.models.compilation import not_compiled
 from alum.models.hooks.graph_cut import GraphCut
+from alum.models.hooks.packed_rows import PackedRows
 from alum.models.model_parts import block, embeddings_module, word_embeddings
 
 _HIDDEN = "hidden_states"  # a block's input, where it is not its first positional argument
@@ -31,9 +32,12 @@ class Injection:
     ``layer`` is ``"word"``, ``"embeddings"``, a block's number (δ goes to its input), or any module of a model that
     ``transformers`` does not know (δ goes to its output). After a clean pass was recorded, adversarial ones on the same
     batch add δ to the very same x: the modules that compute it do not run again. Without a recorded pass they do.
+
+    Where rows hold several sequences (``packed``), x and δ are ``[sequences, longest, hidden]``.
     """
 
-    def __init__(self, model: nn.Module, layer: Layer | nn.Module = "word") -> None:
+    def __init__(self, model: nn.Module, layer: Layer | nn.Module = "word", packed: PackedRows | None = None) -> None:
+        self._packed = packed
         self._below: list[nn.Module] = []
         self._above: list[nn.Module] = []
         self._at_input = False
@@ -108,11 +112,13 @@ class Injection:
 
         def add(x: Tensor) -> Tensor:
             on_reaching()
-            if self._x is not None:
+            if self._x is None:
+                x = self._apart(x)
+            else:
                 x = self._cut.joined(self._x) if below == "joined" else self._cut.copied(self._x)
             if x.shape != delta.shape:
                 raise InputError(f"the perturbation is {list(delta.shape)}, but the vectors here are {list(x.shape)}.")
-            return _sum(x, delta)
+            return self._together(_sum(x, delta))
 
         with ExitStack() as stack:
             if self._x is not None:
@@ -129,8 +135,8 @@ class Injection:
             on_reaching()
             if torch.is_grad_enabled() and not x.requires_grad:  # nothing below is trained, but x has a gradient
                 x = x.detach().requires_grad_()
-            self._x = x
-            return passed_on(x).clone()  # models may change it in place
+            self._x = self._apart(x)
+            return self._together(passed_on(self._x)).clone()  # models may change it in place
 
         @not_compiled
         def keep_output(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -142,6 +148,12 @@ class Injection:
             stack.enter_context(self._changing(record))
             yield self._recorded
 
+    def _apart(self, x: Tensor) -> Tensor:
+        return x if self._packed is None else self._packed.apart(x)
+
+    def _together(self, x: Tensor) -> Tensor:
+        return x if self._packed is None else self._packed.together(x)
+
     def _recorded(self) -> Tensor:
         assert self._x is not None, "no clean pass was run"
         x: Tensor = self._cut.copied(self._x)
@@ -150,21 +162,26 @@ class Injection:
     @contextmanager
     def _changing(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
         calls = 0
+        with_graph = torch.is_grad_enabled()
 
-        def count() -> None:
+        def counts() -> bool:
+            """Whether a pass is this one, and not one beside it without gradients (of a reference that is frozen)."""
             nonlocal calls
+            if torch.is_grad_enabled() != with_graph:
+                return False
             calls += 1
             if calls > 1:
                 raise self._misfired("more than once")
+            return True
 
         @not_compiled
         def on_output(module: nn.Module, inputs: Any, output: Any) -> Any:
-            count()
-            return change(output)
+            return change(output) if counts() else output
 
         @not_compiled
         def on_input(module: nn.Module, args: Any, kwargs: Any) -> Any:
-            count()
+            if not counts():
+                return args, kwargs
             if args:
                 return (change(args[0]), *args[1:]), kwargs
             return args, {**kwargs, _HIDDEN: change(kwargs[_HIDDEN])}
@@ -183,7 +200,8 @@ class Injection:
     def _misfired(self, times: str) -> InputError:
         return InputError(
             f"the perturbed module {type(self._module).__name__} must run exactly once in a forward pass, but it ran "
-            f"{times}: the perturbation would be lost or doubled. Choose another layer."
+            f"{times}: the perturbation would be lost or doubled. Choose another layer, or a loss that runs the model "
+            "once on a batch."
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -27,6 +28,7 @@ def attacked_and_spared(
     shares: tuple[Tensor | float | None, Tensor | float | None],
     num_items: Callable[[Inputs], Tensor],
     noise: tuple[Generator, Generator],
+    rows_per_example: int = 1,
 ) -> tuple[Part | None, Part | None]:
     """Splits a batch into a ``fraction`` of its rows to attack, drawn by chance, and the rest; None for an empty part.
 
@@ -37,12 +39,15 @@ def attacked_and_spared(
     The first generator of ``noise`` rounds the number of rows, up as often as its fractional part says: of single rows
     every fourth is attacked at 0.25. An attacked row weighs the same, one over the expected number, in either case, so
     that the adversarial term is that of all rows in the mean. The second one draws which rows they are.
+
+    Where an example has several rows (a pair has two), it is attacked or spared as a whole. All first rows stand before
+    all second ones, and what there is one of an example has as many entries as there are examples.
     """
     share, adversarial_share = shares
     if fraction == 1:
         return Part(inputs, share, adversarial_share), None
     rounding, choice = noise
-    count = num_rows(inputs)
+    count = num_rows(inputs) // rows_per_example
     num_attacked = int(fraction * count + torch.rand((), generator=rounding).item())
     whole = 1.0 if share is None else share
     whole_of_term = 1.0 if adversarial_share is None else adversarial_share
@@ -55,10 +60,16 @@ def attacked_and_spared(
 
     def part(rows: Tensor) -> Part:
         rows = rows.sort().values
-        of_rows = {
-            name: value[rows] if isinstance(value, Tensor) and value.shape[:1] == (count,) else value
-            for name, value in inputs.items()
+        of_length = {
+            count: rows,
+            count * rows_per_example: torch.cat([rows + number * count for number in range(rows_per_example)]),
         }
+
+        def taken(value: Any) -> Any:
+            chosen = of_length.get(len(value)) if isinstance(value, Tensor) and value.dim() else None
+            return value if chosen is None else value[chosen]
+
+        of_rows = {name: taken(value) for name, value in inputs.items()}
         return Part(of_rows, whole * num_items(of_rows) / num_items(inputs).clamp_min(1), adversarial_share)
 
     return part(order[:num_attacked]), part(order[num_attacked:])
