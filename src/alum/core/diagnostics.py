@@ -15,7 +15,7 @@ from alum.core.random_state import keeping_random_state
 
 @dataclass(frozen=True)
 class Probes:
-    """What δ is measured beside: random perturbations as long, and what more steps of ascent from it on reach."""
+    """Company that δ is measured in: random perturbations as long, and what more steps of ascent from it on reach."""
 
     num_draws: int = 0
     num_further_steps: int = 0
