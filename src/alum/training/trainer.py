@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,29 +17,29 @@ from transformers import (
     TrainingArguments,
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import IntervalStrategy, has_length
+from transformers.trainer_utils import has_length
 
-from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
-from alum.core.schedules.curriculum import Curriculum
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.packed_rows import PackedRows, packed_rows
-from alum.models.hooks.predicted_positions import head_sees_only
-from alum.models.inputs import Inputs, has_labels, labels_of_items, num_rows, padding_mask_for, unlabelled
+from alum.models.inputs import Inputs, padding_mask_for, unlabelled
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
-from alum.tasks.lookup import kind_of
 from alum.training.checkpoints import AtomicCheckpoints
-from alum.training.combinations import check_combination, check_hooks, warn_of_rounding
 from alum.training.config import AlumConfig
 from alum.training.libraries.figures import uncounted
 from alum.training.libraries.lookup import known_trainer
 from alum.training.libraries.sentence_transformers import Columns
 from alum.training.libraries.trl import FUSED, logits_beside_fused_head, predicted_rows
+from alum.training.mixins.attended import AttendedMixin
+from alum.training.mixins.base import TrainerWithAlum
+from alum.training.mixins.gain_logs import GainLogMixin
+from alum.training.mixins.settings import SettingsMixin
+from alum.training.mixins.task_loss import TaskLossMixin
 from alum.training.parts.batch_parts import Part, attacked_and_spared
 from alum.training.parts.loss_scale import LossScale
 from alum.training.parts.passes import Passes
@@ -47,7 +47,7 @@ from alum.training.parts.radius_control import RadiusControl
 from alum.training.parts.recorded_call import RecordedCall
 from alum.training.parts.sampling import ResumableLengthGroups
 from alum.training.parts.step_noise import StepNoise
-from alum.training.parts.task_losses import loss_where, no_task_loss, refuse_without_labels
+from alum.training.parts.task_losses import refuse_without_labels
 from alum.training.records.attendance import Attendance
 from alum.training.records.clock import ClockedOptimizer, StepClock, StepTimes
 from alum.training.records.running_log import RunningLog
@@ -55,15 +55,9 @@ from alum.training.records.running_log import RunningLog
 _FIRST_FIGURES = ("adversarial_gain", "adversarial_strength", "divergence", "task_loss", "adversarial_loss")
 _FURTHER_STEPS = 3
 """Steps of ascent that the adversary is compared with at the first attacked step and the last."""
-_SAME_SCALE = 1e-2  # relative; losses and the factors on them may be in bf16
-
-if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
-    _Trainer = Trainer
-else:
-    _Trainer = object
 
 
-class AlumMixin(_Trainer):
+class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, TrainerWithAlum):
     """Makes a Trainer subclass train with ALUM: ``class MyAlumTrainer(AlumMixin, MyTrainer)``.
 
     Only the loss of a training step changes; evaluation, checkpoints, schedules, clipping and accumulation are the
@@ -78,11 +72,6 @@ class AlumMixin(_Trainer):
     loss is one where a part of it was back-propagated before (one-pass methods, ``adv_fraction`` below 1). A loss with
     class weights is a ``compute_loss_func``, or the ``compute_loss`` of the Trainer that comes after the mix-in.
     """
-
-    args: AlumConfig
-    model: nn.Module
-    method: Method
-    adv_curriculum: Curriculum
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -216,8 +205,6 @@ class AlumMixin(_Trainer):
         finally:
             self._wants_all_logits = False
 
-    _wants_all_logits = False
-
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int] | None:
         """In the data set's own order, in which predictions are matched with rows.
 
@@ -233,12 +220,6 @@ class AlumMixin(_Trainer):
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         return ResumableLengthGroups(sampler, seed, epoch=lambda: int(self.state.epoch or 0))
 
-    # -- settings ---------------------------------------------------------------------------------------------------
-
-    _settings: dict[str, Any] | None = None
-    """Settings of the adversary that method and curriculum were made of."""
-    _step_at_hand = -1
-
     def _begin_training(self) -> None:
         """Prepares for training from its first step, or where it is resumed, by the settings in ``args``."""
         self._heed_settings()
@@ -247,46 +228,16 @@ class AlumMixin(_Trainer):
         self._step_at_hand = -1
         self._gain_was_logged = False
 
-    def _heed_settings(self) -> None:
-        """Makes method and curriculum of the settings in ``args``, where these are others than the last time.
-
-        Raises `InputError` for settings that the model or the other arguments do not allow.
-        """
-        settings = self.args.adversary()
-        if settings == self._settings:
-            return
-        self.args.check_adversary()
-        self.method, self.adv_curriculum = self.args.method(), self.args.curriculum()
-        self._check_model()
-        warn_of_rounding(self.model, self.args, self.method)
-        self._settings = settings
-
     def _check_model(self) -> None:
-        if self.kind is None:
-            self.kind = self._kind_of_model()
+        super()._check_model()
         if self.method.alpha > 0:
-            Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused
-            check_combination(
-                self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
-            )
-            check_hooks(self.model, self.args, self.method)
-            if self.args.adv_fraction < 1 and self._known.no_parts:
-                raise InputError(f"adv_fraction must be 1 here: {self._known.no_parts}.")
             self._call_of_loss()  # a loss that cannot be followed is refused
 
     def _prepare_records(self) -> None:
         self._running_log = RunningLog()
         self._noise = StepNoise(self.args.seed, self.args.process_index, self.args.device)
 
-    def _kind_of_model(self) -> TaskKind | None:
-        if self._known.kind is not None:
-            return self._known.kind(self)
-        try:
-            return kind_of(pretrained_model(self.model))
-        except InputError:
-            if self.method.alpha > 0:
-                raise
-            return None
+    _step_at_hand = -1
 
     # -- the batch as the objective sees it -------------------------------------------------------------------------
 
@@ -398,6 +349,16 @@ class AlumMixin(_Trainer):
         with self._head(predicted_rows(call.inputs["labels"]) if fused else None):
             return call.repeated_by(passes.next(), without=(FUSED,))
 
+    def _spared_loss(self, model: nn.Module, part: Part, num_items: Any) -> Tensor:
+        with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
+            loss, _ = self._task_loss(model, part.inputs, num_items, part.share)
+            self._backward(loss, num_items)
+        return loss.detach()
+
+    def _backward(self, loss: Tensor, num_items: Any) -> None:
+        with self._clock.part("clean"):
+            self.accelerator.backward(self._loss_scale.noted(loss) * self._loss_share(num_items))
+
     def _perturbable(self, inputs: Inputs, packed: PackedRows | None) -> Tensor:
         mask = self._not_padding(inputs) if packed is None else packed.mask
         if self.args.adv_special_tokens == "perturb":
@@ -412,222 +373,7 @@ class AlumMixin(_Trainer):
     def _not_padding(self, inputs: Inputs) -> Tensor:
         return padding_mask_for(self.model, inputs)
 
-    # -- the task loss ----------------------------------------------------------------------------------------------
-
-    def _task_loss(
-        self,
-        model: nn.Module,
-        inputs: Inputs,
-        num_items: Any,
-        share: Tensor | float | None,
-        return_outputs: bool = False,
-    ) -> tuple[Tensor, Any]:
-        """The Trainer's own loss, of predicted positions only, times the micro-batch's share of the step.
-
-        Outputs are asked for only where they are wanted: a Trainer's own loss may run the model once more for them.
-
-        Differs from the Trainer where several micro-batches share a step: it leaves the division by
-        ``num_items_in_batch`` to the model, and models whose loss is a plain mean (BERT's) do not divide.
-        """
-        inputs = dict(inputs)
-        rows = self._predicted_rows(inputs)
-        if rows is not None:
-            assert self.kind is not None
-            assert self.kind.predicted_rows is not None
-            labels = self.kind.predicted_rows(inputs["labels"])[1].unsqueeze(0)
-            inputs["labels"] = labels
-            if self.kind.shifts_labels:
-                inputs["shift_labels"] = labels
-        if self.compute_loss_func is not None or self.loss_is_scaled_for_ga:
-            share = None  # it divides by num_items_in_batch itself
-        elif share is not None or not self._model_takes_num_items:
-            num_items = None
-        with self._head(rows):
-            if self._is_unlabelled(inputs):
-                outputs = model(**inputs)
-                return no_task_loss(outputs), outputs
-            found: Any = super().compute_loss(
-                model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items
-            )
-        loss, outputs = found if return_outputs else (found, None)
-        if share is None:
-            has_items = model.training and not self._has_own_loss()
-            return loss_where(self._num_items(inputs) > 0, loss) if has_items else loss, outputs
-        return loss_where(torch.as_tensor(share > 0, device=loss.device), loss * share), outputs
-
-    def _micro_batch_share(self, inputs: Inputs, num_items: Any) -> Tensor | float | None:
-        """This micro-batch's items over all of the step's; None where a plain mean is right."""
-        if num_items is None:  # then the Trainer divides by the number of micro-batches, except a loss of one's own
-            return None if self.compute_loss_func is None else 1.0 / self.current_gradient_accumulation_steps
-        if self.loss_is_scaled_for_ga is False:
-            return None  # a loss of the Trainer's own is the mean over the micro-batch, and the Trainer divides that
-        if self.current_gradient_accumulation_steps == 1 and self.args.world_size == 1:
-            return None
-        return self._share(self._num_items(inputs), num_items)
-
-    def _adversarial_share(self, inputs: Inputs, share: Tensor | float | None, method: Method) -> Tensor | float | None:
-        """Share of the step by which the adversarial term counts: by rows where D is of rows, labelled or not."""
-        assert self.kind is not None
-        if share is None or method.term != "divergence" or self.kind.compares_labelled_only:
-            return share
-        return share if self._num_rows_in_step is None else self._share(num_rows(inputs), self._num_rows_in_step)
-
-    def _share(self, number: Tensor | int, of_step: Tensor | int) -> Tensor:
-        # A step may have no labels at all.
-        share: Tensor = torch.as_tensor(number) / torch.as_tensor(of_step).clamp_min(1)
-        # DDP averages gradients over the processes, and the count is over all of them.
-        return share * self.args.world_size if self.args.average_tokens_across_devices else share
-
-    _num_rows_in_step: Tensor | int | None = None
-
-    def _num_rows(self, batches: list[Any]) -> Tensor | int | None:
-        """Rows of a step in all processes; None where nothing is weighed by them."""
-        is_weighed = len(batches) > 1 or self.args.world_size > 1
-        if not batches or not is_weighed or self.kind is None or self.kind.compares_labelled_only:
-            return None
-        rows = torch.zeros(sum(map(num_rows, batches)), dtype=torch.long, device=self.args.device)
-        counted: Tensor | int | None = super()._get_num_items_in_batch([{"labels": rows}], self.args.device)
-        return counted
-
-    def _is_unlabelled(self, inputs: Inputs) -> bool:
-        """Whether a training batch has no task loss, and is there for the adversarial term alone."""
-        may_have_own_loss = self._has_own_loss() or not self.model.training
-        return not (may_have_own_loss or has_labels(inputs))
-
-    def _num_items(self, inputs: Inputs) -> Tensor:
-        """What the mean of the task loss is over: labels that are not left out, spans, else rows."""
-        labels = self._labels_of_items(inputs)
-        if "labels" in inputs and self._loss_shifts_labels:
-            labels = labels[..., 1:]
-        return labels.ne(IGNORED_LABEL).sum()
-
-    def _get_num_items_in_batch(self, batch_samples: list[Any], *args: Any, **kwargs: Any) -> Any:
-        """Counts the items of a step, in all processes, also where the Trainer does not: without ``labels``."""
-        if self.compute_loss_func is None:  # one's own loss gets no labels then, and is told of no items
-            batch_samples = [batch if "labels" in batch else self._with_labels(batch) for batch in batch_samples]
-        return super()._get_num_items_in_batch(batch_samples, *args, **kwargs)
-
-    def _with_labels(self, batch: Inputs) -> Inputs:
-        labels = self._labels_of_items(batch)
-        return {**batch, "labels": labels, "shift_labels": labels}  # not to be shifted, whatever the model
-
-    def _labels_of_items(self, batch: Inputs) -> Tensor:
-        labels = labels_of_items(batch)
-        return torch.full_like(labels, IGNORED_LABEL) if self._is_unlabelled(batch) else labels
-
-    def _spared_loss(self, model: nn.Module, part: Part, num_items: Any) -> Tensor:
-        with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
-            loss, _ = self._task_loss(model, part.inputs, num_items, part.share)
-            self._backward(loss, num_items)
-        return loss.detach()
-
-    def _predicted_rows(self, inputs: Inputs) -> Tensor | None:
-        if self.kind is None or self.kind.predicted_rows is None or "labels" not in inputs:
-            return None
-        if self._has_own_loss() or self._wants_all_logits:
-            return None  # they take logits and labels of every position
-        return self.kind.predicted_rows(inputs["labels"])[0]
-
-    def _has_own_loss(self) -> bool:
-        """Whether the task loss is another than the model's own."""
-        own_loss = self.compute_loss_func is not None or self.label_smoother is not None
-        return own_loss or self._computes_loss_itself()
-
-    def _computes_loss_itself(self) -> bool:
-        """Whether the Trainer after the mix-in has a loss of its own, which may call the model in any way."""
-        return getattr(super().compute_loss, "__func__", None) is not Trainer.compute_loss
-
-    def _head(self, rows: Tensor | None) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext() if rows is None else head_sees_only(self.model, rows)
-
-    def _backward(self, loss: Tensor, num_items: Any) -> None:
-        with self._clock.part("clean"):
-            self.accelerator.backward(self._loss_scale.noted(loss) * self._loss_share(num_items))
-
-    def _loss_share(self, num_items: Any) -> float:
-        """What training_step will still multiply the loss with: 1 where it is scaled by the number of items already."""
-        if self.loss_is_scaled_for_ga is not None:
-            scaled = self.loss_is_scaled_for_ga
-        else:
-            scaled = num_items is not None or self.compute_loss_func is not None
-        return 1.0 if scaled else 1.0 / self.current_gradient_accumulation_steps
-
-    # -- whether the adversary is heard ----------------------------------------------------------------------------
-
-    _furthest_ratio: Tensor | None = None
-    """Of the factor on a loss to that on its part that was back-propagated before, since the last look at it."""
-
-    def _attend(self, ratio: Tensor) -> None:
-        """Notes that the adversarial term is back-propagated, by ``ratio`` times the factor of a part before it."""
-        self._attendance.has_trained = True
-        if self._furthest_ratio is None:
-            self._furthest_ratio = ratio
-        else:
-            is_further = (ratio - 1).abs() > (self._furthest_ratio - 1).abs()
-            self._furthest_ratio = torch.where(is_further, ratio, self._furthest_ratio)
-
-    def _refuse_other_scales(self) -> None:
-        ratio = 1.0 if self._furthest_ratio is None else float(self._furthest_ratio)
-        self._furthest_ratio = None
-        if not abs(ratio - 1) <= _SAME_SCALE:
-            raise InputError(
-                f"the loss that compute_loss returned was multiplied by {ratio:.4g}, but a part of it had been "
-                f"back-propagated before, without that factor (adv_method {self.method.name!r}, adv_fraction "
-                f"{self.args.adv_fraction}). Return the loss of super().compute_loss as it is: a factor belongs into a "
-                "compute_loss_func and, for the adversarial term, into adv_alpha."
-            )
-
-    def _refuse_absence(self, num_steps: int) -> None:
-        owner = next(base for base in type(self).__mro__ if "compute_loss" in vars(base))
-        why = "it was never back-propagated"
-        if owner is not AlumMixin:
-            why = f"{owner.__name__} has a compute_loss of its own, which does not return that of AlumMixin"
-        raise InputError(
-            f"adv_method {self.method.name!r} is asked for, but in {num_steps} steps no adversarial loss was trained "
-            f"on: {why}. Return super().compute_loss(...) there, give a loss of your own (with class weights, say) as "
-            "compute_loss_func, or put AlumMixin before a Trainer that has one among the bases. To train without an "
-            "adversary choose adv_method 'standard', or adv_start_fraction for the time until it enters."
-        )
-
     # -- logs -------------------------------------------------------------------------------------------------------
-
-    def _measures_gain(self) -> bool:
-        """At all micro-batches of the last step that is attacked before a log."""
-        step = self.state.global_step + 1
-        steps_until_next_attack = range(step, step + self.args.adv_every_steps)
-        is_looked_at = not self._gain_is_logged() or any(map(self._logs_step, steps_until_next_attack))
-        return self._may_log_gain() and is_looked_at
-
-    def _measures_strength(self) -> bool:
-        """At the first attacked step and the last, since it costs more than the gain."""
-        return not self._gain_is_logged() or self.state.global_step + 1 == self.state.max_steps
-
-    def _logs_step(self, step: int) -> bool:
-        if self.args.logging_strategy == IntervalStrategy.NO:
-            return False
-        if step == self.state.max_steps and self._may_log_gain():
-            return True
-        if self.args.logging_strategy == IntervalStrategy.EPOCH:
-            steps_per_epoch = max(self.state.max_steps // max(self.state.num_train_epochs, 1), 1)
-            return step % steps_per_epoch == 0
-        return step % self.state.logging_steps == 0 or (step == 1 and self.args.logging_first_step)
-
-    _gain_was_logged = False
-
-    def _shows_gain(self, step: int) -> bool:
-        """Whether a log at ``step`` is due for the gain, which is shown of the first attacked step and of the last."""
-        is_first = self._running_log.has_gain and not self._gain_is_logged()
-        return self._may_log_gain() and (is_first or step == self.state.max_steps)
-
-    def _may_log_gain(self) -> bool:
-        is_wanted = self.args.adv_gain_draws > 0 and self.args.logging_strategy != IntervalStrategy.NO
-        return is_wanted and self.method.alpha > 0
-
-    def _gain_is_logged(self) -> bool:
-        """Whether a log of this training has figures of δ, be it before the checkpoint that is gone on from."""
-        history = self.state.log_history
-        self._gain_was_logged = self._gain_was_logged or any("divergence" in logs for logs in history)
-        return self._gain_was_logged
 
     def _logs_time(self) -> bool:
         return self.args.adv_log_time

@@ -1,0 +1,1 @@
+"""Parts of `alum.training.trainer.AlumMixin`, each a concern of its own."""

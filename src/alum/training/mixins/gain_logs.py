@@ -1,0 +1,47 @@
+"""Steps of a Trainer at which the adversary is measured and logged."""
+
+from transformers.trainer_utils import IntervalStrategy
+
+from alum.training.mixins.base import TrainerWithAlum
+
+
+class GainLogMixin(TrainerWithAlum):
+    """Measures the adversary at logging steps, and always at the first attacked step and the last."""
+
+    def _measures_gain(self) -> bool:
+        """At all micro-batches of the last step that is attacked before a log."""
+        step = self.state.global_step + 1
+        steps_until_next_attack = range(step, step + self.args.adv_every_steps)
+        is_looked_at = not self._gain_is_logged() or any(map(self._logs_step, steps_until_next_attack))
+        return self._may_log_gain() and is_looked_at
+
+    def _measures_strength(self) -> bool:
+        """At the first attacked step and the last, since it costs more than the gain."""
+        return not self._gain_is_logged() or self.state.global_step + 1 == self.state.max_steps
+
+    def _logs_step(self, step: int) -> bool:
+        if self.args.logging_strategy == IntervalStrategy.NO:
+            return False
+        if step == self.state.max_steps and self._may_log_gain():
+            return True
+        if self.args.logging_strategy == IntervalStrategy.EPOCH:
+            steps_per_epoch = max(self.state.max_steps // max(self.state.num_train_epochs, 1), 1)
+            return step % steps_per_epoch == 0
+        return step % self.state.logging_steps == 0 or (step == 1 and self.args.logging_first_step)
+
+    _gain_was_logged = False
+
+    def _shows_gain(self, step: int) -> bool:
+        """Whether a log at ``step`` is due for the gain, which is shown of the first attacked step and of the last."""
+        is_first = self._running_log.has_gain and not self._gain_is_logged()
+        return self._may_log_gain() and (is_first or step == self.state.max_steps)
+
+    def _may_log_gain(self) -> bool:
+        is_wanted = self.args.adv_gain_draws > 0 and self.args.logging_strategy != IntervalStrategy.NO
+        return is_wanted and self.method.alpha > 0
+
+    def _gain_is_logged(self) -> bool:
+        """Whether a log of this training has figures of δ, be it before the checkpoint that is gone on from."""
+        history = self.state.log_history
+        self._gain_was_logged = self._gain_was_logged or any("divergence" in logs for logs in history)
+        return self._gain_was_logged
