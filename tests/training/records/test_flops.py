@@ -23,7 +23,11 @@ def test_a_step_of_standard_training_is_counted_as_torch_counts_it(tmp_path):
 
 @pytest.mark.parametrize("every_steps", [2, 3, 100])
 def test_few_steps_stand_for_all_of_equal_size(tmp_path, every_steps):
-    assert run(tmp_path, every_steps) == run(tmp_path, every_steps=1)
+    assert run(tmp_path, every_steps, adv_gain_draws=0) == run(tmp_path, every_steps=1, adv_gain_draws=0)
+
+
+def test_the_first_step_where_the_adversary_is_measured_stands_for_no_other(tmp_path):
+    assert run(tmp_path, every_steps=100, logging_steps=100) == run(tmp_path, every_steps=100, adv_gain_draws=0)
 
 
 def test_accumulated_batches_are_counted_together(tmp_path):

@@ -9,7 +9,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 class SampledFlops(TrainerCallback):
     """Counts the floating-point operations of every n-th step, forward, backward and adversary, and scales them up.
 
-    Counting slows a step down, so few are counted.
+    Counting slows a step down, so few are counted: the second step and every n-th from there on, since at the first one
+    the adversary is measured.
     """
 
     def __init__(self, every_steps: int) -> None:
@@ -24,7 +25,8 @@ class SampledFlops(TrainerCallback):
         return sum(self._counted) / max(len(self._counted), 1) * self._num_steps
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.global_step % self._every == 0:
+        first = min(1, self._every - 1, state.max_steps - 1)
+        if state.global_step % self._every == first:
             self._counter = FlopCounterMode(display=False)
             self._counter.__enter__()
 
