@@ -2,6 +2,7 @@
 
 from transformers.trainer_utils import IntervalStrategy
 
+from alum.models.compilation import is_compiled
 from alum.training.mixins.base import TrainerWithAlum
 
 
@@ -16,7 +17,9 @@ class GainLogMixin(TrainerWithAlum):
         return self._may_log_gain() and is_looked_at
 
     def _measures_strength(self) -> bool:
-        """At the first attacked step and the last, since it costs more than the gain."""
+        """At the first attacked step and the last, since it costs more than the gain, but never compiled."""
+        if self.args.torch_compile or is_compiled(self.model):
+            return False
         return not self._gain_is_logged() or self.state.global_step + 1 == self.state.max_steps
 
     def _logs_step(self, step: int) -> bool:
