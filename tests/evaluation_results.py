@@ -155,6 +155,7 @@ def _comparisons(scores):
                 "low": difference - half,
                 "high": difference + half,
                 "p_value": math.erfc(abs(z) / math.sqrt(2)),
+                "p_adjusted": min(1.0, 3 * math.erfc(abs(z) / math.sqrt(2))),
                 "test": "mcnemar",
             }
 

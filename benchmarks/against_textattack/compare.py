@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from alum.attacks.text.candidates.stop_words import STOP_WORDS
 from alum.attacks.text.searches.state import levenshtein
-from alum.evaluation.scores.statistics import paired_bootstrap, ratio_interval
+from alum.evaluation.scores.statistics import compare, ratio_interval
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import finetune
@@ -278,7 +278,8 @@ def success_differences(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> d
     was_right = [row["outcome"] != "skipped" for row in results[OURS.name][0]["rows"]]
     means = {name: np.mean([is_success(each) for each in own], axis=0)[was_right] for name, own in results.items()}
     own = means.pop(OURS.name).tolist()
-    return {name: paired_bootstrap(other.tolist(), own)._asdict() for name, other in means.items()}
+    found = {name: asdict(compare(other.tolist(), own)) for name, other in means.items()}
+    return {name: {key: of[key] for key in ("difference", "low", "high", "p_value")} for name, of in found.items()}
 
 
 def victim_figures(setup: Setup) -> dict[str, float]:

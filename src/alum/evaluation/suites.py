@@ -15,6 +15,8 @@ class Suite:
     split: str = "validation"
     group_column: str | None = None
     """Column that sorts the rows into groups, whose scores are also given apart."""
+    cluster_column: str | None = None
+    """Column whose values rows share that are no independent tries: a context, a premise, a template."""
 
 
 def _of(split: str, *names: str) -> tuple[Suite, ...]:
@@ -29,15 +31,21 @@ SUITES: Mapping[str, Suite] = {
         Suite("mnli", SOURCES["mnli"], "validation_matched"),
         Suite("mnli_mismatched", SOURCES["mnli"], "validation_mismatched"),
         *_of("validation", "qnli", "rte", "wnli"),
-        *_of("test", "snli"),
-        *(Suite(f"anli_r{n}_{split}", SOURCES["anli"], f"{split}_r{n}") for n in "123" for split in ("dev", "test")),
+        Suite("snli", SOURCES["snli"], "test", cluster_column="premise"),
+        *(
+            Suite(f"anli_r{n}_{split}", SOURCES["anli"], f"{split}_r{n}", cluster_column="premise")
+            for n in "123"
+            for split in ("dev", "test")
+        ),
         *_of("test", "sick"),
-        Suite("hans", SOURCES["hans"], group_column="heuristic"),
-        Suite("breaking_nli", SOURCES["breaking_nli"], "full", group_column="category"),
-        *_of("test", "cad_nli"),
+        Suite("hans", SOURCES["hans"], group_column="heuristic", cluster_column="template"),
+        Suite("breaking_nli", SOURCES["breaking_nli"], "full", group_column="category", cluster_column="sentence1"),
+        Suite("cad_nli", SOURCES["cad_nli"], "test", cluster_column="hypothesis"),
         *_of("validation", "adv_sst2", "adv_qqp", "adv_mnli", "adv_mnli_mismatched", "adv_qnli", "adv_rte"),
         *_of("test", "paws", "cad_imdb", "imdb_contrast", "customer_reviews"),
-        *_of("validation", "squad", "squad_addsent", "squad_addonesent", "swag", "hellaswag"),
+        Suite("squad", SOURCES["squad"], cluster_column="context"),
+        *(Suite(name, SOURCES[name], cluster_column="title") for name in ("squad_addsent", "squad_addonesent")),
+        *_of("validation", "swag", "hellaswag"),
         *_of("test", "codah"),
         *_of("validation", "copa"),
     )

@@ -1,11 +1,10 @@
-import math
-
 import numpy as np
 import pytest
 from scipy.stats import binomtest, pearsonr
 
 from alum.attacks.condition import Condition
-from alum.evaluation.scores.summary import Measurement, comparisons_of, scores_of
+from alum.evaluation.scores.set_metrics import set_metric
+from alum.evaluation.scores.summary import Measurement, adjusted, comparisons_of, scores_of
 
 CLEAN = Condition("s")
 
@@ -78,9 +77,7 @@ def test_a_metric_of_the_whole_set_is_that_of_its_rows():
     x, y = np.random.default_rng(0).normal(size=(2, 40))
     y = y + x
 
-    def correlation(indices):
-        return {"pearson": float(pearsonr(x[list(indices)], y[list(indices)]).statistic)}
-
+    correlation = {"pearson": set_metric("pearson", x, y)}
     row = by_metric(scores_of(measurement([1] * 40, set_metrics=correlation)))["pearson"]
     expected = pearsonr(x, y)
     assert row["value"] == pytest.approx(expected.statistic)
@@ -96,14 +93,53 @@ def test_two_models_are_compared_on_the_rows_that_both_were_measured_on():
     assert (row["baseline"], row["model"], row["num_rows"]) == ("a", "b", 6)
     assert row["difference"] == pytest.approx((5 - 2) / 6)
     # One row only the first has right, four only the second.
-    assert row["p_value"] == pytest.approx(binomtest(1, 5).pvalue)
+    # The exact test's value, less half of both outcomes as far.
+    assert row["p_value"] == pytest.approx(binomtest(1, 5).pvalue - 5 * 0.5**5)
     assert row["test"] == "mcnemar"
 
 
 def test_a_metric_that_is_not_defined_has_no_value():
     (row,) = [
         row
-        for row in scores_of(measurement([1] * 4, set_metrics=lambda rows: {"pearson": math.nan}))
+        for row in scores_of(measurement([1] * 4, set_metrics={"pearson": set_metric("pearson", [1.0] * 4, range(4))}))
         if row["metric"] == "pearson"
     ]
     assert (row["value"], row["low"], row["high"]) == (None, None, None)
+
+
+def test_metrics_of_the_whole_set_are_compared_on_the_same_rows_too():
+    rng = np.random.default_rng(1)
+    gold = rng.normal(size=60)
+    near, far = (gold + scale * rng.normal(size=60) for scale in (0.3, 2.0))
+    first = measurement([1] * 60, set_metrics={"pearson": set_metric("pearson", gold, far)})
+    second = measurement([1] * 40, model="b", set_metrics={"pearson": set_metric("pearson", gold[:40], near[:40])})
+    row = {entry["metric"]: entry for entry in comparisons_of(first, second)}["pearson"]
+    expected = pearsonr(gold[:40], near[:40]).statistic - pearsonr(gold[:40], far[:40]).statistic
+    assert row["difference"] == pytest.approx(expected)
+    assert 0 < row["low"] < expected < row["high"]
+    assert (row["p_value"] < 0.01, row["test"], row["num_rows"]) == (True, "permutation", 40)
+
+
+def test_rows_that_belong_together_are_one_try():
+    """Forty contexts of ten rows, right or wrong as a whole: the interval is that of forty rows."""
+    scores, contexts = [1.0] * 300 + [0.0] * 100, [str(i // 10) for i in range(400)]
+    (row,) = scores_of(measurement(scores, clusters=contexts))
+    half = 1.96 * np.sqrt(0.75 * 0.25 / 40)
+    assert (row["low"], row["high"]) == pytest.approx((0.75 - half, 0.75 + half), abs=0.03)
+    (of_pairs,) = comparisons_of(
+        measurement(scores, clusters=contexts), measurement([1.0] * 400, model="b", clusters=contexts)
+    )
+    assert of_pairs["p_value"] == pytest.approx(2 * 0.5**10, abs=0.003)  # ten contexts differ, all one way
+    assert of_pairs["test"] == "permutation"
+
+
+def test_p_values_are_adjusted_for_all_comparisons_of_which_a_curve_is_one():
+    entry = {"suite": "s", "attack": "pgd", "metric": "robust_accuracy", "baseline": "a", "model": "b"}
+    found = adjusted(
+        [
+            {**entry, "epsilon": 0.1, "p_value": 0.02},
+            {**entry, "epsilon": 0.3, "p_value": 0.01},
+            {**entry, "attack": None, "metric": "accuracy", "epsilon": None, "p_value": 0.04},
+        ]
+    )
+    assert [row["p_adjusted"] for row in found] == pytest.approx([0.04, 0.02, 0.04])

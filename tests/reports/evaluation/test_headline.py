@@ -33,10 +33,10 @@ def test_differences_that_may_be_chance_are_not_counted():
     found = evaluation_results()["comparisons"]
     entry = next(entry for entry in found if entry["model"] == "alum")
     comparisons = [
-        {**entry, "difference": 0.1, "p_value": 0.049},
-        {**entry, "difference": 0.1, "p_value": 0.051},
-        {**entry, "difference": -0.1, "p_value": 0.01},
-        {**entry, "difference": -0.1, "p_value": None},
+        {**entry, "difference": 0.1, "p_adjusted": 0.049},
+        {**entry, "difference": 0.1, "p_adjusted": 0.051},
+        {**entry, "difference": -0.1, "p_adjusted": 0.01},
+        {**entry, "difference": -0.1, "p_adjusted": None},
     ]
     assert "better than standard in 1 of 4 comparisons and worse in 1 " in said("alum", comparisons=comparisons)
 

@@ -125,7 +125,8 @@ def test_models_are_compared_row_by_row_with_the_first(measure, finetuned, tmp_p
     found = {row["model"]: row for row in result.results["comparisons"] if row["metric"] == "accuracy"}
     accuracy = finetuned.metrics["accuracy"]
     assert found["wrong"]["difference"] == pytest.approx(1 - 2 * accuracy)
-    assert found["wrong"]["p_value"] == pytest.approx(2 * 0.5**32)  # McNemar's, all 32 rows against one side
+    assert found["wrong"]["p_value"] == pytest.approx(0.5**32)  # McNemar's mid-p, all 32 rows against one side
+    assert found["wrong"]["p_adjusted"] == pytest.approx(2 * 0.5**32)  # of two comparisons the clearer
     assert (found["same"]["difference"], found["same"]["p_value"]) == (0, 1)
     assert {row["baseline"] for row in found.values()} == {"right"}
 

@@ -150,7 +150,10 @@ def test_a_stopped_evaluation_goes_on(kind, measure, metric, request, tmp_path):
     models = {"model_name_or_path": [f"first={place[0]}", f"second={place[0]}"], "output_dir": str(folder)}
     whole = measure(place, **models)
     assert (folder / "report.html").is_file()
-    assert whole.results["comparisons"] == []  # of models by a score of the whole set
+    for entry in whole.results["comparisons"]:  # of one model with itself
+        assert (entry["difference"], entry["p_value"], entry["test"]) == (0.0, 1.0, "permutation")
+        assert entry["low"] < 0 < entry["high"]
+    assert metric in {entry["metric"] for entry in whole.results["comparisons"]}
     (clean,) = folder.glob("rows/first/*/clean.jsonl")
     lines = clean.read_bytes().splitlines(keepends=True)
     assert len(lines) == 24

@@ -13,7 +13,7 @@ from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
 from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
-from alum.evaluation.scores.summary import SetMetrics
+from alum.evaluation.scores.set_metrics import SetMetric, set_metric_of_rows
 from alum.models.inputs import Inputs
 from alum.models.text_model import TextModel
 from alum.tasks.base import Supervision
@@ -90,17 +90,16 @@ class EvaluatedKind:
         """Scores of each row by metric, in [0, 1], for metrics that are means over rows."""
         return self.supervision.row_scores(predictions, rows)
 
-    def set_metrics(self, names: Sequence[str], predictions: Sequence[Any], rows: TaskRows) -> SetMetrics:
-        """Makes the function from indices of rows, some of them several times, to those of the metrics of ``names``.
+    def set_metric(self, name: str, predictions: Sequence[Any], rows: TaskRows) -> SetMetric:
+        """Makes the metric of the whole set that `Supervision.score` has by this name.
 
-        They are those of `Supervision.score`; kinds with faster ways to them, for a thousand resamples, use these.
+        Kinds whose metrics are functions of sums over rows, which a thousand resamples are drawn of at once, say so.
         """
 
-        def of_rows(indices: Sequence[int]) -> dict[str, float]:
-            scores = self.supervision.score([predictions[index] for index in indices], rows.select(indices))
-            return {name: scores[name] for name in names}
+        def of_rows(indices: Sequence[int]) -> float:
+            return self.supervision.score([predictions[index] for index in indices], rows.select(indices))[name]
 
-        return of_rows
+        return set_metric_of_rows(len(rows), of_rows)
 
 
 class AttackedKind(EvaluatedKind):

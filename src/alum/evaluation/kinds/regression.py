@@ -9,8 +9,7 @@ from alum.attacks.text.protocol import Goal, OutsideTolerance, VictimOutputs
 from alum.evaluation.kinds.base import AttackableRow, AttackedKind, WrongAnswers, examples_of, is_right
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from alum.evaluation.label_names import LabelMapping, check_one_output
-from alum.evaluation.scores.set_metrics import set_metrics_of
-from alum.evaluation.scores.summary import SetMetrics
+from alum.evaluation.scores.set_metrics import SetMetric, set_metric
 from alum.models.inputs import Inputs
 from alum.models.text_model import TextModel
 from alum.tasks.kinds.regression import numbers_in, within_tolerance
@@ -40,8 +39,8 @@ class EvaluatedRegression(AttackedKind):
         scores = self.supervision.row_scores(predictions, rows)
         return {"within_tolerance": within_tolerance(scores["squared_error"], tolerance)}
 
-    def set_metrics(self, names: Sequence[str], predictions: Sequence[Any], rows: TaskRows) -> SetMetrics:
-        return set_metrics_of(names, numbers_in(rows), predictions)
+    def set_metric(self, name: str, predictions: Sequence[Any], rows: TaskRows) -> SetMetric:
+        return set_metric(name, numbers_in(rows), predictions)
 
     def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> ClassifierVictim:
         return ClassifierVictim(model, outputs_of=lambda logits: logits)

@@ -23,8 +23,7 @@ from alum.evaluation.kinds.base import (
     not_the_likeliest,
 )
 from alum.evaluation.label_names import LabelMapping
-from alum.evaluation.scores.set_metrics import set_metrics_of
-from alum.evaluation.scores.summary import SetMetrics
+from alum.evaluation.scores.set_metrics import SetMetric, set_metric
 from alum.models.text_model import TextModel, in_batches
 from alum.tasks.labels import label_ids
 from alum.tasks.rows import TaskRows
@@ -86,8 +85,8 @@ class EvaluatedClassification(AttackedKind):
     def wrong_answers(self, tolerance: float | None) -> WrongAnswers:
         return not_the_likeliest
 
-    def set_metrics(self, names: Sequence[str], predictions: Sequence[Any], rows: TaskRows) -> SetMetrics:
-        return set_metrics_of(names, label_ids(rows), [rows.label_names.index(name) for name in predictions])
+    def set_metric(self, name: str, predictions: Sequence[Any], rows: TaskRows) -> SetMetric:
+        return set_metric(name, label_ids(rows), [rows.label_names.index(label) for label in predictions])
 
     def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> ClassifierVictim:
         def over_labels(logits: Tensor) -> Tensor:

@@ -1,20 +1,22 @@
-"""Statistics of scores: bootstrap intervals over rows, and paired comparisons of two models on the same rows.
+"""Intervals of scores, and paired comparisons of two models on the same rows.
 
-Intervals are percentile bootstrap intervals (Efron 1979): rows are drawn anew, each as often as the others.
+Rows that belong together (``clusters``) are drawn, and swapped between two models, together: questions on one context
+are no independent tries. Without clusters every row is one.
 """
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.stats import DegenerateDataWarning, binomtest, bootstrap
+from scipy.stats import binom, binomtest, t
 
 from alum.core.errors import InputError
+from alum.evaluation.scores.resampling import by_cluster, resampled_sums, swapped_sums
+from alum.evaluation.scores.set_metrics import SetMetric
 
 NUM_RESAMPLES = 1999
-_NUMBERS_AT_ONCE = 10**7
+Clusters = Sequence[Hashable] | None
 
 
 class Interval(NamedTuple):
@@ -24,173 +26,235 @@ class Interval(NamedTuple):
     high: float
 
 
-class PairedBootstrap(NamedTuple):
-    """Result of a paired bootstrap: mean of second - first, its interval, two-sided p-value of no difference."""
-
-    difference: float
-    low: float
-    high: float
-    p_value: float
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """Comparison of two models on the same rows: the second's mean score minus the first's, interval and p-value.
-
-    The interval is a paired bootstrap's.
-    """
+    """Comparison of two models on the same rows: the second's score minus the first's, interval and p-value."""
 
     difference: float
     low: float
     high: float
     p_value: float
-    test: Literal["mcnemar", "paired_bootstrap"]
+    test: Literal["mcnemar", "permutation"]
     num_rows: int
 
 
-def bootstrap_interval(scores: Sequence[float], confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Bootstrap interval of the mean of per-row scores.
+# -- intervals ---------------------------------------------------------------------------------------------------------
 
-    Where all rows are 0, or all are 1, every resample is the same and the bootstrap would claim to be certain: the
-    interval is Clopper and Pearson's (1934) instead. Raises `InputError` for no rows.
-    """
-    return ratio_interval(scores, [1.0] * len(scores), confidence, seed)
+
+def mean_interval(
+    scores: Sequence[float], clusters: Clusters = None, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """Interval of the mean of per-row scores; raises `InputError` for no rows."""
+    return ratio_interval(scores, [1.0] * len(scores), clusters, confidence, seed)
 
 
 def ratio_interval(
-    numerators: Sequence[float], denominators: Sequence[float], confidence: float = 0.95, seed: int = 0
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    clusters: Clusters = None,
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> Interval:
-    """Bootstrap interval of the sum of ``numerators`` over the sum of ``denominators``, both of them one a row.
+    """Interval of the sum of ``numerators`` over the sum of ``denominators``, both of them one a row.
 
     For rates whose denominator is random too: attacks that succeeded over rows that were attacked, or the mean share
-    of changed words over successes (0 and 0 in the other rows). Resamples whose denominator is 0 are left out. Rates
-    that are 0 or 1 throughout have Clopper and Pearson's interval. Raises `InputError` if all denominators are 0.
+    of changed words over successes (0 and 0 in the other rows).
+
+    Of 0/1 scores it is Wilson's (1927); of others a percentile bootstrap's over clusters (Efron 1979), whose resamples
+    with a denominator of 0 are left out. Clusters that are all 0 or all 1 have Wilson's interval for as many tries as
+    there are clusters, since all resamples would be the same. Raises `InputError` if all denominators are 0.
     """
     over, under = np.asarray(numerators, float), np.asarray(denominators, float)
     if not under.any():
         raise InputError("expected at least one row to take a rate over, but there is none.")
-    extreme = not over.any() or np.array_equal(over, under)
-    if extreme and np.isin(under, (0, 1)).all():
-        found = binomtest(int(over.sum()), int(under.sum())).proportion_ci(confidence, method="exact")
-        return Interval(float(found.low), float(found.high))
+    is_rate = np.isin(under, (0, 1)).all() and np.isin(over[under == 1], (0, 1)).all()
+    sums = by_cluster(np.stack((over, under), axis=1), clusters)
+    if is_rate and clusters is None:
+        return _wilson(over.sum(), under.sum(), confidence)
+    if is_rate and (not over.any() or np.array_equal(over, under)):
+        num_tries = float((sums[:, 1] > 0).sum())
+        return _wilson(num_tries * bool(over.any()), num_tries, confidence)
 
-    def ratio(over: np.ndarray, under: np.ndarray, axis: int = -1) -> Any:
-        sums = under.sum(axis)
-        return np.divide(over.sum(axis), sums, out=np.full(np.shape(sums), np.nan), where=sums != 0)
+    def ratio(sums: np.ndarray) -> np.ndarray:
+        over, under = sums[..., 0], sums[..., 1]
+        return np.asarray(np.divide(over, under, out=np.full(under.shape, np.nan), where=under != 0))
 
-    return _interval(_resampled(ratio, (over, under), seed, vectorized=True), confidence)
+    return _percentiles(ratio(resampled_sums(sums, NUM_RESAMPLES, np.random.default_rng(seed))), confidence)
 
 
-def resampled_interval(
-    statistic: Callable[[np.ndarray], float],
-    num_rows: int,
+def set_metric_interval(
+    metric: SetMetric, clusters: Clusters = None, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """Percentile bootstrap interval of a metric of the whole set, such as a correlation, over clusters.
+
+    Resamples where the metric is not defined are left out. Raises `InputError` for no rows, or if it is defined in no
+    resample.
+    """
+    if not len(metric.rows):
+        raise InputError("expected at least one row to take a metric of, but there is none.")
+    sums = by_cluster(metric.rows, clusters)
+    values = metric.of(resampled_sums(sums, NUM_RESAMPLES, np.random.default_rng(seed)))
+    if np.isnan(values).all():
+        raise InputError("the metric is defined in no resample of the rows: it needs more of them.")
+    return _percentiles(values, confidence)
+
+
+def _wilson(num_right: float, num_rows: float, confidence: float) -> Interval:
+    found = binomtest(round(num_right), round(num_rows)).proportion_ci(confidence, method="wilson")
+    return Interval(float(found.low), float(found.high))
+
+
+def _percentiles(values: np.ndarray, confidence: float) -> Interval:
+    low, high = np.nanquantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(low), float(high))
+
+
+# -- comparisons -------------------------------------------------------------------------------------------------------
+
+
+def compare(
+    first: Sequence[float],
+    second: Sequence[float],
+    clusters: Clusters = None,
     confidence: float = 0.95,
     seed: int = 0,
-    num_resamples: int = 999,
-) -> Interval:
-    """Bootstrap interval of a statistic of the whole set, such as a correlation.
+) -> Comparison:
+    """Compares two models' mean scores on the same rows.
 
-    ``statistic`` takes the indices of a resample's rows, some of them several times. Resamples where it is NaN, because
-    it is not defined there, are left out. Raises `InputError` for no rows, or if it is defined in no resample.
-    """
-    if num_rows == 0:
-        raise InputError("expected at least one row to take a statistic of, but there is none.")
-
-    def of_rows(rows: np.ndarray) -> float:
-        return statistic(rows.astype(int))
-
-    distribution = _resampled(of_rows, (np.arange(num_rows),), seed, vectorized=False, num_resamples=num_resamples)
-    if np.isnan(distribution).all():
-        raise InputError("the statistic is defined in no resample of the rows: it needs more of them.")
-    return _interval(distribution, confidence)
-
-
-def mcnemar(first: Sequence[float], second: Sequence[float]) -> float:
-    """McNemar's exact two-sided p-value that two models of 0/1 scores on the same rows are right equally often.
-
-    McNemar 1947: of the rows where only one of them is right, each is as likely to be that one.
+    McNemar's mid-p test for independent rows that are 0 or 1, else a permutation test. Raises `InputError` if the two
+    do not have the same number of rows, or none.
     """
     before, after = _paired(first, second)
-    only_first, only_second = int((before > after).sum()), int((after > before).sum())
-    if only_first + only_second == 0:
-        return 1.0
-    return float(binomtest(only_first, only_first + only_second).pvalue)
-
-
-def paired_bootstrap(
-    first: Sequence[float], second: Sequence[float], confidence: float = 0.95, seed: int = 0
-) -> PairedBootstrap:
-    """Compares two models' mean scores on the same rows by a paired bootstrap, with interval and p-value.
-
-    Rows are resampled with both models' scores, so that what makes a row hard for both cancels.
-
-    The p-value is twice the smaller share of resamples whose difference is at most, or at least, zero, the observed
-    rows counted as one resample that is, so that it is never 0 (Davison and Hinkley 1997, section 4.2.5).
-    """
-    before, after = _paired(first, second)
-    differences = after - before
-    found = _resampled(_mean, (differences,), seed, vectorized=True)
-    rarer = min((found <= 0).sum(), (found >= 0).sum())
-    p_value = min(1.0, 2 * (rarer + 1) / (len(found) + 1))
-    return PairedBootstrap(float(differences.mean()), *_interval(found, confidence), float(p_value))
-
-
-def compare(first: Sequence[float], second: Sequence[float], confidence: float = 0.95, seed: int = 0) -> Comparison:
-    """Compares two models' scores on the same rows: McNemar's test where all are 0 or 1, else a paired bootstrap.
-
-    Raises `InputError` if the two do not have the same number of rows, or none.
-    """
-    resampled = paired_bootstrap(first, second, confidence, seed)
-    is_binary = np.isin([*first, *second], (0, 1)).all()
+    is_binary = clusters is None and np.isin((before, after), (0, 1)).all()
+    differences = (after - before)[:, None]
     return Comparison(
-        difference=resampled.difference,
-        low=resampled.low,
-        high=resampled.high,
-        p_value=mcnemar(first, second) if is_binary else resampled.p_value,
-        test="mcnemar" if is_binary else "paired_bootstrap",
-        num_rows=len(first),
+        difference=float(differences.mean()),
+        **_difference_interval(before, after, clusters, confidence)._asdict(),
+        p_value=mcnemar(first, second) if is_binary else _sign_flip(by_cluster(differences, clusters), seed),
+        test="mcnemar" if is_binary else "permutation",
+        num_rows=len(before),
     )
 
 
-def _mean(values: np.ndarray, axis: int = -1) -> Any:
-    return values.mean(axis)
+def compare_set_metric(
+    first: SetMetric, second: SetMetric, clusters: Clusters = None, confidence: float = 0.95, seed: int = 0
+) -> Comparison:
+    """Compares two models by a metric of the whole set: a permutation test, and a paired bootstrap's interval.
+
+    Both metrics must be of the same rows in the same order. Raises `InputError` if they are not, or where the metric is
+    defined for neither model or in no resample.
+    """
+    _paired(first.rows, second.rows)
+    columns = first.rows.shape[1]
+    sums = by_cluster(np.concatenate((first.rows, second.rows), axis=1), clusters)
+    rng = np.random.default_rng(seed)
+    drawn = resampled_sums(sums, NUM_RESAMPLES, rng)
+    resampled = second.of(drawn[:, columns:]) - first.of(drawn[:, :columns])
+    if np.isnan(resampled).all():
+        raise InputError("the metric is defined in no resample of the rows: it needs more of them.")
+
+    whole = sums.sum(0)
+
+    def difference(swapped: np.ndarray) -> np.ndarray:
+        return np.asarray(second.of(whole[columns:] - swapped) - first.of(whole[:columns] + swapped))
+
+    low, high = _percentiles(resampled, confidence)
+    if low == high:  # the two agree on all rows: no surer than of a rate on as many clusters
+        low, high = _difference_interval(np.zeros(len(sums)), np.zeros(len(sums)), None, confidence)
+    return Comparison(
+        difference=second.value - first.value,
+        low=low,
+        high=high,
+        p_value=_permutation(sums[:, columns:] - sums[:, :columns], difference, rng),
+        test="permutation",
+        num_rows=len(first.rows),
+    )
 
 
-def _paired(first: Sequence[float], second: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def mcnemar(first: Sequence[float], second: Sequence[float]) -> float:
+    """McNemar's (1947) two-sided mid-p value that two models of 0/1 scores on the same rows are right equally often.
+
+    Of the rows where only one of them is right, each is as likely to be that one. The outcome itself counts half, which
+    the exact test counts whole and is too careful for (Fagerland, Lydersen and Laake 2013).
+    """
+    before, after = _paired(first, second)
+    only_first, only_second = int((before > after).sum()), int((after > before).sum())
+    num_discordant, fewer = only_first + only_second, min(only_first, only_second)
+    if only_first == only_second:
+        return 1.0
+    outcome = binom.pmf(fewer, num_discordant, 0.5)
+    return float(2 * binom.cdf(fewer, num_discordant, 0.5) - outcome)
+
+
+def holm(p_values: Sequence[float], families: Sequence[Hashable] | None = None) -> list[float]:
+    """Holm's (1979) adjusted p-values: the chance of any false finding among all comparisons stays at the level.
+
+    Comparisons of one family (the radii of one curve) count once, by the smallest of their p-values.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    families = range(len(p_values)) if families is None else families
+    smallest: dict[Hashable, float] = {}
+    for family, p_value in zip(families, p_values, strict=True):
+        smallest[family] = min(p_value, smallest.get(family, 1.0))
+    least = 0.0
+    found: dict[Hashable, tuple[int, float]] = {}
+    for rank, family in enumerate(sorted(smallest, key=smallest.__getitem__)):
+        num_left = len(smallest) - rank
+        least = max(least, min(1.0, num_left * smallest[family]))
+        found[family] = num_left, least
+    return [
+        max(least, min(1.0, num_left * p_value))
+        for p_value, (num_left, least) in zip(p_values, map(found.__getitem__, families), strict=True)
+    ]
+
+
+def _sign_flip(differences: np.ndarray, seed: int) -> float:
+    """p-value that the sum of differences ``[clusters, 1]`` is as far from zero where the sign of each is a coin's."""
+    total = differences.sum(0)
+    return _permutation(
+        differences, lambda swapped: np.asarray(total - 2 * swapped)[..., 0], np.random.default_rng(seed)
+    )
+
+
+def _permutation(
+    differences: np.ndarray, difference: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator
+) -> float:
+    """Two-sided p-value of ``difference``, of which the argument are sums over the swapped of ``differences``.
+
+    Under the hypothesis of no difference, each cluster's two outcomes may as well be each other's. The observed one is
+    among the draws, so that the p-value is never 0 (Davison and Hinkley 1997, section 4.2.5).
+    """
+    swapped, is_exact = swapped_sums(differences, NUM_RESAMPLES, rng)
+    observed = abs(float(difference(np.zeros(differences.shape[1]))))
+    found = np.abs(np.nan_to_num(difference(swapped)))
+    # Sums in another order differ in rounding.
+    num_as_far = int((found >= observed - 1e-9 * max(observed, 1.0)).sum())
+    return num_as_far / len(found) if is_exact else (num_as_far + 1) / (len(found) + 1)
+
+
+def _difference_interval(before: np.ndarray, after: np.ndarray, clusters: Clusters, confidence: float) -> Interval:
+    """Interval of the mean difference: Student's over clusters, to which one is added that differs each way.
+
+    The two, which differ by as much as scores do, keep it from certainty where all rows agree. Of independent rows that
+    are 0 or 1 it is that of Bonett and Price (2012), with the deviation estimated.
+    """
+    sums = by_cluster(np.stack((after - before, np.ones_like(before)), axis=1), clusters)
+    num_clusters, mean_size = len(sums), len(before) / len(sums)
+    mean = (after - before).mean()
+    of_clusters = mean + (sums[:, 0] - mean * sums[:, 1]) / mean_size
+    largest = max(np.ptp((before, after)), 1.0 if np.isin((before, after), (0, 1)).all() else 0.0)
+    widened = np.concatenate((of_clusters, (-largest, largest)))
+    half = t.ppf((1 + confidence) / 2, num_clusters + 1) * widened.std(ddof=1) / len(widened) ** 0.5
+    centre = widened.mean()
+    return Interval(float(centre - half), float(centre + half))
+
+
+def _paired(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len(first) != len(second) or len(first) == 0:
         raise InputError(
             f"expected the scores of two models on the same rows, but there are {len(first)} and {len(second)}: "
             "compare models that were measured on the same part of a suite."
         )
     return np.asarray(first, float), np.asarray(second, float)
-
-
-def _resampled(
-    statistic: Callable[..., Any],
-    columns: tuple[np.ndarray, ...],
-    seed: int,
-    vectorized: bool,
-    num_resamples: int = NUM_RESAMPLES,
-) -> np.ndarray:
-    """The statistic of each resample, ``[resamples]``; rows stay together across ``columns``."""
-    if len(columns[0]) == 1:  # which SciPy refuses, and where all resamples are the one there is
-        return np.full(num_resamples, statistic(*columns))
-    with warnings.catch_warnings():
-        # Of resamples where the statistic is NaN, which the quantiles leave out.
-        warnings.simplefilter("ignore", DegenerateDataWarning)
-        found = bootstrap(
-            columns,
-            statistic,
-            paired=True,
-            vectorized=vectorized,
-            n_resamples=num_resamples,
-            batch=max(_NUMBERS_AT_ONCE // len(columns[0]), 1),
-            method="percentile",
-            random_state=np.random.default_rng(seed),
-        )
-    return np.asarray(found.bootstrap_distribution, float)
-
-
-def _interval(distribution: np.ndarray, confidence: float) -> Interval:
-    low, high = np.nanquantile(distribution, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(low), float(high))

@@ -1,20 +1,26 @@
 """Summaries of row records: scores of a model with intervals, and differences between two models."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any, Literal
 
-import numpy as np
-
 from alum.attacks.condition import Condition
 from alum.evaluation.scores.row_records import ROW
-from alum.evaluation.scores.statistics import Interval, bootstrap_interval, compare, ratio_interval, resampled_interval
+from alum.evaluation.scores.set_metrics import SetMetric
+from alum.evaluation.scores.statistics import (
+    Clusters,
+    Interval,
+    compare,
+    compare_set_metric,
+    holm,
+    mean_interval,
+    ratio_interval,
+    set_metric_interval,
+)
 
 AttackFamily = Literal["noise", "embedding", "text"]
-# Metrics of all of some rows, which are given by their indices.
-SetMetrics = Callable[[Sequence[int]], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class Measurement:
     """Records of a model on the rows of a suite: clean, or under an attack of some ``family``.
 
     A record has the row's number and its ``scores`` by metric and, of an attack on texts, its ``outcome``,
-    ``num_queries`` and ``changed_share``. ``groups`` has the name of each record's group, or is empty.
+    ``num_queries`` and ``changed_share``. ``groups`` has the name of each record's group, and ``clusters`` of the rows
+    that it belongs together with; both may be empty. ``set_metrics`` are of all records.
     """
 
     model: str
@@ -30,7 +37,14 @@ class Measurement:
     family: AttackFamily | None
     records: Sequence[Mapping[str, Any]]
     groups: Sequence[str] = ()
-    set_metrics: SetMetrics | None = None
+    clusters: Sequence[str] = ()
+    set_metrics: Mapping[str, SetMetric] = field(default_factory=dict)
+
+    def scores_at(self, indices: Sequence[int], metric: str) -> list[float]:
+        return [self.records[i]["scores"][metric] for i in indices]
+
+    def clusters_of(self, indices: Sequence[int]) -> Clusters:
+        return [self.clusters[i] for i in indices] if self.clusters else None
 
 
 def scores_of(measurement: Measurement) -> list[dict[str, Any]]:
@@ -39,40 +53,60 @@ def scores_of(measurement: Measurement) -> list[dict[str, Any]]:
     for group in (None, *dict.fromkeys(measurement.groups)):
         indices = [i for i in range(len(measurement.records)) if group is None or measurement.groups[i] == group]
         records = [measurement.records[i] for i in indices]
-        rates = [_rate(measurement.condition.metric_name(metric), records, metric) for metric in records[0]["scores"]]
+        clusters = measurement.clusters_of(indices)
+        rates = [
+            _rate(measurement.condition.metric_name(metric), [record["scores"][metric] for record in records], clusters)
+            for metric in records[0]["scores"]
+        ]
         if measurement.family == "text":
-            rates += _costs_of_attack(records)
-        if measurement.set_metrics is not None:
-            rates += _of_sets(measurement, indices)
+            rates += _costs_of_attack(records, clusters)
+        rates += _of_sets(measurement, indices)
         found += [{**where, "group": group, **rate} for rate in rates]
     return found
 
 
 def comparisons_of(baseline: Measurement, other: Measurement) -> list[dict[str, Any]]:
-    """Compares a model with a baseline for ``results.json``: its lead in each metric, on the rows of both."""
-    ours, theirs = ({record[ROW]: record["scores"] for record in m.records} for m in (baseline, other))
+    """Compares a model with a baseline for ``results.json``: its lead in each metric, on the rows of both.
+
+    Without ``p_adjusted``, which depends on all comparisons of an evaluation: see `adjusted`.
+    """
+    ours, theirs = ({record[ROW]: i for i, record in enumerate(m.records)} for m in (baseline, other))
     rows = [row for row in ours if row in theirs]
-    found = []
+    first, second = [ours[row] for row in rows], [theirs[row] for row in rows]
+    clusters = [baseline.clusters[i] for i in first] if baseline.clusters else None
+    found = {}
     for metric in baseline.records[0]["scores"]:
-        first, second = ([scores[row][metric] for row in rows] for scores in (ours, theirs))
-        found.append(
-            {
-                **asdict(baseline.condition),
-                "metric": baseline.condition.metric_name(metric),
-                "baseline": baseline.model,
-                "model": other.model,
-                **asdict(compare(first, second)),
-            }
-        )
-    return found
+        found[metric] = compare(baseline.scores_at(first, metric), other.scores_at(second, metric), clusters)
+    for metric, of_baseline in baseline.set_metrics.items():
+        pair = of_baseline.at(first), other.set_metrics[metric].at(second)
+        if all(math.isfinite(one.value) for one in pair):
+            found[metric] = compare_set_metric(*pair, clusters)
+    return [
+        {
+            **asdict(baseline.condition),
+            "metric": baseline.condition.metric_name(metric),
+            "baseline": baseline.model,
+            "model": other.model,
+            **asdict(comparison),
+        }
+        for metric, comparison in found.items()
+    ]
 
 
-def _rate(name: str, records: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
-    values = [record["scores"][metric] for record in records]
-    return _row(name, fmean(values), bootstrap_interval(values), len(values))
+def adjusted(comparisons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Adds ``p_adjusted`` by Holm over the comparisons of an evaluation; the radii of one curve count once."""
+    curves = [
+        tuple(entry[name] for name in ("suite", "attack", "metric", "baseline", "model")) for entry in comparisons
+    ]
+    p_values = holm([entry["p_value"] for entry in comparisons], curves)
+    return [{**entry, "p_adjusted": p_value} for entry, p_value in zip(comparisons, p_values, strict=True)]
 
 
-def _costs_of_attack(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _rate(name: str, values: Sequence[float], clusters: Clusters) -> dict[str, Any]:
+    return _row(name, fmean(values), mean_interval(values, clusters), len(values))
+
+
+def _costs_of_attack(records: Sequence[Mapping[str, Any]], clusters: Clusters) -> list[dict[str, Any]]:
     """How often the attack succeeded where the answer was right before, and at what price."""
     attacked = [float(record["outcome"] != "skipped") for record in records]
     succeeded = [float(record["outcome"] == "succeeded") for record in records]
@@ -85,23 +119,19 @@ def _costs_of_attack(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
         ("mean_queries", queries, attacked),
     ):
         if any(over):
-            found.append(_row(name, sum(amounts) / sum(over), ratio_interval(amounts, over), int(sum(over))))
+            found.append(_row(name, sum(amounts) / sum(over), ratio_interval(amounts, over, clusters), int(sum(over))))
     return found
 
 
 def _of_sets(measurement: Measurement, indices: Sequence[int]) -> list[dict[str, Any]]:
-    assert measurement.set_metrics is not None
-    of_rows = measurement.set_metrics
     found = []
-    for name, value in of_rows(indices).items():
-
-        def drawn(positions: np.ndarray, name: str = name) -> float:
-            return of_rows([indices[position] for position in positions])[name]
-
+    for name, whole in measurement.set_metrics.items():
+        metric = whole.at(indices)
+        value, clusters = metric.value, measurement.clusters_of(indices)
         is_defined = math.isfinite(value)
-        interval = resampled_interval(drawn, len(indices)) if is_defined else None
-        metric = measurement.condition.metric_name(name)
-        found.append(_row(metric, value if is_defined else None, interval, len(indices)))
+        interval = set_metric_interval(metric, clusters) if is_defined else None
+        named = measurement.condition.metric_name(name)
+        found.append(_row(named, value if is_defined else None, interval, len(indices)))
     return found
 
 

@@ -83,7 +83,7 @@ def _beside_baseline(results: EvaluationRecord, model: str) -> str:
     found = [entry for entry in results["comparisons"] if entry["model"] == model]
     if not found:
         return ""
-    clear = [entry for entry in found if is_number(entry["p_value"]) and (entry["p_value"] or 0.0) < SIGNIFICANT]
+    clear = [entry for entry in found if is_number(entry["p_adjusted"]) and (entry["p_adjusted"] or 0.0) < SIGNIFICANT]
     better = sum(entry["difference"] > 0 for entry in clear)
     worse = sum(entry["difference"] < 0 for entry in clear)
     counts = f"better than {listed(dict.fromkeys(entry['baseline'] for entry in found))} in {better} of {len(found)}"

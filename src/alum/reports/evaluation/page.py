@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 _GLYPHS = "●■▲◆▼✚"  # the markers of the charts
 _LINK = re.compile(r"https?://[^\s<>\"']*[\w/]|arXiv:\d{4}\.\d{4,5}")
-_TESTS = {"mcnemar": "McNemar’s exact test", "paired_bootstrap": "a paired bootstrap"}
+_TESTS = {"mcnemar": "McNemar’s mid-p test", "permutation": "a permutation test"}
 
 
 def write_evaluation_page(path: Path, results: EvaluationRecord) -> None:
@@ -184,11 +184,13 @@ def _comparison_table(scores: Scores, baseline: str, comparisons: Sequence[Compa
 def _comparison_cell(entry: ComparisonRecord | None) -> dict[str, Any] | None:
     if entry is None:
         return None
-    is_clear = is_number(entry["p_value"]) and (entry["p_value"] or 0.0) < SIGNIFICANT and entry["difference"] != 0
+    is_clear = (
+        is_number(entry["p_adjusted"]) and (entry["p_adjusted"] or 0.0) < SIGNIFICANT and entry["difference"] != 0
+    )
     return {
         "difference": difference_text(entry["metric"], entry["difference"]),
         "interval": interval_text(entry["metric"], entry["low"], entry["high"], signed=True),
-        "p": p_text(entry["p_value"]),
+        "p": p_text(entry["p_adjusted"]),
         "verdict": ("better" if entry["difference"] > 0 else "worse") if is_clear else "",
     }
 

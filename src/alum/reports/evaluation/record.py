@@ -55,7 +55,8 @@ class ComparisonRecord(TypedDict):
     low: float | None
     high: float | None
     p_value: float | None
-    test: Literal["mcnemar", "paired_bootstrap"]
+    p_adjusted: float | None
+    test: Literal["mcnemar", "permutation"]
     num_rows: int
 
 

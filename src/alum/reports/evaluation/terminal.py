@@ -184,17 +184,16 @@ def _show_comparisons(comparisons: Sequence[ComparisonRecord], scores: Scores, c
                     visible(scores.compared(entry)),
                     difference_text(metric, entry["difference"]),
                     interval_text(metric, entry["low"], entry["high"], signed=True),
-                    p_text(entry["p_value"]),
+                    p_text(entry["p_adjusted"]),
                 ]
             )
             previous = entry["suite"]
         title = f"{model} minus {baseline}, {_UNIT}, on the same rows"
         show_table(visible(title), ("suite", "under", "difference", "95 % interval", "p"), rows, console, 2)
     if comparisons:
-        tests = {"mcnemar": "McNemar's test", "paired_bootstrap": "paired bootstrap"}
+        tests = {"mcnemar": "McNemar's mid-p test", "permutation": "permutation test"}
         used = " or ".join(tests[test] for test in tests if any(entry["test"] == test for entry in comparisons))
-        chance = 0.05 * len(comparisons)
-        note = f"p: {used}. Of {len(comparisons)} comparisons, {chance:.1f} would be below 0.05 by chance alone."
+        note = f"p: {used}, adjusted by Holm for all {len(comparisons)} comparisons, the radii of a curve as one."
         console.print(Text(note, style="dim"))
 
 

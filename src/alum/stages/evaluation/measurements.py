@@ -192,14 +192,18 @@ class EvaluationRun:
         rows: TaskRows,
         records: Sequence[Record],
     ) -> Measurement:
-        groups = dict(zip(subject.data.rows.numbers, subject.data.groups or (), strict=False))
+        groups, clusters = (
+            dict(zip(subject.data.rows.numbers, of_rows or (), strict=False))
+            for of_rows in (subject.data.groups, subject.data.clusters)
+        )
         return Measurement(
             model=subject.name,
             condition=Condition(subject.data.name, attack.name if attack else None, radius),
             family=attack.family if attack else None,
             records=records,
             groups=[groups[number] for number in rows.numbers] if groups else (),
-            set_metrics=None if attack and attack.family == "text" else subject.set_metrics(rows, records),
+            clusters=[clusters[number] for number in rows.numbers] if clusters else (),
+            set_metrics={} if attack and attack.family == "text" else subject.set_metrics(rows, records),
         )
 
     def _resources_for(self, subject: Subject) -> Resources:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from alum.attacks.condition import Condition
 from alum.core.methods import method_named
 from alum.evaluation.scores.row_records import ROW
-from alum.evaluation.scores.summary import Measurement, comparisons_of, scores_of
+from alum.evaluation.scores.summary import Measurement, adjusted, comparisons_of, scores_of
 from alum.reports.evaluation.page import write_evaluation_page
 from alum.reports.evaluation.record import EvaluationRecord
 from alum.stages.evaluation.arguments import EvaluateArguments
@@ -139,6 +139,7 @@ def _run(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
             results["checks"] += _checks(plan, run, subject)
             if plan.arguments.adversarial_gain:
                 results["gains"] += _gains(subject)
+    results["comparisons"] = adjusted(results["comparisons"])
 
 
 def _checks(plan: Plan, run: EvaluationRun, subject: Subject) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from alum.evaluation.kinds.base import AttackableRow, AttackedKind, TextVictim
 from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.evaluation.scores.row_records import ROW
-from alum.evaluation.scores.summary import SetMetrics
+from alum.evaluation.scores.set_metrics import SetMetric
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData
 from alum.tasks.base import GatheredOutputs
@@ -98,12 +98,11 @@ class Subject:
         epsilons = sorted(self.arguments.epsilons)
         return replace(self.pgd, epsilon=epsilons[(len(epsilons) - 1) // 2])
 
-    def set_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> SetMetrics | None:
-        """Function from row indices to the suite's metrics that are no means over rows; None without such metrics."""
+    def set_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
+        """Metrics of the suite that are no means over rows, by name."""
         names = [name for name in self.data.metrics or (self.data.main_metric,) if name not in records[0]["scores"]]
-        if not names:
-            return None
-        return self.data.evaluated.set_metrics(names, [record["prediction"] for record in records], rows)
+        predictions = [record.get("prediction") for record in records]
+        return {name: self.data.evaluated.set_metric(name, predictions, rows) for name in names}
 
     def _records(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Record]:
         evaluated = self.data.evaluated

@@ -78,10 +78,17 @@ class SuiteData:
     @property
     def groups(self) -> list[str] | None:
         """Group of each row, as text; None where the suite has no groups or the rows do not name them."""
-        column, table = self.suite.group_column if self.suite else None, self.rows.table
-        if column is None or column not in table.rows.column_names:
+        return self._column(self.suite.group_column if self.suite else None)
+
+    @property
+    def clusters(self) -> list[str] | None:
+        """Name of what each row shares with others, as a context; None where every row stands by itself."""
+        return self._column(self.suite.cluster_column if self.suite else None)
+
+    def _column(self, name: str | None) -> list[str] | None:
+        if name is None or name not in self.rows.table.rows.column_names:
             return None
-        return [str(value) for value in table.column(column)]
+        return [str(value) for value in self.rows.table.column(name)]
 
     def in_labels_of(self, model_names: Sequence[str]) -> tuple[SuiteData, LabelMapping | None]:
         """Suite with the label names that a model's answers are given in; see `EvaluatedKind.in_labels_of`."""
