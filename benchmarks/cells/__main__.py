@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.cells.cell import ENGINES
 from benchmarks.cells.page import PAGE
 from benchmarks.cells.refusals import refusals
-from benchmarks.cells.worker import records_in
+from benchmarks.cells.worker import drop_cut_line, records_in
 from benchmarks.places import ROOT
 from benchmarks.records import Record, parser
 
@@ -30,6 +30,7 @@ def main() -> None:
     given = parser(__doc__).parse_args()
     record, file = Record(), given.output_dir / "cells.jsonl"
     given.output_dir.mkdir(parents=True, exist_ok=True)
+    drop_cut_line(file)
     for engine in ENGINES:
         measure(engine, file, given.rehearse)
     print(PAGE.write_with(record.with_results(cells=records_in(file), refusals=refusals()), given.output_dir))

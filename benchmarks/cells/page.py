@@ -12,7 +12,7 @@ from benchmarks.tables import conditions, markdown_table
 Row = Mapping[str, Any]
 
 TOLERANCE = {"fp32": 1e-4, "bf16 autocast": 0.05, "pure bf16": 0.05}
-"""Largest difference of gradients and of δ from the plain step's: in bf16, whose steps are 2⁻⁸, of some 10 roundings."""
+"""Largest difference of gradients and of δ from the plain step's; in bf16, whose steps are 2⁻⁸, some 10 roundings."""
 DIVERGENCE_TOLERANCE = 0.1
 """Largest deviation of the divergence at δ from that in fp32."""
 
@@ -41,7 +41,7 @@ def outcome(cells: Sequence[Row]) -> str:
     refused, failed = (sum(name in cell for cell in cells) for name in ("refused", "failed"))
     return (
         f"{len(cells)} cells: {refused} refused, {failed} failed, "
-        f"{sum(not is_right(cell) for cell in measured)} beyond a tolerance. In fp32 they differ by "
+        f"{sum(not is_right(cell) for cell in measured)} beyond a tolerance. In fp32 gradients and δ differ by "
         f"{max(exact):.0e} at most, in bf16 by {max(map(how_far_off, rounded)):.1%}; in {nearer} of "
         f"{len(rounded)} cells in bf16 gradients differ by less than rounding does to those of the plain step itself."
     )

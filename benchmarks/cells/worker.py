@@ -16,24 +16,24 @@ from typing import Any
 import torch
 import torch.distributed
 
-from benchmarks.cells.cell import ENGINES, Cell, cells, measured
+from benchmarks.cells.cell import ENGINES, Cell, cells, measured, rehearsed
 from benchmarks.records import progress
-
-REHEARSED = {"methods": ("standard", "alum_one_pass", "freelb"), "kinds": ("sequence_classification", "masked_lm")}
 
 
 def records_in(file: Path) -> list[dict[str, Any]]:
-    """Records of the cells that a file has; a line that was cut short is none."""
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """Records of the cells that a file has."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+
+
+def drop_cut_line(file: Path) -> None:
+    """Takes away the last line where it was not written to its end."""
+    if file.is_file():
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
 
 
 def cell_of(record: dict[str, Any]) -> Cell:
     return Cell(record["engine"], record["method"], record["kind"], record["precision"])
-
-
-def chosen(engine: str, rehearse: bool) -> list[Cell]:
-    return cells(engine, **REHEARSED) if rehearse else cells(engine)
 
 
 def measure(missing: list[Cell], file: Path) -> None:
@@ -61,7 +61,8 @@ def main() -> None:
     logging.disable(logging.WARNING)  # of what rounding hides in bf16, once a cell
     warnings.simplefilter("ignore", FutureWarning)  # transformers has a second name for gradient_checkpointing
     known = {cell_of(record) for record in records_in(given.file)}
-    missing = [cell for cell in chosen(given.engine, given.rehearse) if cell not in known]
+    wanted = rehearsed(given.engine) if given.rehearse else cells(given.engine)
+    missing = [cell for cell in wanted if cell not in known]
     if "RANK" in os.environ:  # the first process may be writing before another has read
         torch.distributed.init_process_group("gloo")
         agreed = [missing]
