@@ -1,6 +1,6 @@
 """Trains a step by every method on every kind of task, in every precision and way to train, beside the plain step.
 
-``make cells`` runs it: in about 10 minutes on two idle cores, into ``docs/benchmarks/cells.json``, of which `page`
+``make cells`` runs it: in about 8 minutes on two idle cores, into ``docs/benchmarks/cells.json``, of which `page`
 makes ``cells.md``. Where it was stopped it goes on, with what stands in ``cells.jsonl``. ``--rehearse`` takes a few
 cells.
 """

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from alum.core.methods import METHODS
+from benchmarks.cells.plain_step import KINDS
 from benchmarks.pages import Page
 from benchmarks.places import DOCS
 from benchmarks.tables import conditions, markdown_table
@@ -115,11 +116,17 @@ def _what_is_off(cell: Row) -> str:
 
 
 def refused_cells(cells: Iterable[Row]) -> dict[str, list[Row]]:
+    """By the reason, with the methods that are refused for it."""
     found: dict[str, list[Row]] = defaultdict(list)
     for cell in cells:
         if "refused" in cell:
-            found[f"`{cell['method']}`: {_first_sentence(cell['refused'])}"].append(cell)
-    return found
+            name = cell["method"].partition(",")[0]  # without the setting that a row has beside its method
+            found[_of_any_method(cell["refused"], name)].append(cell)
+    return {f"{reason}: {_methods(refused)}": refused for reason, refused in found.items()}
+
+
+def _methods(cells: Iterable[Row]) -> str:
+    return ", ".join(dict.fromkeys(f"`{cell['method']}`" for cell in cells))
 
 
 def bullets(found: Mapping[str, Sequence[Row]]) -> str:
@@ -128,18 +135,20 @@ def bullets(found: Mapping[str, Sequence[Row]]) -> str:
 
 def places(cells: Sequence[Row]) -> list[str]:
     """Ways to train with the kinds of task, and how far off these are where that is known."""
-    by_engine: dict[str, list[str]] = defaultdict(list)
+    by_engine: dict[str, dict[str, None]] = defaultdict(dict)
     for cell in cells:
-        kind = cell["kind"].replace("_", " ")
-        if "difference" not in cell:
-            text = kind
-        elif not _is_as_the_plain_one(cell):
-            text = f"{kind} {how_far_off(cell):.2g}"
-        else:
-            text = f"{kind} {cell['divergence_ratio']:.2f}"
-        if text not in by_engine[cell["engine"]]:
-            by_engine[cell["engine"]].append(text)
-    return [f"{engine}: {', '.join(kinds)}" for engine, kinds in by_engine.items()]
+        by_engine[cell["engine"]][f"{cell['kind'].replace('_', ' ')}{_figure(cell)}"] = None
+    every = {kind.replace("_", " ") for kind in KINDS}
+    return [
+        f"{engine}: {'every kind' if kinds.keys() == every else ', '.join(kinds)}"
+        for engine, kinds in by_engine.items()
+    ]
+
+
+def _figure(cell: Row) -> str:
+    if "difference" not in cell:
+        return ""
+    return f" {cell['divergence_ratio']:.2f}" if _is_as_the_plain_one(cell) else f" {how_far_off(cell):.2g}"
 
 
 # -- refused settings --------------------------------------------------------------------------------------------------

@@ -47,7 +47,12 @@ def measure(missing: list[Cell], file: Path) -> None:
                 record = {**vars(cell), "failed": f"{type(error).__name__}: {error}"}
             if is_first:
                 with file.open("a", encoding="utf-8") as lines:
-                    lines.write(json.dumps(record) + "\n")
+                    lines.write(json.dumps(_rounded(record)) + "\n")
+
+
+def _rounded(record: dict[str, Any]) -> dict[str, Any]:
+    """Figures of three digits."""
+    return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in record.items()}
 
 
 def main() -> None:
