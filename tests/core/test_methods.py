@@ -4,6 +4,7 @@ import dataclasses
 import pytest
 import torch
 
+from alum.core.batch import LabelOutputs
 from alum.core.errors import InputError
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
@@ -33,6 +34,10 @@ class CountedBatch:
 
     def task_loss_cut_at_x(self, delta):
         return self.outputs_at(self.copy + delta).square().mean()
+
+    def clean_at_labels(self):
+        loss, outputs, x = self.clean()
+        return loss, LabelOutputs(outputs, torch.tensor([0, 4]), x.sum(1), self.weight.detach().norm(dim=0)[[0, 4]])
 
     def outputs(self, delta):
         return self.outputs_at(self.x + delta)
@@ -121,6 +126,7 @@ def test_costs_are_those_of_the_passes_that_the_objective_makes(method):
         ({"name": "pgd"}, 12),
         ({"name": "freelb"}, 9),
         ({"name": "freelb", "num_steps": 2}, 6),
+        ({"name": "adv_softmax"}, 3),
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
 )
@@ -198,7 +204,9 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
+@pytest.mark.parametrize(
+    "method", [row for row in METHODS.values() if not row.is_for_language_models], ids=lambda method: method.name
+)
 def test_idle_settings_are_those_that_do_not_change_the_perturbation(method):
     torch.manual_seed(0)
     embeddings, mask = torch.randn(2, 3, 4), torch.ones(2, 3)
@@ -221,3 +229,7 @@ def test_settings_of_the_divergence_are_idle_without_one():
     assert "clean_side" in METHODS["pgd"].idle_settings()
     assert "ascent" in METHODS["r_drop"].idle_settings()
     assert not METHODS["alum"].idle_settings()
+
+
+def test_at_the_output_embeddings_all_but_the_radius_and_the_weight_are_idle():
+    assert set(OTHERS) - set(METHODS["adv_softmax"].idle_settings()) == {"epsilon", "epsilon_unit"}

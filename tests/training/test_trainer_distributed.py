@@ -62,6 +62,7 @@ def run(name, model, rows, **options):
 for method in METHODS:
     run(f"classifier-{method}", classifier, labelled_sentences(), adv_method=method)
     run(f"language_model-{method}", language_model, masked_sentences(), adv_method=method)
+run("language_model-adv_softmax", language_model, masked_sentences(), adv_method="adv_softmax")
 run("target", classifier, labelled_sentences(), adv_target_divergence=0.1)
 halves = {"per_device_train_batch_size": 4 // size, "gradient_accumulation_steps": 2}
 for method in ("alum", "alum_one_pass"):
@@ -139,7 +140,7 @@ def records(folder, name, rank=0):
 RUNS = [f"{model}-{method}" for model in MODELS for method in METHODS]
 RUNS += [f"{layer}-{method}" for layer in ("embeddings", "1") for method in ("alum", "alum_one_pass")]
 RUNS += [f"{side}-{method}" for side in ("first", "constant") for method in ("alum", "alum_virtual")]
-RUNS += ["accumulated", "evaluated", "spans", "target"]
+RUNS += ["accumulated", "evaluated", "language_model-adv_softmax", "spans", "target"]
 
 
 @pytest.mark.slow

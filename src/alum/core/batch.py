@@ -2,9 +2,24 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class LabelOutputs:
+    """Outputs of a language model where it predicts labels: ``logits`` ``[items, vocabulary]``, ``labels`` ``[items]``.
+
+    Logits are products of ``hidden`` ``[items, hidden]`` with the output embeddings, plus a bias. ``label_norms``
+    ``[items]`` are the L2 norms of the labels' output embeddings, without a graph.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    hidden: Tensor
+    label_norms: Tensor
 
 
 class Batch(Protocol):
@@ -25,6 +40,9 @@ class Batch(Protocol):
         to its own and takes both further, to the weights that x is computed from. With ``start``, a function of x, the
         pass is at x plus that perturbation.
         """
+
+    def clean_at_labels(self) -> tuple[Tensor, LabelOutputs]:
+        """Clean pass of a language model: returns the task loss, and what stands at its output embeddings."""
 
     def outputs(self, delta: Tensor) -> Tensor:
         """Adversarial pass: returns the outputs f(x + δ), ``[items, ...]``."""

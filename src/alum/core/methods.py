@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from alum.core.errors import SettingError, unknown_name
 
 # The choices of a method's settings, each in this place only.
-LossTerm = Literal["divergence", "task_loss", "ascent_losses"]
+LossTerm = Literal["divergence", "task_loss", "ascent_losses", "output_embeddings"]
 Ascent = Literal["divergence", "task_loss", "predicted", "sampled"]
 GradientSource = Literal["own_pass", "task_backward", "clean_pass"]
 CleanSide = Literal["joint", "first", "constant"]
@@ -35,7 +35,9 @@ class Method:
     alpha: float = 1.0
     term: LossTerm = "divergence"
     """Term added to the task loss: the divergence at δ, or the task loss at δ. Or there is no other loss than those of
-    the ascent's passes (`alum.core.freelb`), and alpha is the weight of what the ascent adds."""
+    the ascent's passes (`alum.core.freelb`), and alpha is the weight of what the ascent adds. Or δ is at the
+    output embeddings of labels, not at x, and the term is what it adds to the task loss, from the clean pass's own
+    outputs (`alum.core.outputs.adversarial_softmax`)."""
     ascent: Ascent = "divergence"
     """Objective that δ maximises: the divergence, the task loss, or -log p of the label that the clean pass finds most
     likely or of one drawn from its prediction. The last two have D's direction in the mean: D is of second order in δ,
@@ -162,6 +164,10 @@ class Method:
         'no ascent step is taken (num_steps 0)'
         """
         idle: dict[str, str] = {}
+        if self.is_for_language_models:
+            unused = ("ascent", "clean_side", "num_steps", "step_size", "step_rule", "norm", "scope", "projection",
+                      "init_std", "init_noise", "dropout", "layer")  # fmt: skip
+            return dict.fromkeys(unused, "its δ is at the output embeddings of the labels, in closed form")
         if self.num_steps == 0:
             reason = "no ascent step is taken (num_steps 0)"
             idle |= dict.fromkeys(("ascent", "step_size", "step_rule"), reason)
@@ -178,10 +184,16 @@ class Method:
         return idle
 
     @property
+    def is_for_language_models(self) -> bool:
+        """Whether it perturbs output embeddings of tokens, which only language models have."""
+        return self.term == "output_embeddings"
+
+    @property
     def has_one_graph(self) -> bool:
         """Whether the clean pass is back-propagated before the adversarial one: one graph is alive at a time."""
-        early = self.gradient == "task_backward" or self.term != "divergence" or self.clean_side != "joint"
-        return self.alpha > 0 and early
+        if self.alpha == 0 or self.is_for_language_models:
+            return False
+        return self.gradient == "task_backward" or self.term != "divergence" or self.clean_side != "joint"
 
     @property
     def differentiates_clean_side_first(self) -> bool:
@@ -207,9 +219,9 @@ class Method:
         adversarial pass 1 + 2. Where D's clean side is differentiated first, 1 for an adversarial pass before it, and 1
         for a clean pass before that if the ascent has passes of its own. Without dropout D's clean side is a pass of
         its own, 1, and 2 more where it is differentiated. Where the ascent's losses are trained on, each of its passes
-        is a standard step.
+        is a standard step; where δ is at the output embeddings, the one pass there is.
         """
-        if self.alpha == 0:
+        if self.alpha == 0 or self.is_for_language_models:
             return 1.0
         if self.term == "ascent_losses":
             return float(self.num_steps)
@@ -265,6 +277,11 @@ METHODS: dict[str, Method] = {row.name: row for row in (
            "one radius and step for all tasks, of the size of those in its appendix B",
            term="ascent_losses", ascent="task_loss", num_steps=3, step_size=2 / 3, scope="sequence",
            epsilon=0.15, epsilon_unit="absolute", init_std=3**-0.5, init_noise="uniform"),
+    Method("adv_softmax", "Wang et al. 2019, arXiv:1906.03805, with the radius of their code, "
+           "github.com/ChengyueGongR/advsoft, mos-awd-lstm-lm/model.py",
+           "δ at every label, where their code has none at those whose embedding is at over 90° to h; one softmax, "
+           "theirs a mixture; no noise on the input embeddings beside it",
+           term="output_embeddings", num_steps=0, epsilon=0.005),
 )}
 # fmt: on
 

@@ -14,6 +14,7 @@ from alum.core.batch import Batch
 from alum.core.diagnostics import Diagnostics, Probes, diagnose
 from alum.core.freelb import freelb_loss
 from alum.core.methods import Method
+from alum.core.outputs.adversarial_softmax import adversarial_softmax
 from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
 from alum.core.outputs.task_gradient import kept_from_vanishing, turned_where_wrong
 from alum.core.perturbation import Perturbation, worst_case_perturbation
@@ -69,6 +70,8 @@ def alum_loss(
     probes = Probes(num_gain_draws, num_further_steps, generator)
     if method.alpha > 0 and method.term == "ascent_losses":
         return _result_of_ascent(batch, method, backward, probes)
+    if method.alpha > 0 and method.term == "output_embeddings":
+        return _result_at_output_embeddings(batch, method)
     clean = _clean_side(batch, method, with_graph=not method.ascends_before_clean_graph)
     known = clean.constant()
     if method.alpha == 0:
@@ -124,6 +127,20 @@ def _result_of_ascent(batch: Batch, method: Method, backward: Callable[[Tensor],
         skipped=(~found.finite).to(torch.float32),
         delta=found.delta,
         diagnostics=_diagnostics(batch, method, perturbation, known, replace(probes, num_further_steps=0)),
+    )
+
+
+def _result_at_output_embeddings(batch: Batch, method: Method) -> AlumResult:
+    """Losses of one pass, from whose outputs the worst δ follows: the adversarial loss is what it adds."""
+    task_loss, found = batch.clean_at_labels()
+    rise = adversarial_softmax(found, method)
+    adversarial_loss = batch.scale * rise.sum() / max(rise.numel(), 1)
+    return AlumResult(
+        loss=task_loss + method.alpha * adversarial_loss,
+        task_loss=task_loss.detach(),
+        adversarial_loss=adversarial_loss.detach(),
+        alpha=method.alpha,
+        skipped=torch.zeros_like(adversarial_loss.detach()),
     )
 
 

@@ -26,7 +26,8 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
     """
     if args.n_gpu > 1:
         raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
-    if args.torch_compile and args.world_size > 1 and method.dropout == "shared":
+    shares_masks = method.dropout == "shared" and not method.is_for_language_models
+    if args.torch_compile and args.world_size > 1 and shares_masks:
         raise InputError(
             "torch_compile in several processes cannot share dropout masks between passes, some of which are compiled "
             "and some not: their divergence would be dropout noise. Leave torch_compile out, or set adv_dropout 'off'."

@@ -114,6 +114,8 @@ class AlumConfig(AdversarySettings, TrainingArguments):
             return
         else:
             idle = method.idle_settings()
+            if method.is_for_language_models:
+                idle["special_tokens"] = idle["layer"]
             if "epsilon" in idle:
                 idle |= dict.fromkeys(OF_PERTURBATION, idle["epsilon"])
         given = self._of_method() | {name: getattr(self, f"adv_{name}") for name in beside}

@@ -22,6 +22,7 @@ from alum.models.inputs import has_labels, labels_of_items, padding_mask_for, un
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
+from alum.training.parts.output_embeddings import check_output_embeddings, label_recording
 from alum.training.parts.passes import Passes
 from alum.training.parts.task_losses import loss_where, no_task_loss, refuse_without_labels
 
@@ -64,6 +65,7 @@ class AlumStep:
         self.kind = kind or kind_of(pretrained_model(model))
         self._backward = backward
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
+        check_output_embeddings(self.method, model, self.kind)
 
     def __call__(self, inputs: Mapping[str, Any], num_gain_draws: int = 0, num_further_steps: int = 0) -> AlumResult:
         """Fills the gradients of ℓ + α·D; with ``num_gain_draws`` random perturbations the gain is measured too.
@@ -103,6 +105,7 @@ class AlumStep:
             distance=self.kind.distance,
             likelihood=self.kind.likelihood,
             dropout=method.dropout,
+            at_labels=label_recording(method, model, self.kind, dict(inputs)),
         )
         result = alum_loss(
             batch,

@@ -42,6 +42,7 @@ from alum.training.mixins.settings import SettingsMixin
 from alum.training.mixins.task_loss import TaskLossMixin
 from alum.training.parts.batch_parts import Part, attacked_and_spared
 from alum.training.parts.loss_scale import LossScale
+from alum.training.parts.output_embeddings import check_output_embeddings, label_recording
 from alum.training.parts.passes import Passes
 from alum.training.parts.radius_control import RadiusControl
 from alum.training.parts.recorded_call import RecordedCall
@@ -232,6 +233,8 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         super()._check_model()
         if self.method.alpha > 0:
             self._call_of_loss()  # a loss that cannot be followed is refused
+            assert self.kind is not None
+            check_output_embeddings(self.method, self.model, self.kind)
 
     def _prepare_records(self) -> None:
         self._running_log = RunningLog()
@@ -322,6 +325,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
             likelihood=kind.likelihood,
             dropout=method.dropout,
             scale=1.0 if part.adversarial_share is None else part.adversarial_share,
+            at_labels=label_recording(method, self.model, kind, inputs),
         )
 
     def _run_of(self, inputs: Inputs, passes: Passes) -> Callable[[], Any]:

@@ -25,7 +25,7 @@ losses = pytest.importorskip("sentence_transformers.sentence_transformer.losses"
 
 EXACT = {"rtol": 0, "atol": 0}
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-ATTACKING = [name for name in METHODS if name != "standard"]
+ATTACKING = [name for name in FOR_ANY_MODEL if name != "standard"]
 TOKENIZER = train_wordpiece([*SENTENCES, *ANSWERS] * 3, 110, 64)
 OTHERS = [SENTENCES[i - 3] for i in range(len(SENTENCES))]
 LABELS = [float(i % 2) for i in range(len(SENTENCES))]

@@ -20,7 +20,7 @@ trl = pytest.importorskip("trl", reason="needs the extra trl")
 
 EXACT = {"rtol": 0, "atol": 0}
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-ATTACKING = [name for name in METHODS if name != "standard"]
+ATTACKING = [name for name in FOR_ANY_MODEL if name != "standard"]
 PAIRS = {"prompt": SENTENCES, "chosen": ANSWERS, "rejected": [ANSWERS[i - 3] for i in range(len(ANSWERS))]}
 MARGINS = {**PAIRS, "margin": [0.1 * i for i in range(len(ANSWERS))]}
 

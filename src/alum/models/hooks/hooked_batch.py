@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from torch import Generator, Tensor, nn
 
+from alum.core.batch import LabelOutputs
 from alum.core.divergences import Divergence
 from alum.core.errors import InputError
 from alum.core.likelihoods import Likelihood
@@ -16,6 +17,7 @@ from alum.core.random_state import keeping_random_state, random_state, set_rando
 from alum.models.hooks.dropout import without_dropout
 from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
+from alum.models.hooks.label_outputs import LabelRecording
 
 
 @dataclass
@@ -24,7 +26,8 @@ class HookedBatch:
 
     ``run`` is a forward pass that returns what ``compared`` turns into the outputs ``[items, ...]`` between which
     ``distance`` is taken; ``run_with_loss`` returns the scaled task loss as well. ``run_clean`` stands in for it in the
-    clean pass where that must run differently (its gradients not synchronised, say).
+    clean pass where that must run differently (its gradients not synchronised, say). ``at_labels`` is for language
+    models, whose output embeddings methods may perturb.
     """
 
     model: nn.Module
@@ -40,6 +43,7 @@ class HookedBatch:
     run_clean: Callable[[], tuple[Tensor, Any]] | None = None
     mask_of_pass: Callable[[], Tensor] | None = None
     """Mask where only the clean pass shows it, when it reaches x; until then ``mask`` is any tensor on its device."""
+    at_labels: LabelRecording | None = None
     _state_at_start: list[Tensor] = field(default_factory=list, repr=False)
     _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
 
@@ -48,6 +52,16 @@ class HookedBatch:
 
     def clean_cut_at_x(self, start: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
         return self._clean_pass(partial(self.injection.cutting, start=start))
+
+    def clean_at_labels(self) -> tuple[Tensor, LabelOutputs]:
+        if self.at_labels is None:
+            raise InputError(
+                "this method perturbs the output embeddings of labels, which language models have: give the batch of "
+                "one at_labels (alum.models.hooks.label_outputs), or choose a method that perturbs the input."
+            )
+        with self.at_labels.recording() as recorded:
+            loss, self.clean_raw = (self.run_clean or self.run_with_loss)()
+        return loss, recorded(self.compared(self.clean_raw))
 
     def outputs(self, delta: Tensor) -> Tensor:
         with self._adversarial(delta):
