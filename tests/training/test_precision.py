@@ -12,7 +12,7 @@ from alum.training.trainer import AlumTrainer
 from tiny_models import classifier
 from tiny_runs import FOR_ANY_MODEL, config, labelled_sentences
 
-ROUNDED = ["alum", "alum_paper", "alum_released"]
+ROUNDED = ["alum", "alum_paper", "alum_released", "smart"]
 RESOLVED = [name for name, row in METHODS.items() if row.num_steps and name not in ROUNDED]
 
 

@@ -402,7 +402,9 @@ def test_callbacks_see_losses_that_add_up(tmp_path, name, batches):
             first = first[1:]
         assert set(logs) >= NAMES - {"adversarial_gain"}
         assert list(logs)[: len(first)] == first
-        assert logs["loss"] == pytest.approx(logs["task_loss"] + alpha * logs["adversarial_loss"], rel=1e-4)
+        proximal = METHODS[name].proximal_weight * logs.get("proximal_loss", 0.0)
+        assert logs["loss"] == pytest.approx(logs["task_loss"] + alpha * logs["adversarial_loss"] + proximal, rel=1e-4)
+        assert ("proximal_loss" in logs) == METHODS[name].has_proximal_term
         assert (logs["adv_alpha"], logs["adv_epsilon"]) == (alpha, METHODS[name].epsilon)
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from places import TESTS
 
-METHODS = ["standard", "alum", "alum_one_pass", "alum_virtual", "fgm", "pgd", "freelb"]
+METHODS = ["standard", "alum", "alum_one_pass", "alum_virtual", "fgm", "pgd", "freelb", "smart"]
 MODELS = ["classifier", "language_model"]
 
 SCRIPT = """
@@ -54,7 +54,7 @@ def run(name, model, rows, **options):
         trainer.evaluate()
     trainer.train()
     save_file(weights(trainer), folder / f"{name}-{rank}.safetensors")
-    keys = ("loss", "task_loss", "adversarial_loss", "adversarial_skipped", "adv_epsilon")
+    keys = ("loss", "task_loss", "adversarial_loss", "adversarial_skipped", "adv_epsilon", "proximal_loss")
     logs = {key: logged(trainer, key) for key in keys}
     (folder / f"{name}-{rank}.json").write_text(json.dumps(logs))
 
@@ -84,6 +84,7 @@ def loop(name, method, **settings):
         step({key: torch.stack([row[key] for row in own]) for key in own[0]})
         optimizer.step()
         optimizer.zero_grad()
+        step.after_optimizer_step()
     save_file(model.state_dict(), folder / f"loop-{name}-{rank}.safetensors")
 
 

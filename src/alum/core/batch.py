@@ -47,6 +47,9 @@ class Batch(Protocol):
     def outputs(self, delta: Tensor) -> Tensor:
         """Adversarial pass: returns the outputs f(x + δ), ``[items, ...]``."""
 
+    def averaged_outputs(self) -> Tensor:
+        """Pass at x with an average of the weights, without a graph: returns the outputs f(x; θ̃), ``[items, ...]``."""
+
     def task_loss(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Adversarial pass: returns the task loss ℓ(f(x + δ), y), a scaled scalar, and the outputs."""
 

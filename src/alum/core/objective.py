@@ -37,6 +37,7 @@ class AlumResult:
     skipped: Tensor
     delta: Tensor | None = None
     diagnostics: Diagnostics | None = None
+    proximal_loss: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,19 @@ def alum_loss(
     # Before the adversarial pass's graph grows, beside which that of more ascent would make a new peak of memory.
     diagnostics = _diagnostics(batch, method, found, known, probes)
     adversarial_loss = _adversarial_loss(batch, method, found, clean)
-    finite = found.finite & adversarial_loss.detach().isfinite()
+    proximal_loss = _proximal_loss(batch, method, clean)
+    finite = found.finite & adversarial_loss.detach().isfinite() & proximal_loss.detach().isfinite()
     if not finite:  # the one place that waits for the device
-        adversarial_loss = _nothing(batch, found.delta)
+        adversarial_loss, proximal_loss = _nothing(batch, found.delta), torch.zeros_like(proximal_loss)
     return AlumResult(
-        loss=clean.task_loss + method.alpha * adversarial_loss,
+        loss=clean.task_loss + method.alpha * adversarial_loss + method.proximal_weight * proximal_loss,
         task_loss=known.task_loss,
         adversarial_loss=adversarial_loss.detach(),
         alpha=method.alpha,
         skipped=(~finite).to(torch.float32),
         delta=found.delta,
         diagnostics=diagnostics,
+        proximal_loss=proximal_loss.detach(),
     )
 
 
@@ -271,6 +274,13 @@ def _back_propagate(loss: Tensor, backward: Callable[[Tensor], None]) -> None:
 def _mean_divergence(batch: Batch, adversarial_outputs: Tensor, clean_outputs: Tensor) -> Tensor:
     divergence = batch.divergence(adversarial_outputs, clean_outputs)
     return batch.scale * divergence.sum() / max(divergence.numel(), 1)
+
+
+def _proximal_loss(batch: Batch, method: Method, clean: _CleanSide) -> Tensor:
+    """D between what the weights predict at x and what their average does; zero without such a term."""
+    if not method.has_proximal_term:
+        return torch.zeros_like(clean.task_loss.detach())
+    return _mean_divergence(batch, clean.outputs, batch.averaged_outputs())
 
 
 def _nothing(batch: Batch, delta: Tensor) -> Tensor:

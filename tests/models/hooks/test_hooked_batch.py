@@ -36,6 +36,7 @@ def hooked(model, layer="word", dropout="shared", batch=None):
         distance=symmetric_kl,
         likelihood=CATEGORICAL,
         dropout=dropout,
+        run_averaged=lambda: model(**batch),
     )
 
 

@@ -8,13 +8,12 @@ import torch.nn.functional as F
 from datasets import Dataset
 from transformers import AutoModelForSequenceClassification
 
-from alum.core.methods import METHODS
 from alum.training.config import AlumConfig
 from alum.training.trainer import AlumMixin
 from plain_one_pass import ONE_STEP, assert_step, one_pass_gradients
 from tiny_language_data import ANSWERS, SENTENCES, causal_tokenizer
 from tiny_models import headed
-from tiny_runs import STEPS, logged, weights
+from tiny_runs import FOR_ANY_MODEL, STEPS, logged, weights
 
 trl = pytest.importorskip("trl", reason="needs the extra trl")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+import torch
 from torch import Generator, Tensor, nn
 
 from alum.core.batch import LabelOutputs
@@ -27,7 +28,8 @@ class HookedBatch:
     ``run`` is a forward pass that returns what ``compared`` turns into the outputs ``[items, ...]`` between which
     ``distance`` is taken; ``run_with_loss`` returns the scaled task loss as well. ``run_clean`` stands in for it in the
     clean pass where that must run differently (its gradients not synchronised, say). ``at_labels`` is for language
-    models, whose output embeddings methods may perturb.
+    models, whose output embeddings methods may perturb. ``run_averaged`` is a forward pass with an average of the
+    weights, for methods with a proximal term.
     """
 
     model: nn.Module
@@ -44,6 +46,7 @@ class HookedBatch:
     mask_of_pass: Callable[[], Tensor] | None = None
     """Mask where only the clean pass shows it, when it reaches x; until then ``mask`` is any tensor on its device."""
     at_labels: LabelRecording | None = None
+    run_averaged: Callable[[], Any] | None = None
     _state_at_start: list[Tensor] = field(default_factory=list, repr=False)
     _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
 
@@ -66,6 +69,16 @@ class HookedBatch:
     def outputs(self, delta: Tensor) -> Tensor:
         with self._adversarial(delta):
             return self.compared(self.run())
+
+    @torch.no_grad()
+    def averaged_outputs(self) -> Tensor:
+        if self.run_averaged is None:
+            raise InputError(
+                "a proximal term needs an average of the weights: give the batch a run_averaged "
+                "(alum.models.averaged_weights), or set proximal_weight to 0."
+            )
+        with self._masks():
+            return self.compared(self.run_averaged())
 
     def task_loss(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         with self._adversarial(delta):
@@ -130,11 +143,16 @@ class HookedBatch:
             if self.dropout == "shared":
                 set_random_state(self.mask.device, self._state_at_place)
 
+        with self._masks(), self.injection.adding(delta, on_reaching=replay, below=below):
+            yield
+
+    @contextmanager
+    def _masks(self) -> Iterator[None]:
+        """Dropout masks of a pass beside the clean one."""
         with ExitStack() as stack:
             if self.dropout == "shared":
                 stack.enter_context(keeping_random_state(self.mask.device))
                 set_random_state(self.mask.device, self._state_at_start)
             elif self.dropout == "off":
                 stack.enter_context(without_dropout(self.model))
-            stack.enter_context(self.injection.adding(delta, on_reaching=replay, below=below))
             yield
