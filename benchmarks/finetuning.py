@@ -133,7 +133,7 @@ class Contest:
         half = self.model().config.num_hidden_layers // 2
         return {
             HUGGING_FACE: self.theirs(),
-            **{name: self.ours(name) for name in METHODS},
+            **{name: self.ours(name) for name, row in METHODS.items() if not row.is_for_language_models},
             HALF_DEPTH: self.ours("alum", adv_layer=str(half)),
             ONE_PASS_HALF_DEPTH: self.ours("alum_one_pass", adv_layer=str(half)),
             VIRTUAL_ONE_GRAPH: self.ours("alum_virtual", adv_clean_side="first"),

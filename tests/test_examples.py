@@ -26,6 +26,9 @@ def test_a_script_runs_and_learns(script, tmp_path):
     assert accuracy_in(done.stdout) > 0.8
     gains = [float(gain) for gain in re.findall(r"adversarial[_ ]gain\W+([\d.]+)", done.stdout)]
     assert max(gains) > 10
+    if rates := re.findall(r"attack success rate ([\d.]+)", done.stdout):  # without an attack in training, and with it
+        plain, attacked = map(float, rates)
+        assert attacked < 0.2 < plain - 0.3
     assert not list(tmp_path.iterdir())
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, Trainer, TrainingArguments
 
+from alum.core.methods import METHODS
 from alum.training.config import AlumConfig
 from alum.training.trainer import AlumTrainer
 from tiny_models import CLS, MASK, PAD, SEP, VOCAB_SIZE
@@ -27,6 +28,7 @@ STEPS: dict[str, Any] = {
     "disable_tqdm": True,
     "dataloader_pin_memory": False,
 }
+FOR_ANY_MODEL = tuple(name for name, row in METHODS.items() if not row.is_for_language_models)
 
 # The Trainer collects garbage after training, and looking through all imported modules took longer than training did.
 gc.freeze()

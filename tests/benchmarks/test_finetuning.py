@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from alum.core.methods import METHODS
 from benchmarks import (
     cost_page,
     finetuning,
     peers,
 )
+from tiny_runs import FOR_ANY_MODEL
 from tiny_stages import save_untrained
 from tiny_texts import opinions, write_rows
 
@@ -39,7 +39,7 @@ def test_finetuning_can_be_rehearsed(tmp_path, monkeypatch):
     assert [task["task"] for task in tasks] == ["glue_sst2", "snli_sample"]
     for task in tasks:
         rows = {row["contender"]: row for row in task["rows"]}
-        assert {finetuning.HUGGING_FACE, *METHODS, *peers.peers_here()} < set(rows)
+        assert {finetuning.HUGGING_FACE, *FOR_ANY_MODEL, *peers.peers_here()} < set(rows)
         floor = rows[finetuning.HUGGING_FACE]["flops"]
         assert rows["standard"]["flops"] == floor
         # Passes in forward ones, where a backward pass counts two: 3 for the standard step. Attention's backward pass

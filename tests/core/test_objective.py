@@ -19,7 +19,10 @@ X = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 2, 1])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]).bool()
 SCALE = 0.5
-TRAINED = [name for name in METHODS if name not in ("standard", "freelb")]
+AVERAGE = torch.tensor([1.2, 0.9, 1.1, 0.7, 1.0])  # of the weights that X is multiplied with
+TRAINED = [
+    name for name, row in METHODS.items() if name not in ("standard", "freelb") and not row.is_for_language_models
+]
 JOINT = [name for name in TRAINED if METHODS[name].gradient == "own_pass"]
 ONE_PASS = [name for name in TRAINED if METHODS[name].gradient == "task_backward"]
 
@@ -93,6 +96,10 @@ class SmallBatch:
     def log_odds_against_likeliest(self, outputs):
         return CATEGORICAL.loss(outputs, CATEGORICAL.predicted(outputs))
 
+    @torch.no_grad()
+    def averaged_outputs(self):
+        return self.network(X * AVERAGE, dropout=self.dropout != "off")
+
     def task_loss(self, delta):
         logits = self.outputs(delta)
         return SCALE * F.cross_entropy(logits, Y) * self.spoil_divergence, logits
@@ -134,6 +141,10 @@ def written_out(method, delta):
     else:
         adversarial_loss = SCALE * symmetric_kl_written_out(adversarial, clean).mean()
     loss = task_loss + 2.0 * adversarial_loss
+    if method.proximal_weight:
+        with torch.no_grad():
+            averaged = batch.network(X * AVERAGE, dropout)
+        loss = loss + method.proximal_weight * SCALE * symmetric_kl_written_out(clean, averaged).mean()
     loss.backward()
     return loss, task_loss, adversarial_loss, batch.gradients()
 

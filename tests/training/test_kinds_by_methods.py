@@ -59,7 +59,14 @@ def test_the_table_has_every_kind():
     assert set(ROWS) == set(USER_KINDS)
 
 
-@pytest.mark.parametrize(("name", "method"), list(itertools.product(ROWS, METHODS)))
+PAIRS = [
+    (name, method)
+    for name, method in itertools.product(ROWS, METHODS)
+    if USER_KINDS[name][0].kind.predicted_rows is not None or not METHODS[method].is_for_language_models
+]
+
+
+@pytest.mark.parametrize(("name", "method"), PAIRS)
 def test_a_kind_trains_with_a_method(name, method, tmp_path, monkeypatch):
     results = []
 
@@ -99,7 +106,8 @@ def test_a_kind_trains_with_a_method(name, method, tmp_path, monkeypatch):
         assert min(logged(trainer, "adversarial_gain")) > 1
     for mask, result in results:
         assert result.skipped == 0
-        assert torch.count_nonzero(result.delta[~mask]) == 0
+        if result.delta is not None:
+            assert torch.count_nonzero(result.delta[~mask]) == 0
         assert not mask.all()
     assert len(results) == (0 if method == "standard" else 2)
     metrics = trainer.evaluate()

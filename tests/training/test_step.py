@@ -48,6 +48,7 @@ def test_the_loss_falls_in_a_loop_of_ones_own(name):
         losses.append(step(batch).task_loss.item())
         optimizer.step()
         optimizer.zero_grad()
+        step.after_optimizer_step()
     assert losses[-1] < losses[0]
 
 

@@ -11,9 +11,18 @@ from alum.core.errors import InputError
 from alum.core.methods import METHODS
 from alum.training.trainer import AlumMixin, AlumTrainer
 from tiny_models import classifier, language_model
-from tiny_runs import config, labelled_sentences, logged, masked_sentences, plain_config, trained, weights
+from tiny_runs import (
+    FOR_ANY_MODEL,
+    config,
+    labelled_sentences,
+    logged,
+    masked_sentences,
+    plain_config,
+    trained,
+    weights,
+)
 
-ADVERSARIAL = [name for name in METHODS if name != "standard"]
+ADVERSARIAL = [name for name in FOR_ANY_MODEL if name != "standard"]
 CLASS_WEIGHTS = torch.tensor([1.0, 3.0])
 
 
@@ -145,8 +154,17 @@ def test_a_factor_that_would_reach_a_part_of_the_loss_only_is_refused(tmp_path, 
 
 
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS, ids=["at once", "accumulated", "bf16"])
-@pytest.mark.parametrize("name", ADVERSARIAL)
-@pytest.mark.parametrize("rows", [labelled_sentences(), masked_sentences()], ids=["classes", "masked tokens"])
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        *(pytest.param(labelled_sentences(), name, id=f"classes-{name}") for name in ADVERSARIAL),
+        *(
+            pytest.param(masked_sentences(), name, id=f"masked tokens-{name}")
+            for name, row in METHODS.items()
+            if row.alpha
+        ),
+    ],
+)
 def test_factors_of_the_trainer_are_right_for_all_parts(tmp_path, name, rows, arrangement):
     model = language_model() if rows[0]["labels"].dim() else classifier()
     trainer = trained(model, config(tmp_path, adv_method=name, adv_fraction=0.5, **arrangement), rows)

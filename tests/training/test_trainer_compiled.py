@@ -117,7 +117,7 @@ def test_later_steps_compile_nothing_anew(tmp_path, compiled_passes, method, lay
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["standard", "alum_one_pass"])
+@pytest.mark.parametrize("method", ["standard", "alum_one_pass", "adv_softmax"])
 def test_nor_where_the_number_of_predicted_tokens_changes(tmp_path, compiled_passes, method):
     compilations, losses = [], []
     for num_steps, compilation in ((4, {}), (4, COMPILED), (9, COMPILED)):

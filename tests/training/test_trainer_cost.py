@@ -75,6 +75,8 @@ def test_standard_steps_skip_the_vocabulary_where_nothing_is_predicted(flops, mo
         ("r3f", 2.02),
         ("freelb", 3.02),
         ("pgd", 4.1),
+        ("adv_softmax", 1.001),
+        ("smart", 3.04),
     ],
 )
 def test_adversarial_steps_cost_what_their_passes_do(flops, name, limit):
@@ -109,8 +111,9 @@ def test_a_step_waits_once_more_than_its_passes_where_it_attacks(tmp_path, name)
     in_a_pass = reads_of(lambda: small(**batch).loss.backward())  # transformers looks whether anything is padded
     method = METHODS[name]
     attacks = method.alpha > 0
-    num_passes = 1 + attacks * (1 + method.num_own_passes)
-    own = attacks  # is the gradient finite?
+    perturbs_x = attacks and not method.is_for_language_models
+    num_passes = 1 + perturbs_x * (1 + method.num_own_passes) + method.has_proximal_term
+    own = perturbs_x  # is the gradient finite?
     if name == "freelb":  # whose losses are all task losses: what is not finite there is the Trainer's business
         num_passes, own = method.num_steps, 0
     run = step(tmp_path, small, batch, name, logging_steps=100)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from places import TESTS
 
-METHODS = ["standard", "alum", "alum_one_pass", "alum_virtual", "fgm", "pgd", "freelb"]
+METHODS = ["standard", "alum", "alum_one_pass", "alum_virtual", "fgm", "pgd", "freelb", "smart"]
 MODELS = ["classifier", "language_model"]
 
 SCRIPT = """
@@ -54,7 +54,7 @@ def run(name, model, rows, **options):
         trainer.evaluate()
     trainer.train()
     save_file(weights(trainer), folder / f"{name}-{rank}.safetensors")
-    keys = ("loss", "task_loss", "adversarial_loss", "adversarial_skipped", "adv_epsilon")
+    keys = ("loss", "task_loss", "adversarial_loss", "adversarial_skipped", "adv_epsilon", "proximal_loss")
     logs = {key: logged(trainer, key) for key in keys}
     (folder / f"{name}-{rank}.json").write_text(json.dumps(logs))
 
@@ -62,6 +62,7 @@ def run(name, model, rows, **options):
 for method in METHODS:
     run(f"classifier-{method}", classifier, labelled_sentences(), adv_method=method)
     run(f"language_model-{method}", language_model, masked_sentences(), adv_method=method)
+run("language_model-adv_softmax", language_model, masked_sentences(), adv_method="adv_softmax")
 run("target", classifier, labelled_sentences(), adv_target_divergence=0.1)
 halves = {"per_device_train_batch_size": 4 // size, "gradient_accumulation_steps": 2}
 for method in ("alum", "alum_one_pass"):
@@ -83,6 +84,7 @@ def loop(name, method, **settings):
         step({key: torch.stack([row[key] for row in own]) for key in own[0]})
         optimizer.step()
         optimizer.zero_grad()
+        step.after_optimizer_step()
     save_file(model.state_dict(), folder / f"loop-{name}-{rank}.safetensors")
 
 
@@ -139,7 +141,7 @@ def records(folder, name, rank=0):
 RUNS = [f"{model}-{method}" for model in MODELS for method in METHODS]
 RUNS += [f"{layer}-{method}" for layer in ("embeddings", "1") for method in ("alum", "alum_one_pass")]
 RUNS += [f"{side}-{method}" for side in ("first", "constant") for method in ("alum", "alum_virtual")]
-RUNS += ["accumulated", "evaluated", "spans", "target"]
+RUNS += ["accumulated", "evaluated", "language_model-adv_softmax", "spans", "target"]
 
 
 @pytest.mark.slow

@@ -2,9 +2,24 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class LabelOutputs:
+    """Outputs of a language model where it predicts labels: ``logits`` ``[items, vocabulary]``, ``labels`` ``[items]``.
+
+    Logits are products of ``hidden`` ``[items, hidden]`` with the output embeddings, plus a bias. ``label_norms``
+    ``[items]`` are the L2 norms of the labels' output embeddings, without a graph.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    hidden: Tensor
+    label_norms: Tensor
 
 
 class Batch(Protocol):
@@ -26,8 +41,14 @@ class Batch(Protocol):
         pass is at x plus that perturbation.
         """
 
+    def clean_at_labels(self) -> tuple[Tensor, LabelOutputs]:
+        """Clean pass of a language model: returns the task loss, and what stands at its output embeddings."""
+
     def outputs(self, delta: Tensor) -> Tensor:
         """Adversarial pass: returns the outputs f(x + δ), ``[items, ...]``."""
+
+    def averaged_outputs(self) -> Tensor:
+        """Pass at x with an average of the weights, without a graph: returns the outputs f(x; θ̃), ``[items, ...]``."""
 
     def task_loss(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Adversarial pass: returns the task loss ℓ(f(x + δ), y), a scaled scalar, and the outputs."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from alum.core.errors import SettingError, unknown_name
 
 # The choices of a method's settings, each in this place only.
-LossTerm = Literal["divergence", "task_loss", "ascent_losses"]
+LossTerm = Literal["divergence", "task_loss", "ascent_losses", "output_embeddings"]
 Ascent = Literal["divergence", "task_loss", "predicted", "sampled"]
 GradientSource = Literal["own_pass", "task_backward", "clean_pass"]
 CleanSide = Literal["joint", "first", "constant"]
@@ -35,7 +35,9 @@ class Method:
     alpha: float = 1.0
     term: LossTerm = "divergence"
     """Term added to the task loss: the divergence at δ, or the task loss at δ. Or there is no other loss than those of
-    the ascent's passes (`alum.core.freelb`), and alpha is the weight of what the ascent adds."""
+    the ascent's passes (`alum.core.freelb`), and alpha is the weight of what the ascent adds. Or δ is at the
+    output embeddings of labels, not at x, and the term is what it adds to the task loss, from the clean pass's own
+    outputs (`alum.core.outputs.adversarial_softmax`)."""
     ascent: Ascent = "divergence"
     """Objective that δ maximises: the divergence, the task loss, or -log p of the label that the clean pass finds most
     likely or of one drawn from its prediction. The last two have D's direction in the mean: D is of second order in δ,
@@ -62,6 +64,11 @@ class Method:
     """Distribution of the first δ's coordinates; a uniform one is as wide as its standard deviation says: ±√3 of it."""
     dropout: DropoutMode = "shared"
     layer: Layer = "word"
+    proximal_weight: float = 0.0
+    """Weight μ of the proximal term D(f(x; θ), f(x; θ̃)) beside the adversarial one; θ̃ is an average of the weights of
+    former steps and a constant. The step then stays near in what the model predicts (arXiv:1911.03437, section 3)."""
+    proximal_momentum: float = 0.999
+    """Momentum β of the average, θ̃ ← β·θ̃ + (1 - β)·θ after each step (`alum.core.schedules.averaging`)."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -76,11 +83,12 @@ class Method:
                 f"is the radius of the ball and must be above 0, not {self.epsilon}. "
                 "To train without a perturbation choose the method 'standard' or alpha 0.",
             )
-        for name in ("alpha", "num_steps", "step_size", "init_std"):
+        for name in ("alpha", "num_steps", "step_size", "init_std", "proximal_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise SettingError(name, f"must be 0 or more and finite, not {getattr(self, name)}.")
         self._check_ascent()
         self._check_clean_side()
+        self._check_proximal_term()
         if self.term == "ascent_losses":
             self._check_ascent_losses()
 
@@ -137,6 +145,16 @@ class Method:
                 "Choose 'joint' or 'constant'.",
             )
 
+    def _check_proximal_term(self) -> None:
+        if not 0 <= self.proximal_momentum < 1:
+            raise SettingError("proximal_momentum", f"must lie in [0, 1), not {self.proximal_momentum}.")
+        if self.proximal_weight and (self.has_one_graph or self.is_for_language_models):
+            raise SettingError(
+                "proximal_weight",
+                f"must be 0 with method {self.name!r} as it is set: the clean pass, where the term is taken, is back-"
+                "propagated before δ is known, or δ is not at x. Choose 'smart' or 'alum', with clean_side 'joint'.",
+            )
+
     def _check_ascent_losses(self) -> None:
         needed = {
             "ascent": (self.ascent == "task_loss", "'task_loss': these are the losses that it trains on"),
@@ -162,6 +180,10 @@ class Method:
         'no ascent step is taken (num_steps 0)'
         """
         idle: dict[str, str] = {}
+        if self.is_for_language_models:
+            unused = ("ascent", "clean_side", "num_steps", "step_size", "step_rule", "norm", "scope", "projection",
+                      "init_std", "init_noise", "dropout", "layer", "proximal_momentum")  # fmt: skip
+            return dict.fromkeys(unused, "its δ is at the output embeddings of the labels, in closed form")
         if self.num_steps == 0:
             reason = "no ascent step is taken (num_steps 0)"
             idle |= dict.fromkeys(("ascent", "step_size", "step_rule"), reason)
@@ -175,13 +197,25 @@ class Method:
             idle.setdefault("scope", "norm linf bounds each coordinate by itself")
         if self.term != "divergence":
             idle["clean_side"] = "the term is the task loss at δ, which has no clean side"
+        if self.proximal_weight == 0:
+            idle["proximal_momentum"] = "there is no proximal term (proximal_weight 0)"
         return idle
+
+    @property
+    def is_for_language_models(self) -> bool:
+        """Whether it perturbs output embeddings of tokens, which only language models have."""
+        return self.term == "output_embeddings"
+
+    @property
+    def has_proximal_term(self) -> bool:
+        return self.alpha > 0 and self.proximal_weight > 0
 
     @property
     def has_one_graph(self) -> bool:
         """Whether the clean pass is back-propagated before the adversarial one: one graph is alive at a time."""
-        early = self.gradient == "task_backward" or self.term != "divergence" or self.clean_side != "joint"
-        return self.alpha > 0 and early
+        if self.alpha == 0 or self.is_for_language_models:
+            return False
+        return self.gradient == "task_backward" or self.term != "divergence" or self.clean_side != "joint"
 
     @property
     def differentiates_clean_side_first(self) -> bool:
@@ -206,10 +240,11 @@ class Method:
         Clean pass 1 + its backward 2; gradient through the clean pass 1 (activations only); each ascent pass 1 + 1;
         adversarial pass 1 + 2. Where D's clean side is differentiated first, 1 for an adversarial pass before it, and 1
         for a clean pass before that if the ascent has passes of its own. Without dropout D's clean side is a pass of
-        its own, 1, and 2 more where it is differentiated. Where the ascent's losses are trained on, each of its passes
-        is a standard step.
+        its own, 1, and 2 more where it is differentiated. A proximal term has a pass without a graph, 1. Where the
+        ascent's losses are trained on, each of its passes is a standard step; where δ is at the output embeddings, the
+        one pass there is.
         """
-        if self.alpha == 0:
+        if self.alpha == 0 or self.is_for_language_models:
             return 1.0
         if self.term == "ascent_losses":
             return float(self.num_steps)
@@ -217,7 +252,7 @@ class Method:
         units += self.differentiates_clean_side_first + self.ascends_before_clean_graph
         if self.dropout == "off" and "divergence" in (self.term, self.ascent):
             units += 1 if self.has_one_graph else 3
-        return units / 3
+        return (units + self.has_proximal_term) / 3
 
 
 # fmt: off
@@ -265,6 +300,16 @@ METHODS: dict[str, Method] = {row.name: row for row in (
            "one radius and step for all tasks, of the size of those in its appendix B",
            term="ascent_losses", ascent="task_loss", num_steps=3, step_size=2 / 3, scope="sequence",
            epsilon=0.15, epsilon_unit="absolute", init_std=3**-0.5, init_noise="uniform"),
+    Method("smart", "Jiang et al. 2020, arXiv:1911.03437, Algorithm 1 with the constants of its experiments",
+           "alpha is the least of those tried there; the paper does not say how dropout is treated, so masks are "
+           "independent, those of the averaged weights' pass too",
+           step_size=100.0, norm="linf", scope="sequence", epsilon=1e-5, epsilon_unit="absolute", init_std=1.0,
+           dropout="independent", proximal_weight=1.0),
+    Method("adv_softmax", "Wang et al. 2019, arXiv:1906.03805, with the radius of their code, "
+           "github.com/ChengyueGongR/advsoft, mos-awd-lstm-lm/model.py",
+           "δ at every label, where their code has none at those whose embedding is at over 90° to h; one softmax, "
+           "theirs a mixture; no noise on the input embeddings beside it",
+           term="output_embeddings", num_steps=0, epsilon=0.005),
 )}
 # fmt: on
 

@@ -14,6 +14,7 @@ from alum.core.batch import Batch
 from alum.core.diagnostics import Diagnostics, Probes, diagnose
 from alum.core.freelb import freelb_loss
 from alum.core.methods import Method
+from alum.core.outputs.adversarial_softmax import adversarial_softmax
 from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
 from alum.core.outputs.task_gradient import kept_from_vanishing, turned_where_wrong
 from alum.core.perturbation import Perturbation, worst_case_perturbation
@@ -36,6 +37,7 @@ class AlumResult:
     skipped: Tensor
     delta: Tensor | None = None
     diagnostics: Diagnostics | None = None
+    proximal_loss: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def alum_loss(
     probes = Probes(num_gain_draws, num_further_steps, generator)
     if method.alpha > 0 and method.term == "ascent_losses":
         return _result_of_ascent(batch, method, backward, probes)
+    if method.alpha > 0 and method.term == "output_embeddings":
+        return _result_at_output_embeddings(batch, method)
     clean = _clean_side(batch, method, with_graph=not method.ascends_before_clean_graph)
     known = clean.constant()
     if method.alpha == 0:
@@ -94,17 +98,19 @@ def alum_loss(
     # Before the adversarial pass's graph grows, beside which that of more ascent would make a new peak of memory.
     diagnostics = _diagnostics(batch, method, found, known, probes)
     adversarial_loss = _adversarial_loss(batch, method, found, clean)
-    finite = found.finite & adversarial_loss.detach().isfinite()
+    proximal_loss = _proximal_loss(batch, method, clean)
+    finite = found.finite & adversarial_loss.detach().isfinite() & proximal_loss.detach().isfinite()
     if not finite:  # the one place that waits for the device
-        adversarial_loss = _nothing(batch, found.delta)
+        adversarial_loss, proximal_loss = _nothing(batch, found.delta), torch.zeros_like(proximal_loss)
     return AlumResult(
-        loss=clean.task_loss + method.alpha * adversarial_loss,
+        loss=clean.task_loss + method.alpha * adversarial_loss + method.proximal_weight * proximal_loss,
         task_loss=known.task_loss,
         adversarial_loss=adversarial_loss.detach(),
         alpha=method.alpha,
         skipped=(~finite).to(torch.float32),
         delta=found.delta,
         diagnostics=diagnostics,
+        proximal_loss=proximal_loss.detach(),
     )
 
 
@@ -124,6 +130,20 @@ def _result_of_ascent(batch: Batch, method: Method, backward: Callable[[Tensor],
         skipped=(~found.finite).to(torch.float32),
         delta=found.delta,
         diagnostics=_diagnostics(batch, method, perturbation, known, replace(probes, num_further_steps=0)),
+    )
+
+
+def _result_at_output_embeddings(batch: Batch, method: Method) -> AlumResult:
+    """Losses of one pass, from whose outputs the worst δ follows: the adversarial loss is what it adds."""
+    task_loss, found = batch.clean_at_labels()
+    rise = adversarial_softmax(found, method)
+    adversarial_loss = batch.scale * rise.sum() / max(rise.numel(), 1)
+    return AlumResult(
+        loss=task_loss + method.alpha * adversarial_loss,
+        task_loss=task_loss.detach(),
+        adversarial_loss=adversarial_loss.detach(),
+        alpha=method.alpha,
+        skipped=torch.zeros_like(adversarial_loss.detach()),
     )
 
 
@@ -254,6 +274,13 @@ def _back_propagate(loss: Tensor, backward: Callable[[Tensor], None]) -> None:
 def _mean_divergence(batch: Batch, adversarial_outputs: Tensor, clean_outputs: Tensor) -> Tensor:
     divergence = batch.divergence(adversarial_outputs, clean_outputs)
     return batch.scale * divergence.sum() / max(divergence.numel(), 1)
+
+
+def _proximal_loss(batch: Batch, method: Method, clean: _CleanSide) -> Tensor:
+    """D between what the weights predict at x and what their average does; zero without such a term."""
+    if not method.has_proximal_term:
+        return torch.zeros_like(clean.task_loss.detach())
+    return _mean_divergence(batch, clean.outputs, batch.averaged_outputs())
 
 
 def _nothing(batch: Batch, delta: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Finding the parts of a Hugging Face model that a perturbation needs: embeddings, blocks, base model."""
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from alum.core.errors import InputError, SettingError
@@ -47,6 +47,23 @@ def word_embeddings(model: nn.Module) -> nn.Module:
             "get_input_embeddings() returns a module. For another torch module give the module to perturb itself."
         )
     return embeddings
+
+
+def output_embeddings(model: nn.Module) -> nn.Module:
+    """Finds the module that multiplies hidden vectors with the tokens' output embeddings, ``[vocabulary, hidden]``.
+
+    Raises `InputError` where there is none.
+    """
+    inner = pretrained_model(model)
+    module = inner.get_output_embeddings() if isinstance(inner, PreTrainedModel) else None
+    weight = getattr(module, "weight", None)
+    if not isinstance(module, nn.Module) or not isinstance(weight, Tensor) or weight.dim() != 2:
+        raise InputError(
+            f"{type(inner).__name__} has no output embeddings to perturb: expected a transformers language model whose "
+            "get_output_embeddings() returns a module with a weight for each token. Choose a method that perturbs the "
+            "input, such as 'alum_one_pass'."
+        )
+    return module
 
 
 def embeddings_module(model: nn.Module) -> nn.Module | None:

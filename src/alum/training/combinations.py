@@ -26,11 +26,14 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
     """
     if args.n_gpu > 1:
         raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
-    if args.torch_compile and args.world_size > 1 and method.dropout == "shared":
+    shares_masks = method.dropout == "shared" and not method.is_for_language_models
+    if args.torch_compile and args.world_size > 1 and shares_masks:
         raise InputError(
             "torch_compile in several processes cannot share dropout masks between passes, some of which are compiled "
             "and some not: their divergence would be dropout noise. Leave torch_compile out, or set adv_dropout 'off'."
         )
+    if method.has_proximal_term:
+        _check_average(args, method, distributed_type)
     if distributed_type == DistributedType.FSDP and method.has_one_graph and method.layer not in ("word", "embeddings"):
         raise InputError(
             f"with FSDP {method.name!r} cannot perturb block {method.layer}: the weights of the blocks below are freed "
@@ -55,6 +58,19 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
         raise InputError(
             "adv_fraction below 1 needs the model's own loss: a compute_loss_func does not say how the losses of two "
             "parts of a batch add up. Leave it at 1."
+        )
+
+
+def _check_average(args: AlumConfig, method: Method, distributed_type: DistributedType) -> None:
+    reason = ""
+    if distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        reason = "FSDP and DeepSpeed may keep a part of the weights in each process, and an average needs them whole"
+    elif args.torch_compile:
+        reason = "the pass with averaged weights is not compiled, and compiled ones draw other dropout masks"
+    if reason:
+        raise InputError(
+            f"method {method.name!r} has a proximal term, which does not work here: {reason}. Set adv_proximal_weight "
+            "to 0, or train with DDP or in one process, without torch_compile."
         )
 
 

@@ -15,7 +15,8 @@ from alum.models.model_parts import parse_layer
 from alum.training.settings import AdversarySettings
 
 OF_METHOD = ("alpha", "ascent", "clean_side", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size",
-             "step_rule", "projection", "init_std", "init_noise", "dropout", "layer")  # fmt: skip
+             "step_rule", "projection", "init_std", "init_noise", "dropout", "layer", "proximal_weight",
+             "proximal_momentum")  # fmt: skip
 OF_PERTURBATION = {"epsilon_ramp_fraction": 0.0, "special_tokens": "perturb"}
 """Settings beside the method's own that need a perturbation, with the values that ask for nothing."""
 OF_ADVERSARY = {
@@ -114,6 +115,8 @@ class AlumConfig(AdversarySettings, TrainingArguments):
             return
         else:
             idle = method.idle_settings()
+            if method.is_for_language_models:
+                idle["special_tokens"] = idle["layer"]
             if "epsilon" in idle:
                 idle |= dict.fromkeys(OF_PERTURBATION, idle["epsilon"])
         given = self._of_method() | {name: getattr(self, f"adv_{name}") for name in beside}

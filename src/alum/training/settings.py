@@ -55,6 +55,10 @@ class AdversarySettings:
     adv_init_noise: Noise | None = _override("Distribution of the first perturbation's coordinates")
     adv_dropout: DropoutMode | None = _override("Dropout masks of the adversarial passes, from what is perturbed on")
     adv_layer: str | None = _override("What is perturbed: word, embeddings, or the number of a block")
+    adv_proximal_weight: float | None = _override(
+        "Weight of the proximal term, the divergence from what an average of former weights predicts"
+    )
+    adv_proximal_momentum: float | None = _override("Momentum of that average; at most 0.99 in the first tenth")
     adv_target_divergence: float | None = field(
         default=None,
         metadata={

@@ -13,7 +13,9 @@ from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
 from alum.core.methods import method_named
 from alum.core.objective import AlumResult, alum_loss
+from alum.core.schedules.averaging import momentum_at
 from alum.core.schedules.radius import Radius, check_target
+from alum.models.averaged_weights import AveragedWeights
 from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
@@ -22,6 +24,7 @@ from alum.models.inputs import has_labels, labels_of_items, padding_mask_for, un
 from alum.models.model_parts import pretrained_model
 from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
+from alum.training.parts.output_embeddings import check_output_embeddings, label_recording
 from alum.training.parts.passes import Passes
 from alum.training.parts.task_losses import loss_where, no_task_loss, refuse_without_labels
 
@@ -37,6 +40,9 @@ class AlumStep:
 
     With ``target_divergence`` the radius is changed after each call until the divergence is that, in nats. ``radius``
     is what a loop keeps with its checkpoints, and sets again, to go on as if nothing had been.
+
+    A method with a proximal term keeps an ``average`` of the weights: call `after_optimizer_step` after each one, and
+    ``average.save`` and ``average.load`` with checkpoints.
 
     >>> step = AlumStep(model, "alum_one_pass")  # doctest: +SKIP
     >>> result = step(batch)  # instead of model(**batch).loss.backward()  # doctest: +SKIP
@@ -64,6 +70,8 @@ class AlumStep:
         self.kind = kind or kind_of(pretrained_model(model))
         self._backward = backward
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
+        check_output_embeddings(self.method, model, self.kind)
+        self.average = self._new_average()
 
     def __call__(self, inputs: Mapping[str, Any], num_gain_draws: int = 0, num_further_steps: int = 0) -> AlumResult:
         """Fills the gradients of ℓ + α·D; with ``num_gain_draws`` random perturbations the gain is measured too.
@@ -73,6 +81,12 @@ class AlumStep:
         """
         if is_compiled(self.model):
             heed_hooks()
+        if self.average is not None and self.average.lags_behind():
+            raise InputError(
+                f"method {self.method.name!r} keeps an average of the weights, which have changed since it saw them. "
+                "Call after_optimizer_step() after each step of the optimizer, and make the AlumStep after the model's "
+                "weights were loaded."
+            )
         if not has_labels(inputs):
             refuse_without_labels(self.method, inputs)
         without_labels = unlabelled(pretrained_model(self.model), inputs)
@@ -87,6 +101,10 @@ class AlumStep:
             if outputs.loss is None:
                 return no_task_loss(outputs), outputs
             return loss_where(labels_of_items(inputs).ne(IGNORED_LABEL).any(), outputs.loss), outputs
+
+        def run_averaged() -> Any:
+            assert self.average is not None
+            return self.average(**without_labels)
 
         def clean() -> tuple[Tensor, Any]:
             with getattr(self.model, "no_sync", nullcontext)() if method.has_one_graph else nullcontext():
@@ -103,6 +121,8 @@ class AlumStep:
             distance=self.kind.distance,
             likelihood=self.kind.likelihood,
             dropout=method.dropout,
+            at_labels=label_recording(method, model, self.kind, dict(inputs)),
+            run_averaged=run_averaged,
         )
         result = alum_loss(
             batch,
@@ -114,6 +134,24 @@ class AlumStep:
         self._control_radius(result)
         self._backward(result.loss)
         return result
+
+    def after_optimizer_step(self, progress: float = 1.0) -> None:
+        """Moves the proximal term's average to the weights as they are now; ``progress`` is the share of training done.
+
+        Without a proximal term it does nothing.
+        """
+        if self.average is not None:
+            self.average.follow(momentum_at(progress, self.method.proximal_momentum))
+
+    def _new_average(self) -> AveragedWeights | None:
+        if not self.method.has_proximal_term:
+            return None
+        if is_compiled(self.model):
+            raise InputError(
+                f"method {self.method.name!r} has a proximal term, whose pass is not compiled and would draw other "
+                "dropout masks. Give it the model that is not compiled, or set proximal_weight to 0."
+            )
+        return AveragedWeights(extract_model_from_parallel(self.model))
 
     def _control_radius(self, result: AlumResult) -> None:
         if self.target_divergence is None:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,7 +43,9 @@ from alum.training.mixins.settings import SettingsMixin
 from alum.training.mixins.task_loss import TaskLossMixin
 from alum.training.parts.batch_parts import Part, attacked_and_spared
 from alum.training.parts.loss_scale import LossScale
+from alum.training.parts.output_embeddings import check_output_embeddings, label_recording
 from alum.training.parts.passes import Passes
+from alum.training.parts.proximal_average import ProximalAverage
 from alum.training.parts.radius_control import RadiusControl
 from alum.training.parts.recorded_call import RecordedCall
 from alum.training.parts.sampling import ResumableLengthGroups
@@ -95,6 +98,8 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         self.add_callback(ClockedOptimizer(self._clock))
         self.add_callback(_Events(self._begin_training, self._shows_gain))
         self.add_callback(RadiusControl())
+        self._average = ProximalAverage(lambda: self.model, lambda: self.method)
+        self.add_callback(self._average)
         self._attendance = Attendance(lambda step: self._method_at(step).alpha > 0, self._refuse_absence)
         self.add_callback(self._attendance)
         # Items are counted for every model with labels; whether the model itself takes the count is another matter.
@@ -184,6 +189,16 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         with self._clock.part("checkpoint"):
             super()._save_checkpoint(*args, **kwargs)
 
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.args.should_save:
+            self._average.save(Path(output_dir))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            self._average.resume(Path(checkpoint))
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         self._refuse_other_scales()
         if "loss" in logs and "learning_rate" in logs:
@@ -224,6 +239,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         """Prepares for training from its first step, or where it is resumed, by the settings in ``args``."""
         self._heed_settings()
         self._check_model()  # which model_init may have made anew
+        self._average.begin()
         self._prepare_records()
         self._step_at_hand = -1
         self._gain_was_logged = False
@@ -232,6 +248,8 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         super()._check_model()
         if self.method.alpha > 0:
             self._call_of_loss()  # a loss that cannot be followed is refused
+            assert self.kind is not None
+            check_output_embeddings(self.method, self.model, self.kind)
 
     def _prepare_records(self) -> None:
         self._running_log = RunningLog()
@@ -284,8 +302,11 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         kind, inputs = self.kind, part.inputs
         packed = packed_rows(inputs)
         passes = Passes(model, self.model, method)
+        average = self._average.weights() if method.has_proximal_term else None
         call = self._call_of_loss()
-        run = self._run_of(inputs, passes) if call is None else lambda: self._repeated(call, passes)
+
+        def passes_by(module: Callable[[], Callable[..., Any]]) -> Callable[[], Any]:
+            return self._run_of(inputs, module) if call is None else lambda: self._repeated(call, module)
 
         def with_loss(module: nn.Module, share: Tensor | float | None) -> tuple[Tensor, Any]:
             if call is None:
@@ -314,7 +335,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
             injection=Injection(self.model, method.layer, packed),
             mask=torch.empty(0, device=self.args.device),
             mask_of_pass=lambda: self._perturbable(seen(), packed),
-            run=run,
+            run=passes_by(passes.next),
             run_with_loss=run_with_loss,
             run_clean=run_clean,
             compared=lambda outputs: kind.compared(outputs, seen()),
@@ -322,16 +343,18 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
             likelihood=kind.likelihood,
             dropout=method.dropout,
             scale=1.0 if part.adversarial_share is None else part.adversarial_share,
+            at_labels=label_recording(method, self.model, kind, inputs),
+            run_averaged=None if average is None else passes_by(lambda: average),
         )
 
-    def _run_of(self, inputs: Inputs, passes: Passes) -> Callable[[], Any]:
+    def _run_of(self, inputs: Inputs, module: Callable[[], Callable[..., Any]]) -> Callable[[], Any]:
         """Pass over a batch whose entries are the model's arguments."""
         without_labels = unlabelled(pretrained_model(self.model), inputs)
         rows = self._predicted_rows(inputs)
 
         def run() -> Any:
             with self._head(rows):
-                return passes.next()(**without_labels)
+                return module()(**without_labels)
 
         return run
 
@@ -341,13 +364,13 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
             return None
         return RecordedCall(self.model) if self._known.columns is None else self._known.columns(self)
 
-    def _repeated(self, call: RecordedCall | Columns, passes: Passes) -> Any:
+    def _repeated(self, call: RecordedCall | Columns, module: Callable[[], Callable[..., Any]]) -> Any:
         """The pass that the loss has made, of the predicted positions where the fused head of TRL scored these."""
         if isinstance(call, Columns):
-            return call.repeated_by(passes.next())
+            return call.repeated_by(module())
         fused = call.inputs.get(FUSED)
         with self._head(predicted_rows(call.inputs["labels"]) if fused else None):
-            return call.repeated_by(passes.next(), without=(FUSED,))
+            return call.repeated_by(module(), without=(FUSED,))
 
     def _spared_loss(self, model: nn.Module, part: Part, num_items: Any) -> Tensor:
         with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both

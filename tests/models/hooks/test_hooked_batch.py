@@ -11,6 +11,7 @@ from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.inputs import padding_mask
 from tiny_models import ARCHITECTURES, PAD, classifier, token_batch
+from tiny_runs import FOR_ANY_MODEL
 
 LABELS = torch.tensor([0, 1])
 PLACES = [
@@ -35,6 +36,7 @@ def hooked(model, layer="word", dropout="shared", batch=None):
         distance=symmetric_kl,
         likelihood=CATEGORICAL,
         dropout=dropout,
+        run_averaged=lambda: model(**batch),
     )
 
 
@@ -105,7 +107,7 @@ def test_without_masks_the_pass_is_that_of_evaluation():
 # -- gradient checkpointing --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "standard"])
+@pytest.mark.parametrize("name", [name for name in FOR_ANY_MODEL if name != "standard"])
 def test_gradient_checkpointing_changes_no_gradient(name):
     gradients = []
     for checkpointed in (False, True):

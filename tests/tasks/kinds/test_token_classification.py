@@ -8,7 +8,6 @@ from transformers.modeling_outputs import TokenClassifierOutput
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
-from alum.core.methods import METHODS
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
 from alum.models.tokenization import Tokenization
@@ -23,7 +22,7 @@ from alum.tasks.lookup import kind_of
 from alum.tasks.rows import TaskRows
 from alum.training.trainer import AlumTrainer
 from tiny_models import headed
-from tiny_runs import config, logged, trained
+from tiny_runs import FOR_ANY_MODEL, config, logged, trained
 
 SUPERVISION = TokenClassificationSupervision()
 NAMES = ("O", "B-person", "I-person", "B-group", "I-group")
@@ -291,7 +290,7 @@ def test_the_kind_follows_from_the_model(architecture):
     assert kind_of(model(architecture)) is TOKEN_CLASSIFICATION
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", FOR_ANY_MODEL)
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
 def test_every_method_trains(tmp_path, name, architecture):
     trainer = trained_on_tags(tmp_path, architecture, adv_method=name)

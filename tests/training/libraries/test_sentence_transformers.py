@@ -9,14 +9,13 @@ from datasets import Dataset
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from alum.core.errors import InputError
-from alum.core.methods import METHODS
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.training.config import AlumConfig
 from alum.training.trainer import AlumMixin
 from plain_one_pass import ONE_STEP, assert_step, jeffreys, one_pass_gradients
 from tiny_language_data import ANSWERS, SENTENCES
 from tiny_models import headed
-from tiny_runs import STEPS, logged, weights
+from tiny_runs import FOR_ANY_MODEL, STEPS, logged, weights
 
 st = pytest.importorskip("sentence_transformers", reason="needs the extra sentence-transformers")
 cross = pytest.importorskip("sentence_transformers.cross_encoder")
@@ -25,7 +24,7 @@ losses = pytest.importorskip("sentence_transformers.sentence_transformer.losses"
 
 EXACT = {"rtol": 0, "atol": 0}
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-ATTACKING = [name for name in METHODS if name != "standard"]
+ATTACKING = [name for name in FOR_ANY_MODEL if name != "standard"]
 TOKENIZER = train_wordpiece([*SENTENCES, *ANSWERS] * 3, 110, 64)
 OTHERS = [SENTENCES[i - 3] for i in range(len(SENTENCES))]
 LABELS = [float(i % 2) for i in range(len(SENTENCES))]

@@ -8,19 +8,18 @@ import torch.nn.functional as F
 from datasets import Dataset
 from transformers import AutoModelForSequenceClassification
 
-from alum.core.methods import METHODS
 from alum.training.config import AlumConfig
 from alum.training.trainer import AlumMixin
 from plain_one_pass import ONE_STEP, assert_step, one_pass_gradients
 from tiny_language_data import ANSWERS, SENTENCES, causal_tokenizer
 from tiny_models import headed
-from tiny_runs import STEPS, logged, weights
+from tiny_runs import FOR_ANY_MODEL, STEPS, logged, weights
 
 trl = pytest.importorskip("trl", reason="needs the extra trl")
 
 EXACT = {"rtol": 0, "atol": 0}
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-ATTACKING = [name for name in METHODS if name != "standard"]
+ATTACKING = [name for name in FOR_ANY_MODEL if name != "standard"]
 PAIRS = {"prompt": SENTENCES, "chosen": ANSWERS, "rejected": [ANSWERS[i - 3] for i in range(len(ANSWERS))]}
 MARGINS = {**PAIRS, "margin": [0.1 * i for i in range(len(ANSWERS))]}
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+import torch
 from torch import Generator, Tensor, nn
 
+from alum.core.batch import LabelOutputs
 from alum.core.divergences import Divergence
 from alum.core.errors import InputError
 from alum.core.likelihoods import Likelihood
@@ -16,6 +18,7 @@ from alum.core.random_state import keeping_random_state, random_state, set_rando
 from alum.models.hooks.dropout import without_dropout
 from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
+from alum.models.hooks.label_outputs import LabelRecording
 
 
 @dataclass
@@ -24,7 +27,9 @@ class HookedBatch:
 
     ``run`` is a forward pass that returns what ``compared`` turns into the outputs ``[items, ...]`` between which
     ``distance`` is taken; ``run_with_loss`` returns the scaled task loss as well. ``run_clean`` stands in for it in the
-    clean pass where that must run differently (its gradients not synchronised, say).
+    clean pass where that must run differently (its gradients not synchronised, say). ``at_labels`` is for language
+    models, whose output embeddings methods may perturb. ``run_averaged`` is a forward pass with an average of the
+    weights, for methods with a proximal term.
     """
 
     model: nn.Module
@@ -40,6 +45,8 @@ class HookedBatch:
     run_clean: Callable[[], tuple[Tensor, Any]] | None = None
     mask_of_pass: Callable[[], Tensor] | None = None
     """Mask where only the clean pass shows it, when it reaches x; until then ``mask`` is any tensor on its device."""
+    at_labels: LabelRecording | None = None
+    run_averaged: Callable[[], Any] | None = None
     _state_at_start: list[Tensor] = field(default_factory=list, repr=False)
     _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
 
@@ -49,9 +56,29 @@ class HookedBatch:
     def clean_cut_at_x(self, start: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
         return self._clean_pass(partial(self.injection.cutting, start=start))
 
+    def clean_at_labels(self) -> tuple[Tensor, LabelOutputs]:
+        if self.at_labels is None:
+            raise InputError(
+                "this method perturbs the output embeddings of labels, which language models have: give the batch of "
+                "one at_labels (alum.models.hooks.label_outputs), or choose a method that perturbs the input."
+            )
+        with self.at_labels.recording() as recorded:
+            loss, self.clean_raw = (self.run_clean or self.run_with_loss)()
+        return loss, recorded(self.compared(self.clean_raw))
+
     def outputs(self, delta: Tensor) -> Tensor:
         with self._adversarial(delta):
             return self.compared(self.run())
+
+    @torch.no_grad()
+    def averaged_outputs(self) -> Tensor:
+        if self.run_averaged is None:
+            raise InputError(
+                "a proximal term needs an average of the weights: give the batch a run_averaged "
+                "(alum.models.averaged_weights), or set proximal_weight to 0."
+            )
+        with self._masks():
+            return self.compared(self.run_averaged())
 
     def task_loss(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         with self._adversarial(delta):
@@ -116,11 +143,16 @@ class HookedBatch:
             if self.dropout == "shared":
                 set_random_state(self.mask.device, self._state_at_place)
 
+        with self._masks(), self.injection.adding(delta, on_reaching=replay, below=below):
+            yield
+
+    @contextmanager
+    def _masks(self) -> Iterator[None]:
+        """Dropout masks of a pass beside the clean one."""
         with ExitStack() as stack:
             if self.dropout == "shared":
                 stack.enter_context(keeping_random_state(self.mask.device))
                 set_random_state(self.mask.device, self._state_at_start)
             elif self.dropout == "off":
                 stack.enter_context(without_dropout(self.model))
-            stack.enter_context(self.injection.adding(delta, on_reaching=replay, below=below))
             yield

@@ -1,6 +1,6 @@
 """Models and losses of sentence-transformers: scores of pairs, and embeddings of several columns in one pass."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -99,7 +99,7 @@ class Columns:
         if not num_answers:
             raise _refused(self._trainer)
 
-    def repeated_by(self, model: nn.Module) -> Any:
+    def repeated_by(self, model: Callable[..., Any]) -> Any:
         return model(dict(self._merged))
 
 

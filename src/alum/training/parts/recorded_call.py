@@ -1,6 +1,6 @@
 """Call of the model by a loss that a Trainer computes itself: recorded in the clean pass, repeated in the others."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,7 +62,7 @@ class RecordedCall:
         args, kwargs = self._arguments
         return {**(args[0] if args and isinstance(args[0], Mapping) else {}), **kwargs}
 
-    def repeated_by(self, model: nn.Module, without: tuple[str, ...] = ()) -> Any:
+    def repeated_by(self, model: Callable[..., Any], without: tuple[str, ...] = ()) -> Any:
         """Outputs of the same call, without labels and keyword arguments of the names in ``without``."""
         assert self._arguments is not None, "no call was recorded"
         args, kwargs = self._arguments

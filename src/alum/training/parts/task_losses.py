@@ -18,7 +18,7 @@ def no_task_loss(outputs: Any) -> Tensor:
 
 def refuse_without_labels(method: Method, inputs: Inputs) -> None:
     """Raises `InputError` where δ maximises the task loss, for a batch that has none."""
-    if method.alpha > 0 and "task_loss" in (method.ascent, method.term):
+    if method.alpha > 0 and ("task_loss" in (method.ascent, method.term) or method.is_for_language_models):
         raise InputError(
             f"method {method.name!r} needs labels, since its perturbation maximises the task loss, but the batch has "
             f"only {', '.join(sorted(inputs))}. Choose 'alum_virtual' or 'alum', which train on such rows too."

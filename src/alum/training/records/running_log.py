@@ -44,6 +44,7 @@ class RunningLog:
         self._task_loss: Tensor | None = None
         self._adversarial_loss: Tensor | None = None
         self._skipped: Tensor | None = None
+        self._proximal_loss: Tensor | None = None
         self._diagnostics: list[Diagnostics] = []
         self._diagnosed_step = -1
         self._now: Method | None = None
@@ -65,6 +66,8 @@ class RunningLog:
         self._task_loss = _plus(self._task_loss, result.task_loss * weight)
         self._adversarial_loss = _plus(self._adversarial_loss, result.adversarial_loss * weight)
         self._skipped = _plus(self._skipped, result.skipped)
+        proximal_loss = torch.zeros_like(result.skipped) if result.proximal_loss is None else result.proximal_loss
+        self._proximal_loss = _plus(self._proximal_loss, proximal_loss * weight)
         if result.diagnostics is not None:
             if step != self._diagnosed_step:
                 self._diagnosed_step, self._diagnostics = step, []
@@ -76,14 +79,18 @@ class RunningLog:
         The warning takes some logs, or fewer in a training that ends before there are so many (``is_last``). ``gather``
         puts the rows ``[1, n]`` of all processes together.
         """
-        if self._task_loss is None or self._adversarial_loss is None or self._skipped is None:
+        sums = (self._task_loss, self._adversarial_loss, self._skipped, self._proximal_loss)
+        losses = [value for value in sums if value is not None]
+        if len(losses) < len(sums):
             return {}
         assert self._first_step is not None
         assert self._now is not None
         num_steps = step - self._first_step
-        losses = torch.stack((self._task_loss, self._adversarial_loss, self._skipped))
-        rows = gather(torch.cat((losses, _sums(self._diagnostics, losses.device))).unsqueeze(0)).tolist()
-        task_loss, adversarial_loss, skipped, *measured = (sum(column) for column in zip(*rows, strict=True))
+        figures_of_steps = torch.stack(losses)
+        rows = gather(torch.cat((figures_of_steps, _sums(self._diagnostics, losses[0].device))).unsqueeze(0)).tolist()
+        task_loss, adversarial_loss, skipped, proximal_loss, *measured = (
+            sum(column) for column in zip(*rows, strict=True)
+        )
         task_loss, adversarial_loss = task_loss / num_steps / len(rows), adversarial_loss / num_steps / len(rows)
         logs: dict[str, float] = {
             "task_loss": task_loss,
@@ -92,13 +99,15 @@ class RunningLog:
             "adv_epsilon": self._now.epsilon,
             "adversarial_skipped": skipped,
         }
+        if self._now.has_proximal_term:
+            logs["proximal_loss"] = proximal_loss / num_steps / len(rows)
         figures = _means(*measured)
         if self._now.alpha > 0:
             self._contributions.append(self._now.alpha * adversarial_loss / max(abs(task_loss), 1e-30))
             if "adversarial_gain" in figures:
                 self._gains.append(figures["adversarial_gain"])
             self._watch(self._now, 2 if is_last else PATIENCE)
-        self._task_loss = self._adversarial_loss = self._first_step = None
+        self._task_loss = self._adversarial_loss = self._proximal_loss = self._first_step = None
         self._diagnostics = []
         return logs | figures
 
