@@ -23,8 +23,11 @@ _GUARD = 1e-6  # what the released code adds to the norm that it divides by
 
 RESTATED = ("name", "source", "differences", "alpha", "term", "ascent", "gradient", "clean_side", "num_steps",
             "step_size", "step_rule", "norm", "scope", "projection", "epsilon", "epsilon_unit", "init_std",
-            "init_noise", "dropout", "layer")  # fmt: skip
-"""Settings of a method that are written out here."""
+            "init_noise", "dropout", "layer", "proximal_weight", "proximal_momentum")  # fmt: skip
+"""Settings of a method that are written out here.
+
+A first step's proximal term is zero, and its gradient too: the average of the weights is what they are.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ def plain_step(
     passes = [_Passes(model, kind, method, batch, autocast) for batch in micro_batches]
     if method.alpha == 0:
         _mean([each.at(None).losses for each in passes]).backward()
+        return PlainStep([], 0.0)
+    if method.term == "output_embeddings":
+        worst = _mean([each.losses_at_worst_labels(method.epsilon) for each in passes])
+        ((1 - method.alpha) * _mean([each.at(None).losses for each in passes]) + method.alpha * worst).backward()
         return PlainStep([], 0.0)
     if method.term == "ascent_losses":
         deltas = _train_on_ascent(passes, method)
@@ -205,6 +212,23 @@ class _Passes:
         added = nullcontext() if delta is None else _added(self.model, self.layer, delta)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast), added:
             return KINDS[self.kind](self.model(**self.batch.inputs), self.batch.inputs)
+
+    def losses_at_worst_labels(self, epsilon: float) -> Tensor:
+        """Of a language model whose labels' output embeddings are off by ε‖w_y‖ in the direction that h is against."""
+        seen: list[Tensor] = []
+        decoder: Any = self.model.get_output_embeddings()
+        handle = decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            logits = self.model(**self.batch.inputs).logits
+        handle.remove()
+        hidden, labels = seen[0], self.batch.inputs["labels"]
+        if self.kind == "causal_lm":
+            logits, hidden, labels = logits[:, :-1], hidden[:, :-1], labels[:, 1:]
+        is_label = labels != _IGNORED
+        logits, hidden, labels = logits[is_label].float(), hidden[is_label].float(), labels[is_label]
+        length = (decoder.weight.detach()[labels].float() ** 2).sum(-1).sqrt()
+        lower = epsilon * length * (hidden**2).sum(-1).sqrt()
+        return -_log_p(logits.scatter_add(-1, labels.unsqueeze(-1), -lower.unsqueeze(-1)), labels)
 
     def x(self) -> Tensor:
         """Vectors that δ is added to."""
