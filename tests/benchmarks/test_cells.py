@@ -31,8 +31,10 @@ def refused_in_page(engine):
 
 
 def is_warned_of(record):
-    """In bf16, since what it ascends is rounding there."""
+    """In bf16, since what it ascends is rounding there; SMART's δ in fp32 too, at a divergence of 1e-9."""
     row = METHODS.get(record["method"])
+    if record["method"] == "smart" and record["precision"] == "fp32":
+        return record["difference"] < 1e-4
     return record["precision"] != "fp32" and row is not None and row.ascent == "divergence" and row.num_steps > 0
 
 
@@ -48,8 +50,9 @@ def test_a_step_is_the_one_in_plain_pytorch(method, kind, tmp_path):
         return
     assert record["difference"] < 1e-4
     # SMART's δ has the direction of D's gradient where D is 1e-9, which is in part rounding.
-    assert record["delta_difference"] < (0.02 if method == "smart" else 1e-4)
-    assert record["divergence_ratio"] in (None, pytest.approx(1, rel=1e-3))
+    of_delta, of_divergence = (0.02, 0.005) if method == "smart" else (1e-4, 1e-3)
+    assert record["delta_difference"] < of_delta
+    assert record["divergence_ratio"] in (None, pytest.approx(1, rel=of_divergence))
 
 
 @pytest.mark.parametrize("kind", KINDS)
