@@ -157,13 +157,13 @@ class Method:
 
     def _check_ascent_losses(self) -> None:
         needed = {
-            "ascent": (self.ascent == "task_loss", "'task_loss': these are the losses that it trains on"),
-            "gradient": (self.gradient == "own_pass", "'own_pass': each of its passes gives a gradient"),
-            "num_steps": (self.num_steps >= 2, "2 or more: the last step's pass ascends no further"),
-            "step_rule": (self.step_rule != "raw", "'normalized' or 'sign': its gradients have the loss's scale"),
-            "dropout": (self.dropout != "off", "'shared' or 'independent': it has no pass but these"),
+            "ascent": (self.ascent == "task_loss", "'task_loss' (these are the losses that it trains on)"),
+            "gradient": (self.gradient == "own_pass", "'own_pass' (each of its passes gives a gradient)"),
+            "num_steps": (self.num_steps >= 2, "2 or more (the last step's pass ascends no further)"),
+            "step_rule": (self.step_rule != "raw", "'normalized' or 'sign' (its gradients have the loss's scale)"),
+            "dropout": (self.dropout != "off", "'shared' or 'independent' (it has no pass but these)"),
             "layer": (not isinstance(self.layer, int), "'word' or 'embeddings'"),
-            "alpha": (self.alpha <= 1, "at most 1, where all its passes weigh the same"),
+            "alpha": (self.alpha <= 1, "at most 1 (where all its passes weigh the same)"),
         }
         for name, (fits, expected) in needed.items():
             if not fits:
