@@ -108,7 +108,7 @@ def test_a_kind_trains_with_a_method(name, method, tmp_path, monkeypatch):
         assert result.skipped == 0
         if result.delta is not None:
             assert torch.count_nonzero(result.delta[~mask]) == 0
-        assert not mask.all()
+            assert not mask.all()
     assert len(results) == (0 if method == "standard" else 2)
     metrics = trainer.evaluate()
     assert supervision.main_metric in {key.removeprefix("eval_") for key in metrics}

@@ -136,8 +136,7 @@ def _result_of_ascent(batch: Batch, method: Method, backward: Callable[[Tensor],
 def _result_at_output_embeddings(batch: Batch, method: Method) -> AlumResult:
     """Losses of one pass, from whose outputs the worst δ follows: the adversarial loss is what it adds."""
     task_loss, found = batch.clean_at_labels()
-    rise = adversarial_softmax(found, method)
-    adversarial_loss = batch.scale * rise.sum() / max(rise.numel(), 1)
+    adversarial_loss = batch.scale * adversarial_softmax(found, method) / max(len(found.labels), 1)
     return AlumResult(
         loss=task_loss + method.alpha * adversarial_loss,
         task_loss=task_loss.detach(),

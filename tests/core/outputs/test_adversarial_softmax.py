@@ -37,8 +37,12 @@ def losses_at(delta, hidden, embeddings, bias, labels):
 
 def rises(weights, unit, epsilon):
     hidden, embeddings, bias, labels = weights
-    found = LabelOutputs(hidden @ embeddings.T + bias, labels, hidden, embeddings.detach()[labels].norm(dim=-1))
-    return adversarial_softmax(found, method_named("adv_softmax", epsilon=epsilon, epsilon_unit=unit))
+    logits, norms = hidden @ embeddings.T + bias, embeddings.detach()[labels].norm(dim=-1)
+    method = method_named("adv_softmax", epsilon=epsilon, epsilon_unit=unit)
+    items = (slice(item, item + 1) for item in range(ITEMS))
+    return torch.stack(
+        [adversarial_softmax(LabelOutputs(logits[i], labels[i], hidden[i], norms[i]), method) for i in items]
+    )
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -72,6 +76,30 @@ def test_gradients_are_those_of_the_loss_at_the_worst_embedding(weights, unit):
 def test_a_model_that_is_sure_has_a_finite_rise(weights):
     hidden, embeddings, _, labels = weights
     sure = LabelOutputs(
-        1e4 * F.one_hot(labels, VOCABULARY).float(), labels, hidden, embeddings.detach()[labels].norm(dim=-1)
+        (1e4 * F.one_hot(labels, VOCABULARY).float()).requires_grad_(),
+        labels,
+        hidden,
+        embeddings.detach()[labels].norm(dim=-1),
     )
-    assert adversarial_softmax(sure, method_named("adv_softmax")).tolist() == [0.0] * ITEMS
+    assert adversarial_softmax(sure, method_named("adv_softmax")).item() == 0.0
+
+
+def test_the_sum_has_the_gradients_of_its_items(weights, monkeypatch):
+    hidden, embeddings, bias, labels = weights
+    monkeypatch.setattr("alum.core.outputs.rows._ELEMENTS_AT_A_TIME", {"cpu": 2 * VOCABULARY})  # two rows at a time
+    found = LabelOutputs(hidden @ embeddings.T + bias, labels, hidden, embeddings.detach()[labels].norm(dim=-1))
+    together = torch.autograd.grad(
+        3.0 * adversarial_softmax(found, method_named("adv_softmax", epsilon=0.3)), (hidden, embeddings)
+    )
+    one_by_one = torch.autograd.grad(3.0 * rises(weights, "relative", 0.3).sum(), (hidden, embeddings))
+    torch.testing.assert_close(together, one_by_one, rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_predicted_adds_nothing():
+    empty = LabelOutputs(
+        torch.empty(0, VOCABULARY, requires_grad=True),
+        torch.empty(0, dtype=torch.long),
+        torch.empty(0, 4),
+        torch.empty(0),
+    )
+    assert adversarial_softmax(empty, method_named("adv_softmax")).item() == 0.0
