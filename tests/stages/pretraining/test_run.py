@@ -104,7 +104,13 @@ def test_the_adversary_enters_half_way(pretrained):
     assert [line["adversarial_loss"] > 0 for line in steps] == [False, False, True, True, True]
     assert all(line["adversarial_gain"] > 10 for line in steps[2:])
     for gain, line in ((pretrained.first_gain, steps[2]), (pretrained.last_gain, steps[4])):
-        assert gain == {"step": line["step"], "gain": line["adversarial_gain"], "divergence": line["divergence"]}
+        assert gain == {
+            "step": line["step"],
+            "gain": line["adversarial_gain"],
+            "divergence": line["divergence"],
+            "strength": line["adversarial_strength"],
+        }
+        assert 0 < gain["strength"] <= 1
     card = (Path(pretrained.output_dir) / "README.md").read_text()
     assert "| adversarial gain at step 21 |" in card
     assert "| adversarial gain at step 40 |" in card
