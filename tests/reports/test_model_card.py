@@ -94,8 +94,8 @@ def tuned_card(folder, base="models/base-model", task="sst2", **config):
 
 def test_the_cards_have_the_first_and_the_last_gain(tmp_path):
     rows = tuned_card(tmp_path).rows
-    assert rows["adversarial gain at step 1"] == "2.5 (divergence 1.0e-06, 25 % of what further ascent reaches)"
-    assert rows["adversarial gain at step 20"] == "825 (divergence 2.0e-03, 88 % of what further ascent reaches)"
+    assert rows["adversarial gain at step 1"] == "2.5 (divergence 1.0e-06, strength 25 %)"
+    assert rows["adversarial gain at step 20"] == "825 (divergence 2.0e-03, strength 88 %)"
     rows = card_of(tmp_path).rows
     assert rows["adversarial gain at step 501"] == "12,346 (divergence 2.5e-01)"
     assert rows["adversarial gain at step 1,000"] == "below rounding (divergence 8.0e-10)"
@@ -122,8 +122,8 @@ def test_a_fine_tuned_card_says_what_was_trained_from_what_and_how_well(tmp_path
     assert card.rows == {
         "loss": "0.500",
         "accuracy": "87.5 %",
-        "adversarial gain at step 1": "2.5 (divergence 1.0e-06, 25 % of what further ascent reaches)",
-        "adversarial gain at step 20": "825 (divergence 2.0e-03, 88 % of what further ascent reaches)",
+        "adversarial gain at step 1": "2.5 (divergence 1.0e-06, strength 25 %)",
+        "adversarial gain at step 20": "825 (divergence 2.0e-03, strength 88 %)",
         "learning_rate": "3e-05",
         "lr_scheduler_type": "linear",
         "num_train_epochs": "3.0",

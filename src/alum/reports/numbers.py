@@ -154,4 +154,4 @@ def gain_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _of_further(gain: Mapping[str, Any]) -> str:
     strength = gain["strength"]
-    return "" if strength is None else f", {100 * strength:.0f} % of what further ascent reaches"
+    return "" if strength is None else f", strength {100 * strength:.0f} %"

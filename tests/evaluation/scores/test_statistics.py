@@ -155,6 +155,14 @@ def test_models_that_agree_on_fifty_rows_may_still_differ():
     assert found.p_value == 1.0
 
 
+def test_rates_do_not_differ_by_more_than_one():
+    one = compare([0.0], [1.0])
+    assert (one.low, one.high) == (-1.0, 1.0)
+    errors = compare([10.0, 0.0], [0.0, 20.0])  # which have no bound
+    assert errors.low < -1
+    assert errors.high > 1
+
+
 def test_the_interval_of_a_difference_of_rates_is_bonett_and_prices():
     """p̃ = (n + 1) / (N + 2) of both kinds of discordant rows; d ± z √((p̃₁ + p̃₂ - d²) / (N + 2))."""
     found = compare(*scores_with(50, 3, 20, 27))

@@ -238,7 +238,8 @@ def _difference_interval(before: np.ndarray, after: np.ndarray, clusters: Cluste
     """Interval of the mean difference: Student's over clusters, to which one is added that differs each way.
 
     The two, which differ by as much as scores do, keep it from certainty where all rows agree. Of independent rows that
-    are 0 or 1 it is that of Bonett and Price (2012), with the deviation estimated.
+    are 0 or 1 it is that of Bonett and Price (2012), with the deviation estimated. Scores in [0, 1] cannot differ by
+    more than 1, which it would exceed where rows are few.
     """
     sums = by_cluster(np.stack((after - before, np.ones_like(before)), axis=1), clusters)
     num_clusters, mean_size = len(sums), len(before) / len(sums)
@@ -248,7 +249,9 @@ def _difference_interval(before: np.ndarray, after: np.ndarray, clusters: Cluste
     widened = np.concatenate((of_clusters, (-largest, largest)))
     half = t.ppf((1 + confidence) / 2, num_clusters + 1) * widened.std(ddof=1) / len(widened) ** 0.5
     centre = widened.mean()
-    return Interval(float(centre - half), float(centre + half))
+    scores = np.concatenate((before, after))
+    bound = 1.0 if scores.min() >= 0 and scores.max() <= 1 else np.inf
+    return Interval(max(float(centre - half), -bound), min(float(centre + half), bound))
 
 
 def _paired(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
