@@ -29,8 +29,12 @@ def known(files: Iterable[Path]) -> dict[Key, dict[str, Any]]:
 
 
 def append(file: Path, record: Mapping[str, Any]) -> None:
-    """Adds a line and sees it on the disk."""
-    with file.open("a", encoding="utf-8") as ledger:
-        ledger.write(json.dumps(record, allow_nan=False) + "\n")
+    """Adds a line, after one that was cut off too, and sees it on the disk."""
+    line = json.dumps(record, allow_nan=False) + "\n"
+    with file.open("a+b") as ledger:
+        if ledger.tell():
+            ledger.seek(-1, os.SEEK_END)
+            line = line if ledger.read() == b"\n" else "\n" + line
+        ledger.write(line.encode())
         ledger.flush()
         os.fsync(ledger.fileno())

@@ -1,0 +1,99 @@
+"""Arms side by side: their plan, their ledger, controls that match what they control for, scores beside the model's."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from alum.core.errors import InputError
+from alum.core.methods import METHODS
+from studies.evidence import ledger
+from studies.evidence.arms import TASK_ARMS, TEXT_ARMS, Arm
+from studies.evidence.jobs import jobs_of
+from studies.evidence.ledger import Key
+from studies.evidence.scarce_text import ScarceText, evaluated, first_words
+from studies.evidence.training import OutOfTimeError
+
+TINY = ScarceText(1, 16, 50, 0, 8, 4, warmup_steps=2, max_epochs=3, patience_epochs=1)
+
+
+@pytest.fixture
+def sequences(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    counts = {"training": 32, "validation": 8, "test": 8, "other": 8}
+    file = tmp_path / "text.safetensors"
+    save_file({name: random.integers(0, 50, (n, 8)).astype(np.int16) for name, n in counts.items()}, file)
+    return file
+
+
+def test_each_arm_is_a_row_of_the_table_and_follows_what_it_is_to_match() -> None:
+    for arms in (TEXT_ARMS, TASK_ARMS):
+        names = [arm.name for arm in arms]
+        assert len(set(names)) == len(names)
+        assert {arm.method for arm in arms} <= set(METHODS)
+        assert all(names.index(arm.reference) < place for place, arm in enumerate(arms) if arm.reference)
+
+
+def test_plan_is_studies_and_seeds_in_their_order() -> None:
+    jobs = jobs_of("text:2x128:3,snli:full:0-1")
+    assert [(job.study, job.seed) for job in jobs] == (
+        [("text:2x128", 3)] * len(TEXT_ARMS) + [("snli:full", seed) for seed in (0, 1) for _ in TASK_ARMS]
+    )
+    noise = next(job for job in jobs if job.arm.divergence_of)
+    assert noise.reference == Key("text:2x128", "virtual", 3)
+    with pytest.raises(InputError, match="study"):
+        jobs_of("texts:2x128:0")
+
+
+def test_ledger_passes_over_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    file, record = tmp_path / "ledger.jsonl", {"study": "text", "arm": "standard", "seed": 0, "loss": 1.5}
+    ledger.append(file, record)
+    with file.open("a") as torn:
+        torn.write('{"study": "text", "arm": "R-')
+    assert ledger.known([file, tmp_path / "none.jsonl"]) == {Key("text", "standard", 0): record}
+    ledger.append(file, {**record, "seed": 1})
+    assert list(ledger.known([file])) == [Key("text", "standard", 0), Key("text", "standard", 1)]
+    with pytest.raises(ValueError, match="JSON"):
+        ledger.append(file, {"loss": math.nan})
+
+
+def test_words_are_taken_from_documents_until_there_are_enough() -> None:
+    assert list(first_words(["a b c", "d e", "f"], 4)) == ["a b c", "d"]
+
+
+def test_loss_of_evaluated_tokens_is_the_model_s_own() -> None:
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=50, n_positions=8, n_embd=16, n_layer=1, n_head=1)).eval()
+    rows = torch.randint(0, 50, (100, 8))
+    found = evaluated(model, rows, autocast=False)
+    with torch.no_grad():
+        outputs = model(input_ids=rows, labels=rows)
+    assert found["loss"] == pytest.approx(float(outputs.loss), rel=1e-5)
+    is_right = outputs.logits[:, :-1].argmax(-1) == rows[:, 1:]
+    assert found["accuracy"] == pytest.approx(float(is_right.float().mean()))
+
+
+def test_record_is_of_the_epoch_of_the_lowest_loss(sequences: Path) -> None:
+    record = TINY.run(Arm("standard", "standard"), 0, sequences, None, math.inf)
+    assert record["validation"]["loss"] == min(record["validation_losses"])
+    assert record["validation_losses"][record["best_epoch"] - 1] == min(record["validation_losses"])
+    assert record["mean_divergence"] == record["mean_radius"] == 0
+    assert record["cost_in_standard_steps"] == 8 * len(record["validation_losses"])
+
+
+def test_control_has_the_divergence_or_the_radius_of_its_reference(sequences: Path) -> None:
+    longer = ScarceText(1, 16, 50, 0, 8, 4, warmup_steps=2, max_epochs=12, patience_epochs=12)
+    target = {"mean_divergence": 3e-3, "mean_radius": 0.7}
+    noise = longer.run(Arm("noise", "noise", divergence_of="virtual"), 0, sequences, target, math.inf)
+    assert noise["mean_radius"] > longer.epsilon
+    last = longer.run(Arm("noise", "noise", radius_of="noise"), 0, sequences, target, math.inf)
+    assert last["mean_radius"] == pytest.approx(0.7)
+
+
+def test_training_stops_at_the_end_of_its_time(sequences: Path) -> None:
+    with pytest.raises(OutOfTimeError, match="after 0 steps"):
+        TINY.run(Arm("standard", "standard"), 0, sequences, None, deadline=0.0)
