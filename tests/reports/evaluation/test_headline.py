@@ -18,8 +18,22 @@ def of_suites(*names, results=None):
 
 
 def test_the_first_model_is_compared_with_nothing():
-    # (0.905 + 0.792 + 0.583) / 3 = 0.76, of which hotflip leaves 0.15
-    assert said("standard") == "Accuracy is 76.0 % without an attack and 11.4 % under hotflip (means of 3 suites)."
+    # (0.905 + 0.792 + 0.583) / 3 = 0.76, of which hotflip leaves 0.15; the halves of the intervals are .0406, .0563 and
+    # .0558, √Σ / 3 = .0297; and .0475, .0448 and .0320, √Σ / 3 = .0242.
+    assert said("standard") == (
+        "Accuracy is 76.0 % (73–79) without an attack and 11.4 % (9–14) under hotflip, on the same 700 rows, means of "
+        "3 suites."
+    )
+
+
+def test_clean_and_attacked_are_of_the_same_rows():
+    results = evaluation_results()
+    for score in results["scores"]:
+        if (score["suite"], score["attack"]) == ("sst2", "hotflip") and score["clean"]:
+            score |= {"num_rows": 12, "clean": {"value": 0.75, "low": 0.468, "high": 0.911}}
+    assert said("standard", **of_suites("sst2", results=results)) == (
+        "Accuracy on sst2 is 75.0 % (47–91) without an attack and 13.6 % (9–18) under hotflip, on the same 12 rows."
+    )
 
 
 def test_others_are_compared_with_it():
@@ -49,7 +63,7 @@ def test_a_failed_check_is_not_kept_quiet():
 def test_a_single_suite_is_named():
     assert (
         said("standard", **of_suites("sst2"))
-        == "Accuracy on sst2 is 90.5 % without an attack and 13.6 % under hotflip."
+        == "Accuracy on sst2 is 90.5 % (86–95) without an attack and 13.6 % (9–18) under hotflip, on the same 200 rows."
     )
 
 
@@ -61,8 +75,8 @@ def test_suites_of_different_metrics_are_not_averaged():
         if score["suite"] == "hans":
             score["metric"] = score["metric"].replace("accuracy", "f1")
     assert said("standard", **parts) == (
-        "Accuracy on sst2 is 90.5 % without an attack and 13.6 % under hotflip; "
-        "F1 on hans is 58.3 % without an attack and 8.7 % under hotflip."
+        "Accuracy on sst2 is 90.5 % (86–95) without an attack and 13.6 % (9–18) under hotflip, on the same 200 rows; "
+        "F1 on hans is 58.3 % (53–64) without an attack and 8.7 % (6–12) under hotflip, on the same 300 rows."
     )
 
 
@@ -70,9 +84,11 @@ def test_where_suites_fall_to_different_attacks_these_are_named():
     results = evaluation_results()
     for score in results["scores"]:
         if (score["suite"], score["attack"], score["metric"]) == ("sst2", "deepwordbug", "robust_accuracy"):
-            score["value"] = 0.0
+            score |= {"value": 0.0, "low": 0.0, "high": 0.02}
     said = answer(results, Scores(results), "standard")
-    assert "6.9 % under the strongest attack on each (deepwordbug and hotflip)" in said  # (0 + 0.1188 + 0.08745) / 3
+    assert (
+        "6.9 % (5–9) under the strongest attack on each (deepwordbug and hotflip)" in said
+    )  # (0 + 0.1188 + 0.08745) / 3
 
 
 def test_attacks_on_embeddings_and_noise_stand_in_where_there_are_no_others():

@@ -73,10 +73,10 @@ def spoiled(value):
 def test_the_page_says_what_the_record_holds():
     found = page()
     assert found.texts("h1") == ["standard, alum and alum_one_pass under attack"]
-    assert found.texts("dd")[0].startswith("Accuracy is 76.0 % without an attack and 11.4 % under hotflip")
+    assert found.texts("dd")[0].startswith("Accuracy is 76.0 % (73–79) without an attack and")
     assert found.open == []
     tables = found.texts("table")
-    assert "clean 90.5 %86.4–94.6 91.2 %87.3–95.1 ★highest: 91.8 %88.0–95.6" in tables[0]
+    assert "clean 200 rows 90.5 %86.4–94.6 91.2 %87.3–95.1 ★highest: 91.8 %88.0–95.6" in tables[0]
     assert any("hans" in table and "better +4.5" in table and "+1.0 to +8.0p = 0.035" in table for table in tables)
     assert "✗ failed alum_one_pass on hans" in found.texts("summary")
     text = " ".join(found.texts("main"))
@@ -99,11 +99,17 @@ def test_metrics_of_a_comparison_are_rows_of_their_own():
     assert "+25.0" in table
 
 
-def test_attacks_on_a_part_of_the_rows_say_so():
+def test_rows_of_an_attack_on_few_have_their_clean_score_above():
     scores = evaluation_results()["scores"]
-    part = [{**score, "num_rows": 60} if score["attack"] == "hotflip" else score for score in scores]
-    assert "hotflip 60 rows" in page(scores=part).texts("table")[0]
-    assert " rows" not in page().texts("table")[0]
+    clean = {"value": 0.75, "low": 0.6, "high": 0.85}
+    part = [
+        {**score, "num_rows": 60, "clean": clean} if score["attack"] == "hotflip" and score["clean"] else score
+        for score in scores
+    ]
+    table = page(scores=part).texts("table")[0]
+    assert table.index("same rows, clean 60 rows 75.0 %60.0–85.0") < table.index("hotflip 60 rows 13.6 %")
+    assert "deepwordbug 200 rows" in table
+    assert "same rows" not in page().texts("table")[0]
 
 
 def test_changed_words_are_marked():

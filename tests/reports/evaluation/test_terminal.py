@@ -33,20 +33,47 @@ def renamed(results, old, new):
 
 def test_values_stand_beside_their_intervals():
     rows = cells(shown(evaluation_results()))
-    assert ["suite", "under", "standard", "alum", "alum_one_pass"] in rows
+    assert ["suite", "under", "rows", "standard", "alum", "alum_one_pass"] in rows
     # 0.905 of 200 rows: half of the interval is 1.96 √(0.905 · 0.095 / 200) = 0.0406
-    assert ["sst2", "clean", "90.5 (86–95)", "91.2 (87–95)", "91.8 (88–96)"] in rows
+    assert ["sst2", "clean", "200", "90.5 (86–95)", "91.2 (87–95)", "91.8 (88–96)"] in rows
 
 
-def test_the_title_says_how_many_rows():
-    text = " ".join(shown(evaluation_results()).split())
-    assert "Rows: sst2 200, cad_imdb 200, hans 300" in text
-    assert "Groups of hans, rates in percent. Rows: lexical_overlap 100, subsequence 100, constituent 100" in text
+def test_the_title_names_the_metric_or_that_of_each_suite():
+    results = evaluation_results()
+    assert "Scores: accuracy; rates in percent" in shown(results)
+    assert "Groups of hans: accuracy; rates in percent" in shown(results)
+    results["suites"][1]["main_metric"] = "f1"
+    text = " ".join(shown(results).split())
+    assert "Scores: accuracy of sst2, F1 of cad_imdb, accuracy of hans; rates in percent" in text
+
+
+def test_exact_match_stands_beside_f1():
+    results = evaluation_results()
+    results["suites"] = [{**results["suites"][0], "main_metric": "f1"}]
+    score = {"model": "alum", "suite": "sst2", "group": None, "num_rows": 200, "low": None, "high": None}
+    clean, attacked = ({**score, "attack": attack, "epsilon": None} for attack in (None, "typing"))
+    level = {"low": None, "high": None}
+    results["scores"] = [
+        {**clean, "metric": "f1", "value": 0.7, "clean": None},
+        {**clean, "metric": "exact_match", "value": 0.6, "clean": None},
+        {**attacked, "metric": "robust_f1", "value": 0.5, "num_rows": 8, "clean": {**level, "value": 0.75}},
+        {**attacked, "metric": "robust_exact_match", "value": 0.4, "num_rows": 8, "clean": {**level, "value": 0.625}},
+    ]
+    assert [
+        row for row in cells(shown(results, width=120)) if row[-2] in ("70.0", "60.0", "75.0", "62.5", "50.0", "40.0")
+    ] == [
+        ["sst2", "clean, F1", "200", "–", "70.0", "–"],
+        ["clean, exact match", "200", "–", "60.0", "–"],
+        ["same rows, clean, F1", "8", "–", "75.0", "–"],
+        ["same rows, clean, exact match", "8", "–", "62.5", "–"],
+        ["typing, F1", "8", "–", "50.0", "–"],
+        ["typing, exact match", "8", "–", "40.0", "–"],
+    ]
 
 
 def test_groups_have_rows_of_their_own():
-    rows = cells(shown(evaluation_results()))
-    assert ["constituent", "clean", "50.0 (40–60)", "50.0 (40–60)", "50.0 (40–60)"] in rows
+    rows = cells(shown(evaluation_results(), width=100))
+    assert ["constituent", "clean", "100", "50.0 (40–60)", "50.0 (40–60)", "50.0 (40–60)"] in rows
 
 
 def test_comparisons_are_with_the_first_model():
@@ -66,13 +93,16 @@ def test_another_metric_than_the_main_one_is_named():
     assert "typing, exact match" in text
 
 
-def test_attacks_on_a_part_of_the_rows_say_so():
+def test_rows_of_an_attack_on_few_have_their_clean_score_above():
     results = evaluation_results()
-    assert "part of the rows" not in shown(results)
     for score in results["scores"]:
-        if score["suite"] == "hans" and score["attack"] in ("pgd", "hotflip") and score["group"] is None:
-            score["num_rows"] = 60
-    assert "On a part of the rows only: 60 of hans (pgd, hotflip)." in " ".join(shown(results).split())
+        if score["suite"] == "hans" and score["attack"] in ("pgd", "hotflip") and score["clean"]:
+            score |= {"num_rows": 60, "clean": {"value": 0.45, "low": 0.33, "high": 0.58}}
+    rows = cells(shown(results, width=100))
+    place = rows.index(["same rows, clean", "60", *["45.0 (33–58)"] * 3])
+    assert rows[place - 1][:2] == ["typing", "300"]
+    assert rows[place + 1][:2] == ["pgd, ε 0.01", "60"]
+    assert sum(row[0] == "same rows, clean" for row in rows) == 1 + 3  # once, and once in each group
 
 
 def test_checks_say_what_failed_and_with_which_figures():
@@ -133,7 +163,7 @@ def test_a_metric_that_is_no_rate_and_a_score_without_a_value():
         {**score, "attack": "hotflip", "metric": "changed_word_share", "value": None, "low": None, "high": None},
     ]
     rows = cells(shown(results))
-    assert ["sst2", "clean", "–", "−0.050 (−0.10 to 0.25)", "–"] in rows
+    assert ["sst2", "clean", "200", "–", "−0.050 (−0.10 to 0.25)", "–"] in rows
     assert ["sst2, hotflip", "alum", "–", "–", "–"] in rows
 
 

@@ -47,21 +47,25 @@ class Measurement:
         return [self.clusters[i] for i in indices] if self.clusters else None
 
 
-def scores_of(measurement: Measurement) -> list[dict[str, Any]]:
-    """Sums up a measurement for ``results.json``: each metric over all rows and by group, with its 95 % interval."""
+def scores_of(measurement: Measurement, clean: Measurement | None = None) -> list[dict[str, Any]]:
+    """Sums up a measurement for ``results.json``: each metric over all rows and by group, with its 95 % interval.
+
+    With the ``clean`` measurement of the same model and suite, a score under an attack has the clean score of the very
+    same rows beside it, since an attack is often measured on few of them.
+    """
     found, where = [], {"model": measurement.model, **asdict(measurement.condition)}
+    places = {} if clean is None else {record[ROW]: index for index, record in enumerate(clean.records)}
     for group in (None, *dict.fromkeys(measurement.groups)):
         indices = [i for i in range(len(measurement.records)) if group is None or measurement.groups[i] == group]
-        records = [measurement.records[i] for i in indices]
-        clusters = measurement.clusters_of(indices)
-        rates = [
-            _rate(measurement.condition.metric_name(metric), [record["scores"][metric] for record in records], clusters)
-            for metric in records[0]["scores"]
-        ]
+        levels = _levels(measurement, indices)
+        if clean is not None and measurement.family is not None:
+            same_rows = [places[measurement.records[i][ROW]] for i in indices]
+            beside = {measurement.condition.metric_name(level["metric"]): level for level in _levels(clean, same_rows)}
+            for level in levels:
+                level["clean"] = {name: beside[level["metric"]][name] for name in ("value", "low", "high")}
         if measurement.family == "text":
-            rates += _costs_of_attack(records, clusters)
-        rates += _of_sets(measurement, indices)
-        found += [{**where, "group": group, **rate} for rate in rates]
+            levels += _costs_of_attack([measurement.records[i] for i in indices], measurement.clusters_of(indices))
+        found += [{**where, "group": group, **level} for level in levels]
     return found
 
 
@@ -102,6 +106,16 @@ def adjusted(comparisons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{**entry, "p_adjusted": p_value} for entry, p_value in zip(comparisons, p_values, strict=True)]
 
 
+def _levels(measurement: Measurement, indices: Sequence[int]) -> list[dict[str, Any]]:
+    """Each metric over some rows: means of the rows' scores, and metrics of the set that they are."""
+    clusters = measurement.clusters_of(indices)
+    rates = [
+        _rate(measurement.condition.metric_name(metric), measurement.scores_at(indices, metric), clusters)
+        for metric in measurement.records[indices[0]]["scores"]
+    ]
+    return rates + _of_sets(measurement, indices)
+
+
 def _rate(name: str, values: Sequence[float], clusters: Clusters) -> dict[str, Any]:
     return _row(name, fmean(values), mean_interval(values, clusters), len(values))
 
@@ -137,4 +151,4 @@ def _of_sets(measurement: Measurement, indices: Sequence[int]) -> list[dict[str,
 
 def _row(metric: str, value: float | None, interval: Interval | None, num_rows: int) -> dict[str, Any]:
     low, high = interval or (None, None)
-    return {"metric": metric, "value": value, "low": low, "high": high, "num_rows": num_rows}
+    return {"metric": metric, "value": value, "low": low, "high": high, "num_rows": num_rows, "clean": None}

@@ -9,7 +9,7 @@ from alum.attacks.condition import Condition
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.charts import DotRow, Point, curves_chart, dots_chart, has_matplotlib
 from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
-from alum.reports.evaluation.scores import Scores, texts_of
+from alum.reports.evaluation.scores import Scores, clean_of, texts_of
 from alum.reports.numbers import is_number, is_rate
 
 _MAX_LABEL_CHARACTERS = 44
@@ -30,39 +30,38 @@ def figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[st
 
 
 def _curves(scores: Scores, suite: str) -> list[dict[str, Any]]:
-    """Makes a figure for each attack with several radii; its curves begin at the clean score."""
+    """Makes a figure for each attack with several radii; its curves begin at the clean score of the same rows."""
     conditions = scores.conditions_of(suite)
     attacks = dict.fromkeys(condition.attack for condition in conditions if condition.epsilon is not None)
     by_attack = [[condition for condition in conditions if condition.attack == attack] for attack in attacks]
-    return [_curve(scores, suite, [Condition(suite), *radii]) for radii in by_attack if len(radii) > 1]
+    return [_curve(scores, suite, radii) for radii in by_attack if len(radii) > 1]
 
 
-def _curve(scores: Scores, suite: str, conditions: Sequence[Condition]) -> dict[str, Any]:
-    attack = conditions[-1].attack
-    title = f"{suite} under {attack}"
+def _curve(scores: Scores, suite: str, radii: Sequence[Condition]) -> dict[str, Any]:
+    title = f"{suite} under {radii[0].attack}"
+    first = [clean_of(score) for score in scores.row(radii[0])]
+    rows = [(Condition(suite), first), *((condition, scores.row(condition)) for condition in radii)]
     lines = [
         [
             point
-            for condition in conditions
-            if (point := _point(model, condition, scores.main(model, condition), condition.name)) is not None
+            for condition, row in rows
+            if (point := _point(model, condition, row[index], condition.name)) is not None
         ]
-        for model in scores.models
+        for index, model in enumerate(scores.models)
     ]
-    rows = [(f"{condition.epsilon or 0:g}", scores.row(condition)) for condition in conditions]
     rate = is_rate(scores.main_metric(Condition(suite)))
     svg = curves_chart(lines, rate, title) if has_matplotlib() and any(lines) else None
-    return _figure(title, "radius ε", rows, svg)
+    return _figure(title, "radius ε", [(f"{condition.epsilon or 0:g}", row) for condition, row in rows], svg)
 
 
 def _suite(scores: Scores, suite: str) -> list[dict[str, Any]]:
     """Makes a figure of the clean score and each attack's; of several radii the middle one: the curves have all."""
-    shown = []
-    conditions = scores.conditions_of(suite)
-    for condition in conditions:
-        radii = [c.epsilon for c in conditions if c.attack == condition.attack and c.epsilon is not None]
-        if any(scores.row(condition)) and (not radii or condition.epsilon == radii[(len(radii) - 1) // 2]):
-            shown.append(condition)
-    rows = [(condition.name, scores.row(condition)) for condition in shown]
+    lines = scores.lines_of(suite)
+    radii: dict[str | None, list[float | None]] = {}
+    for condition in dict.fromkeys(line.condition for line in lines):
+        radii.setdefault(condition.attack, []).append(condition.epsilon)
+    middle = {attack: found[(len(found) - 1) // 2] for attack, found in radii.items()}
+    rows = [(line.name, line.found) for line in lines if line.condition.epsilon == middle[line.condition.attack]]
     return [_dots(suite, "under", rows, scores)] if rows else []
 
 

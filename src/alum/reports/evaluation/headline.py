@@ -1,12 +1,14 @@
 """Summary of an evaluation in a sentence for each model."""
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from alum.attacks.condition import Condition
 from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
-from alum.reports.evaluation.scores import Scores, condition_of, listed
-from alum.reports.numbers import is_number, value_text
+from alum.reports.evaluation.scores import Scores, clean_of, condition_of, listed, metric_words
+from alum.reports.numbers import is_number, rough_interval_text, value_text
 
 SIGNIFICANT = 0.05
 
@@ -14,19 +16,16 @@ SIGNIFICANT = 0.05
 def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
     """Says how a model scores clean and under the strongest attack, and how it compares with the baseline model.
 
-    Means are over the suites that were attacked, if any, with and without the attack. A second sentence warns of
-    robust accuracy that a failed check says not to trust.
+    Means are over the suites that were attacked, if any, with and without the attack, on the same rows. A second
+    sentence warns of robust accuracy that a failed check says not to trust.
     """
-    names = [suite["name"] for suite in results["suites"]]
-    levels = [
-        _Level(name, scores.main(model, Condition(name)), strongest(results, scores, model, name)) for name in names
-    ]
+    levels = [_level(results, scores, model, suite["name"]) for suite in results["suites"]]
     metrics = {suite["main_metric"] for suite in results["suites"]}
     levels = [level for level in levels if level.attacked] or [level for level in levels if level.clean]
     if not levels:
         return "Nothing was measured." + _caution(results, model)
     if len(levels) > 1 and len(metrics) == 1:
-        sentence = f"{_capital(*metrics)} is {_means(levels)} (means of {len(levels)} suites)"
+        sentence = f"{_capital(*metrics)} is {_means(levels)}, means of {len(levels)} suites"
     else:
         kinds = {suite["name"]: suite["main_metric"] for suite in results["suites"]}
         sentence = "; ".join(
@@ -59,6 +58,11 @@ class _Level(NamedTuple):
     attacked: ScoreRecord | None
 
 
+def _level(results: EvaluationRecord, scores: Scores, model: str, suite: str) -> _Level:
+    attacked = strongest(results, scores, model, suite)
+    return _Level(suite, clean_of(attacked) if attacked else scores.main(model, Condition(suite)), attacked)
+
+
 def _means(levels: Sequence[_Level]) -> str:
     clean = [level.clean for level in levels if level.clean and is_number(level.clean["value"])]
     attacked = [level.attacked for level in levels if level.attacked]
@@ -67,15 +71,32 @@ def _means(levels: Sequence[_Level]) -> str:
         f"under {names[0]}" if len(names) == 1 else f"under the strongest attack on each ({listed(names or ['none'])})"
     )
     texts = [f"{_mean(clean)} without an attack"] if clean else []
-    return listed([*texts, f"{_mean(attacked)} {under}"] if attacked else texts) if clean or attacked else "not known"
+    texts += [f"{_mean(attacked)} {under}"] if attacked else []
+    if not texts:
+        return "not known"
+    num_rows = sum(score["num_rows"] for score in attacked or clean)
+    return f"{listed(texts)}, on {'the same ' if clean and attacked else ''}{num_rows:,} rows"
 
 
 def _mean(found: Sequence[ScoreRecord]) -> str:
-    return value_text(found[0]["metric"], sum(map(_value, found)) / len(found))
+    """Text of the mean of scores of different rows, with its interval.
+
+    The arms of the interval of a sum are √Σ arm² (Zou and Donner 2008, Statistics in Medicine 27).
+    """
+    metric, values = found[0]["metric"], list(map(_value, found))
+    mean, text = fmean(values), value_text(metric, fmean(values))
+    ends = [(score["low"], score["high"]) for score in found]
+    if not all(is_number(low) and is_number(high) for low, high in ends):
+        return text
+    below, above = (
+        math.hypot(*(value - (end or 0.0) for value, end in zip(values, side, strict=True))) / len(values)
+        for side in zip(*ends, strict=True)
+    )
+    return f"{text} ({rough_interval_text(metric, mean - below, mean + above)})"
 
 
 def _capital(metric: str) -> str:
-    words = metric.replace("_", " ")
+    words = metric_words(metric)
     return words[:1].upper() + words[1:]
 
 

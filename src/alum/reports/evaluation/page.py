@@ -28,7 +28,7 @@ from alum.reports.evaluation.record import (
     GainRecord,
     ScoreRecord,
 )
-from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, best_of, condition_of, listed, texts_of
+from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, best_of, condition_of, listed, metric_words, texts_of
 from alum.reports.numbers import (
     MISSING,
     difference_text,
@@ -123,21 +123,18 @@ def _look_of(model: str, models: Sequence[str]) -> dict[str, Any]:
 
 
 def _summary(scores: Scores) -> list[dict[str, Any]]:
-    """Tables of scores by suite: a row for each condition, with a cell for each model."""
-    blocks = []
-    for suite in dict.fromkeys(condition.suite for condition in scores.conditions):
-        conditions = [condition for condition in scores.conditions_of(suite) if any(scores.row(condition))]
-        most = max(map(scores.num_rows, conditions), default=0)
-        rows = [
-            {
-                "condition": condition.name,
-                "num_rows": scores.num_rows(condition) if scores.num_rows(condition) < most else None,
-                "cells": _score_cells(scores.row(condition)),
-            }
-            for condition in conditions
-        ]
-        blocks.append({"suite": suite, "metric": _words(scores.main_metric(Condition(suite))), "rows": rows})
-    return blocks
+    """Tables of scores by suite: a row for each condition and its rows, with a cell for each model."""
+    return [
+        {
+            "suite": suite,
+            "metric": metric_words(scores.main_metric(Condition(suite))),
+            "rows": [
+                {"condition": line.name, "num_rows": line.num_rows, "cells": _score_cells(line.found)}
+                for line in scores.lines_of(suite)
+            ],
+        }
+        for suite in dict.fromkeys(condition.suite for condition in scores.conditions)
+    ]
 
 
 def _score_cells(found: Sequence[ScoreRecord | None]) -> list[dict[str, Any]]:

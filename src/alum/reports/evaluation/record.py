@@ -3,6 +3,7 @@
 from typing import Any, Literal, TypedDict
 
 Probabilities = dict[str, float]  # by label name
+Level = dict[str, float | None]  # value, low and high
 
 
 class ModelRecord(TypedDict):
@@ -42,6 +43,7 @@ class ScoreRecord(TypedDict):
     low: float | None
     high: float | None
     num_rows: int
+    clean: Level | None  # of the same rows without the attack
 
 
 class ComparisonRecord(TypedDict):

@@ -2,12 +2,28 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from alum.attacks.condition import ROBUST, Condition
 from alum.reports.evaluation.record import ComparisonRecord, EvaluationRecord, ScoreRecord
 from alum.reports.numbers import MISSING, interval_text, value_text
 
+_BESIDE = {"f1": "exact_match"}  # metrics that are shown with a main one
 ATTACK_METRICS = ("attack_success_rate", "changed_word_share", "mean_queries")
+
+
+@dataclass(frozen=True)
+class Line:
+    """Scores of all models that are of the same rows, under the same condition: a line of a table."""
+
+    name: str
+    condition: Condition
+    found: Sequence[ScoreRecord | None]
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows that the scores are of, the largest where models differ."""
+        return max((score["num_rows"] for score in self.found if score), default=0)
 
 
 class Scores:
@@ -59,6 +75,32 @@ class Scores:
         """Main score of each model on a condition, in the order of the models."""
         return [self.main(model, condition, group) for model in self.models]
 
+    def lines_of(self, suite: str, group: str | None = None) -> list[Line]:
+        """Lines of a suite by condition; before the first one of fewer rows, what these rows had without an attack.
+
+        With F1 stands the exact match.
+        """
+        lines: list[Line] = []
+        with_clean: set[int] = set()
+        for condition in self.conditions_of(suite):
+            own = self._lines(condition, group)
+            for line in own:
+                if line.num_rows not in with_clean and condition.attack is not None:
+                    lines += [clean for clean in map(_clean_line, own) if any(clean.found)]
+                with_clean.add(line.num_rows)
+            lines += own
+        return lines
+
+    def _lines(self, condition: Condition, group: str | None) -> list[Line]:
+        main = self._main_metrics.get(condition.suite, "accuracy")
+        metrics = [main, _BESIDE[main]] if main in _BESIDE else [main]
+        lines = []
+        for metric in metrics:
+            name = condition.name if len(metrics) == 1 else f"{condition.name}, {metric_words(metric)}"
+            named = condition.metric_name(metric)
+            lines.append(Line(name, condition, [self.of(model, condition, named, group) for model in self.models]))
+        return [line for line in lines if any(line.found)]
+
     def conditions_of(self, suite: str) -> list[Condition]:
         return [condition for condition in self.conditions if condition.suite == suite]
 
@@ -66,6 +108,41 @@ class Scores:
         """Names of a suite's groups of rows, in the record's order."""
         found = (group for _, condition, group, _ in self._found if condition.suite == suite and group is not None)
         return list(dict.fromkeys(found))
+
+
+def clean_of(score: ScoreRecord | None) -> ScoreRecord | None:
+    """Clean score of the rows that a score under an attack is of; None for one that has none."""
+    if score is None or score["clean"] is None:
+        return None
+    level, condition = score["clean"], Condition(score["suite"])
+    found: ScoreRecord = {
+        **score,
+        "attack": condition.attack,
+        "epsilon": condition.epsilon,
+        "metric": score["metric"].removeprefix(ROBUST),
+        "value": level["value"],
+        "low": level["low"],
+        "high": level["high"],
+        "clean": None,
+    }
+    return found
+
+
+def _clean_line(line: Line) -> Line:
+    """Line of the same rows without the attack."""
+    clean = Condition(line.condition.suite)
+    return Line(
+        f"same rows, {line.name.replace(line.condition.name, clean.name, 1)}", clean, list(map(clean_of, line.found))
+    )
+
+
+def metric_words(metric: str) -> str:
+    """Name of a metric in a sentence.
+
+    >>> metric_words("exact_match"), metric_words("f1")
+    ('exact match', 'F1')
+    """
+    return metric.replace("_", " ").replace("f1", "F1")
 
 
 def condition_of(entry: ScoreRecord | ComparisonRecord) -> Condition:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.text import Text
 
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
-from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, condition_of
+from alum.reports.evaluation.scores import ATTACK_METRICS, Line, Scores, condition_of, metric_words
 from alum.reports.numbers import (
     MISSING,
     difference_text,
@@ -63,83 +64,58 @@ def _show_gains(gains: Sequence[GainRecord], console: Console) -> None:
 
 
 def _show_scores(results: EvaluationRecord, scores: Scores, console: Console) -> None:
-    rows = [
-        (condition.suite, condition.name, scores.row(condition))
-        for condition in scores.conditions
-        if any(scores.row(condition))
-    ]
-    sizes = ", ".join(f"{suite['name']} {suite['num_rows']:,}" for suite in results["suites"])
-    title = f"Scores, {_UNIT}, with 95 % intervals. Rows: {sizes}"
+    rows = [_Row(suite["name"], line) for suite in results["suites"] for line in scores.lines_of(suite["name"])]
+    metrics = {suite["name"]: metric_words(suite["main_metric"]) for suite in results["suites"]}
+    of_each = ", ".join(f"{metric} of {name}" for name, metric in metrics.items())
+    of_all = next(iter(metrics.values()), "")
+    title = f"Scores: {of_all if len(set(metrics.values())) == 1 else of_each}; {_UNIT}, with 95 % intervals"
     _show_by_model(title, ("suite", "under"), rows, scores.models, console)
-    _show_attacked_rows(results, scores, console)
-
-
-def _show_attacked_rows(results: EvaluationRecord, scores: Scores, console: Console) -> None:
-    """Prints which attacks were measured on a part of the rows only, unlike the clean scores beside them."""
-    parts = []
-    for suite in results["suites"]:
-        counts: dict[int, list[str]] = {}
-        for condition in scores.conditions_of(suite["name"]):
-            if 0 < scores.num_rows(condition) < suite["num_rows"]:
-                counts.setdefault(scores.num_rows(condition), []).append(condition.attack or "clean")
-        parts += [
-            f"{count:,} of {suite['name']} ({', '.join(dict.fromkeys(names))})" for count, names in counts.items()
-        ]
-    if parts:
-        console.print(Text(visible(f"On a part of the rows only: {', '.join(parts)}."), style="dim"))
 
 
 def _show_groups(results: EvaluationRecord, scores: Scores, console: Console) -> None:
     for suite in results["suites"]:
-        places = [
-            (group, condition)
-            for group in scores.groups(suite["name"])
-            for condition in scores.conditions_of(suite["name"])
-            if any(scores.row(condition, group))
-        ]
-        rows = [(group, condition.name, scores.row(condition, group)) for group, condition in places]
-        if rows:
-            title = f"Groups of {suite['name']}, {_UNIT}. Rows: {_group_sizes(rows)}"
-            _show_by_model(title, ("group", "under"), rows, scores.models, console)
-
-
-def _group_sizes(rows: Iterable[tuple[str, str, Sequence[ScoreRecord | None]]]) -> str:
-    sizes: dict[str, int] = {}
-    for group, _, found in rows:
-        sizes.setdefault(group, max(score["num_rows"] for score in found if score))
-    return ", ".join(f"{group} {size:,}" for group, size in sizes.items())
+        name = suite["name"]
+        rows = [_Row(group, line) for group in scores.groups(name) for line in scores.lines_of(name, group)]
+        title = f"Groups of {name}: {metric_words(suite['main_metric'])}; {_UNIT}"
+        _show_by_model(title, ("group", "under"), rows, scores.models, console)
 
 
 def _show_by_model(
-    title: str,
-    places: tuple[str, str],
-    rows: Sequence[tuple[str, str, Sequence[ScoreRecord | None]]],
-    models: Sequence[str],
-    console: Console,
+    title: str, places: tuple[str, str], rows: Sequence["_Row"], models: Sequence[str], console: Console
 ) -> None:
     """Prints a column for each model, in as many tables as the width of the console asks for."""
     if not rows:
         return
     names = ["\n".join(textwrap.wrap(visible(name), _MAX_NAME_WIDTH)) or name for name in models]
-    cells = [[_cell(score) for score in found] for _, _, found in rows]
+    cells = [[_cell(score) for score in row.line.found] for row in rows]
     columns = zip(names, zip(*cells, strict=True), strict=True)
     widths = [3 + max(map(len, (*name.split("\n"), *column))) for name, column in columns]
-    beside = 7 + sum(min(max(len(place), *(len(row[index]) for row in rows)), 16) for index, place in enumerate(places))
+    labels = [(row.place, row.line.name, f"{row.line.num_rows:,}") for row in rows]
+    heads = (*places, "rows")
+    beside = 10 + sum(
+        min(max(len(head), *(len(label[index]) for label in labels)), 17) for index, head in enumerate(heads)
+    )
     title = visible(title)
     while names:
         count = sum(width <= console.width - beside for width in accumulate(widths)) or 1
-        lines = [[*labels, *line[:count]] for labels, line in zip(_labels(rows), cells, strict=True)]
-        show_table(title, (*places, *names[:count]), lines, console, num_text_columns=2)
+        lines = [[*label, *line[:count]] for label, line in zip(_labels(labels), cells, strict=True)]
+        show_table(title, (*heads, *names[:count]), lines, console, num_text_columns=2)
         names, widths, cells = names[count:], widths[count:], [line[count:] for line in cells]
         title = "The same of further models"
 
 
-def _labels(rows: Sequence[tuple[str, str, Sequence[ScoreRecord | None]]]) -> Iterable[tuple[str, str]]:
-    """Names of the rows, the first of each pair left out where it is the same as in the row before."""
+@dataclass(frozen=True)
+class _Row:
+    place: str
+    line: Line
+
+
+def _labels(labels: Sequence[tuple[str, str, str]]) -> Iterable[tuple[str, str, str]]:
+    """Names of the rows, the place left out where it is the same as in the row before."""
     previous = None
-    for first, second, _ in rows:
-        yield "" if first == previous else visible(first), visible(second)
-        previous = first
+    for place, name, num_rows in labels:
+        yield "" if place == previous else visible(place), visible(name), num_rows
+        previous = place
 
 
 def _cell(score: ScoreRecord | None) -> str:

@@ -130,8 +130,10 @@ def _run(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
         loaded, subjects = run.subjects(name)
         results["models"].append(loaded.described())
         for subject in subjects:
+            clean: Measurement | None = None
             for measurement in run.measurements(subject):
-                results["scores"] += scores_of(measurement)
+                clean = clean or measurement  # it comes first
+                results["scores"] += scores_of(measurement, clean)
                 first = baselines.setdefault(measurement.condition, measurement)
                 if first is not measurement:
                     results["comparisons"] += comparisons_of(first, measurement)
