@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
@@ -98,7 +98,7 @@ def beside_cpu(subject: Subject, method: str, num_steps: int) -> dict[str, Any]:
 
     ``difference`` is ‖w - w'‖ / ‖w' - w₀‖ over all weights, w' being the CPU's.
     """
-    start = weights_of(subject)
+    start = weights_of(subject.model)
     here, divergence = _trained(subject, method, num_steps, next(subject.model.parameters()).device)
     there, expected = _trained(subject, method, num_steps, torch.device("cpu"))
     return {
@@ -109,7 +109,7 @@ def beside_cpu(subject: Subject, method: str, num_steps: int) -> dict[str, Any]:
 
 
 def _trained(subject: Subject, method: str, num_steps: int, device: torch.device) -> tuple[Tensor, float]:
-    model = copy.deepcopy(subject.model).to(device).eval()
+    model = nn.Module.to(copy.deepcopy(subject.model), device).eval()
     batches = [{name: value.to(device) for name, value in batch.items()} for batch in subject.batches]
     step = AlumStep(model, method)
     optimizer = torch.optim.AdamW(model.parameters(), lr=subject.learning_rate / 10, eps=_ADAM_EPSILON)
@@ -120,12 +120,12 @@ def _trained(subject: Subject, method: str, num_steps: int, device: torch.device
         optimizer.step()
         optimizer.zero_grad()
     synchronize(device)
-    return weights_of(Subject(subject.name, model, (), 0.0)), total / num_steps
+    return weights_of(model), total / num_steps
 
 
-def weights_of(subject: Subject) -> Tensor:
+def weights_of(model: nn.Module) -> Tensor:
     """All weights in one vector, on the CPU."""
-    return torch.cat([p.detach().double().flatten().cpu() for p in subject.model.parameters()])
+    return torch.cat([p.detach().double().flatten().cpu() for p in model.parameters()])
 
 
 def attending(subject: Subject, attention: str, measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Lines:
 
     def __init__(self, file: Path, seconds: float, about: Mapping[str, Any]) -> None:
         self._start, self._seconds, self._file = time.perf_counter(), seconds, file
+        self._is_over = False
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("", encoding="utf-8")
         self.write({**Record().with_results(**about), "minutes": None})
@@ -52,7 +53,9 @@ class Lines:
         name = ", ".join(str(value) for value in cell.values())
         if self.seconds_left() < 0:
             self.write({**cell, "left_out": True})
-            progress(f"{name}: left out, no time")
+            if not self._is_over:
+                progress(f"{name} and all that follows: left out, no time")
+            self._is_over = True
             return None
         begin = time.perf_counter()
         try:

@@ -28,6 +28,7 @@ _ONE_LENGTH = {
     "step_rule": "normalized",
     "step_size": 1.0,
 }
+_LEAST_START = 0.1
 _FIRST_SCALE, _LEAST_SCALE = 2.0**16, 2.0**-4
 
 
@@ -39,9 +40,12 @@ def settings_of(row: Method) -> dict[str, Any]:
     """
     if row.alpha == 0 or row.is_for_language_models or (row.num_steps == 0 and row.init_std == 0):
         return {}
+    settings: dict[str, Any] = {"epsilon": EPSILON}
     if row.epsilon_unit == "absolute" or row.norm != "l2":
-        return {"epsilon": EPSILON, **_ONE_LENGTH}
-    return {"epsilon": EPSILON}
+        settings |= _ONE_LENGTH
+    if row.ascent == "divergence" and row.num_steps > 0 and row.init_std < _LEAST_START:
+        settings["init_std"] = METHODS["alum"].init_std  # a divergence to ascend that is more than rounding
+    return settings
 
 
 def perturbs_input(row: Method) -> bool:

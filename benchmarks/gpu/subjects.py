@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from benchmarks.directions import Scale, Subject, small_causal_lm
@@ -31,7 +32,8 @@ class Sources:
         scale = Scale(self.steps[name], self.measured_batches)
         found = self._classifier(scale) if name == CLASSIFIER else small_causal_lm(self.text, self.tokenizer, scale)
         batches = [{key: value.to(device) for key, value in batch.items()} for batch in found.batches]
-        warm = Subject(name, found.model.to(device), batches, found.learning_rate).warmed_up(scale)
+        nn.Module.to(found.model, device)
+        warm = Subject(name, found.model, batches, found.learning_rate).warmed_up(scale)
         synchronize(device)
         return warm
 
