@@ -43,6 +43,8 @@ def settings_of(row: Method) -> dict[str, Any]:
     settings: dict[str, Any] = {"epsilon": EPSILON}
     if row.epsilon_unit == "absolute" or row.norm != "l2":
         settings |= _ONE_LENGTH
+    if row.num_steps == 0:
+        settings["projection"] = "rescale"  # no step takes noise to the radius
     if row.ascent == "divergence" and row.num_steps > 0 and row.init_std < _LEAST_START:
         settings["init_std"] = METHODS["alum"].init_std  # a divergence to ascend that is more than rounding
     return settings
