@@ -76,7 +76,7 @@ class Lines:
         self.write({**cell, "failed": f"{type(error).__name__}: {line}", "at": " < ".join(reversed(places[-4:]))})
         progress(f"{', '.join(map(str, cell.values()))}: failed")
         traceback.clear_frames(error.__traceback__)
-        if torch.cuda.is_available():
+        if isinstance(error, torch.OutOfMemoryError):
             torch.cuda.empty_cache()
 
     def close(self) -> None:
