@@ -7,6 +7,7 @@ figure is a line in ``gpu_cost.jsonl``, of which `page` makes the page. ``--rehe
 """
 
 import copy
+import gc
 import tempfile
 import time
 import warnings
@@ -171,6 +172,7 @@ class Contest:
 
         What the others hold is not counted: between steps they only have weights and the optimizer's state.
         """
+        gc.collect()  # what nobody holds any more would else be released at any time
         held_by_others = _allocated(self.device)
         trainer = self.trainer(name)
         training = stack.enter_context(SteppedTraining(trainer))
@@ -311,15 +313,13 @@ def measure(task: str, scale: Scale, device: torch.device, lines: Lines) -> None
             for name in (HUGGING_FACE, *CONTENDERS):
                 cell = {"part": "work", "task": task, "contender": name}
                 lines.measure(cell, partial(contest.work_of, name, stack))
-            # The other task has as much to do.
-            for line in in_turns(contest, min(scale.seconds_in_turns, max(lines.seconds_left(), 0.0)), lines):
-                lines.write(line)
+            if lines.seconds_left() > 0:
+                for line in in_turns(contest, min(scale.seconds_in_turns, lines.seconds_left()), lines):
+                    lines.write(line)
             for name in contest.trainings:  # last, since a contender whose counting fails trains no more
                 cell = {"part": "operations", "task": task, "contender": name}
                 lines.measure(cell, partial(contest.operations_of, name))
             contest.trainings.clear()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def main() -> None:
@@ -330,6 +330,9 @@ def main() -> None:
     for task in (CLASSIFIER, CAUSAL_LM):
         start = time.perf_counter()
         measure(task, scale, device, lines)
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
         progress(f"{task}: {time.perf_counter() - start:.0f} s")
     lines.close()
 
