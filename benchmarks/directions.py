@@ -96,20 +96,29 @@ def classifiers(data: Path, tokenizer: PreTrainedTokenizerBase, checkpoint: str,
 
 
 def language_models(data: Path, tokenizer: PreTrainedTokenizerBase, checkpoint: str, scale: Scale) -> Iterable[Subject]:
-    text = (data / "corpora" / "brown.txt").read_text(encoding="utf-8")
-    num_tokens = BATCH_SIZE * LENGTH_TOKENS * (scale.warm_steps + scale.measured_batches)
-    ids = tokenizer(text[: 8 * num_tokens], add_special_tokens=False, verbose=False)["input_ids"]
-    rows = [{"input_ids": ids[start : start + LENGTH_TOKENS]} for start in range(0, len(ids), LENGTH_TOKENS)][:-1]
-
-    def batches(collator: DataCollatorForLanguageModeling) -> list[Mapping[str, Tensor]]:
-        return [collator(rows[start : start + BATCH_SIZE]) for start in range(0, len(rows), BATCH_SIZE)]
-
+    text = data / "corpora" / "brown.txt"
     torch.manual_seed(0)
-    masked = batches(DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15))
+    masked = batches_of(text, tokenizer, DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15), scale)
     yield Subject("brown, masked_lm", AutoModelForMaskedLM.from_pretrained(checkpoint), masked, 5e-4)
+    yield small_causal_lm(text, tokenizer, scale)
+
+
+def small_causal_lm(text: Path, tokenizer: PreTrainedTokenizerBase, scale: Scale) -> Subject:
+    """A GPT-2 of 4 layers × 128 from scratch."""
     shape = GPT2Config(vocab_size=len(tokenizer), n_embd=128, n_layer=4, n_head=4, n_positions=LENGTH_TOKENS)
-    causal = batches(DataCollatorForLanguageModeling(tokenizer, mlm=False))
-    yield Subject("brown, causal_lm", GPT2LMHeadModel(shape), causal, 2e-3)
+    causal = batches_of(text, tokenizer, DataCollatorForLanguageModeling(tokenizer, mlm=False), scale)
+    return Subject(f"{text.stem}, causal_lm", GPT2LMHeadModel(shape), causal, 2e-3)
+
+
+def batches_of(
+    text: Path, tokenizer: PreTrainedTokenizerBase, collator: DataCollatorForLanguageModeling, scale: Scale
+) -> list[Mapping[str, Tensor]]:
+    """Rows of equal length from the beginning of a text, as many as training and measuring need."""
+    num_tokens = BATCH_SIZE * LENGTH_TOKENS * (scale.warm_steps + scale.measured_batches)
+    beginning = text.read_text(encoding="utf-8")[: 8 * num_tokens]
+    ids = tokenizer(beginning, add_special_tokens=False, verbose=False)["input_ids"]
+    rows = [{"input_ids": ids[start : start + LENGTH_TOKENS]} for start in range(0, len(ids), LENGTH_TOKENS)][:-1]
+    return [collator(rows[start : start + BATCH_SIZE]) for start in range(0, len(rows), BATCH_SIZE)]
 
 
 def measured(subject: Subject, scale: Scale) -> dict[str, Any]:
