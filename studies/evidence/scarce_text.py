@@ -112,6 +112,7 @@ class ScarceText:
             resid_pdrop=dropout,
             embd_pdrop=dropout,
             attn_pdrop=dropout,
+            activation_function="gelu_pytorch_tanh",  # GPT-2's, in one operation
             bos_token_id=0,
             eos_token_id=0,
             use_cache=False,
@@ -120,7 +121,7 @@ class ScarceText:
 
 SCALES = {
     "2x128": ScarceText(),
-    "6x512": ScarceText(6, 512, 8000, 500_000, 256, 32, learning_rate=5e-4, warmup_steps=100, max_eval_sequences=400),
+    "6x512": ScarceText(6, 512, 8000, 150_000, 256, 32, learning_rate=5e-4, max_eval_sequences=400),
     "rehearsal": ScarceText(1, 32, 300, 2000, 16, 16, max_epochs=2, max_eval_sequences=8),
 }
 
