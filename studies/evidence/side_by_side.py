@@ -14,6 +14,7 @@ import torch
 from transformers.utils import logging
 
 from alum.stages.runs.environment import environment
+from benchmarks.records import machine
 from studies.evidence import ledger
 from studies.evidence.jobs import Job
 from studies.evidence.training import OutOfTimeError
@@ -26,7 +27,12 @@ def train(
     done = ledger.known([file, *known])
     start, waiting = time.time(), [job for job in jobs if job.key not in done]
     running: dict[Future[dict[str, Any]], Job] = {}
-    facts = {"date": str(date.today()), "environment": environment(), "command": " ".join(sys.argv[1:])}
+    facts = {
+        "date": str(date.today()),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else machine()["processor"],
+        "environment": environment(),
+        "command": " ".join(sys.argv[1:]),
+    }
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_processes, context, initializer=_initialized) as pool:
         while True:
@@ -75,5 +81,5 @@ def _line(record: Mapping[str, Any]) -> str:
         test = best["test"]
         pgd = ", ".join(f"{found['accuracy']:.3f}" for found in best["pgd"])
         score = f"NLL {test['negative_log_likelihood']:.4f}, accuracy {test['accuracy']:.4f}, PGD {pgd}"
-    strength = f"D {record['mean_divergence']:.4g} at ε {record['mean_radius']:.3g}"
+    strength = f"D {record['mean_divergence']:.4g} at ε {record['median_radius']:.3g}"
     return f"{name}{score} at epoch {record['best_epoch']}, {strength}, {record['seconds']:.0f} s"

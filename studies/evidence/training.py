@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -41,7 +41,7 @@ class Training:
         self, model: PreTrainedModel, arm: Arm, course: Course, reference: Mapping[str, Any] | None = None
     ) -> None:
         target = None if arm.divergence_of is None or reference is None else reference["mean_divergence"]
-        epsilon = course.epsilon if arm.radius_of is None or reference is None else reference["mean_radius"]
+        epsilon = course.epsilon if arm.radius_of is None or reference is None else reference["median_radius"]
         self.model, self.arm, self.course = model, arm, course
         self.step = AlumStep(model, arm.method, target_divergence=target, **arm.settings_at(epsilon))
         self.num_steps, self.seconds = 0, 0.0
@@ -49,7 +49,7 @@ class Training:
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY, fused=on_cuda)
 
     def epoch(self, batches: Iterable[Mapping[str, Tensor]]) -> dict[str, float]:
-        """Trains on each batch once; mean losses, divergence and radius of these steps."""
+        """Trains on each batch once; mean losses and divergence, and median radius, of these steps."""
         self.model.train()
         start, radii = time.perf_counter(), []
         sums = torch.zeros(2, device=self.model.device)
@@ -60,7 +60,7 @@ class Training:
             sums += self._step(batch)
         task_loss, divergence = (sums / len(radii)).tolist()
         self.seconds += time.perf_counter() - start
-        return {"training_loss": task_loss, "divergence": divergence, "radius": mean(radii)}
+        return {"training_loss": task_loss, "divergence": divergence, "radius": median(radii)}
 
     @property
     def _radius(self) -> float:
@@ -85,8 +85,11 @@ class Training:
 
 
 def strength(epochs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Mean divergence and radius of some epochs, which controls are made to match."""
+    """Mean divergence and median radius of some epochs, which controls are made to match.
+
+    A radius that is set by the divergence is of any size while the model still predicts the same for all inputs.
+    """
     return {
         "mean_divergence": mean(epoch["divergence"] for epoch in epochs),
-        "mean_radius": mean(epoch["radius"] for epoch in epochs),
+        "median_radius": median(epoch["radius"] for epoch in epochs),
     }

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import cost_page, pretraining_page
 from benchmarks.against_textattack import page as textattack_page
 from benchmarks.cells import page as cells_page
+from benchmarks.gpu import page as gpu_page
 from benchmarks.pages import Page, PageError, filled
 from studies import pretraining_page as pretraining_study_page
 from studies import robustness_page, tasks_page
@@ -105,7 +106,8 @@ def test_the_command_names_the_page_that_it_refuses(tmp_path, monkeypatch):
 
 
 COMMITTED = [
-    cells_page, cost_page, pretraining_page, textattack_page, pretraining_study_page, robustness_page, tasks_page,
+    cells_page, cost_page, gpu_page, pretraining_page, textattack_page, pretraining_study_page, robustness_page,
+    tasks_page,
 ]  # fmt: skip
 
 

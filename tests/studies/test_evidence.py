@@ -2,19 +2,24 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from scipy.stats import ttest_1samp
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from alum.core.errors import InputError
 from alum.core.methods import METHODS
+from benchmarks.pages import filled
+from places import ROOT
 from studies.evidence import ledger
 from studies.evidence.arms import TASK_ARMS, TEXT_ARMS, Arm
 from studies.evidence.jobs import jobs_of
 from studies.evidence.ledger import Key
+from studies.evidence.page import TEXT_FIGURES, Findings, difference_of, findings_of, parts
 from studies.evidence.scarce_text import ScarceText, evaluated, first_words
 from studies.evidence.training import OutOfTimeError
 
@@ -81,19 +86,45 @@ def test_record_is_of_the_epoch_of_the_lowest_loss(sequences: Path) -> None:
     record = TINY.run(Arm("standard", "standard"), 0, sequences, None, math.inf)
     assert record["validation"]["loss"] == min(record["validation_losses"])
     assert record["validation_losses"][record["best_epoch"] - 1] == min(record["validation_losses"])
-    assert record["mean_divergence"] == record["mean_radius"] == 0
+    assert record["mean_divergence"] == record["median_radius"] == 0
     assert record["cost_in_standard_steps"] == 8 * len(record["validation_losses"])
 
 
 def test_control_has_the_divergence_or_the_radius_of_its_reference(sequences: Path) -> None:
     longer = ScarceText(1, 16, 50, 0, 8, 4, warmup_steps=2, max_epochs=12, patience_epochs=12)
-    target = {"mean_divergence": 3e-3, "mean_radius": 0.7}
+    target = {"mean_divergence": 3e-3, "median_radius": 0.7}
     noise = longer.run(Arm("noise", "noise", divergence_of="virtual"), 0, sequences, target, math.inf)
-    assert noise["mean_radius"] > longer.epsilon
+    assert noise["median_radius"] > longer.epsilon
     last = longer.run(Arm("noise", "noise", radius_of="noise"), 0, sequences, target, math.inf)
-    assert last["mean_radius"] == pytest.approx(0.7)
+    assert last["median_radius"] == pytest.approx(0.7)
 
 
 def test_training_stops_at_the_end_of_its_time(sequences: Path) -> None:
     with pytest.raises(OutOfTimeError, match="after 0 steps"):
         TINY.run(Arm("standard", "standard"), 0, sequences, None, deadline=0.0)
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def test_committed_page_is_that_of_the_committed_ledger() -> None:
+    folder = ROOT / "docs" / "results"
+    text = (folder / "evidence.md").read_text(encoding="utf-8")
+    assert filled(text, parts(findings_of(folder / "evidence.jsonl"))) == text
+
+
+def test_difference_is_paired_by_seed_with_student_s_interval() -> None:
+    def record(loss: float) -> dict[str, Any]:
+        return {"test": {"loss": loss}}
+
+    losses = {"standard": {0: 5.0, 1: 6.0, 2: 5.5}, "R-Drop": {0: 4.8, 1: 5.7, 3: 1.0}}
+    found = Findings("text:2x128", {arm: {s: record(x) for s, x in of.items()} for arm, of in losses.items()})
+    difference = found.difference("R-Drop", TEXT_FIGURES[1])
+    assert difference is not None
+    interval = ttest_1samp([-0.2, -0.3], 0.0).confidence_interval(0.95)
+    np.testing.assert_allclose(difference, (-0.25, interval.low, interval.high))
+    assert found.difference("standard", TEXT_FIGURES[1]) is None
+
+
+def test_one_seed_has_no_interval() -> None:
+    assert str(difference_of([-0.25])) == "−0.250"
