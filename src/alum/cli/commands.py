@@ -18,9 +18,11 @@ def run(command: str, argv: Sequence[str]) -> None:
     {
         "pretrain": _pretrain,
         "finetune": _finetune,
+        "methods": _methods,
         "tasks": _tasks,
         "suites": _suites,
         "evaluate": _evaluate,
+        "radius": _radius,
         "attack": _attack,
         "demo": _demo,
         "env": _env,
@@ -112,6 +114,27 @@ def _demo(argv: Sequence[str]) -> None:
 
     _quieten_libraries()
     demo(arguments)
+
+
+def _methods(argv: Sequence[str]) -> None:
+    CommandParser("methods").parse(argv)
+    from alum.reports.methods import show_methods
+
+    show_methods()
+
+
+def _radius(argv: Sequence[str]) -> None:
+    from alum.stages.radius.arguments import RadiusArguments
+
+    (arguments,) = CommandParser("radius", (RadiusArguments,)).parse(argv)
+    from alum.reports.radius import show_radius
+    from alum.stages.radius.run import radius
+
+    _quieten_libraries()
+    result = radius(arguments)
+    show_radius(result)
+    if arguments.output_dir is not None:
+        print(f"The numbers are in {arguments.output_dir}/radius.json.")
 
 
 def _tasks(argv: Sequence[str]) -> None:

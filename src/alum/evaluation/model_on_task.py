@@ -130,6 +130,23 @@ class ModelOnTask:
                 noise.append(float(result.diagnostics.noise_divergence) * len(rows))
         return sum(adversarial) / sum(noise) if sum(noise) > 0 else 1.0, sum(adversarial) / max(len(features), 1)
 
+    def effect_of(self, features: Dataset, method: Method, seed: int = 0) -> tuple[float, float | None]:
+        """Mean divergence at a method's δ, and the share of answers that are right there; dropout is off.
+
+        The share is None for kinds of task where a single answer is not right or wrong.
+        """
+        divergence, num_right = 0.0, 0
+        for number, (rows, inputs) in enumerate(self.batches(features)):
+            generator = torch.Generator(self.model.device).manual_seed(seed + number)
+            result = alum_loss(self._as_batch(inputs, method), method, generator=generator)
+            self.model.zero_grad(set_to_none=True)
+            divergence += float(result.adversarial_loss) * len(rows)
+            if self.is_wrong is not None and result.delta is not None:
+                with torch.no_grad(), Injection(self.model, method.layer).adding(result.delta):
+                    num_right += int((~self.is_wrong(self.run(inputs), inputs)).sum())
+        num_rows = max(len(features), 1)
+        return divergence / num_rows, None if self.is_wrong is None else num_right / num_rows
+
     def _gathered(self, outputs: Any, inputs: Inputs) -> tuple[np.ndarray, ...]:
         logits = outputs["logits"] if "logits" in outputs else (outputs["start_logits"], outputs["end_logits"])
         kept = self.evaluated.supervision.gathered(logits, inputs.get("labels"))

@@ -1,19 +1,18 @@
 """Plots of training: a run's losses from its records, and the validation losses of several arms of a study."""
 
 import contextlib
-import io
 import json
 import logging
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alum.data.writing import write_whole
+from alum.reports.pictures import write_picture
 
 if TYPE_CHECKING:  # an extra
     from matplotlib.axes import Axes
@@ -32,15 +31,6 @@ _STANDARD_PHASE, _ADVERSARIAL_PHASE = "#f0f2f5", "#fbe9da"
 # Okabe and Ito's colours, which the colour-blind tell apart, without the vermilion of the adversary.
 _COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _DASHES = ("-", "--", ":", "-.")
-_STYLE = {
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": "medium",
-    "font.size": 9,
-    "grid.color": "#00000014",
-    "legend.framealpha": 0.85,
-}
 
 
 @dataclass
@@ -130,7 +120,7 @@ def write_loss_curve(folder: Path) -> Path | None:
         curves.add_scores(_parsed((folder / "results.json").read_text(encoding="utf-8")))
     if not curves.has_losses:
         return None
-    return _draw(folder / LOSS_PICTURE, lambda: run_figure(curves, run_title(folder)))
+    return write_picture(folder / LOSS_PICTURE, lambda: run_figure(curves, run_title(folder)))
 
 
 def write_validation_curves(
@@ -145,7 +135,7 @@ def write_validation_curves(
     spreads = {name: spread for name, spread in spreads.items() if any(map(math.isfinite, spread.mean))}
     if not spreads:
         return None
-    return _draw(path, lambda: arms_figure(spreads, title, y_label))
+    return write_picture(path, lambda: arms_figure(spreads, title, y_label))
 
 
 def run_title(folder: Path) -> str:
@@ -256,19 +246,6 @@ def _finish(axes: "Axes", title: str) -> None:
     axes.set_title(title, loc="left", parse_math=False)
     for text in axes.legend().get_texts():
         text.set_parse_math(False)
-
-
-def _draw(path: Path, figure: Callable[[], "Figure"]) -> Path | None:
-    try:
-        import matplotlib.style
-    except ImportError:
-        logger.warning("%s is not drawn, since matplotlib is not installed: pip install 'alum[plots]'.", path.name)
-        return None
-    picture = io.BytesIO()
-    with matplotlib.style.context(["default", _STYLE]):  # whatever the user's own settings are
-        figure().savefig(picture, format="png", dpi=120)
-    write_whole(path, picture.getvalue())
-    return path
 
 
 # -- records -----------------------------------------------------------------------------------------------------------

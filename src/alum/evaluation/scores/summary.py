@@ -1,6 +1,7 @@
 """Summaries of row records: scores of a model with intervals, and differences between two models."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
@@ -55,7 +56,8 @@ def scores_of(measurement: Measurement, clean: Measurement | None = None) -> lis
     """
     found, where = [], {"model": measurement.model, **asdict(measurement.condition)}
     places = {} if clean is None else {record[ROW]: index for index, record in enumerate(clean.records)}
-    for group in (None, *dict.fromkeys(measurement.groups)):
+    sizes = Counter(measurement.groups)
+    for group in (None, *sorted(group for group, size in sizes.items() if size > 1)):
         indices = [i for i in range(len(measurement.records)) if group is None or measurement.groups[i] == group]
         levels = _levels(measurement, indices)
         if clean is not None and measurement.family is not None:

@@ -112,6 +112,9 @@ class EvaluateArguments(TextAttackArguments):
     choice_columns: str | None = field(
         default=None, metadata={"help": "Multiple choice: the columns of the choices with commas, or one of lists."}
     )
+    group_column: str | None = field(
+        default=None, metadata={"help": "Column by whose values rows are also scored apart; default: the suite's."}
+    )
     max_seq_length: int | None = field(
         default=None,
         metadata={"help": "Longest input in tokens; default: the suite's, or the model's if that is less."},

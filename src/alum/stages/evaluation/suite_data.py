@@ -30,6 +30,7 @@ class SuiteArguments(ColumnArguments, Protocol):
     """Settings that loading a suite reads: the columns' meaning and the sample of rows, as in `EvaluateArguments`."""
 
     max_eval_samples: int | None
+    group_column: str | None
     seed: int
 
 
@@ -61,6 +62,7 @@ class SuiteData:
     """Where the rows are from, as text for reports."""
     num_rows_available: int
     """Number of all labelled rows, of which ``rows`` may be a part."""
+    group_column: str | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -77,8 +79,8 @@ class SuiteData:
 
     @property
     def groups(self) -> list[str] | None:
-        """Group of each row, as text; None where the suite has no groups or the rows do not name them."""
-        return self._column(self.suite.group_column if self.suite else None)
+        """Group of each row, as text; None where there are no groups or the rows do not name them."""
+        return self._column(self.group_column)
 
     @property
     def clusters(self) -> list[str] | None:
@@ -123,6 +125,8 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments) -> SuiteData:
     layout = suite.source.layout if suite else _own_layout(spec.name, arguments)
     rows = TaskRows(table, layout)
     _check_columns(rows, suite)
+    if arguments.group_column:
+        table.require([arguments.group_column])
     rows = rows.labelled()
     supervision = SUPERVISED[suite.source.kind] if suite else supervision_of(arguments, rows)
     evaluated = evaluated_kind(supervision)
@@ -139,6 +143,7 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments) -> SuiteData:
         rows=part,
         source=table.where,
         num_rows_available=len(rows),
+        group_column=arguments.group_column or (suite.group_column if suite else None),
     )
 
 

@@ -1,0 +1,1 @@
+"""Which radius: what perturbations of growing length do to a model, before anything is trained with them."""

@@ -1,0 +1,149 @@
+"""Divergence and accuracy of a model over radii, and how far its words are apart in the same unit."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+
+from alum.core.methods import method_named
+from alum.evaluation.model_on_task import ModelOnTask
+from alum.models.checkpoint import Checkpoint
+from alum.models.model_parts import word_embeddings
+from alum.models.text_model import TextModel
+from alum.models.tokenization import Tokenization
+from alum.reports.radius import draw_radius
+from alum.stages.evaluation.measurements import LoadedModel
+from alum.stages.evaluation.suite_data import SuiteData, SuiteSpec, load_suite
+from alum.stages.radius.arguments import RadiusArguments
+from alum.stages.runs.folder import opened_or_resumed, write_json
+
+DIRECTIONS = {
+    "noise": "noise",
+    "Algorithm 1": "alum",
+    "gradient of the task loss": "alum_one_pass",
+    "gradient at the likeliest label": "alum_virtual",
+}
+VIRTUAL = "gradient at the likeliest label"
+RECORD = "radius.json"
+BATCH_SIZE = 32
+TINY = 1e-9
+NUM_WORDS = 1000
+"""Number of words whose nearest neighbours are looked for, of those in the rows."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Mean divergence in nats, and accuracy, at perturbations of a radius; None where single answers are not right."""
+
+    epsilon: float
+    divergence: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class RadiusResult:
+    """What perturbations of each direction do over the radii.
+
+    ``nearest_words`` has the 10th, 50th and 90th percentile of the distance from a word's vector to the nearest other
+    one, in the unit of the radius; ``recommended_epsilon`` is where the virtual adversary has the wanted divergence,
+    None if that lies outside of the radii.
+    """
+
+    model: str
+    num_rows: int
+    clean_accuracy: float | None
+    effects: dict[str, list[Effect]]
+    nearest_words: tuple[float, float, float]
+    target_divergence: float
+    recommended_epsilon: float | None
+
+
+def radius(arguments: RadiusArguments) -> RadiusResult:
+    """Measures what radii do to a fine-tuned model, and trains nothing.
+
+    Raises `InputError` for a model without a fine-tuned head, and for rows and settings that cannot be used.
+    """
+    if arguments.output_dir is None:
+        return _measured(arguments)
+    has_begun = (Path(arguments.output_dir) / RECORD).exists
+    with opened_or_resumed(
+        arguments.output_dir, arguments.overwrite_output_dir, "radius", has_begun, arguments=arguments
+    ) as folder:
+        result = _measured(arguments)
+        write_json(folder / RECORD, asdict(result))
+        draw_radius(asdict(result), folder / "radius.png")
+    return result
+
+
+def _measured(arguments: RadiusArguments) -> RadiusResult:
+    spec = SuiteSpec(arguments.task or Path(arguments.train_file).stem, arguments.train_file)
+    suite = load_suite(spec, arguments)
+    model = _model_on(suite, arguments)
+    features = model.features(suite.rows)
+    epsilons = sorted(set(arguments.epsilons))
+    effects = {
+        name: [
+            Effect(epsilon, *model.effect_of(features, method_named(method, epsilon=epsilon), arguments.seed))
+            for epsilon in epsilons
+        ]
+        for name, method in DIRECTIONS.items()
+    }
+    _, clean_accuracy = model.effect_of(features, method_named("noise", epsilon=TINY), arguments.seed)
+    return RadiusResult(
+        model=arguments.model_name_or_path,
+        num_rows=len(suite.rows),
+        clean_accuracy=clean_accuracy,
+        effects=effects,
+        nearest_words=nearest_words(model, features, arguments.seed),
+        target_divergence=arguments.target_divergence,
+        recommended_epsilon=radius_of(effects[VIRTUAL], arguments.target_divergence),
+    )
+
+
+def _model_on(suite: SuiteData, arguments: RadiusArguments) -> ModelOnTask:
+    checkpoint: Checkpoint = arguments.checkpoint(arguments.model_name_or_path)
+    loaded = LoadedModel.of(arguments.model_name_or_path, checkpoint, suite.evaluated.supervision.auto_class)
+    names = checkpoint.config.id2label or {}
+    data, mapping = suite.in_labels_of([names[index] for index in sorted(names)])
+    length = checkpoint.input_length_tokens(arguments.max_seq_length, suite.max_length_tokens)
+    text_model = TextModel(loaded.model, Tokenization(loaded.tokenizer, length), BATCH_SIZE)
+    return ModelOnTask(text_model, data.evaluated, mapping)
+
+
+def radius_of(effects: Sequence[Effect], divergence: float) -> float | None:
+    """Radius of a divergence, on straight lines between the measured ones on logarithmic scales: D is a power of ε."""
+    for below, above in pairwise(effects):
+        if 0 < below.divergence <= divergence <= above.divergence:
+            if below.divergence == above.divergence:
+                return below.epsilon
+            rise = math.log(above.divergence / below.divergence)
+            share = math.log(divergence / below.divergence) / rise
+            return below.epsilon * (above.epsilon / below.epsilon) ** share
+    return None
+
+
+@torch.no_grad()
+def nearest_words(model: ModelOnTask, features: Dataset, seed: int) -> tuple[float, float, float]:
+    """Percentiles of the distance from words of the rows to the nearest other one, in units of the mean length."""
+    vectors = word_embeddings(model.model).weight.float()  # type: ignore[union-attr, operator]
+    ids = torch.tensor(_flat(features["input_ids"]))
+    unit = vectors[ids.to(vectors.device)].norm(dim=-1).mean()
+    words = ids.unique()
+    generator = torch.Generator().manual_seed(seed)
+    words = words[torch.randperm(len(words), generator=generator)[:NUM_WORDS]].to(vectors.device)
+    nearest = []
+    for some in words.split(100):
+        distances = torch.cdist(vectors[some], vectors)
+        distances[torch.arange(len(some)), some] = torch.inf
+        nearest.append(distances.amin(-1))
+    shares = torch.cat(nearest) / unit
+    low, median, high = torch.quantile(shares, shares.new_tensor([0.1, 0.5, 0.9])).tolist()
+    return low, median, high
+
+
+def _flat(ids: Sequence[Sequence[int] | Sequence[Sequence[int]]]) -> list[int]:
+    return [id for row in ids for part in (row if isinstance(row[0], list) else [row]) for id in part]  # type: ignore[union-attr]
