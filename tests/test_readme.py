@@ -46,10 +46,22 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     write_data(tmp_path)
     monkeypatch.chdir(tmp_path)
     found = commands()
-    names = ["pretrain", "pretrain", "finetune", "tasks", "finetune", "suites", "evaluate", "attack"]
+    names = [
+        "pretrain",
+        "pretrain",
+        "finetune",
+        "tasks",
+        "finetune",
+        "methods",
+        "radius",
+        "suites",
+        "evaluate",
+        "attack",
+    ]
     assert [command[1] for command in found] == names
     for _, *words in found:
-        local = ["--data_dir", "sst2"] if {"--task", "--suites"} & set(words) else []
+        is_named = {"--task", "--suites"} & set(words) and "sst2/validation.jsonl" not in words
+        local = ["--data_dir", "sst2"] if is_named else []
         steps = ["--max_steps", "2", "--use_cpu"] if words[0] in ("pretrain", "finetune") else []
         assert main([*words, *local, *steps]) == 0, capsys.readouterr().err
 

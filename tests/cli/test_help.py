@@ -13,6 +13,7 @@ from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
+from alum.stages.radius.arguments import RadiusArguments
 from alum.stages.runs.settings import TrainingSettings
 from alum.training.config import AlumConfig
 
@@ -53,7 +54,8 @@ REAL = {
     "evaluate": ((EvaluateArguments,), None),
     "attack": ((AttackArguments,), None),
     "demo": ((DemoArguments,), None),
-    **dict.fromkeys(("tasks", "suites", "env"), ((), None)),
+    "radius": ((RadiusArguments,), None),
+    **dict.fromkeys(("methods", "tasks", "suites", "env"), ((), None)),
 }
 
 

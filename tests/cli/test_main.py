@@ -206,7 +206,7 @@ def test_done_is_0(here, capsys):
     assert main(f"evaluate --model_name_or_path out {EVALUATE.split('model ')[1]} --attacks none".split()) == 0
     shown = capsys.readouterr().out
     assert "clean" in shown
-    assert "Rows: rows" in shown
+    assert re.search(r"│ rows +│ clean +│ +8 │", shown)
 
 
 def test_failed_work_is_1_with_a_traceback_in_a_file(here, capsys, monkeypatch):

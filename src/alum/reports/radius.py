@@ -1,4 +1,4 @@
-"""What radii do to a model, as a table for the terminal and as a picture."""
+"""Effects of radii on a model, as a table for the terminal and as a picture."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -143,3 +143,19 @@ def test_p_values_are_adjusted_for_all_comparisons_of_which_a_curve_is_one():
         ]
     )
     assert [row["p_adjusted"] for row in found] == pytest.approx([0.04, 0.02, 0.04])
+
+
+def test_groups_stand_in_order_and_not_for_one_row():
+    rows = scores_of(measurement([1, 0, 1, 1, 0], groups=["z", "a", "z", "single", "a"]))
+    assert list(dict.fromkeys(row["group"] for row in rows)) == [None, "a", "z"]
+
+
+def test_an_attacked_score_has_the_clean_one_of_the_same_rows():
+    clean = measurement([1, 1, 0, 1, 0, 0, 1, 1])
+    attack = Condition("s", "pgd", 0.1)
+    few = Measurement("a", attack, "embedding", [{"row": row, "scores": {"accuracy": 0.0}} for row in (2, 3, 8)])
+    (score,) = scores_of(few, clean)
+    of_same_rows = binomtest(2, 3).proportion_ci(method="wilson")  # rows 2 and 8 are right
+    assert score["clean"] == pytest.approx({"value": 2 / 3, "low": of_same_rows.low, "high": of_same_rows.high})
+    assert (score["value"], score["num_rows"]) == (0.0, 3)
+    assert scores_of(clean, clean)[0]["clean"] is None

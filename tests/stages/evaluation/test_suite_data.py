@@ -303,3 +303,14 @@ def test_files_that_are_not_there(tmp_path):
         write_rows(tmp_path / f"{name}.jsonl", sentences(1))
     with pytest.raises(InputError, match=r"the files are a.jsonl, b.jsonl: name the file"):
         loaded(f"sst2={tmp_path}")
+
+
+def test_rows_are_grouped_by_any_column(tmp_path):
+    rows = [{"text": "a film", "label": "good", "source": source} for source in ("b", "a", "b")]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    arguments = Arguments(text_columns="text", label_column="label")
+    spec = SuiteSpec("rows", str(tmp_path / "rows.jsonl"))
+    assert load_suite(spec, arguments, "source").groups == ["b", "a", "b"]
+    assert load_suite(spec, arguments).groups is None
+    with pytest.raises(InputError, match="topic"):
+        load_suite(spec, arguments, "topic")

@@ -30,7 +30,6 @@ class SuiteArguments(ColumnArguments, Protocol):
     """Settings that loading a suite reads: the columns' meaning and the sample of rows, as in `EvaluateArguments`."""
 
     max_eval_samples: int | None
-    group_column: str | None
     seed: int
 
 
@@ -112,11 +111,12 @@ class SuiteData:
         }
 
 
-def load_suite(spec: SuiteSpec, arguments: SuiteArguments) -> SuiteData:
+def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | None = None) -> SuiteData:
     """Loads the labelled rows of a suite from its path, a file or a folder, or else from the hub.
 
-    A name that is not in the table of suites is one of the user's own. With ``max_eval_samples`` the rows are a random
-    part in their original order, which depends on the seed and the number of rows alone; see `part_of`.
+    A name that is not in the table of suites is one of the user's own. Rows are grouped by ``group_column``, or as the
+    suite says. With ``max_eval_samples`` the rows are a random part in their original order, which depends on the seed
+    and the number of rows alone; see `part_of`.
 
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
@@ -125,8 +125,8 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments) -> SuiteData:
     layout = suite.source.layout if suite else _own_layout(spec.name, arguments)
     rows = TaskRows(table, layout)
     _check_columns(rows, suite)
-    if arguments.group_column:
-        table.require([arguments.group_column])
+    if group_column:
+        table.require([group_column])
     rows = rows.labelled()
     supervision = SUPERVISED[suite.source.kind] if suite else supervision_of(arguments, rows)
     evaluated = evaluated_kind(supervision)
@@ -143,7 +143,7 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments) -> SuiteData:
         rows=part,
         source=table.where,
         num_rows_available=len(rows),
-        group_column=arguments.group_column or (suite.group_column if suite else None),
+        group_column=group_column or (suite.group_column if suite else None),
     )
 
 

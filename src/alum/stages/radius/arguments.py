@@ -29,7 +29,7 @@ class RadiusArguments(CheckpointArguments):
     max_seq_length: int | None = field(
         default=None, metadata={"help": "Longest input in tokens; default: the task's, or the model's if that is less."}
     )
-    max_eval_samples: int = field(default=96, metadata={"help": "Measure on so many rows, drawn with the seed."})
+    max_eval_samples: int | None = field(default=96, metadata={"help": "Measure on so many rows, drawn with the seed."})
     epsilons: list[float] = field(
         default_factory=lambda: [0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
         metadata={"help": "Radii, relative to the mean length of a text's embeddings."},
@@ -45,8 +45,6 @@ class RadiusArguments(CheckpointArguments):
         default=False, metadata={"help": "Write to a folder that holds something; the old one is moved aside."}
     )
     seed: int = field(default=0, metadata={"help": "Seed of the rows and of noise."})
-
-    group_column = None  # rows are not scored by groups here
 
     def __post_init__(self) -> None:
         require_one_or_more(self, "max_seq_length", "max_eval_samples")

@@ -1,10 +1,11 @@
 """Divergence and accuracy of a model over radii, and how far its words are apart in the same unit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -46,7 +47,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class RadiusResult:
-    """What perturbations of each direction do over the radii.
+    """Effects of perturbations of each direction over the radii.
 
     ``nearest_words`` has the 10th, 50th and 90th percentile of the distance from a word's vector to the nearest other
     one, in the unit of the radius; ``recommended_epsilon`` is where the virtual adversary has the wanted divergence,
@@ -107,7 +108,7 @@ def _measured(arguments: RadiusArguments) -> RadiusResult:
 def _model_on(suite: SuiteData, arguments: RadiusArguments) -> ModelOnTask:
     checkpoint: Checkpoint = arguments.checkpoint(arguments.model_name_or_path)
     loaded = LoadedModel.of(arguments.model_name_or_path, checkpoint, suite.evaluated.supervision.auto_class)
-    names = checkpoint.config.id2label or {}
+    names: dict[Any, str] = checkpoint.config.id2label or {}
     data, mapping = suite.in_labels_of([names[index] for index in sorted(names)])
     length = checkpoint.input_length_tokens(arguments.max_seq_length, suite.max_length_tokens)
     text_model = TextModel(loaded.model, Tokenization(loaded.tokenizer, length), BATCH_SIZE)
@@ -122,15 +123,15 @@ def radius_of(effects: Sequence[Effect], divergence: float) -> float | None:
                 return below.epsilon
             rise = math.log(above.divergence / below.divergence)
             share = math.log(divergence / below.divergence) / rise
-            return below.epsilon * (above.epsilon / below.epsilon) ** share
+            return float(below.epsilon * (above.epsilon / below.epsilon) ** share)
     return None
 
 
 @torch.no_grad()
 def nearest_words(model: ModelOnTask, features: Dataset, seed: int) -> tuple[float, float, float]:
     """Percentiles of the distance from words of the rows to the nearest other one, in units of the mean length."""
-    vectors = word_embeddings(model.model).weight.float()  # type: ignore[union-attr, operator]
-    ids = torch.tensor(_flat(features["input_ids"]))
+    vectors = word_embeddings(model.model).get_parameter("weight").float()
+    ids = torch.tensor(list(_flat(features["input_ids"])))
     unit = vectors[ids.to(vectors.device)].norm(dim=-1).mean()
     words = ids.unique()
     generator = torch.Generator().manual_seed(seed)
@@ -145,5 +146,10 @@ def nearest_words(model: ModelOnTask, features: Dataset, seed: int) -> tuple[flo
     return low, median, high
 
 
-def _flat(ids: Sequence[Sequence[int] | Sequence[Sequence[int]]]) -> list[int]:
-    return [id for row in ids for part in (row if isinstance(row[0], list) else [row]) for id in part]  # type: ignore[union-attr]
+def _flat(ids: Iterable[Any]) -> Iterator[int]:
+    """Tokens of rows, or of the choices of rows."""
+    for part in ids:
+        if isinstance(part, int):
+            yield part
+        else:
+            yield from _flat(part)
