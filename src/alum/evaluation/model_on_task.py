@@ -1,5 +1,6 @@
 """Outputs of a model on a task's rows, from clean or attacked embeddings, and the adversarial gain of methods on it."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,22 +131,43 @@ class ModelOnTask:
                 noise.append(float(result.diagnostics.noise_divergence) * len(rows))
         return sum(adversarial) / sum(noise) if sum(noise) > 0 else 1.0, sum(adversarial) / max(len(features), 1)
 
-    def effect_of(self, features: Dataset, method: Method, seed: int = 0) -> tuple[float, float | None]:
-        """Mean divergence at a method's δ, and the share of answers that are right there; dropout is off.
+    def effects_of(
+        self, features: Dataset, method: Method, epsilons: Sequence[float], seed: int = 0
+    ) -> list[tuple[float, float | None]]:
+        """Mean divergence at a method's δ of each radius, and the share of answers that are right there; no dropout.
 
         The share is None for kinds of task where a single answer is not right or wrong.
         """
-        divergence, num_right = 0.0, 0
+        found = np.zeros((len(epsilons), 2))
         for number, (rows, inputs) in enumerate(self.batches(features)):
-            generator = torch.Generator(self.model.device).manual_seed(seed + number)
-            result = alum_loss(self._as_batch(inputs, method), method, generator=generator)
-            self.model.zero_grad(set_to_none=True)
-            divergence += float(result.adversarial_loss) * len(rows)
-            if self.is_wrong is not None and result.delta is not None:
-                with torch.no_grad(), Injection(self.model, method.layer).adding(result.delta):
-                    num_right += int((~self.is_wrong(self.run(inputs), inputs)).sum())
-        num_rows = max(len(features), 1)
-        return divergence / num_rows, None if self.is_wrong is None else num_right / num_rows
+            with torch.no_grad():
+                clean = self.kind.compared(self.run(inputs), inputs)
+            for index, delta in enumerate(self._deltas(inputs, method, epsilons, seed + number)):
+                with torch.no_grad(), Injection(self.model, method.layer).adding(delta):
+                    outputs = self.run(inputs)
+                    divergence = self.kind.distance(self.kind.compared(outputs, inputs), clean).mean()
+                right = len(rows) if self.is_wrong is None else int((~self.is_wrong(outputs, inputs)).sum())
+                found[index] += float(divergence) * len(rows), right
+        divergences, shares = (found / max(len(features), 1)).T.tolist()
+        return [
+            (divergence, None if self.is_wrong is None else share)
+            for divergence, share in zip(divergences, shares, strict=True)
+        ]
+
+    def _deltas(
+        self, inputs: dict[str, Tensor], method: Method, epsilons: Sequence[float], seed: int
+    ) -> Iterator[Tensor]:
+        """Perturbations of a method at each radius; without passes of its own its direction is the same at all."""
+        delta: Tensor | None = None
+        for epsilon in epsilons:
+            if delta is None or method.num_own_passes:
+                at_radius = dataclasses.replace(method, epsilon=epsilon)
+                generator = torch.Generator(self.model.device).manual_seed(seed)
+                delta = alum_loss(self._as_batch(inputs, at_radius), at_radius, generator=generator).delta
+                self.model.zero_grad(set_to_none=True)
+                assert delta is not None, f"method {method.name!r} perturbs nothing"
+                of_delta = epsilon
+            yield delta * (epsilon / of_delta)
 
     def _gathered(self, outputs: Any, inputs: Inputs) -> tuple[np.ndarray, ...]:
         logits = outputs["logits"] if "logits" in outputs else (outputs["start_logits"], outputs["end_logits"])

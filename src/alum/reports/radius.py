@@ -23,14 +23,14 @@ _MARKERS = "osv^"
 
 
 def show_radius(result: "DataclassInstance", console: Console | None = None) -> None:
-    """Prints divergence and accuracy by radius, a column a direction, and what follows for the choice of one."""
+    """Prints divergence and accuracy by radius, a column a method, and what follows for the choice of one."""
     console, record = console or Console(), asdict(result)
     rows = []
     for place in zip(*record["effects"].values(), strict=True):
         cells = [f"{effect['divergence']:.2g}{_accuracy(effect['accuracy'])}" for effect in place]
         rows.append([f"{place[0]['epsilon']:g}", *cells])
     clean = record["clean_accuracy"]
-    title = f"Divergence in nats{', and accuracy' if clean is not None else ''}, by the direction of δ; "
+    title = f"Divergence in nats{', and accuracy' if clean is not None else ''}, at δ of each method; "
     title += f"{record['num_rows']} rows" + (f", clean accuracy {percent_text(clean)}" if clean is not None else "")
     show_table(visible(title), ("radius ε", *record["effects"]), rows, console)
     for line in conclusions(record):

@@ -22,13 +22,9 @@ from alum.stages.evaluation.suite_data import SuiteData, SuiteSpec, load_suite
 from alum.stages.radius.arguments import RadiusArguments
 from alum.stages.runs.folder import opened_or_resumed, write_json
 
-DIRECTIONS = {
-    "noise": "noise",
-    "Algorithm 1": "alum",
-    "gradient of the task loss": "alum_one_pass",
-    "gradient at the likeliest label": "alum_virtual",
-}
-VIRTUAL = "gradient at the likeliest label"
+DIRECTIONS = ("noise", "alum", "alum_one_pass", "alum_virtual")
+"""Methods whose perturbations are tried."""
+VIRTUAL = "alum_virtual"
 RECORD = "radius.json"
 BATCH_SIZE = 32
 TINY = 1e-9
@@ -47,7 +43,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class RadiusResult:
-    """Effects of perturbations of each direction over the radii.
+    """Effects of the perturbations of some methods over the radii.
 
     ``nearest_words`` has the 10th, 50th and 90th percentile of the distance from a word's vector to the nearest other
     one, in the unit of the radius; ``recommended_epsilon`` is where the virtual adversary has the wanted divergence,
@@ -88,12 +84,14 @@ def _measured(arguments: RadiusArguments) -> RadiusResult:
     epsilons = sorted(set(arguments.epsilons))
     effects = {
         name: [
-            Effect(epsilon, *model.effect_of(features, method_named(method, epsilon=epsilon), arguments.seed))
-            for epsilon in epsilons
+            Effect(epsilon, *found)
+            for epsilon, found in zip(
+                epsilons, model.effects_of(features, method_named(name), epsilons, arguments.seed), strict=True
+            )
         ]
-        for name, method in DIRECTIONS.items()
+        for name in DIRECTIONS
     }
-    _, clean_accuracy = model.effect_of(features, method_named("noise", epsilon=TINY), arguments.seed)
+    ((_, clean_accuracy),) = model.effects_of(features, method_named("noise"), [TINY], arguments.seed)
     return RadiusResult(
         model=arguments.model_name_or_path,
         num_rows=len(suite.rows),
