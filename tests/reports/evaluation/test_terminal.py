@@ -116,7 +116,9 @@ def test_checks_say_what_failed_and_with_which_figures():
 
 
 def test_attacks_on_text_have_their_cost():
-    assert ["sst2, hotflip", "standard", "85.0 %", "11.0 %", "38.2"] in cells(shown(evaluation_results()))
+    assert ["sst2, hotflip", "standard", "181", "85.0 (80–90)", "11.0 (10–13)", "38.2 (34–43)"] in cells(
+        shown(evaluation_results())
+    )
 
 
 def test_nothing_is_wider_than_the_terminal():
@@ -164,7 +166,7 @@ def test_a_metric_that_is_no_rate_and_a_score_without_a_value():
     ]
     rows = cells(shown(results))
     assert ["sst2", "clean", "200", "–", "−0.050 (−0.10 to 0.25)", "–"] in rows
-    assert ["sst2, hotflip", "alum", "–", "–", "–"] in rows
+    assert ["sst2, hotflip", "alum", "–", "–", "–", "–"] in rows
 
 
 @pytest.mark.parametrize("name", ["[red]alum[/]", "\x1b[31malum", "\u202emula", "a\nb"])

@@ -135,13 +135,20 @@ def _show_attacks(scores: Scores, console: Console) -> None:
             found = [scores.of(model, condition, metric) for metric in ATTACK_METRICS]
             if any(found):
                 label = "" if condition == previous else visible(f"{condition.suite}, {condition.name}")
-                values = [value_text(score["metric"], score["value"]) if score else MISSING for score in found]
-                rows.append([label, visible(model), *values])
+                rows.append([label, visible(model), _num_rows(found), *map(_cell, found)])
                 previous = condition
     if rows:
         title = "Attacks on text: of the rows that were right before"
-        show_table(title, ("attack", "model", "success", "words", "queries"), rows, console, num_text_columns=2)
-        console.print(Text("words: share changed by successful attacks; queries: mean over the rows.", style="dim"))
+        show_table(title, ("attack", "model", "rows", "success", "words", "queries"), rows, console, num_text_columns=2)
+        note = (
+            "success in percent; words: share changed by successful attacks, in percent; queries: mean over the rows."
+        )
+        console.print(Text(note, style="dim"))
+
+
+def _num_rows(found: Sequence[ScoreRecord | None]) -> str:
+    """Number of rows that were attacked, which is that of the first score."""
+    return f"{found[0]['num_rows']:,}" if found and found[0] else MISSING
 
 
 def _show_comparisons(comparisons: Sequence[ComparisonRecord], scores: Scores, console: Console) -> None:
