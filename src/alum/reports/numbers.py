@@ -51,13 +51,11 @@ def interval_text(metric: str, low: float | None, high: float | None, signed: bo
 
 
 def rough_interval_text(metric: str, low: float, high: float) -> str:
-    """Formats an interval for narrow columns: rates in whole percent, counts whole, other metrics with two decimals.
+    """Formats an interval for narrow columns: of rates in whole percent, of other metrics with two decimals.
 
     >>> rough_interval_text("accuracy", 0.8012, 0.8791), rough_interval_text("pearson", -0.1, 0.25)
     ('80–88', '−0.10 to 0.25')
     """
-    if metric in _COUNTS:
-        return f"{low:.0f}–{high:.0f}"
     if is_rate(metric):
         return f"{100 * low:.0f}–{100 * high:.0f}"
     return f"{low:.2f} to {high:.2f}".replace("-", "−")

@@ -116,7 +116,7 @@ def test_checks_say_what_failed_and_with_which_figures():
 
 
 def test_attacks_on_text_have_their_cost():
-    assert ["sst2, hotflip", "standard", "181", "85.0 (80–90)", "11.0 (10–13)", "38.2 (34–43)"] in cells(
+    assert ["sst2, hotflip", "standard", "181", "85.0 (80–90)", "11.0 (10–13)", "38.2"] in cells(
         shown(evaluation_results())
     )
 

@@ -135,7 +135,9 @@ def _show_attacks(scores: Scores, console: Console) -> None:
             found = [scores.of(model, condition, metric) for metric in ATTACK_METRICS]
             if any(found):
                 label = "" if condition == previous else visible(f"{condition.suite}, {condition.name}")
-                rows.append([label, visible(model), _num_rows(found), *map(_cell, found)])
+                rates = [_cell(score) for score in found[:-1]]
+                queries = value_text(found[-1]["metric"], found[-1]["value"]) if found[-1] else MISSING
+                rows.append([label, visible(model), _num_rows(found), *rates, queries])
                 previous = condition
     if rows:
         title = "Attacks on text: of the rows that were right before"
