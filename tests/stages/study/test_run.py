@@ -1,5 +1,6 @@
 """Whole studies of tiny models, the file of docs/study.md among them: killed, gone on with, and merged from halves."""
 
+import gc
 import json
 import os
 import re
@@ -12,7 +13,9 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
+import torch
 import yaml
+from transformers import BertForMaskedLM
 
 from alum.cli.main import main
 from places import ROOT
@@ -20,6 +23,7 @@ from tiny_stages import log_lines, record, save_untrained
 from tiny_texts import opinions, write_rows
 
 EXAMPLE = re.search(r"```yaml\n(.*?)```", (ROOT / "docs/study.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+EXAMPLE = EXAMPLE.replace("base:", "base:\n  learning_rate: 3e-2", 1)  # few rows and random weights
 ARMS, TASKS, SEEDS = ("standard", "alum_one_pass", "deeper", "standard_plus"), ("reviews", "letters"), (0, 1, 2)
 
 
@@ -34,7 +38,13 @@ def write_task(folder, seed):
 def here(tmp_path_factory):
     """Folder with the model and the data that the file names."""
     folder = tmp_path_factory.mktemp("study")
-    save_untrained(folder / "pretrained")
+    model = BertForMaskedLM.from_pretrained(save_untrained(folder / "pretrained"))
+    with torch.no_grad():
+        for weights in model.parameters():
+            if weights.ndim == 2:
+                weights.mul_(20)  # so that inputs tell, and a few steps
+    model.save_pretrained(folder / "pretrained")
+    gc.freeze()  # the Trainer collects garbage after training, and looking through all modules takes longer than it
     for number, task in enumerate(TASKS):
         write_task(folder / task, 10 * number)
     (folder / "study.yaml").write_text(EXAMPLE)
@@ -156,30 +166,35 @@ def test_a_finished_study_is_summed_up_again_without_training(whole, capsys):
     assert "is better than standard on" in " ".join(capsys.readouterr().out.split())
 
 
-def test_arms_seeds_and_searches_are_added_to_a_study(here, whole, capsys):
-    shutil.copytree(whole, "more")
-    study = yaml.safe_load(EXAMPLE)
-    del study["controls"]
-    study["tasks"] = {"reviews": study["tasks"]["reviews"]}
-    study["arms"] = {"searched": {"adv_method": "r_drop"}}
-    study["search"] = {"searched": {"learning_rate": [1e-5, 1e-2]}}
-    study["seeds"] = [0]
-    Path("more.yaml").write_text(yaml.safe_dump(study))
-    assert main(["study", "more.yaml", "--output_dir", "more"]) == 0
+def small(**parts):
+    """Study of one task without controls, as a file."""
+    study = {**yaml.safe_load(EXAMPLE), "controls": {}, "tasks": {"reviews": {"data_dir": "reviews"}}, **parts}
+    Path("small.yaml").write_text(yaml.safe_dump(study))
+    return "small.yaml"
+
+
+def test_arms_seeds_and_searches_are_added_to_a_study(here):
+    assert main(["study", small(arms={"r_drop": {}}, seeds=[0]), "--output_dir", "more"]) == 0
+    old = cells_of("more")
+    assert len(old) == 2
+    searched = {"searched": {"adv_method": "fgm"}}
+    file = small(arms=searched, seeds=[1], search={"searched": {"learning_rate": [1e-5, 1e-2]}}, search_seeds=[1000])
+    assert main(["study", file, "--output_dir", "more"]) == 0
+    assert old.items() <= cells_of("more").items()
     results = record("more/results.json")
-    assert tuple(results["arms"]) == (*ARMS, "searched")
-    assert results["seeds"] == [0, 1, 2]
-    (search,) = [one for one in results["searches"] if one["task"] == "reviews"]
-    assert len(search["tried"]) == 2
-    best = max(search["tried"], key=lambda one: one[1])
-    assert search["chosen"] == best[0]
-    old = cells_of(whole)
-    assert old.keys() <= cells_of("more").keys()
-    for file in Path("more").glob("cells/*/cell.json"):
-        cell = record(file)
-        if cell["evaluation"] is None:
-            assert cell["seed"] in (1000, 1001)
-            assert not (file.parent / "measured").exists()
+    assert results["arms"] == ["standard", "r_drop", "searched"]
+    assert results["seeds"] == [0, 1]
+    assert results["missing"] == []
+    (search,) = results["searches"]
+    scores = {values["learning_rate"]: score for values, score in search["tried"]}
+    assert scores.keys() == {1e-5, 1e-2}
+    assert scores[search["chosen"]["learning_rate"]] == max(scores.values())
+    searching = [record(file) for file in Path("more").glob("cells/*/cell.json")]
+    searching = [cell for cell in searching if cell["evaluation"] is None]
+    assert {cell["seed"] for cell in searching} == {1000}
+    assert len(searching) == 2
+    for cell in searching:
+        assert not (Path("more/cells") / cell["key"] / "measured").exists()  # no test row was touched
 
 
 def test_weights_are_not_kept(whole):
@@ -196,9 +211,9 @@ def wrong(here, text, folder="wrong"):
     [
         ("data_dir: letters", "data_dir: nowhere", "task letters: no folder at nowhere"),
         ("label_column: label", "label_column: lable", "task reviews: .* has no column 'lable'"),
-        ("adv_layer: 1", "adv_epsilon: many", "adv_epsilon"),
+        ("adv_layer: 1", "adv_epsilon: many", "arms, deeper: adv_epsilon cannot be 'many'"),
         ("adv_layer: 1", "adv_layers: 1", "wrong.yaml: arms, deeper: unknown setting 'adv_layers'. Did you mean"),
-        ("model_name_or_path: pretrained", "model_name_or_path: [1]", "model_name_or_path"),
+        ("model_name_or_path: pretrained", "model_name_or_path: [1]", "model_name_or_path cannot be"),
         ("seeds: 0:3", "evaluation: {attacks: [nothing]}", "reviews, evaluation: unknown attack 'nothing'"),
         ("seeds: 0:3", "evaluation: {num_steps: 0}", "num_steps must be 1 or more"),
     ],
@@ -213,7 +228,7 @@ def test_bad_input_is_a_line_and_exit_code_2(here, old, new, message, capsys):
 
 def test_an_arm_that_has_changed_is_refused(here, whole, capsys):
     assert wrong(here, EXAMPLE.replace("adv_layer: 1", "adv_layer: 0"), "whole") == 2
-    assert "arm deeper: adv_layer is 1 in whole/study.yaml and 0 in the file" in capsys.readouterr().err
+    assert "arm deeper: adv_layer is '1' in whole/study.yaml and '0' in the file" in capsys.readouterr().err
 
 
 def test_other_rows_are_refused(here, whole, capsys):
@@ -255,13 +270,10 @@ def test_a_training_that_fails_is_told_of_and_the_rest_is_done(here, monkeypatch
         return finetune(arguments, config)
 
     monkeypatch.setattr(cell_run, "finetune", failing)
-    study = yaml.safe_load(EXAMPLE)
-    study |= {"arms": {"r_drop": {}}, "controls": {}, "seeds": [0], "tasks": {"reviews": {"data_dir": "reviews"}}}
-    Path("failing.yaml").write_text(yaml.safe_dump(study))
+    Path(small(arms={"r_drop": {}}, seeds=[0])).rename("failing.yaml")
     assert main(["study", "failing.yaml", "--output_dir", "failing"]) == 1
-    assert (
-        "1 cells failed, the first with: reviews, r_drop, seed 0: RuntimeError: out of luck" in capsys.readouterr().err
-    )
+    error = capsys.readouterr().err
+    assert "1 cells failed, the first with: reviews, r_drop, seed 0: RuntimeError: out of luck" in error
     assert "out of luck" in Path("failing/logs/failed.txt").read_text()
     assert record("failing/results.json")["missing"] == ["reviews, r_drop, seed 0"]
     monkeypatch.undo()
@@ -271,14 +283,11 @@ def test_a_training_that_fails_is_told_of_and_the_rest_is_done(here, monkeypatch
 
 
 def test_validation_rows_may_be_held_back_from_training(here):
-    study = yaml.safe_load(EXAMPLE)
+    (here / "two_splits").mkdir()
     for split in ("train", "validation"):
-        (here / "two_splits").mkdir(exist_ok=True)
         shutil.copy(here / f"reviews/{split}.jsonl", here / "two_splits")
-    study |= {"arms": {"r_drop": {}}, "controls": {}, "seeds": [0]}
-    study["tasks"] = {"t": {"data_dir": "two_splits", "validation_share": 0.25}}
-    Path("share.yaml").write_text(yaml.safe_dump(study))
-    assert main(["study", "share.yaml", "--output_dir", "share"]) == 0
+    tasks = {"t": {"data_dir": "two_splits", "validation_share": 0.25}}
+    assert main(["study", small(tasks=tasks, arms={"r_drop": {}}, seeds=[0]), "--output_dir", "share"]) == 0
     (data,) = [path for path in Path("share/data").iterdir() if path.is_dir()]
     train, validation = (log_lines(data / f"{split}.jsonl") for split in ("train", "validation"))
     assert (len(train), len(validation)) == (36, 12)

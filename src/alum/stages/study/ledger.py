@@ -45,7 +45,7 @@ class Cell:
         data = self.data if self.evaluation is not None else {k: v for k, v in self.data.items() if k != "test"}
         what = {
             "settings": {
-                name: value
+                name: float(value) if type(value) is int else value  # 2 epochs are 2.0
                 for name, value in self.settings.items()
                 if name not in _PLACES | _WITHOUT_EFFECT and (name == "adv_method" or value != _defaults()[name])
             },

@@ -100,9 +100,9 @@ def _run(study: Study, folder: Path, num_workers: int) -> StudyResult:
         record = plan.ledger.record(cell) or {}
         metric = inputs.main_metrics[cell.task]
         score = metric_text(metric, record["metrics"][metric])
-        left = sum(plan.ledger.record(one) is None for one in plan.cells().values())
-        text = f"{cell.described()}: validation {metric} {score}, {duration_text(seconds)}; {left} known cells left"
-        print(text, file=sys.stderr, flush=True)
+        finished = sum(plan.ledger.record(one) is not None for one in plan.cells().values())
+        text = f"{cell.described()}: validation {metric} {score}, {duration_text(seconds)}"
+        print(f"{text}; {finished} of {len(list(plan.places()))}", file=sys.stderr, flush=True)
 
     try:
         with terminated_by_exception():

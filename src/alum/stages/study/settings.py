@@ -3,10 +3,11 @@
 import dataclasses
 import itertools
 import re
+import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 
@@ -98,9 +99,11 @@ def study_in(found: Any) -> Study:
         if not _mapping(name, parts.get(name)):
             raise InputError(f"{name}: expected one or more by name, but there are none.")
     base = _mapping("base", parts.get("base"))
+    tasks = {name: {**base, **_mapping(f"tasks, {name}", own)} for name, own in parts["tasks"].items()}
+    arms = _arms(_mapping("arms", parts["arms"]), _mapping("controls", parts.get("controls")))
     study = Study(
-        tasks={name: {**base, **_mapping(f"tasks, {name}", own)} for name, own in parts["tasks"].items()},
-        arms=_arms(_mapping("arms", parts["arms"]), _mapping("controls", parts.get("controls"))),
+        tasks={name: _words(settings) for name, settings in tasks.items()},
+        arms={name: _words(settings) for name, settings in arms.items()},
         seeds=seeds_in(parts.get("seeds", "0:3"), "seeds"),
         search={
             arm: {name: _values(arm, name, values) for name, values in _mapping(f"search, {arm}", grid).items()}
@@ -160,16 +163,19 @@ def _check(study: Study) -> None:
     """Checks a study's names and values against each other; raises `InputError`."""
     known = _finetune_settings()
     for task, settings in study.tasks.items():
-        _check_names(f"tasks, {task}", settings, known | {"validation_share"}, _OF_STUDY)
+        _check_names(f"tasks, {task}", settings, {**known, "validation_share": float}, _OF_STUDY)
         if "model_name_or_path" not in settings and not all("model_name_or_path" in a for a in study.arms.values()):
             raise InputError(f"tasks, {task}: say which model is trained: base, model_name_or_path.")
     for arm, settings in study.arms.items():
-        _check_names(f"arms, {arm}", settings, known | {DIVERGENCE_OF, COST_OF_DEAREST}, _OF_STUDY | _OF_DATA)
+        _check_names(
+            f"arms, {arm}", settings, {**known, DIVERGENCE_OF: str, COST_OF_DEAREST: Any}, _OF_STUDY | _OF_DATA
+        )
         _check_arm(study, arm)
-    for arm, grid in study.search.items():
+    for arm in study.search:
         if arm not in study.arms:
             raise unknown_name("arm in search", arm, study.arms)
-        _check_names(f"search, {arm}", grid, known, _OF_STUDY | _OF_DATA)
+        for values in study.searched(arm):
+            _check_names(f"search, {arm}", values, known, _OF_STUDY | _OF_DATA)
         if COST_OF_DEAREST in study.arms[arm]:
             raise InputError(f"search, {arm}: it has what was chosen for {STANDARD}, made longer. Search that one.")
     _checked_seeds(study, list(study.seeds))
@@ -208,13 +214,28 @@ def _checked_seeds(study: Study, seeds: str | list[int]) -> tuple[int, ...]:
     return found
 
 
-def _check_names(where: str, settings: Settings, known: Collection[str], refused: Collection[str]) -> None:
-    for name in settings:
+def _check_names(where: str, settings: Settings, known: Mapping[str, Any], refused: Collection[str]) -> None:
+    for name, value in settings.items():
         if name in refused:
             raise InputError(f"{where}: {name} cannot be set there.")
         if name not in known:
             error = unknown_name("setting", str(name), sorted(known))
             raise InputError(f"{where}: {_short(str(error))}")
+        if not _fits(value, known[name]):
+            raise InputError(f"{where}: {name} cannot be {value!r}.")
+
+
+def _fits(value: Any, declared: Any) -> bool:
+    """Whether a value is of a declared type, of those that YAML has words for; others are not looked at."""
+    if get_origin(declared) in (Union, types.UnionType):
+        return any(_fits(value, one) for one in get_args(declared))
+    if get_origin(declared) is Literal:
+        return value in get_args(declared)
+    if declared in (int, float):
+        return isinstance(value, int if declared is int else (int, float)) and not isinstance(value, bool)
+    if declared in (str, bool, types.NoneType):
+        return isinstance(value, declared)
+    return True
 
 
 def _short(message: str) -> str:
@@ -222,17 +243,20 @@ def _short(message: str) -> str:
     return re.sub(r": expected one of .*?\.(?= Did|$)", ".", message)
 
 
-def _finetune_settings() -> set[str]:
+def _finetune_settings() -> dict[str, Any]:
+    """Declared types of the settings of fine-tuning by name."""
     from alum.stages.finetuning.arguments import FinetuneArguments
     from alum.stages.finetuning.config import FinetuneConfig  # imports torch, which reading help does without
 
-    return {one.name for of in (FinetuneArguments, FinetuneConfig) for one in dataclasses.fields(of) if one.init}
+    return {
+        one.name: one.type for of in (FinetuneConfig, FinetuneArguments) for one in dataclasses.fields(of) if one.init
+    }
 
 
-def _evaluation_settings() -> set[str]:
+def _evaluation_settings() -> dict[str, Any]:
     from alum.stages.evaluation.arguments import EvaluateArguments
 
-    return {one.name for one in dataclasses.fields(EvaluateArguments)}
+    return {one.name: one.type for one in dataclasses.fields(EvaluateArguments)}
 
 
 def _mapping(where: str, value: Any) -> dict[str, Any]:
@@ -241,6 +265,17 @@ def _mapping(where: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise InputError(f"{where}: expected lines of the form 'name: value', not {value!r}.")
     return value
+
+
+def _words(settings: Settings) -> dict[str, Any]:
+    """Settings with numbers as text where they stand for words, such as the number of a block."""
+    known = _finetune_settings()
+    return {
+        name: str(value)
+        if type(value) is int and not _fits(value, known.get(name)) and _fits("", known[name])
+        else value
+        for name, value in settings.items()
+    }
 
 
 def _values(arm: str, name: str, values: Any) -> list[Any]:
