@@ -20,7 +20,7 @@ _MOST_SUMS = 64
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedSpread:
     """Value of a mean over seeds, and the variance that seeds and rows each give it.
 
     ``seed_variance`` is that of one seed, None for a single one, of which nothing is known; ``row_variance`` is that of
@@ -66,7 +66,7 @@ def mean_metric(scores: Sequence[float]) -> SetMetric:
     return SetMetric(rows, lambda sums: np.asarray(sums[..., 0] / sums[..., 1]))
 
 
-def level_over_seeds(metrics: Sequence[SetMetric], clusters: Clusters = None, seed: int = 0) -> Spread:
+def level_over_seeds(metrics: Sequence[SetMetric], clusters: Clusters = None, seed: int = 0) -> SeedSpread:
     """Mean of a metric over seeds, one of ``metrics`` for each, all of the same rows in the same order."""
     values = np.array([metric.value for metric in metrics])
     return _spread(values, _resampled(metrics, clusters, seed), _count(metrics, clusters), 0.0)
@@ -74,7 +74,7 @@ def level_over_seeds(metrics: Sequence[SetMetric], clusters: Clusters = None, se
 
 def difference_over_seeds(
     first: Sequence[SetMetric], second: Sequence[SetMetric], clusters: Clusters = None, seed: int = 0
-) -> Spread:
+) -> SeedSpread:
     """Mean over seeds of the second arm's metric minus the first's, paired by seed and by row.
 
     Where all rows agree, two more that differ by 1, each way, keep it from certainty, as in `statistics.compare`.
@@ -86,7 +86,7 @@ def difference_over_seeds(
     return _spread(differences, drawn[:, len(first) :] - drawn[:, : len(first)], num_clusters, least)
 
 
-def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int, least_row_variance: float) -> Spread:
+def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int, least_row_variance: float) -> SeedSpread:
     """Spread of the mean of ``values`` ``[seeds]``, of which ``drawn`` ``[resamples, seeds]`` are those of resamples.
 
     Each resample takes one seed less than there are, so that its variance is not too small for few of them (Rao and Wu
@@ -100,7 +100,7 @@ def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int, least_row_
         weights = rng.multinomial(num_seeds - 1, [1 / num_seeds] * num_seeds, size=len(drawn)) / (num_seeds - 1)
     whole = float(np.nanvar((weights * drawn).sum(1)))
     rows = max(whole - (seed_variance or 0.0) / num_seeds, float(np.nanvar(drawn.mean(1))), least_row_variance)
-    return Spread(float(values.mean()), seed_variance, rows, num_seeds, num_clusters)
+    return SeedSpread(float(values.mean()), seed_variance, rows, num_seeds, num_clusters)
 
 
 def _resampled(metrics: Sequence[SetMetric], clusters: Clusters, seed: int) -> np.ndarray:

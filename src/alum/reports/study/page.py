@@ -8,6 +8,7 @@ from typing import Any
 
 from alum.attacks.condition import Condition
 from alum.data.writing import write_text
+from alum.reports.attacked_text import visible
 from alum.reports.evaluation.scores import metric_words
 from alum.reports.html_page import html_page, setting_texts
 from alum.reports.numbers import (
@@ -103,7 +104,7 @@ def _forest(results: StudyRecord, baseline: str) -> dict[str, Any]:
                 and is_rate(entry["metric"]) == rates
             }
             if found:
-                rows.append(ForestRow(task, [_point(found.get(arm), rates) for arm in results["arms"]]))
+                rows.append(ForestRow(visible(task), [_point(found.get(arm), rates) for arm in results["arms"]]))
         if rows:
             unit = f"{'percentage points' if rates else 'difference'} (right: better than {baseline})"
             pictures.append(forest_plot(rows, unit, f"{baseline} {rates}"))
@@ -114,9 +115,8 @@ def _point(entry: ArmComparison | None, in_percent: bool) -> Point | None:
     if entry is None:
         return None
     factor = 100 if in_percent else 1
-    text = (
-        f"{entry['arm']} on {entry['task']}: {_difference(entry)} ({_interval(entry)}), p {p_text(entry['p_adjusted'])}"
-    )
+    text = f"{entry['arm']} on {entry['task']}: {_difference(entry)} ({_interval(entry)})"
+    text = visible(f"{text}, p {p_text(entry['p_adjusted'])}")
     return Point(factor * entry["difference"], factor * entry["low"], factor * entry["high"], text)
 
 

@@ -48,6 +48,6 @@ def _outlook(undecided: int, seeds: int | None, decided: int) -> str:
     if not undecided:
         return ""
     if seeds is None:
-        return ": no number of further seeds that is in reach would decide any of them"
+        return f": no number of further seeds that is in reach would decide {'it' if undecided == 1 else 'any of them'}"
     which = "it" if undecided == 1 else f"{decided} of them"
     return f": {seeds} more seed{'' if seeds == 1 else 's'} would decide {which}"

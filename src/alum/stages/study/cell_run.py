@@ -14,14 +14,14 @@ from alum.stages.evaluation.plan import plan_of
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.finetuning.run import finetune
 from alum.stages.runs.environment import environment
-from alum.stages.study.inputs import Inputs
+from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.ledger import Cell, Ledger
 
 MEASURED, MODEL = "measured", "model"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 
 
-def run_cell(cell: Cell, inputs: Inputs, ledger: Ledger, keep_model: bool) -> None:
+def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) -> None:
     """Trains and measures a cell in its folder of the ledger; what a run that was killed has left there is removed."""
     place = ledger.place(cell.key)
     shutil.rmtree(place, ignore_errors=True)
@@ -51,7 +51,7 @@ def run_cell(cell: Cell, inputs: Inputs, ledger: Ledger, keep_model: bool) -> No
     ledger.add(cell.key, record)
 
 
-def evaluation_of(cell: Cell, inputs: Inputs, model: Path) -> EvaluateArguments:
+def evaluation_of(cell: Cell, inputs: StudyInputs, model: Path) -> EvaluateArguments:
     """Settings of the evaluation of a cell's ``model`` on the rows to measure on."""
     return EvaluateArguments(
         model_name_or_path=[f"{MODEL}={model}"],
@@ -62,7 +62,7 @@ def evaluation_of(cell: Cell, inputs: Inputs, model: Path) -> EvaluateArguments:
     )
 
 
-def _measure(cell: Cell, inputs: Inputs, place: Path) -> list[dict[str, Any]]:
+def _measure(cell: Cell, inputs: StudyInputs, place: Path) -> list[dict[str, Any]]:
     """Measures a trained cell on the rows to measure on, whose records are kept; the conditions and their metrics."""
     plan = plan_of(evaluation_of(cell, inputs, place))
     run = EvaluationRun(plan, place / MEASURED, EvaluationProgress(Console(quiet=True)))

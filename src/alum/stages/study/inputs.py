@@ -27,7 +27,7 @@ _DATA_ARGUMENTS = {one.name for one in dataclasses.fields(FinetuneArguments)} - 
 
 
 @dataclass(frozen=True)
-class Inputs:
+class StudyInputs:
     """Digests by which cells know their data and models, wherever these lie.
 
     ``tasks`` have a digest for each split, ``models`` one for each path or id; ``main_metrics`` are by task.
@@ -61,14 +61,14 @@ class Inputs:
         write_text(self.folder / INPUTS, json.dumps(found, indent=2, sort_keys=True) + "\n")
 
 
-def known_inputs(folder: Path) -> Inputs:
+def known_inputs(folder: Path) -> StudyInputs:
     """Reads what a study's folder knows of its inputs; nothing where it has not begun."""
     file = folder / INPUTS
     found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return Inputs(folder, *(found.get(name, {}) for name in ("tasks", "models", "main_metrics")))
+    return StudyInputs(folder, *(found.get(name, {}) for name in ("tasks", "models", "main_metrics")))
 
 
-def inputs_of(study: Study, folder: Path) -> Inputs:
+def inputs_of(study: Study, folder: Path) -> StudyInputs:
     """Loads the rows of a study's tasks into its folder, and takes digests of them and of the models.
 
     What is no longer where it was is taken as the folder knows it. Raises `InputError` for what is missing, cannot be
@@ -92,7 +92,7 @@ def inputs_of(study: Study, folder: Path) -> Inputs:
             digest = model_digest(path)
             if models.setdefault(path, digest) != digest:
                 raise InputError(f"{path} is not the model that the study in {folder} began with.")
-    inputs = Inputs(folder, tasks, models, metrics)
+    inputs = StudyInputs(folder, tasks, models, metrics)
     inputs.write()
     return inputs
 

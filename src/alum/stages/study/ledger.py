@@ -3,18 +3,20 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alum.core.errors import InputError
 from alum.data.writing import write_text
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
-from alum.stages.study.inputs import Inputs
+from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.settings import Settings
+
+_Made = TypeVar("_Made", FinetuneArguments, FinetuneConfig)
 
 CELLS, CELL = "cells", "cell.json"
 _PLACES = {"data_dir", "train_file", "validation_file", "test_file", "model_name_or_path"}
@@ -78,14 +80,16 @@ class Cell:
         quiet = {"save_strategy": saved, "disable_tqdm": True, "count_flops_every": 10}
         return self._made(FinetuneConfig, {**quiet, **given, "output_dir": output_dir, "seed": self.seed})
 
-    def _made(self, of: Any, given: Mapping[str, Any]) -> Any:
+    def _made(self, of: Callable[..., _Made], given: Mapping[str, Any]) -> _Made:
         try:
             return of(**given)
         except (ValueError, TypeError) as error:
             raise InputError(f"{self.task}, {self.arm}: {error}") from None
 
 
-def cell_of(task: str, arm: str, settings: Settings, seed: int, inputs: Inputs, evaluation: Settings | None) -> Cell:
+def cell_of(
+    task: str, arm: str, settings: Settings, seed: int, inputs: StudyInputs, evaluation: Settings | None
+) -> Cell:
     """Makes a cell, with the digests of its data and model."""
     return Cell(
         task, arm, settings, seed, inputs.tasks[task], inputs.models[settings["model_name_or_path"]], evaluation

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alum.core.errors import InputError
-from alum.stages.study.inputs import DATA, Inputs, known_inputs
+from alum.stages.study.inputs import DATA, StudyInputs, known_inputs
 from alum.stages.study.ledger import CELL, CELLS
 from alum.stages.study.settings import Settings, Study
 
@@ -41,7 +41,7 @@ def same_everywhere(studies: Sequence[Study], names: Sequence[str]) -> Study:
     )
 
 
-def joined(studies: Sequence[Study], parts: Sequence[Path], folder: Path) -> tuple[Study, Inputs]:
+def joined(studies: Sequence[Study], parts: Sequence[Path], folder: Path) -> tuple[Study, StudyInputs]:
     """Joins studies and copies their data and finished cells to ``folder``; raises `InputError` where they differ."""
     whole = same_everywhere(studies, list(map(str, parts)))
     inputs = _same_inputs([known_inputs(part) for part in parts], folder)
@@ -59,7 +59,7 @@ def joined(studies: Sequence[Study], parts: Sequence[Path], folder: Path) -> tup
     return whole, inputs
 
 
-def _same_inputs(all_known: Sequence[Inputs], folder: Path) -> Inputs:
+def _same_inputs(all_known: Sequence[StudyInputs], folder: Path) -> StudyInputs:
     tasks: dict[str, Mapping[str, str]] = {}
     models: dict[str, str] = {}
     metrics: dict[str, str] = {}
@@ -71,7 +71,7 @@ def _same_inputs(all_known: Sequence[Inputs], folder: Path) -> Inputs:
             if models.setdefault(path, digest) != digest:
                 raise InputError(f"the model {path} is not the same in {known.folder}: give it another place.")
         metrics |= known.main_metrics
-    return Inputs(folder, tasks, models, metrics)
+    return StudyInputs(folder, tasks, models, metrics)
 
 
 def _check_alike(what: str, mine: Mapping[str, Any], theirs: Mapping[str, Any], names: tuple[str, str]) -> None:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import Any, NamedTuple
 
 import yaml
 
-from alum.evaluation.scores.seeds import Spread, difference_over_seeds, level_over_seeds, mean_metric
+from alum.evaluation.scores.seeds import SeedSpread, difference_over_seeds, level_over_seeds, mean_metric
 from alum.evaluation.scores.set_metrics import SetMetric
 from alum.evaluation.scores.statistics import holm
 from alum.reports.study.record import ArmComparison, ArmCost, ArmScore, SearchRecord, StudyRecord
@@ -19,10 +19,10 @@ from alum.stages.evaluation.plan import plan_of
 from alum.stages.evaluation.suite_data import SuiteData
 from alum.stages.study.cell_run import MEASURED, MODEL, evaluation_of
 from alum.stages.study.ledger import Cell
-from alum.stages.study.planning import Place, StudyPlan
+from alum.stages.study.planning import CellPlace, StudyPlan
 from alum.stages.study.settings import STANDARD, STANDARD_PLUS
 
-SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 1
 SIGNIFICANT_DIFFERENCE = 0.05
 _MOST_TIMES_AS_MANY = 10
 
@@ -48,7 +48,7 @@ class _Difference(NamedTuple):
     measure: _Measure
     arm: str
     baseline: str
-    spread: Spread
+    spread: SeedSpread
     num_rows: int
 
 
@@ -66,7 +66,7 @@ def outcome_of(plan: StudyPlan) -> StudyRecord:
         for entry in _compared([one for one in differences if one.baseline == baseline])
     ]
     return StudyRecord(
-        schema_version=SCHEMA_VERSION,
+        schema_version=_SCHEMA_VERSION,
         settings=yaml.safe_load(plan.study.written()),
         environments=_environments(plan, found.values()),
         arms=list(plan.study.arms),
@@ -91,7 +91,7 @@ class _TaskScores:
 
     plan: StudyPlan
     task: str
-    cells: Mapping[Place, Cell]
+    cells: Mapping[CellPlace, Cell]
 
     @cached_property
     def suite(self) -> SuiteData:
@@ -147,7 +147,11 @@ def _scores(
             spread = level_over_seeds(list(of_seeds.values()), table.clusters(num_rows))
             low, high = spread.interval(bounds=(0.0 if min(m.value for m in of_seeds.values()) >= 0 else -1.0, 1.0))
             yield ArmScore(
-                **_named(measure),
+                task=measure.task,
+                attack=measure.attack,
+                epsilon=measure.epsilon,
+                metric=measure.metric,
+                is_main=measure.is_main,
                 arm=arm,
                 value=spread.value,
                 low=low,
@@ -186,7 +190,11 @@ def _compared(differences: Sequence[_Difference]) -> list[ArmComparison]:
         low, high = one.spread.interval()
         entries.append(
             ArmComparison(
-                **_named(one.measure),
+                task=one.measure.task,
+                attack=one.measure.attack,
+                epsilon=one.measure.epsilon,
+                metric=one.measure.metric,
+                is_main=one.measure.is_main,
                 arm=one.arm,
                 baseline=one.baseline,
                 difference=one.spread.value,
@@ -220,14 +228,10 @@ def _more_seeds(differences: Sequence[_Difference], now: Sequence[float]) -> lis
     return found
 
 
-def _named(measure: _Measure) -> Any:
-    return measure._asdict()
-
-
 # -- what stands beside ------------------------------------------------------------------------------------------------
 
 
-def _costs(plan: StudyPlan, found: Mapping[Place, Cell]) -> list[ArmCost]:
+def _costs(plan: StudyPlan, found: Mapping[CellPlace, Cell]) -> list[ArmCost]:
     """Mean cost of each arm on each task, and its FLOPs over those of standard training with the same seeds."""
     records = {place: plan.ledger.record(cell) or {} for place, cell in found.items()}
     costs = []
@@ -254,7 +258,17 @@ def _costs(plan: StudyPlan, found: Mapping[Place, Cell]) -> list[ArmCost]:
 
 def _searches(plan: StudyPlan) -> list[SearchRecord]:
     choices = [plan.choice(task, arm) for task in plan.study.tasks for arm in plan.study.search]
-    return [SearchRecord(**json.loads(json.dumps(asdict(choice)))) for choice in choices if choice is not None]
+    return [
+        SearchRecord(
+            task=choice.task,
+            arm=choice.arm,
+            metric=choice.metric,
+            tried=[(dict(values), score) for values, score in choice.tried],
+            chosen=dict(choice.chosen),
+        )
+        for choice in choices
+        if choice is not None
+    ]
 
 
 def _environments(plan: StudyPlan, cells: Any) -> list[dict[str, Any]]:

@@ -12,14 +12,14 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from alum.core.errors import InputError
-from alum.stages.study.inputs import Inputs
+from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.ledger import Cell, Ledger, cell_of
 from alum.stages.study.settings import COST_OF_DEAREST, DIVERGENCE_OF, STANDARD, Study
 
 _DIGITS = 4
 
 
-class Place(NamedTuple):
+class CellPlace(NamedTuple):
     """Place of a cell in the study."""
 
     task: str
@@ -43,14 +43,14 @@ class StudyPlan:
     """Plan of a study as its ledger stands; made anew when a cell is finished."""
 
     study: Study
-    inputs: Inputs
+    inputs: StudyInputs
     ledger: Ledger
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[CellPlace]:
         for seed, task, arm in itertools.product(self.study.seeds, self.study.tasks, self.study.arms):
-            yield Place(task, arm, seed)
+            yield CellPlace(task, arm, seed)
 
-    def cells(self) -> dict[Place, Cell]:
+    def cells(self) -> dict[CellPlace, Cell]:
         """Cells that the page is made from, those that are known by now."""
         found = {place: self.cell(place) for place in self.places()}
         return {place: cell for place, cell in found.items() if cell is not None}
@@ -64,7 +64,7 @@ class StudyPlan:
         found = self.cells()
         return all(place in found and self.ledger.record(found[place]) for place in self.places())
 
-    def cell(self, place: Place) -> Cell | None:
+    def cell(self, place: CellPlace) -> Cell | None:
         """Cell at a place; None while it depends on others that are not finished."""
         settings = self._settings(place)
         if settings is None:
@@ -94,7 +94,7 @@ class StudyPlan:
 
     def _searching(self, task: str, arm: str, values: Mapping[str, Any]) -> Iterator[Cell]:
         for seed in self.study.search_seeds:
-            settings = self._matched({**self._given(task, arm), **values}, Place(task, arm, seed))
+            settings = self._matched({**self._given(task, arm), **values}, CellPlace(task, arm, seed))
             if settings is not None:
                 yield cell_of(task, arm, settings, seed, self.inputs, None)
 
@@ -103,7 +103,7 @@ class StudyPlan:
         settings = {**self.study.tasks[task], **self.study.arms[arm]}
         return {name: value for name, value in settings.items() if name not in (DIVERGENCE_OF, COST_OF_DEAREST)}
 
-    def _settings(self, place: Place) -> dict[str, Any] | None:
+    def _settings(self, place: CellPlace) -> dict[str, Any] | None:
         """Settings of a cell in full; None while they depend on cells that are not finished."""
         task, arm, _ = place
         given = self._given(task, arm)
@@ -116,7 +116,7 @@ class StudyPlan:
             chosen = choice.chosen
         return self._matched({**given, **chosen}, place)
 
-    def _matched(self, settings: dict[str, Any], place: Place) -> dict[str, Any] | None:
+    def _matched(self, settings: dict[str, Any], place: CellPlace) -> dict[str, Any] | None:
         """Settings with the divergence or the length that other arms' cells of the same task and seed say."""
         arm = self.study.arms[place.arm]
         if DIVERGENCE_OF in arm:
@@ -134,7 +134,7 @@ class StudyPlan:
         ratio = self._cost_ratio(place, f"train_{arm[COST_OF_DEAREST]}")
         return None if ratio is None else _longer(settings, ratio)
 
-    def _cost_ratio(self, place: Place, unit: str) -> float | None:
+    def _cost_ratio(self, place: CellPlace, unit: str) -> float | None:
         """Cost of the dearest arm over that of standard training, at least 1; None while it is not known."""
         others = [arm for arm, own in self.study.arms.items() if COST_OF_DEAREST not in own]
         records = {arm: self._record(place._replace(arm=arm)) for arm in others}
@@ -143,9 +143,9 @@ class StudyPlan:
             return None
         if not costs[STANDARD]:
             raise InputError(f"{place.task}, seed {place.seed}: the cost of {STANDARD} was not counted ({unit}).")
-        return max(1.0, *(cost / costs[STANDARD] for cost in costs.values()))
+        return max(1.0, *(float(cost / costs[STANDARD]) for cost in costs.values()))
 
-    def _record(self, place: Place) -> dict[str, Any] | None:
+    def _record(self, place: CellPlace) -> dict[str, Any] | None:
         cell = self.cell(place)
         return None if cell is None else self.ledger.record(cell)
 

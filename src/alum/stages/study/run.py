@@ -15,7 +15,7 @@ from alum.stages.evaluation.plan import plan_of
 from alum.stages.runs.folder import write_json
 from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
 from alum.stages.study.cell_run import evaluation_of
-from alum.stages.study.inputs import Inputs, inputs_of
+from alum.stages.study.inputs import StudyInputs, inputs_of
 from alum.stages.study.ledger import Cell, Ledger, cell_of
 from alum.stages.study.merging import joined, same_everywhere
 from alum.stages.study.outcome import outcome_of
@@ -138,7 +138,7 @@ def _check_settings(plan: StudyPlan) -> None:
                 _checked(cell_of(task, arm, settings, 0, inputs, study.evaluation), inputs)
 
 
-def _checked(cell: Cell, inputs: Inputs) -> None:
+def _checked(cell: Cell, inputs: StudyInputs) -> None:
     cell.check()
     if cell.arm == "standard":
         try:

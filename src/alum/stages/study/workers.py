@@ -17,7 +17,7 @@ from pathlib import Path
 from alum.core.errors import InputError
 from alum.stages.runs.stopping import Interrupted
 from alum.stages.study.cell_run import run_cell
-from alum.stages.study.inputs import Inputs
+from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.ledger import Cell, Ledger
 from alum.stages.study.planning import StudyPlan
 
@@ -61,7 +61,7 @@ def _here(plan: StudyPlan, done: _Done) -> Failures:
     return failures
 
 
-def _tried(cell: Cell, inputs: Inputs, keep_model: bool) -> str | None:
+def _tried(cell: Cell, inputs: StudyInputs, keep_model: bool) -> str | None:
     """Runs a cell; returns the traceback where it failed, None where it is done."""
     try:
         run_cell(cell, inputs, Ledger(inputs.folder), keep_model)
@@ -144,7 +144,7 @@ def _hear(workers: list[_Worker], plan: StudyPlan, failures: Failures, done: _Do
             failures.of(cell, error, plan.ledger.folder)
 
 
-def _serve(connection: Connection, inputs: Inputs, keep_model: bool, log: str) -> None:
+def _serve(connection: Connection, inputs: StudyInputs, keep_model: bool, log: str) -> None:
     """Life of a worker: runs the cells that it is sent, and answers whether the input was at fault, and the error."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to all; the study ends its workers itself
