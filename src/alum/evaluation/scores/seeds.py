@@ -69,28 +69,24 @@ def mean_metric(scores: Sequence[float]) -> SetMetric:
 def level_over_seeds(metrics: Sequence[SetMetric], clusters: Clusters = None, seed: int = 0) -> SeedSpread:
     """Mean of a metric over seeds, one of ``metrics`` for each, all of the same rows in the same order."""
     values = np.array([metric.value for metric in metrics])
-    return _spread(values, _resampled(metrics, clusters, seed), _count(metrics, clusters), 0.0)
+    return _spread(values, _resampled(metrics, clusters, seed), _count(metrics, clusters))
 
 
 def difference_over_seeds(
     first: Sequence[SetMetric], second: Sequence[SetMetric], clusters: Clusters = None, seed: int = 0
 ) -> SeedSpread:
-    """Mean over seeds of the second arm's metric minus the first's, paired by seed and by row.
-
-    Where all rows agree, two more that differ by 1, each way, keep it from certainty, as in `statistics.compare`.
-    """
+    """Mean over seeds of the second arm's metric minus the first's, paired by seed and by row."""
     drawn = _resampled([*first, *second], clusters, seed)
     differences = np.array([b.value - a.value for a, b in zip(first, second, strict=True)])
-    num_clusters = _count(first, clusters)
-    least = 2 / ((num_clusters + 1) * (num_clusters + 2))
-    return _spread(differences, drawn[:, len(first) :] - drawn[:, : len(first)], num_clusters, least)
+    return _spread(differences, drawn[:, len(first) :] - drawn[:, : len(first)], _count(first, clusters))
 
 
-def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int, least_row_variance: float) -> SeedSpread:
+def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int) -> SeedSpread:
     """Spread of the mean of ``values`` ``[seeds]``, of which ``drawn`` ``[resamples, seeds]`` are those of resamples.
 
     Each resample takes one seed less than there are, so that its variance is not too small for few of them (Rao and Wu
-    1988, JASA 83, with m = n - 1). What is left of the whole variance without the seeds' is the rows'.
+    1988, JASA 83, with m = n - 1). What is left of the whole variance without the seeds' is the rows'. Where all rows
+    agree, two more that are off by 1, each way, keep the value from certainty, as in `statistics.compare`.
     """
     num_seeds = len(values)
     seed_variance = float(values.var(ddof=1)) if num_seeds > 1 else None
@@ -98,8 +94,9 @@ def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int, least_row_
     weights = np.ones((len(drawn), 1))
     if num_seeds > 1:
         weights = rng.multinomial(num_seeds - 1, [1 / num_seeds] * num_seeds, size=len(drawn)) / (num_seeds - 1)
+    least = 2 / ((num_clusters + 1) * (num_clusters + 2))
     whole = float(np.nanvar((weights * drawn).sum(1)))
-    rows = max(whole - (seed_variance or 0.0) / num_seeds, float(np.nanvar(drawn.mean(1))), least_row_variance)
+    rows = max(whole - (seed_variance or 0.0) / num_seeds, float(np.nanvar(drawn.mean(1))), least)
     return SeedSpread(float(values.mean()), seed_variance, rows, num_seeds, num_clusters)
 
 

@@ -65,7 +65,14 @@ def _contents(results: StudyRecord) -> dict[str, Any]:
         "seeds": results["seeds"],
         "tasks": results["tasks"],
         "arms": [{"name": arm, **_look(results["arms"].index(arm))} for arm in results["arms"]],
-        "answers": [{**answer, **_look(results["arms"].index(answer["arm"]))} for answer in results["answers"]],
+        "answers": [
+            {
+                "arm": arm,
+                "sentences": [answer["sentence"] for answer in results["answers"] if answer["arm"] == arm],
+                **_look(results["arms"].index(arm)),
+            }
+            for arm in dict.fromkeys(answer["arm"] for answer in results["answers"])
+        ],
         "missing": results["missing"],
         "has_charts": has_matplotlib(),
         "forests": [_forest(results, baseline) for baseline in baselines] if has_matplotlib() else [],

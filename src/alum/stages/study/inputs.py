@@ -124,8 +124,10 @@ def _kept_rows(name: str, settings: Settings, folder: Path) -> tuple[dict[str, s
     given = {key: value for key, value in settings.items() if key in _DATA_ARGUMENTS}
     try:
         arguments = FinetuneArguments(model_name_or_path="", **given)
-        data = load_task_data(arguments, ("train", "validation"), wanted=("test",))
-        splits = _three_splits(data.splits, settings.get("validation_share"))
+        share = settings.get("validation_share")
+        needs = ("train", "validation") if share is None else ("train",)
+        data = load_task_data(arguments, needs, wanted=("validation", "test"))
+        splits = _three_splits(data.splits, share)
     except InputError as error:
         raise InputError(f"task {name}: {error}") from None
     if arguments.task is not None and arguments.task not in SUITES:
@@ -144,7 +146,11 @@ def _kept_rows(name: str, settings: Settings, folder: Path) -> tuple[dict[str, s
 
 
 def _three_splits(splits: Mapping[str, TaskRows], share: float | None) -> dict[str, Dataset]:
-    """Rows to train on, to choose by and to measure on; with a ``share`` the second are held back from the first."""
+    """Rows to train on, to choose by and to measure on.
+
+    With a ``share`` the second are held back from the first, and where no test rows have labels, validation rows are
+    measured on.
+    """
     if share is None:
         if "test" not in splits:
             raise InputError(
@@ -154,6 +160,9 @@ def _three_splits(splits: Mapping[str, TaskRows], share: float | None) -> dict[s
         return {split: splits[split].table.rows for split in SPLITS}
     if not isinstance(share, float) or not 0 < share < 1:
         raise InputError(f"validation_share must lie in (0, 1), not {share!r}.")
+    measured = splits.get("test", splits.get("validation"))
+    if measured is None:
+        raise InputError("there are no labelled rows to measure on: give a test_file or a validation_file.")
     rows = splits["train"].table.rows
     order = np.random.default_rng(0).permutation(len(rows)).tolist()
     count = max(round(share * len(rows)), 1)
@@ -162,7 +171,7 @@ def _three_splits(splits: Mapping[str, TaskRows], share: float | None) -> dict[s
     return {
         "train": rows.select(sorted(order[count:])),
         "validation": rows.select(sorted(order[:count])),
-        "test": splits["validation"].table.rows,
+        "test": measured.table.rows,
     }
 
 
