@@ -107,7 +107,7 @@ def test_metrics_of_a_set_are_those_of_scikit_learn():
 
 
 def test_a_level_where_all_rows_agree_is_not_certain():
-    """Two rows more, off by 1 each way: their variance over n + 2 rows is 2 / (n + 1), of the mean 2 / (n + 1)(n + 2)."""
+    """Two rows more, off by 1 each way: the variance of n + 2 rows is 2 / (n + 1), of their mean 2 / (n + 1)(n + 2)."""
     low, high = level_over_seeds([mean_metric([0.0] * 20)] * 3).interval(bounds=(0.0, 1.0))
     assert low == 0
     assert high == pytest.approx(stats.t.ppf(0.975, 19) * np.array([1, -1, *[0] * 20]).std(ddof=1) / 22**0.5)

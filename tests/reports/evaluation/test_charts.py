@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart
-from alum.reports.svg import Point
+from alum.reports.pages.svg import Point
 
 pytest.importorskip("matplotlib")
 

@@ -8,11 +8,11 @@ import xml.etree.ElementTree as ET
 import pytest
 from rich.console import Console
 
+from alum.reports.pages.svg import Point
 from alum.reports.study.forest import ForestRow, forest_plot
 from alum.reports.study.page import study_page
 from alum.reports.study.terminal import show_study
 from alum.reports.study.words import answers_of
-from alum.reports.svg import Point
 
 ARMS = ["standard", "<b>alum</b>", "standard_plus"]
 

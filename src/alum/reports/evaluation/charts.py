@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from alum.reports.svg import DASHES, MUTED, NUM_STYLES, Point, axes_of, dot_of, drawn, look_of, texts_of_points
+from alum.reports.pages.svg import DASHES, MUTED, NUM_STYLES, Point, axes_of, dot_of, drawn, look_of, texts_of_points
 
 if TYPE_CHECKING:  # an extra
     from matplotlib.figure import Figure

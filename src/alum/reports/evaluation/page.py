@@ -20,7 +20,6 @@ from alum.reports.evaluation.record import (
     ScoreRecord,
 )
 from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, best_of, condition_of, listed, metric_words, texts_of
-from alum.reports.html_page import html_page, setting_texts
 from alum.reports.numbers import (
     MISSING,
     difference_text,
@@ -31,7 +30,8 @@ from alum.reports.numbers import (
     p_text,
     percent_text,
 )
-from alum.reports.svg import GLYPHS, NUM_STYLES, has_matplotlib
+from alum.reports.pages.html_page import html_page, setting_texts
+from alum.reports.pages.svg import GLYPHS, NUM_STYLES, has_matplotlib
 
 logger = logging.getLogger(__name__)
 

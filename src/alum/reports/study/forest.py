@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alum.reports.svg import MUTED, Point, axes_of, dot_of, drawn, look_of, texts_of_points
+from alum.reports.pages.svg import MUTED, Point, axes_of, dot_of, drawn, look_of, texts_of_points
 
 if TYPE_CHECKING:  # an extra
     from matplotlib.figure import Figure

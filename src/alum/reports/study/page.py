@@ -10,7 +10,6 @@ from alum.attacks.condition import Condition
 from alum.data.writing import write_text
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.scores import metric_words
-from alum.reports.html_page import html_page, setting_texts
 from alum.reports.numbers import (
     MISSING,
     difference_text,
@@ -20,9 +19,10 @@ from alum.reports.numbers import (
     p_text,
     value_text,
 )
+from alum.reports.pages.html_page import html_page, setting_texts
+from alum.reports.pages.svg import GLYPHS, NUM_STYLES, Point, has_matplotlib
 from alum.reports.study.forest import ForestRow, forest_plot
 from alum.reports.study.record import ArmComparison, ArmScore, StudyRecord
-from alum.reports.svg import GLYPHS, NUM_STYLES, Point, has_matplotlib
 
 logger = logging.getLogger(__name__)
 
