@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from alum.stages.pretraining.arguments import PretrainArguments
     from alum.stages.pretraining.config import PretrainConfig
     from alum.stages.pretraining.run import PretrainResult, pretrain
+    from alum.stages.study.run import StudyResult, merge_studies, study
+    from alum.stages.study.settings import StudyArguments
     from alum.tasks.base import TaskKind
     from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
     from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
@@ -47,8 +49,8 @@ __all__ = [
     "TEXT_EMBEDDING_DIRECTION", "TOKEN_CLASSIFICATION", "AlumConfig", "AlumMixin", "AlumResult", "AlumStep",
     "AlumTrainer", "AttackArguments", "AttackOutcome", "Batch", "EvaluateArguments", "EvaluateResult",
     "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "HookedBatch", "Injection", "InputError", "Method",
-    "PretrainArguments", "PretrainConfig", "PretrainResult", "TaskKind", "alum_loss", "attack", "evaluate",
-    "finetune", "method_named", "pretrain",
+    "PretrainArguments", "PretrainConfig", "PretrainResult", "StudyArguments", "StudyResult", "TaskKind", "alum_loss",
+    "attack", "evaluate", "finetune", "merge_studies", "method_named", "pretrain", "study",
 ]
 
 _EXPORTED = {
@@ -67,6 +69,8 @@ _EXPORTED = {
     "alum.stages.pretraining.arguments": ("PretrainArguments",),
     "alum.stages.pretraining.config": ("PretrainConfig",),
     "alum.stages.pretraining.run": ("PretrainResult", "pretrain"),
+    "alum.stages.study.run": ("StudyResult", "merge_studies", "study"),
+    "alum.stages.study.settings": ("StudyArguments",),
     "alum.tasks.base": ("TaskKind",),
     "alum.tasks.kinds.language_modeling": ("CAUSAL_LM", "MASKED_LM"),
     "alum.tasks.kinds.multiple_choice": ("MULTIPLE_CHOICE",),

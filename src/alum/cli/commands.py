@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from alum.cli.names import COMMANDS
 from alum.cli.parser import CommandParser
-from alum.core.errors import unknown_name
+from alum.core.errors import InputError, unknown_name
 
 
 def run(command: str, argv: Sequence[str]) -> None:
@@ -23,6 +23,7 @@ def run(command: str, argv: Sequence[str]) -> None:
         "suites": _suites,
         "evaluate": _evaluate,
         "radius": _radius,
+        "study": _study,
         "attack": _attack,
         "demo": _demo,
         "env": _env,
@@ -92,6 +93,26 @@ def _evaluate(argv: Sequence[str]) -> None:
     show_evaluation(result.results)
     if result.output_dir is not None:
         print(f"To look at it open {result.output_dir}/report.html; all numbers are in results.json beside it.")
+
+
+def _study(argv: Sequence[str]) -> None:
+    from alum.stages.study.settings import StudyArguments
+
+    parser = CommandParser("study", (StudyArguments,), positional="study_file")
+    merges = argv[:1] == ["merge"] and {"-h", "--help"}.isdisjoint(argv)
+    arguments = None if merges else parser.parse(argv)[0]
+    from alum.reports.study.terminal import show_study
+    from alum.stages.study.run import merge_studies, study
+
+    _quieten_libraries()
+    if arguments is None:
+        if len(argv) < 3 or any(word.startswith("-") for word in argv):
+            raise InputError("expected alum study merge OUT A B …: a new folder, and those of studies to join in it.")
+        result = merge_studies(argv[1], list(argv[2:]))
+    else:
+        result = study(arguments)
+    show_study(result.results)
+    print(f"To look at it open {result.output_dir}/report.html; all numbers are in results.json beside it.")
 
 
 def _attack(argv: Sequence[str]) -> None:

@@ -21,10 +21,18 @@ from alum.stages.runs.settings import TrainingSettings
 class CommandParser(argparse.ArgumentParser):
     """Parser of one command's settings, from flags and ``--config FILE.yaml``, with hints for misspelt names.
 
-    ``settings`` are dataclasses of alum's own; ``config`` is a Trainer's, which inherits `TrainingArguments`.
+    ``settings`` are dataclasses of alum's own; ``config`` is a Trainer's, which inherits `TrainingArguments`. The
+    setting ``positional`` may be given as the first word, without its flag.
     """
 
-    def __init__(self, command: str, settings: Sequence[type] = (), config: type | None = None) -> None:
+    def __init__(
+        self,
+        command: str,
+        settings: Sequence[type] = (),
+        config: type | None = None,
+        positional: str | None = None,
+    ) -> None:
+        self._positional = positional
         self._types = [*settings] if config is None else [*settings, config]
         trains = any(issubclass(of, TrainingSettings) for of in self._types)
         self._training = _names(TrainingSettings) if trains else []
@@ -41,6 +49,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str]) -> tuple[Any, ...]:
         """Parses a command's words into one object for each dataclass; raises `InputError` for unusable ones."""
+        if self._positional and argv and not argv[0].startswith("-"):
+            argv = [f"--{self._positional}", *argv]
         argv, file = _take_config(argv)
         self._refuse_unknown(argv)
         if file is not None:

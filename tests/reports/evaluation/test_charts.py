@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from alum.reports.evaluation.charts import DotRow, Point, curves_chart, dots_chart
+from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart
+from alum.reports.pages.svg import Point
 
 pytest.importorskip("matplotlib")
 

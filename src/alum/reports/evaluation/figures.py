@@ -7,10 +7,11 @@ from markupsafe import Markup
 
 from alum.attacks.condition import Condition
 from alum.reports.attacked_text import visible
-from alum.reports.evaluation.charts import DotRow, Point, curves_chart, dots_chart, has_matplotlib
+from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart
 from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
 from alum.reports.evaluation.scores import Scores, clean_of, texts_of
 from alum.reports.numbers import is_number, is_rate
+from alum.reports.pages.svg import Point, has_matplotlib
 
 _MAX_LABEL_CHARACTERS = 44
 

@@ -1,23 +1,14 @@
 """Page of an evaluation: one HTML file that loads nothing, and in which no shown text can run as code."""
 
-import base64
-import hashlib
-import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from alum.attacks.condition import Condition
 from alum.data.writing import write_text
-from alum.reports.attacked_text import visible
 from alum.reports.evaluation.changed_words import changed_words, shortened
-from alum.reports.evaluation.charts import NUM_STYLES, has_matplotlib
 from alum.reports.evaluation.figures import figures
 from alum.reports.evaluation.headline import SIGNIFICANT, answer
 from alum.reports.evaluation.record import (
@@ -39,11 +30,11 @@ from alum.reports.numbers import (
     p_text,
     percent_text,
 )
+from alum.reports.pages.html_page import html_page, setting_texts
+from alum.reports.pages.svg import GLYPHS, NUM_STYLES, has_matplotlib
 
 logger = logging.getLogger(__name__)
 
-_GLYPHS = "●■▲◆▼✚"  # the markers of the charts
-_LINK = re.compile(r"https?://[^\s<>\"']*[\w/]|arXiv:\d{4}\.\d{4,5}")
 _TESTS = {"mcnemar": "McNemar’s mid-p test", "permutation": "a permutation test"}
 
 
@@ -59,23 +50,7 @@ def write_evaluation_page(path: Path, results: EvaluationRecord) -> None:
 
 def evaluation_page(results: EvaluationRecord) -> str:
     """Renders the page of an evaluation as HTML."""
-    environment = Environment(
-        loader=PackageLoader("alum.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
-    environment.filters["linked"] = _linked
-    style, script = (_source(environment, f"evaluation.{kind}") for kind in ("css", "js"))
-    policy = (
-        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return environment.get_template("evaluation.html").render(
-        style=style, script=script, policy=policy, **_contents(results)
-    )
+    return html_page("evaluation.html", _contents(results), script="evaluation.js")
 
 
 # -- contents ----------------------------------------------------------------------------------------------------------
@@ -89,7 +64,7 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
             for index, model in enumerate(results["models"])
         ],
         "suites": results["suites"],
-        "attacks": [{**attack, "settings": _settings(attack["settings"])} for attack in results["attacks"]],
+        "attacks": [{**attack, "settings": setting_texts(attack["settings"])} for attack in results["attacks"]],
         "summary": _summary(scores),
         "figures": figures(results, scores),
         "has_charts": has_matplotlib(),
@@ -105,8 +80,8 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
         "gains": [_gain(gain, scores.models) for gain in results["gains"]],
         "examples": [_example(example, scores.models) for example in results["examples"]],
         "choices": _choices(results["examples"]),
-        "settings": _settings(results["settings"]),
-        "environment": _settings(results["environment"]),
+        "settings": setting_texts(results["settings"]),
+        "environment": setting_texts(results["environment"]),
         "title": f"{listed(scores.models) if scores.models else 'No model'} under attack",
         "created": _date(results["created"]),
         "elapsed": duration_text(results["elapsed_seconds"]),
@@ -115,7 +90,7 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
 
 
 def _look(index: int) -> dict[str, Any]:
-    return {"style": f"m{index % NUM_STYLES}", "glyph": _GLYPHS[(index + index // NUM_STYLES) % NUM_STYLES]}
+    return {"style": f"m{index % NUM_STYLES}", "glyph": GLYPHS[(index + index // NUM_STYLES) % NUM_STYLES]}
 
 
 def _look_of(model: str, models: Sequence[str]) -> dict[str, Any]:
@@ -256,44 +231,9 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Settings as texts, those that are not text as JSON; those that are None are left out."""
-    return [
-        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
-        for name, value in settings.items()
-        if value is not None
-    ]
-
-
 def _date(created: str) -> str:
     try:
         when = datetime.fromisoformat(created)
     except ValueError:
         return created
     return f"{when.day} {when:%B %Y, %H:%M %Z}".strip()
-
-
-def _linked(text: str) -> Markup:
-    """Makes links of the addresses and arXiv numbers in a text, and escapes all else."""
-    shown, end = Markup(), 0
-    for match in _LINK.finditer(text):
-        address = match[0].replace("arXiv:", "https://arxiv.org/abs/")
-        link = Markup('<a href="{}" rel="noreferrer">{}</a>').format(address, visible(match[0]))
-        shown += Markup.escape(visible(text[end : match.start()])) + link
-        end = match.end()
-    return shown + Markup.escape(visible(text[end:]))
-
-
-# -- the file ----------------------------------------------------------------------------------------------------------
-
-
-def _source(environment: Environment, name: str) -> Markup:
-    """Reads the page's own style sheet or script, which is not escaped."""
-    loader = environment.loader
-    assert loader is not None
-    return Markup(loader.get_source(environment, name)[0])
-
-
-def _digest(source: str) -> str:
-    """Digest by which the page's Content-Security-Policy allows its own style sheet and script."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

@@ -1,0 +1,1 @@
+"""Parts that pages share: one HTML file that loads nothing, and pictures in it."""

@@ -1,0 +1,1 @@
+"""Reports of a study: its page, its tables in the terminal, its sentences."""

@@ -1,0 +1,220 @@
+"""Page of a study: sentences, forest plots, scores and costs, one HTML file made from its record alone."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from alum.attacks.condition import Condition
+from alum.data.writing import write_text
+from alum.reports.attacked_text import visible
+from alum.reports.evaluation.scores import metric_words
+from alum.reports.numbers import (
+    MISSING,
+    difference_text,
+    duration_text,
+    interval_text,
+    is_rate,
+    p_text,
+    value_text,
+)
+from alum.reports.pages.html_page import html_page, setting_texts
+from alum.reports.pages.svg import GLYPHS, NUM_STYLES, Point, has_matplotlib
+from alum.reports.study.forest import ForestRow, forest_plot
+from alum.reports.study.record import ArmComparison, ArmScore, StudyRecord
+
+logger = logging.getLogger(__name__)
+
+BASELINE_TITLES = {"standard": "standard training", "standard_plus": "standard training at equal cost"}
+
+
+def write_study_page(path: Path, results: StudyRecord) -> None:
+    """Writes the page of a study, one HTML file, whole or not at all.
+
+    Its pictures need matplotlib (extra ``plots``); without it the page has their tables alone, and says so.
+    """
+    if not has_matplotlib():
+        logger.warning("%s has tables but no pictures: pip install 'alum[plots]' for them.", path.name)
+    write_text(path, study_page(results))
+
+
+def study_page(results: StudyRecord) -> str:
+    """Renders the page of a study as HTML: the same of the same cells, however they were come by."""
+    return html_page("study.html", _contents(results))
+
+
+def condition_words(attack: str | None, epsilon: float | None) -> str:
+    return Condition("", attack, epsilon).name
+
+
+def times_text(ratio: float | None) -> str:
+    """Formats a cost as a multiple of standard training's.
+
+    >>> times_text(2.333), times_text(None)
+    ('2.33 ×', '–')
+    """
+    return MISSING if ratio is None else f"{ratio:.2f} ×"
+
+
+def _contents(results: StudyRecord) -> dict[str, Any]:
+    baselines = [name for name in BASELINE_TITLES if any(entry["baseline"] == name for entry in results["comparisons"])]
+    return {
+        "title": f"{', '.join(results['arms'])}",
+        "num_cells": results["num_cells"],
+        "seeds": results["seeds"],
+        "tasks": results["tasks"],
+        "arms": [{"name": arm, **_look(results["arms"].index(arm))} for arm in results["arms"]],
+        "answers": [
+            {
+                "arm": arm,
+                "sentences": [answer["sentence"] for answer in results["answers"] if answer["arm"] == arm],
+                **_look(results["arms"].index(arm)),
+            }
+            for arm in dict.fromkeys(answer["arm"] for answer in results["answers"])
+        ],
+        "missing": results["missing"],
+        "has_charts": has_matplotlib(),
+        "forests": [_forest(results, baseline) for baseline in baselines] if has_matplotlib() else [],
+        "score_tables": [_score_table(results, task) for task in results["tasks"]],
+        "comparisons": [_comparison_table(results, baseline) for baseline in baselines],
+        "costs": _cost_table(results),
+        "searches": [
+            {
+                **search,
+                "tried": [(_values(values), value_text(search["metric"], score)) for values, score in search["tried"]],
+                "chosen": _values(search["chosen"]),
+                "metric": metric_words(search["metric"]),
+            }
+            for search in results["searches"]
+        ],
+        "settings": setting_texts(_flat(results["settings"])),
+        "environments": [setting_texts(environment) for environment in results["environments"]],
+    }
+
+
+def _look(index: int) -> dict[str, Any]:
+    return {"style": f"m{index % NUM_STYLES}", "glyph": GLYPHS[(index + index // NUM_STYLES) % NUM_STYLES]}
+
+
+def _forest(results: StudyRecord, baseline: str) -> dict[str, Any]:
+    """Picture of the main metrics without an attack, one for metrics in percent and one for others."""
+    pictures = []
+    for rates in (True, False):
+        rows = []
+        for task in results["tasks"]:
+            found = {
+                entry["arm"]: entry
+                for entry in results["comparisons"]
+                if (entry["task"], entry["baseline"], entry["attack"]) == (task, baseline, None)
+                and entry["is_main"]
+                and is_rate(entry["metric"]) == rates
+            }
+            if found:
+                rows.append(ForestRow(visible(task), [_point(found.get(arm), rates) for arm in results["arms"]]))
+        if rows:
+            unit = f"{'percentage points' if rates else 'difference'} (right: better than {baseline})"
+            pictures.append(forest_plot(rows, unit, f"{baseline} {rates}"))
+    return {"title": f"Against {BASELINE_TITLES[baseline]}", "pictures": pictures}
+
+
+def _point(entry: ArmComparison | None, in_percent: bool) -> Point | None:
+    if entry is None:
+        return None
+    factor = 100 if in_percent else 1
+    text = f"{entry['arm']} on {entry['task']}: {_difference(entry)} ({_interval(entry)})"
+    text = visible(f"{text}, p {p_text(entry['p_adjusted'])}")
+    return Point(factor * entry["difference"], factor * entry["low"], factor * entry["high"], text)
+
+
+def _difference(entry: ArmComparison) -> str:
+    return difference_text(entry["metric"], entry["difference"])
+
+
+def _interval(entry: ArmComparison) -> str:
+    return interval_text(entry["metric"], entry["low"], entry["high"], signed=True)
+
+
+def _score_table(results: StudyRecord, task: str) -> dict[str, Any]:
+    """Table of a task: a row for each metric, without an attack and under each, a cell for each arm."""
+    lines: dict[tuple[str, str], dict[str, ArmScore]] = {}
+    for score in results["scores"]:
+        if score["task"] == task:
+            line = condition_words(score["attack"], score["epsilon"]), metric_words(score["metric"])
+            lines.setdefault(line, {})[score["arm"]] = score
+    return {
+        "task": task,
+        "rows": [
+            {"name": name, "metric": metric, "cells": [_score_cell(found.get(arm)) for arm in results["arms"]]}
+            for (name, metric), found in lines.items()
+        ],
+    }
+
+
+def _score_cell(score: ArmScore | None) -> tuple[str, str]:
+    if score is None:
+        return MISSING, ""
+    return value_text(score["metric"], score["value"]), interval_text(score["metric"], score["low"], score["high"])
+
+
+def _comparison_table(results: StudyRecord, baseline: str) -> dict[str, Any]:
+    entries = [entry for entry in results["comparisons"] if entry["baseline"] == baseline]
+    arms = [arm for arm in results["arms"] if any(entry["arm"] == arm for entry in entries)]
+    lines: dict[tuple[str, str], dict[str, ArmComparison]] = {}
+    for entry in entries:
+        name = f"{condition_words(entry['attack'], entry['epsilon'])}, {metric_words(entry['metric'])}"
+        lines.setdefault((entry["task"], name), {})[entry["arm"]] = entry
+    return {
+        "baseline": BASELINE_TITLES[baseline],
+        "arms": [{"name": arm, **_look(results["arms"].index(arm))} for arm in arms],
+        "count": len(entries),
+        "rows": [
+            {"task": task, "name": name, "cells": [_comparison_cell(found.get(arm)) for arm in arms]}
+            for (task, name), found in lines.items()
+        ],
+    }
+
+
+def _comparison_cell(entry: ArmComparison | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    return {
+        "difference": _difference(entry),
+        "interval": _interval(entry),
+        "p": p_text(entry["p_adjusted"]),
+        "verdict": "" if entry["verdict"] == "undecided" else entry["verdict"],
+        "more": f"{entry['more_seeds']} more seeds" if entry["more_seeds"] else "",
+    }
+
+
+def _cost_table(results: StudyRecord) -> list[dict[str, Any]]:
+    """Rows by task, a cell for each arm: FLOPs over standard's, or seconds where none were counted."""
+    found = {(cost["task"], cost["arm"]): cost for cost in results["costs"]}
+    rows = []
+    for task in results["tasks"]:
+        cells = []
+        for arm in results["arms"]:
+            cost = found.get((task, arm))
+            if cost is None:
+                cells.append(MISSING)
+            elif cost["times_standard"] is None:
+                cells.append(duration_text(cost["seconds"]))
+            else:
+                cells.append(times_text(cost["times_standard"]))
+        rows.append({"task": task, "cells": cells})
+    return rows
+
+
+def _values(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a study with those of each arm and task in a line."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in ("arms", "tasks", "search"):
+            found |= {f"{name}, {key}": json.dumps(own, ensure_ascii=False) for key, own in value.items()}
+        else:
+            found[name] = value
+    return found

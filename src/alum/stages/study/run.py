@@ -1,0 +1,166 @@
+"""Studies: train and measure what is missing, and sum up what is there."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from alum.core.errors import InputError
+from alum.data.writing import holds_only_drafts, write_text
+from alum.reports.numbers import duration_text, metric_text
+from alum.reports.study.page import write_study_page
+from alum.reports.study.record import StudyRecord
+from alum.stages.evaluation.plan import plan_of
+from alum.stages.runs.folder import write_json
+from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
+from alum.stages.study.cell_run import evaluation_of
+from alum.stages.study.inputs import StudyInputs, inputs_of
+from alum.stages.study.ledger import Cell, Ledger, cell_of
+from alum.stages.study.merging import joined, same_everywhere
+from alum.stages.study.outcome import outcome_of
+from alum.stages.study.planning import StudyPlan
+from alum.stages.study.settings import Study, StudyArguments, read_study
+from alum.stages.study.workers import LOGS, work_off
+
+STUDY_FILE = "study.yaml"
+_STOPPED_BY_USER, _TERMINATED = 130, 143
+
+
+class CellsFailed(Exception):
+    """Some trainings of a study failed; all others are done, and the page is of them."""
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Results of a study, as in its ``results.json``, and its folder."""
+
+    results: StudyRecord
+    output_dir: str
+
+
+def study(arguments: StudyArguments) -> StudyResult:
+    """Trains and measures what a study lacks, and writes its ``results.json`` and ``report.html``.
+
+    A folder that holds the study is gone on with, and what is new in the file (arms, tasks, seeds) is added to it.
+    With several workers call it from under ``if __name__ == "__main__"``, since they are started anew. Raises
+    `InputError` for what cannot be used, `Interrupted` when stopped, and `CellsFailed` at the end where some failed.
+    """
+    asked = read_study(arguments.study_file, arguments.seeds)
+    folder = _opened(Path(arguments.output_dir))
+    with _alone(folder):
+        return _run(_with_former(folder, asked), folder, arguments.workers)
+
+
+def merge_studies(output_dir: str, parts: list[str]) -> StudyResult:
+    """Joins finished cells of several folders of one study in a new one, and sums them up there.
+
+    Arms, tasks and seeds are those of all parts. Raises `InputError` where parts differ in what they have in common.
+    """
+    folder = Path(output_dir)
+    if folder.exists() and not (folder.is_dir() and holds_only_drafts(folder)):
+        raise InputError(f"{folder} holds something already: name a new folder to merge into.")
+    for part in parts:
+        if not (Path(part) / STUDY_FILE).is_file():
+            raise InputError(f"{part} is no folder of a study: expected {STUDY_FILE} in it.")
+    studies = [read_study(Path(part) / STUDY_FILE) for part in parts]
+    whole, inputs = joined(studies, list(map(Path, parts)), folder)
+    write_text(folder / STUDY_FILE, whole.written())
+    return StudyResult(_summed_up(StudyPlan(whole, inputs, Ledger(folder))), str(folder))
+
+
+def _opened(folder: Path) -> Path:
+    """Folder of a study, made where it is not there; raises `InputError` where it holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"output_dir {folder} is a file: name a folder.")
+    if folder.is_dir() and not (folder / STUDY_FILE).is_file():
+        others = [path for path in folder.iterdir() if path.name not in ("data", "inputs.json", LOGS, ".lock")]
+        if any(not path.name.endswith(".draft") for path in others):
+            raise InputError(f"output_dir {folder} already holds something that is no study: name another folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output_dir {folder} cannot be made: {error.strerror}.") from None
+    return folder
+
+
+def _with_former(folder: Path, asked: Study) -> Study:
+    """Study of a folder with what is asked for added to it."""
+    file = folder / STUDY_FILE
+    return same_everywhere([read_study(file), asked], [str(file), "the file"]) if file.is_file() else asked
+
+
+def _run(study: Study, folder: Path, num_workers: int) -> StudyResult:
+    inputs = inputs_of(study, folder)
+    plan = StudyPlan(study, inputs, Ledger(folder))
+    _check_settings(plan)
+    write_text(folder / STUDY_FILE, study.written())
+
+    def done(cell: Cell, seconds: float) -> None:
+        record = plan.ledger.record(cell) or {}
+        metric = inputs.main_metrics[cell.task]
+        score = metric_text(metric, record["metrics"][metric])
+        finished = sum(plan.ledger.record(one) is not None for one in plan.cells().values())
+        text = f"{cell.described()}: validation {metric} {score}, {duration_text(seconds)}"
+        print(f"{text}; {finished} of {len(list(plan.places()))}", file=sys.stderr, flush=True)
+
+    try:
+        with terminated_by_exception():
+            failures = work_off(plan, num_workers, done)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        code = _TERMINATED if isinstance(stop, Terminated) else getattr(stop, "exit_code", _STOPPED_BY_USER)
+        raise Interrupted(f"stopped. Finished cells are kept in {folder}: the same command goes on.", code) from None
+    results = _summed_up(plan)
+    if failures.errors:
+        first = next(iter(failures.errors.values()))
+        raise CellsFailed(
+            f"{len(failures.errors)} cells failed, the first with: {first}. All are in {folder / LOGS / 'failed.txt'}; "
+            "the page is of the others, and the same command tries these again."
+        )
+    return StudyResult(results, str(folder))
+
+
+def _summed_up(plan: StudyPlan) -> StudyRecord:
+    results = outcome_of(plan)
+    folder = plan.ledger.folder
+    write_json(folder / "results.json", results)
+    write_study_page(folder / "report.html", results)
+    return results
+
+
+def _check_settings(plan: StudyPlan) -> None:
+    """Checks each arm's settings on each task, and how it is to be measured, before anything is trained."""
+    study, inputs = plan.study, plan.inputs
+    for task in study.tasks:
+        for arm in study.arms:
+            for values in study.searched(arm):
+                settings = {**study.tasks[task], **study.arms[arm], **values}
+                _checked(cell_of(task, arm, settings, 0, inputs, study.evaluation), inputs)
+
+
+def _checked(cell: Cell, inputs: StudyInputs) -> None:
+    cell.check()
+    if cell.arm == "standard":
+        try:
+            plan_of(evaluation_of(cell, inputs, inputs.folder))
+        except (InputError, TypeError) as error:
+            raise InputError(f"{cell.task}, evaluation: {error}") from None
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps others from working on the same study at the same time, where the system has locks for that."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"another alum study is at work in {folder}: wait for it, or use a folder of your own and join both by "
+                "alum study merge."
+            ) from None
+        yield
