@@ -15,6 +15,7 @@ from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.radius.arguments import RadiusArguments
 from alum.stages.runs.settings import TrainingSettings
+from alum.stages.study.comparing.arguments import CompareArguments
 from alum.stages.study.settings import StudyArguments
 from alum.training.config import AlumConfig
 
@@ -58,6 +59,7 @@ REAL = {
     "radius": ((RadiusArguments,), None),
     **dict.fromkeys(("methods", "tasks", "suites", "env"), ((), None)),
     "study": ((StudyArguments,), None),
+    "compare": ((CompareArguments,), None),
 }
 
 

@@ -24,6 +24,7 @@ def run(command: str, argv: Sequence[str]) -> None:
         "evaluate": _evaluate,
         "radius": _radius,
         "study": _study,
+        "compare": _compare,
         "attack": _attack,
         "demo": _demo,
         "env": _env,
@@ -113,6 +114,18 @@ def _study(argv: Sequence[str]) -> None:
         result = study(arguments)
     show_study(result.results)
     print(f"To look at it open {result.output_dir}/report.html; all numbers are in results.json beside it.")
+
+
+def _compare(argv: Sequence[str]) -> None:
+    from alum.stages.study.comparing.arguments import CompareArguments
+
+    (arguments,) = CommandParser("compare", (CompareArguments,), positional="runs").parse(argv)
+    from alum.reports.study.terminal import show_study
+    from alum.stages.study.comparing.finished_runs import compare_runs
+
+    show_study(compare_runs(arguments))
+    if arguments.output_dir is not None:
+        print(f"To look at it open {arguments.output_dir}/report.html; all numbers are in results.json beside it.")
 
 
 def _attack(argv: Sequence[str]) -> None:

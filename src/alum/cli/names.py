@@ -9,6 +9,7 @@ COMMANDS = {
     "evaluate": "measure a fine-tuned model, clean, mistyped and under attack",
     "radius": "see what a radius does to a model, to choose one",
     "study": "train arms x tasks x seeds, compare them, write one page",
+    "compare": "compare finished runs by name, each run a seed",
     "attack": "change a text until a classifier says something else",
     "demo": "run all stages on the documentation of the installed packages",
     "env": "print versions and hardware",

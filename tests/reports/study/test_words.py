@@ -4,7 +4,7 @@ from alum.reports.study.words import answers_of
 
 
 def entry(task, verdict, more_seeds=None, **settings):
-    defaults = {"arm": "alum", "baseline": "standard_plus", "attack": None, "is_main": True}
+    defaults = {"arm": "alum", "baseline": "standard_plus", "attack": None, "is_main": True, "num_seeds": 3}
     return {"task": task, "verdict": verdict, "more_seeds": more_seeds, **defaults, **settings}
 
 
@@ -24,6 +24,7 @@ def test_a_sentence_counts_tasks_and_says_what_more_seeds_would_decide():
         ([entry("a", "better")], "on 1 of 1 task, worse on 0, undecided on 0."),
         ([entry("a", "undecided", 1)], "undecided on 1: 1 more seed would decide it."),
         ([entry("a", "undecided")], "undecided on 1: no number of further seeds that is in reach would decide it."),
+        ([entry("a", "undecided", num_seeds=1)], "undecided on 1: of one seed nothing is decided."),
     ],
 )
 def test_a_sentence_ends_as_the_numbers_do(entries, end):

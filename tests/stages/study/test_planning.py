@@ -153,3 +153,12 @@ def test_further_seeds_change_no_cell(planned):
     more = planned(**parts, seeds="0:5")
     assert {place: cell.key for place, cell in more.cells().items()}.items() >= keys.items()
     assert {cell.seed for cell in more.missing()} == {2, 3, 4}
+
+
+def test_arms_may_begin_with_models_of_their_own(planned, tmp_path):
+    plan = planned(arms={"alum": {}, "continued": {"adv_method": "alum", "model_name_or_path": "other"}})
+    inputs = dataclasses.replace(plan.inputs, models={"m": "digest", "other": "another digest"})
+    plan = dataclasses.replace(plan, inputs=inputs)
+    cells = [plan.cell(CellPlace("a", arm, 0)) for arm in ("alum", "continued")]
+    assert [cell.model for cell in cells] == ["digest", "another digest"]
+    assert cells[0].key != cells[1].key

@@ -159,6 +159,23 @@ def test_halves_of_it_merged_are_the_same_page(here, whole, capsys):
     assert cells_of("both").keys() == cells_of(whole).keys()
 
 
+def test_its_cells_are_runs_that_can_be_compared(whole, capsys):
+    words, validated = [], {}
+    for file in sorted(whole.glob("cells/*/cell.json")):
+        cell = record(file)
+        settings, arm = cell["settings"], cell["settings"]["adv_method"]
+        in_arm = settings["num_train_epochs"] == 2 and "adv_layer" not in settings
+        if settings["data_dir"] == "reviews" and in_arm:
+            words.append(f"{arm}={file.parent}")
+            validated[arm, cell["seed"]] = cell["metrics"]["accuracy"]
+    words.sort(key=lambda word: not word.startswith("standard"))
+    assert main(["compare", *words, "--output_dir", "compared"]) == 0
+    (entry,) = [one for one in record("compared/results.json")["comparisons"] if one["metric"] == "accuracy"]
+    assert (entry["baseline"], entry["num_seeds"]) == ("standard", 3)
+    differences = [validated["alum_one_pass", seed] - validated["standard", seed] for seed in SEEDS]
+    assert entry["difference"] == pytest.approx(fmean(differences))
+
+
 def test_a_finished_study_is_summed_up_again_without_training(whole, capsys):
     before = cells_of(whole)
     assert main(["study", "study.yaml", "--output_dir", "whole"]) == 0
@@ -294,3 +311,29 @@ def test_validation_rows_may_be_held_back_from_training(here):
     given = [json.loads(line) for line in Path("reviews/train.jsonl").read_text().splitlines()]
     assert sorted(map(str, train + validation)) == sorted(str(dict(sorted(row.items()))) for row in given)
     assert len(log_lines(data / "test/test.jsonl")) == 16
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_it_and_says_how_to_go_on(here, monkeypatch, stop, code, capsys):
+    from alum.stages.study import cell_run
+
+    measure = cell_run._measure
+
+    def measured_and_stopped(*arguments):
+        signal.raise_signal(stop)
+        return measure(*arguments)
+
+    monkeypatch.setattr(cell_run, "_measure", measured_and_stopped)
+    folder = f"stopped-{code}"
+    assert main(["study", small(arms={"r_drop": {}}, seeds=[0]), "--output_dir", folder]) == code
+    assert f"Finished cells are kept in {folder}: the same command goes on" in capsys.readouterr().err
+    assert not cells_of(folder)
+
+
+def test_two_cannot_work_on_one_folder(here, capsys):
+    fcntl = pytest.importorskip("fcntl")
+    Path("locked").mkdir()
+    with open("locked/.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(["study", small(arms={"r_drop": {}}, seeds=[0]), "--output_dir", "locked"]) == 2
+    assert "another alum study is at work in locked" in capsys.readouterr().err

@@ -81,6 +81,13 @@ def difference_over_seeds(
     return _spread(differences, drawn[:, len(first) :] - drawn[:, : len(first)], _count(first, clusters))
 
 
+def spread_of_values(values: Sequence[float]) -> SeedSpread:
+    """Spread of the mean of a value of each seed, over seeds alone, where nothing is known of rows."""
+    found = np.asarray(values, float)
+    variance = float(found.var(ddof=1)) if len(found) > 1 else None
+    return SeedSpread(float(found.mean()), variance, 0.0, len(found), 1)
+
+
 def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int) -> SeedSpread:
     """Spread of the mean of ``values`` ``[seeds]``, of which ``drawn`` ``[resamples, seeds]`` are those of resamples.
 

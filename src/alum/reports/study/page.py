@@ -58,7 +58,7 @@ def times_text(ratio: float | None) -> str:
 
 
 def _contents(results: StudyRecord) -> dict[str, Any]:
-    baselines = [name for name in BASELINE_TITLES if any(entry["baseline"] == name for entry in results["comparisons"])]
+    baselines = list(dict.fromkeys(entry["baseline"] for entry in results["comparisons"]))
     return {
         "title": f"{', '.join(results['arms'])}",
         "num_cells": results["num_cells"],
@@ -115,7 +115,7 @@ def _forest(results: StudyRecord, baseline: str) -> dict[str, Any]:
         if rows:
             unit = f"{'percentage points' if rates else 'difference'} (right: better than {baseline})"
             pictures.append(forest_plot(rows, unit, f"{baseline} {rates}"))
-    return {"title": f"Against {BASELINE_TITLES[baseline]}", "pictures": pictures}
+    return {"title": f"Against {BASELINE_TITLES.get(baseline, baseline)}", "pictures": pictures}
 
 
 def _point(entry: ArmComparison | None, in_percent: bool) -> Point | None:
@@ -165,7 +165,7 @@ def _comparison_table(results: StudyRecord, baseline: str) -> dict[str, Any]:
         name = f"{condition_words(entry['attack'], entry['epsilon'])}, {metric_words(entry['metric'])}"
         lines.setdefault((entry["task"], name), {})[entry["arm"]] = entry
     return {
-        "baseline": BASELINE_TITLES[baseline],
+        "baseline": BASELINE_TITLES.get(baseline, baseline),
         "arms": [{"name": arm, **_look(results["arms"].index(arm))} for arm in arms],
         "count": len(entries),
         "rows": [

@@ -17,7 +17,7 @@ class ArmScore(TypedDict):
     value: float
     low: float
     high: float
-    num_rows: int
+    num_rows: int | None
     by_seed: dict[str, float]
 
 
@@ -42,7 +42,7 @@ class ArmComparison(TypedDict):
     p_adjusted: float
     verdict: Verdict
     num_seeds: int
-    num_rows: int
+    num_rows: int | None
     more_seeds: int | None
 
 

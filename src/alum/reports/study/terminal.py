@@ -24,6 +24,7 @@ def show_study(results: StudyRecord, console: Console | None = None) -> None:
 
 def _show_task(results: StudyRecord, task: str, console: Console) -> None:
     costs = {cost["arm"]: cost["times_standard"] for cost in results["costs"] if cost["task"] == task}
+    baselines = list(dict.fromkeys(entry["baseline"] for entry in results["comparisons"]))
     lines = dict.fromkeys(
         (score["attack"], score["epsilon"], score["metric"])
         for score in results["scores"]
@@ -45,13 +46,12 @@ def _show_task(results: StudyRecord, task: str, console: Console) -> None:
                 [
                     visible(score["arm"]),
                     f"{value} ({rough_interval_text(metric, score['low'], score['high'])})",
-                    _compared(found.get("standard")),
-                    _compared(found.get("standard_plus")),
+                    *(_compared(found.get(baseline)) for baseline in baselines),
                     times_text(costs.get(score["arm"])),
                 ]
             )
         title = f"{task}: {metric_words(metric)}, {condition_words(attack, epsilon)}"
-        header = ("arm", "mean", "− standard", "− standard_plus", "cost")
+        header = ("arm", "mean", *(f"− {visible(baseline)}" for baseline in baselines), "cost")
         show_table(visible(title), header, rows, console)
 
 

@@ -29,7 +29,7 @@ def _answer(arm: str, baseline: str, entries: Sequence[ArmComparison]) -> ArmAns
     sentence = (
         f"{arm} is better than {words} on {counts['better']} of {len(entries)} task{'' if len(entries) == 1 else 's'}, "
         f"worse on {counts['worse']}, undecided on {counts['undecided']}"
-        f"{_outlook(counts['undecided'], seeds, decided)}."
+        f"{_outlook(counts['undecided'], seeds, decided, max(entry['num_seeds'] for entry in entries))}."
     )
     return ArmAnswer(
         arm=arm,
@@ -43,11 +43,13 @@ def _answer(arm: str, baseline: str, entries: Sequence[ArmComparison]) -> ArmAns
     )
 
 
-def _outlook(undecided: int, seeds: int | None, decided: int) -> str:
+def _outlook(undecided: int, seeds: int | None, decided: int, most_seeds: int) -> str:
     """What more seeds would do if differences and variances stayed as they are."""
     if not undecided:
         return ""
+    if most_seeds < 2:
+        return ": of one seed nothing is decided"
+    which = "it" if undecided == 1 else "any of them" if seeds is None else f"{decided} of them"
     if seeds is None:
-        return f": no number of further seeds that is in reach would decide {'it' if undecided == 1 else 'any of them'}"
-    which = "it" if undecided == 1 else f"{decided} of them"
+        return f": no number of further seeds that is in reach would decide {which}"
     return f": {seeds} more seed{'' if seeds == 1 else 's'} would decide {which}"

@@ -5,51 +5,30 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
-from alum.evaluation.scores.seeds import SeedSpread, difference_over_seeds, level_over_seeds, mean_metric
+from alum.evaluation.scores.seeds import difference_over_seeds, level_over_seeds, mean_metric
 from alum.evaluation.scores.set_metrics import SetMetric
-from alum.evaluation.scores.statistics import holm
-from alum.reports.study.record import ArmComparison, ArmCost, ArmScore, SearchRecord, StudyRecord
+from alum.reports.study.record import ArmCost, ArmScore, SearchRecord, StudyRecord
 from alum.reports.study.words import answers_of
 from alum.stages.evaluation.measurements import CLEAN, ROWS
 from alum.stages.evaluation.plan import plan_of
 from alum.stages.evaluation.suite_data import SuiteData
 from alum.stages.study.cell_run import MEASURED, MODEL, evaluation_of
+from alum.stages.study.comparing.comparisons import (
+    STUDY_SCHEMA_VERSION,
+    ArmDifference,
+    Measure,
+    arm_score,
+    compared_arms,
+)
 from alum.stages.study.ledger import Cell
 from alum.stages.study.planning import CellPlace, StudyPlan
 from alum.stages.study.settings import STANDARD, STANDARD_PLUS
 
-_SCHEMA_VERSION = 1
-SIGNIFICANT_DIFFERENCE = 0.05
-_MOST_TIMES_AS_MANY = 10
-
-
-class _Measure(NamedTuple):
-    """What arms are compared by: a metric of a task, without an attack or under one."""
-
-    task: str
-    attack: str | None
-    epsilon: float | None
-    metric: str
-    is_main: bool
-
-    @property
-    def curve(self) -> tuple[Any, ...]:
-        return self.task, self.attack, self.metric
-
-
-_Metrics = Mapping[_Measure, Mapping[str, Mapping[int, SetMetric]]]  # by arm and seed
-
-
-class _Difference(NamedTuple):
-    measure: _Measure
-    arm: str
-    baseline: str
-    spread: SeedSpread
-    num_rows: int
+_Metrics = Mapping[Measure, Mapping[str, Mapping[int, SetMetric]]]  # by arm and seed
 
 
 def outcome_of(plan: StudyPlan) -> StudyRecord:
@@ -63,10 +42,10 @@ def outcome_of(plan: StudyPlan) -> StudyRecord:
     comparisons = [
         entry
         for baseline in (STANDARD, STANDARD_PLUS)
-        for entry in _compared([one for one in differences if one.baseline == baseline])
+        for entry in compared_arms([one for one in differences if one.baseline == baseline])
     ]
     return StudyRecord(
-        schema_version=_SCHEMA_VERSION,
+        schema_version=STUDY_SCHEMA_VERSION,
         settings=yaml.safe_load(plan.study.written()),
         environments=_environments(plan, found.values()),
         arms=list(plan.study.arms),
@@ -99,9 +78,9 @@ class _TaskScores:
         (suite,) = plan_of(evaluation_of(cell, self.plan.inputs, self.plan.ledger.folder)).suites
         return suite
 
-    def metrics(self) -> Iterator[tuple[_Measure, dict[str, dict[int, SetMetric]]]]:
+    def metrics(self) -> Iterator[tuple[Measure, dict[str, dict[int, SetMetric]]]]:
         """Yields each measure with its metric by arm and seed."""
-        found: dict[_Measure, dict[str, dict[int, SetMetric]]] = {}
+        found: dict[Measure, dict[str, dict[int, SetMetric]]] = {}
         for place, cell in self.cells.items():
             for measure, metric in self._of_cell(cell):
                 found.setdefault(measure, {}).setdefault(place.arm, {})[place.seed] = metric
@@ -111,7 +90,7 @@ class _TaskScores:
         """What each row shares with others, for measures of all rows; an attack may be on a part of them."""
         return self.suite.clusters if self.suite.clusters and num_rows == len(self.suite.rows) else None
 
-    def _of_cell(self, cell: Cell) -> Iterator[tuple[_Measure, SetMetric]]:
+    def _of_cell(self, cell: Cell) -> Iterator[tuple[Measure, SetMetric]]:
         record = self.plan.ledger.record(cell)
         assert record is not None
         data, _ = self.suite.in_labels_of(record["label_names"]) if record["label_names"] else (self.suite, None)
@@ -122,8 +101,8 @@ class _TaskScores:
             place = self.plan.ledger.place(cell.key) / MEASURED / ROWS / MODEL / condition["suite"] / file
             records = sorted(map(json.loads, place.read_text(encoding="utf-8").splitlines()), key=lambda r: r["row"])
 
-            def measure(metric: str, attack: str | None = attack, epsilon: float | None = epsilon) -> _Measure:
-                return _Measure(self.task, attack, epsilon, metric, metric == self.plan.inputs.main_metrics[self.task])
+            def measure(metric: str, attack: str | None = attack, epsilon: float | None = epsilon) -> Measure:
+                return Measure(self.task, attack, epsilon, metric, metric == self.plan.inputs.main_metrics[self.task])
 
             for metric in condition["row_metrics"]:
                 yield measure(metric), mean_metric([one["scores"][metric] for one in records])
@@ -137,31 +116,16 @@ class _TaskScores:
                     )
 
 
-def _scores(
-    metrics: Mapping[_Measure, Mapping[str, Mapping[int, SetMetric]]], table: _TaskScores
-) -> Iterator[ArmScore]:
+def _scores(metrics: _Metrics, table: _TaskScores) -> Iterator[ArmScore]:
     for measure, by_arm in metrics.items():
         for arm in (one for one in table.plan.study.arms if one in by_arm):
             of_seeds = by_arm[arm]
             num_rows = len(next(iter(of_seeds.values())).rows)
             spread = level_over_seeds(list(of_seeds.values()), table.clusters(num_rows))
-            low, high = spread.interval(bounds=(0.0 if min(m.value for m in of_seeds.values()) >= 0 else -1.0, 1.0))
-            yield ArmScore(
-                task=measure.task,
-                attack=measure.attack,
-                epsilon=measure.epsilon,
-                metric=measure.metric,
-                is_main=measure.is_main,
-                arm=arm,
-                value=spread.value,
-                low=low,
-                high=high,
-                num_rows=num_rows,
-                by_seed={str(seed): metric.value for seed, metric in sorted(of_seeds.items())},
-            )
+            yield arm_score(measure, arm, spread, {seed: metric.value for seed, metric in of_seeds.items()}, num_rows)
 
 
-def _differences(metrics: _Metrics, table: _TaskScores) -> Iterator[_Difference]:
+def _differences(metrics: _Metrics, table: _TaskScores) -> Iterator[ArmDifference]:
     """Yields every arm's difference from each baseline, over the seeds that both have."""
     for measure, by_arm in metrics.items():
         for baseline in (STANDARD, STANDARD_PLUS):
@@ -174,58 +138,7 @@ def _differences(metrics: _Metrics, table: _TaskScores) -> Iterator[_Difference]
                     pair = [first[seed] for seed in seeds], [second[seed] for seed in seeds]
                     num_rows = len(pair[0][0].rows)
                     spread = difference_over_seeds(*pair, table.clusters(num_rows))
-                    yield _Difference(measure, arm, baseline, spread, num_rows)
-
-
-# -- comparisons -------------------------------------------------------------------------------------------------------
-
-
-def _compared(differences: Sequence[_Difference]) -> list[ArmComparison]:
-    """Entries of the comparisons with one baseline, adjusted for each other; the radii of a curve count once."""
-    adjusted = _adjusted(differences, 0)
-    sooner = _more_seeds(differences, adjusted)
-    entries = []
-    for one, p_adjusted, more_seeds in zip(differences, adjusted, sooner, strict=True):
-        is_clear = p_adjusted < SIGNIFICANT_DIFFERENCE and one.spread.value != 0
-        low, high = one.spread.interval()
-        entries.append(
-            ArmComparison(
-                task=one.measure.task,
-                attack=one.measure.attack,
-                epsilon=one.measure.epsilon,
-                metric=one.measure.metric,
-                is_main=one.measure.is_main,
-                arm=one.arm,
-                baseline=one.baseline,
-                difference=one.spread.value,
-                low=low,
-                high=high,
-                p_value=one.spread.p_value(),
-                p_adjusted=p_adjusted,
-                verdict=("better" if one.spread.value > 0 else "worse") if is_clear else "undecided",
-                num_seeds=one.spread.num_seeds,
-                num_rows=one.num_rows,
-                more_seeds=more_seeds,
-            )
-        )
-    return entries
-
-
-def _adjusted(differences: Sequence[_Difference], more_seeds: int) -> list[float]:
-    p_values = [one.spread.p_value(one.spread.num_seeds + more_seeds) for one in differences]
-    return holm(p_values, [(one.arm, *one.measure.curve) for one in differences])
-
-
-def _more_seeds(differences: Sequence[_Difference], now: Sequence[float]) -> list[int | None]:
-    """Number of further seeds with which each undecided comparison would be decided, all else as it is."""
-    found: list[int | None] = [None] * len(now)
-    most = _MOST_TIMES_AS_MANY * max((one.spread.num_seeds for one in differences), default=0)
-    for more in range(1, most + 1):
-        for index, p_value in enumerate(_adjusted(differences, more)):
-            undecided = now[index] >= SIGNIFICANT_DIFFERENCE
-            if undecided and found[index] is None and p_value < SIGNIFICANT_DIFFERENCE:
-                found[index] = more
-    return found
+                    yield ArmDifference(measure, arm, baseline, spread, num_rows)
 
 
 # -- what stands beside ------------------------------------------------------------------------------------------------
