@@ -111,3 +111,23 @@ def test_a_level_where_all_rows_agree_is_not_certain():
     low, high = level_over_seeds([mean_metric([0.0] * 20)] * 3).interval(bounds=(0.0, 1.0))
     assert low == 0
     assert high == pytest.approx(stats.t.ppf(0.975, 19) * np.array([1, -1, *[0] * 20]).std(ddof=1) / 22**0.5)
+
+
+def test_the_rest_counts_once():
+    """Of independent values, seeds x rows of them, the mean's variance is that of one over their number."""
+    differences = np.random.default_rng(0).normal(0.0, 1.0, (8, 3000))
+    low, high = spread_of(differences).interval()
+    of_all = stats.t.ppf(0.975, 7) * differences.mean(1).std(ddof=1) / 8**0.5
+    assert (high - low) / 2 == pytest.approx(of_all, rel=0.1)
+
+
+def test_parts_of_seeds_and_rows_are_those_of_the_analysis_of_variance():
+    """Two ways crossed, one value a cell: mean squares by their textbook formulas."""
+    num_seeds, num_rows = 6, 400
+    values = crossed(np.random.default_rng(5), num_seeds, num_rows, seeds=0.1, rows=0.5, rest=0.4)
+    rest = values - values.mean(1, keepdims=True) - values.mean(0) + values.mean()
+    ms_rest = (rest**2).sum() / ((num_seeds - 1) * (num_rows - 1))
+    ms_rows = num_seeds * values.mean(0).var(ddof=1)
+    spread = spread_of(values)
+    assert spread.seed_variance == pytest.approx(values.mean(1).var(ddof=1))
+    assert spread.row_variance == pytest.approx((ms_rows - ms_rest) / (num_seeds * num_rows), rel=0.1)

@@ -1,8 +1,9 @@
 """Scores and differences of trainings that were repeated with several seeds, with intervals over seeds and rows.
 
-Each seed is measured on the same rows, so that seeds and rows are crossed: a resample draws seeds, and one set of rows
-for all of them (Owen 2007, arXiv:0712.1111, the pigeonhole bootstrap). Rows drawn anew within each seed would take what
-is common to all seeds, that some rows are easier for one arm, for chance that more seeds average away.
+Each seed is measured on the same rows, so that seeds and rows are crossed: a resample draws one set of rows for all
+seeds, as in the pigeonhole bootstrap (Owen 2007, arXiv:0712.1111). Rows drawn anew within each seed would take what is
+common to all seeds, that some rows are easier for one arm, for chance that more seeds average away. Seeds are few, and
+percentiles over resamples of them too narrow, so their part is Student's.
 """
 
 from collections.abc import Sequence
@@ -91,19 +92,20 @@ def spread_of_values(values: Sequence[float]) -> SeedSpread:
 def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int) -> SeedSpread:
     """Spread of the mean of ``values`` ``[seeds]``, of which ``drawn`` ``[resamples, seeds]`` are those of resamples.
 
-    Each resample takes one seed less than there are, so that its variance is not too small for few of them (Rao and Wu
-    1988, JASA 83, with m = n - 1). What is left of the whole variance without the seeds' is the rows'. Where all rows
-    agree, two more that are off by 1, each way, keep the value from certainty, as in `statistics.compare`.
+    Seeds and rows are crossed: a score has a part of its seed, a part of its row and a rest, which is in the variance
+    of seeds and in that of rows, and counts once (Searle, Casella and McCulloch 1992, Variance Components, section
+    4.3). Of resamples the variance of one seed's value is that of rows and rest, that of the mean has the rest over the
+    number of seeds. Where all rows agree, two more that are off by 1, each way, keep the value from certainty, as in
+    `statistics.compare`.
     """
     num_seeds = len(values)
-    seed_variance = float(values.var(ddof=1)) if num_seeds > 1 else None
-    rng = np.random.default_rng(num_seeds)
-    weights = np.ones((len(drawn), 1))
-    if num_seeds > 1:
-        weights = rng.multinomial(num_seeds - 1, [1 / num_seeds] * num_seeds, size=len(drawn)) / (num_seeds - 1)
-    least = 2 / ((num_clusters + 1) * (num_clusters + 2))
-    whole = float(np.nanvar((weights * drawn).sum(1)))
-    rows = max(whole - (seed_variance or 0.0) / num_seeds, float(np.nanvar(drawn.mean(1))), least)
+    of_mean, least = float(np.nanvar(drawn.mean(1))), 2 / ((num_clusters + 1) * (num_clusters + 2))
+    if num_seeds == 1:
+        return SeedSpread(float(values[0]), None, max(of_mean, least), 1, num_clusters)
+    seed_variance = float(values.var(ddof=1))
+    rest = (float(np.nanmean(np.nanvar(drawn, axis=0))) - of_mean) / (num_seeds - 1)
+    # Seeds and rows together do not vary less than rows alone, whatever the estimates say.
+    rows = max(of_mean - max(rest, 0.0), max(of_mean, least) - seed_variance / num_seeds)
     return SeedSpread(float(values.mean()), seed_variance, rows, num_seeds, num_clusters)
 
 
