@@ -86,6 +86,10 @@ class EvaluatedKind:
         """Makes the test for wrong answers, by feature; None where a single feature's answer is not right or wrong."""
         return None
 
+    def right_labels(self, rows: TaskRows) -> list[int]:
+        """Index of each row's right label among the outputs, where the kind `chooses_label`; else `InputError`."""
+        raise InputError(f"models of {self.name} do not choose one label: their rows have no index of a right one.")
+
     def row_scores(self, predictions: Sequence[Any], rows: TaskRows, tolerance: float) -> dict[str, list[float]]:
         """Scores of each row by metric, in [0, 1], for metrics that are means over rows."""
         return self.supervision.row_scores(predictions, rows)
@@ -127,6 +131,13 @@ class AttackedKind(EvaluatedKind):
     @abstractmethod
     def answer(self, outputs: Sequence[float], label_names: Sequence[str]) -> tuple[str, dict[str, float] | None]:
         """Puts a victim's outputs for one example into words, with probabilities by label if it is a classifier."""
+
+    def logits_victim(self, model: TextModel, mapping: LabelMapping | None = None) -> TextVictim:
+        """Makes a victim whose outputs are logits over the labels, where the kind `chooses_label`; else `InputError`.
+
+        Probabilities, of which attacks know, are zero or one where a model's logits are large enough.
+        """
+        raise InputError(f"models of {self.name} do not choose one label: they have no logits over labels.")
 
     def gradients(self, model: TextModel, mapping: LabelMapping | None = None) -> Gradients:
         """Gradients that attacks on texts follow, where `has_gradients`; raises `InputError` elsewhere."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from alum.attacks.condition import Condition
+from alum.attacks.condition import LOG_LIKELIHOOD, Condition
 from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
 from alum.reports.evaluation.scores import Scores, clean_of, condition_of, listed, metric_words
 from alum.reports.numbers import is_number, rough_interval_text, value_text
@@ -101,7 +101,11 @@ def _capital(metric: str) -> str:
 
 
 def _beside_baseline(results: EvaluationRecord, model: str) -> str:
-    found = [entry for entry in results["comparisons"] if entry["model"] == model]
+    found = [
+        entry
+        for entry in results["comparisons"]
+        if entry["model"] == model and not entry["metric"].endswith(LOG_LIKELIHOOD)
+    ]
     if not found:
         return ""
     clear = [entry for entry in found if is_number(entry["p_adjusted"]) and (entry["p_adjusted"] or 0.0) < SIGNIFICANT]

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from alum.attacks.condition import ROBUST, Condition
-from alum.reports.evaluation.record import ComparisonRecord, EvaluationRecord, ScoreRecord
+from alum.attacks.condition import LOG_LIKELIHOOD, ROBUST, Condition
+from alum.reports.evaluation.record import CalibrationRecord, ComparisonRecord, EvaluationRecord, ScoreRecord
 from alum.reports.numbers import MISSING, interval_text, value_text
 
 _BESIDE = {"f1": "exact_match"}  # metrics that are shown with a main one
@@ -136,6 +136,11 @@ def _clean_line(line: Line) -> Line:
     )
 
 
+def of_likelihoods(comparisons: Iterable[ComparisonRecord]) -> list[ComparisonRecord]:
+    """Comparisons of log-likelihoods, whose p values are adjusted apart from those of scores."""
+    return [entry for entry in comparisons if entry["metric"].endswith(LOG_LIKELIHOOD)]
+
+
 def metric_words(metric: str) -> str:
     """Name of a metric in a sentence.
 
@@ -145,7 +150,7 @@ def metric_words(metric: str) -> str:
     return metric.replace("_", " ").replace("f1", "F1")
 
 
-def condition_of(entry: ScoreRecord | ComparisonRecord) -> Condition:
+def condition_of(entry: ScoreRecord | ComparisonRecord | CalibrationRecord) -> Condition:
     return Condition(entry["suite"], entry["attack"], entry["epsilon"])
 
 
