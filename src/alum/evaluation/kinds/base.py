@@ -1,13 +1,15 @@
 """Interfaces of a kind of task in evaluation: right answers, what attacks may change, answers in words."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
+from alum.attacks.embedding_pgd import Losses
+from alum.attacks.logit_ratio import ratio_where_defined
 from alum.attacks.text.protocol import Goal, VictimOutputs
 from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.worded import Example
@@ -89,6 +91,10 @@ class EvaluatedKind:
     def right_labels(self, rows: TaskRows) -> list[int]:
         """Index of each row's right label among the outputs, where the kind `chooses_label`; else `InputError`."""
         raise InputError(f"models of {self.name} do not choose one label: their rows have no index of a right one.")
+
+    def further_losses(self, outputs: Mapping[str, Tensor]) -> Sequence[Losses]:
+        """Losses that attacks on embeddings ascend besides that of the kind of task, of a model with such outputs."""
+        return ratio_where_defined(outputs) if self.chooses_label else ()
 
     def row_scores(self, predictions: Sequence[Any], rows: TaskRows, tolerance: float) -> dict[str, list[float]]:
         """Scores of each row by metric, in [0, 1], for metrics that are means over rows."""
