@@ -19,7 +19,7 @@ from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.evaluation.scores.measured_calibration import with_logits
 from alum.evaluation.scores.row_records import ROW
-from alum.evaluation.scores.set_metrics import SetMetric
+from alum.evaluation.scores.set_metrics import SetMetric, worst_of_variants
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData
 from alum.tasks.base import GatheredOutputs, first_output
@@ -84,7 +84,7 @@ class Subject:
 
     @cached_property
     def logits_victim(self) -> TextVictim:
-        """The same model with logits as its outputs, for kinds that choose one label."""
+        """Victim with logits as its outputs, for kinds that choose one label."""
         return self.attacked_kind.logits_victim(self.model.text_model, self.model.mapping)
 
     def right_answers(self) -> dict[int, str]:
@@ -112,7 +112,19 @@ class Subject:
         """Metrics of the suite that are no means over rows, by name."""
         names = [name for name in self.data.metrics or (self.data.main_metric,) if name not in records[0]["scores"]]
         predictions = [record.get("prediction") for record in records]
-        return {name: self.data.evaluated.set_metric(name, predictions, rows) for name in names}
+        found = {name: self.data.evaluated.set_metric(name, predictions, rows) for name in names}
+        return found | self._worst_metrics(rows, records)
+
+    def _worst_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
+        """Each score of rows at the worst of their variants, where a suite has such."""
+        if self.data.originals is None:
+            return {}
+        of_numbers = dict(zip(self.data.rows.numbers, self.data.originals, strict=True))
+        originals = [of_numbers[number] for number in rows.numbers]
+        return {
+            f"worst_{name}": worst_of_variants([record["scores"][name] for record in records], originals)
+            for name in records[0]["scores"]
+        }
 
     def _records(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Record]:
         evaluated = self.data.evaluated
