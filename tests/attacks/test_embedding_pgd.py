@@ -5,8 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD, worst_of
+from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD, slopes, worst_of
+from alum.attacks.logit_ratio import logit_ratio_against
 from alum.core.errors import InputError
+from alum.core.outputs.log_odds import log_odds_against
 from tiny_linear_model import LinearModel
 from tiny_models import PAD, classifier, token_batch
 
@@ -169,6 +171,62 @@ def test_radii_that_do_not_rise_are_refused(epsilons):
 def test_settings_out_of_their_range_are_refused(settings):
     with pytest.raises(InputError):
         EmbeddingPGD(**{"epsilon": 0.1, **settings})
+
+
+# -- further losses and slopes -----------------------------------------------------------------------------------------
+
+
+def ratios(outputs):
+    return [lambda outputs, inputs: logit_ratio_against(outputs["logits"], inputs["labels"])]
+
+
+@pytest.fixture(scope="module")
+def of_three_labels():
+    inputs = token_batch(lengths=(9, 6, 8, 5, 7, 9, 6, 8) * 8)
+    model = classifier(dropout=0.0, num_labels=3)
+    labels = model(**inputs).logits.argmax(-1)
+    return batch_of(model, inputs, labels, wrong, losses=lambda o, i: log_odds_against(o["logits"], i["labels"]))
+
+
+def test_a_further_loss_turns_what_the_first_one_turns_and_more(of_three_labels):
+    alone, both = (
+        EmbeddingPGD(0.1, num_steps=5)(dataclasses.replace(of_three_labels, further_losses=further))
+        for further in (None, ratios)
+    )
+    assert (both.fallen >= alone.fallen).all()
+    assert (both.losses >= alone.losses - 1e-5)[~both.fallen].all()
+    torch.testing.assert_close(both.losses, of_three_labels.losses(both.outputs, of_three_labels.inputs))
+    ascent = EmbeddingPGD(0.1, num_steps=5)(
+        dataclasses.replace(of_three_labels, losses=ratios(None)[0])  # the ratio by itself
+    )
+    assert torch.equal(both.fallen, alone.fallen | ascent.fallen)
+    assert (ascent.fallen & ~alone.fallen).any()
+
+
+def test_a_further_loss_costs_as_many_passes_for_those_that_stand(of_three_labels):
+    calls = []
+
+    def run(inputs):
+        calls.append(len(inputs["input_ids"]))
+        return of_three_labels.run(inputs)
+
+    batch = dataclasses.replace(of_three_labels, run=run, fallen=None)
+    for further, num_passes in ((None, 1 + 6), (ratios, 1 + 6 + 6), (lambda outputs: [], 1 + 6)):
+        calls.clear()
+        EmbeddingPGD(0.1, num_steps=5)(dataclasses.replace(batch, further_losses=further))
+        assert calls == [64] * num_passes
+
+
+def test_the_slope_is_that_of_a_linear_model_in_closed_form():
+    """Margins change by twice the radius times their gradient's length, at every token."""
+    model = LinearModel()
+    batch = linear_batch(model, losses=lambda outputs, inputs: -margins_of(outputs, inputs["labels"]))
+    by_gradient, by_losses = slopes(batch, 0.01)
+    norms = model.embeddings(IDS).norm(dim=-1) * MASK
+    radius = 0.01 * norms.sum(-1) / MASK.sum(-1)
+    expected = 2 * radius * (model.margin_lengths() * MASK).sum(-1)
+    torch.testing.assert_close(by_gradient, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(by_losses, expected, rtol=1e-3, atol=1e-5)
 
 
 # -- on an encoder -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 ROBUST = "robust_"
+LOG_LIKELIHOOD = "log_likelihood"  # of the right label, in nats: of models that choose one
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 arXiv:1706.06083)."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ _NORM: Norm = "l2"
 _SCOPE: Scope = "token"
 
 
+Losses = Callable[[Any, Inputs], Tensor]
+"""From outputs and inputs, a loss of each example, ``[batch]``."""
+
+
 @dataclass(frozen=True)
 class AttackedBatch:
     """A batch of examples with the model to attack, the losses to raise, and what counts as success.
@@ -34,11 +38,13 @@ class AttackedBatch:
     inputs: Inputs
     """Tensors ``[batch, ...]``, the labels among them."""
     mask: Tensor
-    losses: Callable[[Any, Inputs], Tensor]
-    """From outputs and inputs, the losses ``[batch]`` that the attack raises."""
+    losses: Losses
+    """What the attack raises, and tells by which of two perturbations is the worse one."""
     fallen: Callable[[Any, Inputs], Tensor] | None = None
     """From outputs and inputs ``[batch]``, True for examples that the attack has turned. None: all are attacked to the
     last step."""
+    further_losses: Callable[[Mapping[str, Tensor]], Sequence[Losses]] | None = None
+    """From clean outputs, losses that are ascended too, each from all starts, by examples that still stand."""
 
     def select(self, rows: Tensor) -> "AttackedBatch":
         """A batch of the examples ``rows`` alone."""
@@ -89,7 +95,8 @@ class EmbeddingPGD:
 
     The first start is δ = 0, further ones are random. Steps are normalised for every token; the first one has
     ``step_size`` times the radius, and step k ``1 / √k`` of that: long steps reach the sphere, short ones settle on it.
-    Of all iterates the worst is kept, so that more steps or restarts never find less.
+    Of all iterates the worst is kept, so that more steps, restarts or losses never find less. Each further loss of the
+    batch costs as many passes again, for the examples that the losses before it did not turn.
     """
 
     epsilon: float
@@ -124,6 +131,7 @@ class EmbeddingPGD:
         worst, embeddings = _clean(batch)
         num_examples = len(worst.fallen)
         unit = embedding_scale(embeddings, batch.mask, _NORM, _SCOPE)
+        further = batch.further_losses(worst.outputs) if batch.further_losses is not None else ()
         for epsilon in epsilons:
             # The same random directions at every radius, whichever examples still stand.
             generator = torch.Generator(embeddings.device).manual_seed(self.seed)
@@ -131,12 +139,14 @@ class EmbeddingPGD:
                 start = torch.zeros_like(worst.delta)
                 if restart:
                     start = epsilon * unit * _random_directions(start, generator) * batch.mask.unsqueeze(-1)
-                standing = (~worst.fallen).nonzero().squeeze(-1)
-                if len(standing):
-                    start, radius = (
-                        _by_example(x, num_examples)[standing].flatten(0, 1) for x in (start, epsilon * unit)
-                    )
-                    self._climb(injection, batch.select(standing), standing, start, radius, worst)
+                for ascended in (batch.losses, *further):
+                    standing = (~worst.fallen).nonzero().squeeze(-1)
+                    if len(standing):
+                        own, radius = (
+                            _by_example(x, num_examples)[standing].flatten(0, 1) for x in (start, epsilon * unit)
+                        )
+                        climb = _Climb(injection, batch.select(standing), standing, ascended)
+                        self._run(climb, own, radius, worst)
             yield worst.copy()
 
     def random(self, batch: AttackedBatch, num_draws: int) -> WorstFound:
@@ -146,19 +156,12 @@ class EmbeddingPGD:
         generator = torch.Generator(embeddings.device).manual_seed(self.seed)
         return worst_of(batch, (radius * _random_directions(embeddings, generator) for _ in range(num_draws)))
 
-    def _climb(
-        self,
-        injection: Injection,
-        batch: AttackedBatch,
-        rows: Tensor,
-        delta: Tensor,
-        radius: Tensor,
-        worst: WorstFound,
-    ) -> None:
-        """One start's ascent for the examples ``rows``; each leaves as soon as it falls."""
+    def _run(self, climb: "_Climb", delta: Tensor, radius: Tensor, worst: WorstFound) -> None:
+        """One start's ascent of one loss; each example leaves as soon as it falls."""
+        batch, rows = climb.batch, climb.rows
         for step in range(self.num_steps + 1):
             is_last = step == self.num_steps
-            found, gradient = _at(injection, batch, delta, with_gradient=not is_last)
+            found, gradient = _at(climb.injection, batch, delta, None if is_last else climb.ascended)
             worst.take_worse(rows, found)
             if gradient is None:
                 return
@@ -173,14 +176,44 @@ class EmbeddingPGD:
                 batch, rows = batch.select(standing), rows[standing]
 
 
+@dataclass(frozen=True)
+class _Climb:
+    """What one ascent is of: the examples ``rows`` of an attacked batch, as a batch, and the loss that it follows."""
+
+    injection: Injection
+    batch: AttackedBatch
+    rows: Tensor
+    ascended: Losses
+
+
 def worst_of(batch: AttackedBatch, perturbations: Iterable[Tensor]) -> WorstFound:
     """Worst of some perturbations ``[n · batch, length, hidden]`` and of none at all, for each example."""
     injection = Injection(batch.model)
     worst, _ = _clean(batch)
     rows = torch.arange(len(worst.fallen), device=worst.fallen.device)
     for delta in perturbations:
-        worst.take_worse(rows, _at(injection, batch, delta, with_gradient=False)[0])
+        worst.take_worse(rows, _at(injection, batch, delta)[0])
     return worst
+
+
+def slopes(batch: AttackedBatch, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Change of each example's loss, ``[batch]``, from one side of x to the other: by its gradient, and as it is.
+
+    The two sides are ``epsilon`` away, in the unit of `EmbeddingPGD`, at every token along the gradient, and in a
+    random direction where that is zero. Where the gradient is of the function that the model computes, both are about
+    the same.
+    """
+    injection = Injection(batch.model)
+    clean, embeddings = _clean(batch)
+    _, gradient = _at(injection, batch, torch.zeros_like(clean.delta), batch.losses)
+    assert gradient is not None
+    generator = torch.Generator(embeddings.device).manual_seed(0)
+    direction = torch.where(gradient.any(-1, keepdim=True), gradient, _random_directions(gradient, generator))
+    unit = embedding_scale(embeddings, batch.mask, _NORM, _SCOPE)
+    side = epsilon * unit * unit_direction(direction, _NORM, _SCOPE) * batch.mask.unsqueeze(-1)
+    expected = _by_example(2 * gradient * side, len(clean.fallen)).flatten(1).sum(1)
+    ahead, behind = (_at(injection, batch, delta)[0].losses for delta in (side, -side))
+    return expected, ahead - behind
 
 
 def _clean(batch: AttackedBatch) -> tuple[WorstFound, Tensor]:
@@ -193,25 +226,22 @@ def _clean(batch: AttackedBatch) -> tuple[WorstFound, Tensor]:
 
 
 def _at(
-    injection: Injection, batch: AttackedBatch, delta: Tensor, with_gradient: bool
+    injection: Injection, batch: AttackedBatch, delta: Tensor, ascended: Losses | None = None
 ) -> tuple[WorstFound, Tensor | None]:
-    """Result of δ, and the gradient of the losses there, zero outside the mask and where it is not finite."""
-    outputs: Any = None
+    """Result of δ, and the gradient there of a loss, if one is given: zero outside the mask and where not finite."""
 
-    def total_loss(delta: Tensor) -> Tensor:
-        nonlocal outputs
+    def run(delta: Tensor) -> Any:
         with injection.adding(delta):
-            outputs = batch.run(batch.inputs)
-        return batch.losses(outputs, batch.inputs).sum()
+            return batch.run(batch.inputs)
 
-    if not with_gradient:
+    if ascended is None:
         with torch.no_grad():
-            total_loss(delta)
-        return _found(batch, outputs, delta), None
+            return _found(batch, run(delta), delta), None
     at = delta.detach().requires_grad_()
     with frozen(batch.model):
         with torch.enable_grad():
-            loss = total_loss(at)
+            outputs = run(at)
+            loss = ascended(outputs, batch.inputs).sum()
         # Not at a scale that the value tells, which the divergence needs: log odds pass through zero, their gradient
         # does not.
         with torch.autocast(at.device.type, enabled=False):

@@ -95,6 +95,7 @@ class ModelOnTask:
                 inputs=inputs,
                 mask=padding_mask_for(self.model, inputs),
                 losses=losses,
+                further_losses=self.evaluated.further_losses,
                 fallen=self.is_wrong,
             )
             yield rows, batch

@@ -17,6 +17,8 @@ class Suite:
     """Column that sorts the rows into groups, whose scores are also given apart."""
     cluster_column: str | None = None
     """Column whose values rows share that are no independent tries: a context, a premise, a template."""
+    variant_column: str | None = None
+    """Column of names such as ``5733-turk0``: rows of one name before the dash are variants."""
 
 
 def _of(split: str, *names: str) -> tuple[Suite, ...]:
@@ -44,7 +46,10 @@ SUITES: Mapping[str, Suite] = {
         *_of("validation", "adv_sst2", "adv_qqp", "adv_mnli", "adv_mnli_mismatched", "adv_qnli", "adv_rte"),
         *_of("test", "paws", "cad_imdb", "imdb_contrast", "customer_reviews"),
         Suite("squad", SOURCES["squad"], cluster_column="context"),
-        *(Suite(name, SOURCES[name], cluster_column="title") for name in ("squad_addsent", "squad_addonesent")),
+        *(
+            Suite(name, SOURCES[name], cluster_column="title", variant_column="id")
+            for name in ("squad_addsent", "squad_addonesent")
+        ),
         *_of("validation", "swag", "hellaswag"),
         *_of("test", "codah"),
         *_of("validation", "copa"),

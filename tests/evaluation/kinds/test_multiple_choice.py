@@ -4,7 +4,8 @@ import torch
 from transformers import AutoModelForMultipleChoice
 
 from alum.data.pretraining.tokenizer import train_wordpiece
-from alum.evaluation.kinds.multiple_choice import ChoiceVictim
+from alum.evaluation.kinds.multiple_choice import ChoiceVictim, EvaluatedMultipleChoice
+from alum.tasks.lookup import SUPERVISED
 from text_models import text_model
 from tiny_models import headed
 from tiny_texts import opinions
@@ -50,3 +51,11 @@ def test_a_context_is_read_as_far_as_beside_the_shortest_choice(tokenizer):
     assert of_choices[0] == 3
     changed = context[:read] + "the cat"
     np.testing.assert_array_equal(tested([(context, "cat", TEXTS[0])]), tested([(changed, "cat", TEXTS[0])]))
+
+
+def test_logits_are_those_whose_softmax_the_attacks_see(tokenizer):
+    tested = victim(tokenizer)
+    examples = [(text, "cat", TEXTS[-i], "the dog") for i, text in enumerate(TEXTS)]
+    logits = EvaluatedMultipleChoice(SUPERVISED["multiple_choice"]).logits_victim(tested.text_model)(examples)
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(-1, keepdims=True), tested(examples), atol=1e-9)
+    assert not np.allclose(logits.sum(-1), 1)

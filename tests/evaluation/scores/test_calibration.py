@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
 from alum.core.errors import InputError
-from alum.evaluation.scores.calibration import calibration, fitted_temperature, reliability_bins
+from alum.evaluation.scores.calibration import calibration, calibration_error, fitted_temperature, reliability_bins
 
 RANDOM = np.random.default_rng(0)
 LOGITS = 2 * RANDOM.normal(size=(500, 3))
@@ -54,6 +55,24 @@ def test_bins_hold_as_many_rows_each_in_order_of_confidence() -> None:
     assert sum(found.accuracy * found.num_rows for found in bins) == pytest.approx(right)
 
 
+def test_bins_are_those_of_scikit_learns_quantiles() -> None:
+    probabilities = softmax(LOGITS, axis=-1)
+    is_right = probabilities.argmax(-1) == LABELS
+    accuracies, confidences = calibration_curve(is_right, probabilities.max(-1), n_bins=10, strategy="quantile")
+    bins = reliability_bins(LOGITS, LABELS, num_bins=10)
+    np.testing.assert_allclose([found.accuracy for found in bins], accuracies)
+    np.testing.assert_allclose([found.confidence for found in bins], confidences)
+
+
+def test_the_error_of_drawn_rows_is_in_the_bins_of_all_rows() -> None:
+    drawn = RANDOM.integers(len(LABELS), size=200)
+    probabilities = softmax(LOGITS, axis=-1)
+    bin_of = np.argsort(np.argsort(probabilities.max(-1))) // 50
+    gap = probabilities.max(-1) - (probabilities.argmax(-1) == LABELS)
+    expected = sum(abs(gap[drawn][bin_of[drawn] == number].sum()) for number in range(10)) / 200
+    assert calibration_error(LOGITS, LABELS, num_bins=10).at(drawn).value == pytest.approx(expected)
+
+
 def test_fewer_rows_than_bins_make_a_bin_each() -> None:
     assert [found.num_rows for found in reliability_bins(LOGITS[:4], LABELS[:4])] == [1, 1, 1, 1]
 
@@ -65,6 +84,11 @@ def test_fitted_temperature_meets_the_condition_for_the_highest_likelihood() -> 
     expected = (softmax(LOGITS / temperature, axis=-1) * LOGITS).sum(-1).mean()
     assert expected == pytest.approx(of_right, abs=1e-4)
     assert temperature == pytest.approx(1.5, rel=0.15)  # that labels were drawn with
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_temperature_has_the_scale_of_the_logits_whatever_that_is(scale: float) -> None:
+    assert fitted_temperature(scale * LOGITS, LABELS) == pytest.approx(scale * fitted_temperature(LOGITS, LABELS))
 
 
 def test_scaled_logits_have_a_scaled_temperature_and_the_same_scores_after_it() -> None:

@@ -35,6 +35,18 @@ def test_wherever_a_kill_cuts_the_last_line_only_its_row_is_measured_again(tmp_p
     assert path.read_bytes() == whole
 
 
+def test_rows_of_records_without_a_needed_field_are_measured_again(tmp_path):
+    path = tmp_path / "clean.jsonl"
+    RowRecords(path).add(records(1, 2))
+    needing = RowRecords(path, {"logits"})
+    assert needing.missing([1, 2]) == [1, 2]
+    new = {**records(2)[0], "logits": [0.5, 1.0]}
+    needing.add([new])
+    again = RowRecords(path, {"logits"})
+    assert again.missing([1, 2]) == [1]
+    assert again.of([2]) == [new]
+
+
 def test_text_of_any_kind_comes_back_as_it_was(tmp_path):
     texts = ["<b>", "\u2028\u202e\x00\x1b[31m", "\ud800", "日本語", "line\nline"]
     record = {"row": 1, "perturbed": texts}

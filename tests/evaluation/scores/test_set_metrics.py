@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from alum.evaluation.scores.set_metrics import set_metric, set_metric_of_rows
+from alum.evaluation.scores.set_metrics import set_metric, set_metric_of_rows, worst_of_variants
 
 RNG = np.random.default_rng(0)
 THEIRS = {
@@ -74,3 +74,19 @@ def test_a_metric_that_is_known_of_rows_alone():
 def test_other_names_are_an_error():
     with pytest.raises(KeyError):
         set_metric("accuracy", [0], [0])
+
+
+def test_the_worst_of_variants_is_that_of_jia_and_liangs_script():
+    """Their score, written anew: of each question the lowest F1 of its unchanged row and of those with a dash."""
+    ids = ["a", "a-turk0", "b", "c", "c-turk1", "c-turk0", "b-turk2"]
+    scores = [1.0, 0.2, 0.4, 0.9, 0.3, 0.6, 0.5]
+    lowest = {}
+    for name, score in zip(ids, scores, strict=True):
+        question = name.split("-")[0]
+        if question not in lowest or lowest[question] > score:
+            lowest[question] = score
+    metric = worst_of_variants(scores, [name.split("-")[0] for name in ids])
+    assert metric.value == pytest.approx(sum(lowest.values()) / 3) == pytest.approx((0.2 + 0.4 + 0.3) / 3)
+    assert metric.at([3, 4, 5]).value == pytest.approx(0.3)
+    # Resamples of whole questions: one of them twice.
+    assert float(metric.of(metric.rows[[0, 1, 0, 1, 2, 6]].sum(0))) == pytest.approx((0.2 + 0.2 + 0.4) / 3)

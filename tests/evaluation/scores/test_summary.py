@@ -133,6 +133,22 @@ def test_rows_that_belong_together_are_one_try():
     assert of_pairs["test"] == "permutation"
 
 
+def test_likelihoods_are_adjusted_among_themselves():
+    entry = {"suite": "s", "attack": None, "epsilon": None, "baseline": "a"}
+    found = adjusted(
+        [
+            {**entry, "model": model, "metric": metric, "p_value": p_value}
+            for model, metric, p_value in (
+                ("b", "accuracy", 0.02),
+                ("b", "log_likelihood", 0.01),
+                ("c", "accuracy", 0.04),
+                ("c", "log_likelihood", 0.5),
+            )
+        ]
+    )
+    assert [row["p_adjusted"] for row in found] == pytest.approx([0.04, 0.02, 0.04, 0.5])
+
+
 def test_p_values_are_adjusted_for_all_comparisons_of_which_a_curve_is_one():
     entry = {"suite": "s", "attack": "pgd", "metric": "robust_accuracy", "baseline": "a", "model": "b"}
     found = adjusted(

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart
+from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart, reliability_chart
 from alum.reports.pages.svg import Point
 
 pytest.importorskip("matplotlib")
@@ -42,6 +42,17 @@ def test_dots_stand_at_their_values_and_below_each_other():
     assert found["a"][0] == pytest.approx(14 + 312 * 0.75, abs=0.01)
     assert found["b"][0] == pytest.approx(14 + 312 * 0.25, abs=0.01)
     assert found["b"][1] > found["a"][1]
+
+
+def test_bins_stand_at_their_confidence_and_accuracy_beside_the_diagonal():
+    """The axis is 182 pixels high from 10 on, and 276 wide from 44 on."""
+    bins = [Point(0.5, 0.5, 0.5, "half", 0.6), Point(1.0, 1.0, 1.0, "all", 0.95)]
+    svg = reliability_chart([bins], "reliability")
+    found = points_of(svg)
+    for point in bins:
+        assert found[point.text] == pytest.approx((44 + 276 * point.x, 10 + 182 * (1 - point.value)), abs=0.01)
+    ends = [tuple(map(float, re.findall(r"[\d.]+", path.get("d")))) for path in ET.fromstring(svg).iter("path")]
+    assert (44, 192, 320, 10) in ends
 
 
 def test_colours_are_classes_and_nothing_needs_a_style_attribute():

@@ -60,6 +60,25 @@ def test_a_failed_check_is_not_kept_quiet():
     assert "masking" not in said("alum")
 
 
+def test_logits_that_would_mislead_other_attacks_are_no_reason_to_doubt_these():
+    checks = evaluation_results()["checks"]
+    of_scale = {"name": "cross_entropy_has_gradients", "passed": False, "expected": "", "found": "", "figures": {}}
+    for check in checks:
+        if check["model"] == "alum" and check["suite"] == "sst2":
+            check.update(passed=False, parts=[{**of_scale, "name": "converged", "passed": True}, of_scale])
+    assert said("alum", checks=checks).endswith(
+        "Its logits on sst2 are so large that attacks by the cross-entropy find nothing; those here do not depend on "
+        "their scale."
+    )
+    assert "may be too high" not in said("alum", checks=checks)
+
+
+def test_likelihoods_are_not_counted_among_comparisons():
+    entries = evaluation_results()["comparisons"]
+    likelihoods = [{**entry, "metric": "log_likelihood", "p_adjusted": 0.001} for entry in entries]
+    assert said("alum", comparisons=[*entries, *likelihoods]) == said("alum")
+
+
 def test_a_single_suite_is_named():
     assert (
         said("standard", **of_suites("sst2"))

@@ -91,6 +91,31 @@ def test_gains_are_a_section_if_there_are_any():
     assert "Adversarial gain" not in page(gains=[]).texts("h2")
 
 
+def test_calibration_is_a_table_and_charts_of_the_clean_and_the_strongest_condition():
+    found = page()
+    tables = [table for table in found.texts("table") if "Brier score" in table]
+    assert len(tables) == 3
+    # Wrong are 9.5 %: 3 · .095 + .12, and 3 · .095 + .06 after the temperature.
+    assert "standard 1.6 0.4050.190–0.500 0.3450.190–0.440 0.1900.095–0.200" in tables[0]
+    assert tables[0].count("standard") == 1 + 1 + 6 + 2  # clean, typing, radii and attacks on texts
+    section = [title for title in found.texts("h3") if title.startswith("hans, ")][-2:]
+    assert section == ["hans, clean", "hans, hotflip"]
+    assert "Calibration" not in page(calibration=[]).texts("h2")
+
+
+def test_a_model_without_a_temperature_has_no_scores_after_it():
+    entry = {**evaluation_results()["calibration"][0], "temperature": None, "after_temperature": None}
+    (table,) = [table for table in page(calibration=[entry]).texts("table") if "Brier score" in table]
+    assert "standard – 0.4050.190–0.500 – 0.1900.095–0.200 –" in table
+
+
+def test_log_likelihoods_are_said_to_be_adjusted_apart():
+    entry = next(entry for entry in evaluation_results()["comparisons"] if entry["attack"] is None)
+    assert "by themselves" not in " ".join(page().texts("p"))
+    text = " ".join(page(comparisons=[entry, {**entry, "metric": "log_likelihood"}]).texts("p"))
+    assert "for all 1 comparisons, the radii of a curve as one; those of log likelihoods, in nats" in text
+
+
 def test_metrics_of_a_comparison_are_rows_of_their_own():
     entry = next(entry for entry in evaluation_results()["comparisons"] if entry["attack"] is None)
     found = page(comparisons=[entry, {**entry, "metric": "exact_match", "difference": 0.25}])
@@ -181,7 +206,7 @@ def test_nothing_is_loaded():
     assert not [attributes for tag, attributes, _ in found.found if "src" in attributes or tag == "link"]
 
 
-@pytest.mark.parametrize("left", ["scores", "comparisons", "checks", "examples", "attacks"])
+@pytest.mark.parametrize("left", ["scores", "comparisons", "calibration", "checks", "examples", "attacks"])
 def test_a_record_without_a_part_has_a_page(left):
     assert page(**{left: []}).texts("h1") == ["standard, alum and alum_one_pass under attack"]
 

@@ -23,7 +23,7 @@ def cells(text):
 
 
 def renamed(results, old, new):
-    for part in ("scores", "comparisons", "checks", "examples"):
+    for part in ("scores", "comparisons", "calibration", "checks", "examples"):
         for entry in results[part]:
             entry.update({key: new for key in ("model", "baseline") if entry.get(key) == old})
     for model in results["models"]:
@@ -115,6 +115,31 @@ def test_checks_say_what_failed_and_with_which_figures():
     assert ["standard on cad_imdb", "2 of 3 parts could be told", "passed"] in rows
 
 
+def test_calibration_is_shown_clean_and_under_the_strongest_attack():
+    results = evaluation_results()
+    results["calibration"][1].update(temperature=None, after_temperature=None)
+    rows = cells(shown(results, width=100))
+    place = rows.index(["under", "model", "T", "NLL", "after", "ECE", "after"])
+    # Wrong are 9.5 %: 3 · .095 + .12, after the temperature + .06.
+    assert rows[place + 1][:5] == ["sst2, clean", "standard", "1.6", "0.405", "0.345"]
+    typing = [row for row in rows[place:] if row[0] == "sst2, typing"]
+    assert typing == []
+    assert [row[0] for row in rows[place:] if row[1:2] == ["standard"] and row[0].startswith("sst2")] == [
+        "sst2, clean",
+        "sst2, hotflip",
+    ]
+
+
+def test_log_likelihoods_are_counted_apart():
+    results = evaluation_results()
+    entry = next(entry for entry in results["comparisons"] if entry["attack"] == "typing")
+    results["comparisons"] = [entry, {**entry, "metric": "robust_log_likelihood", "difference": -0.25}]
+    text = shown(results)
+    assert "−0.250" in text
+    note = "adjusted by Holm for all 1 comparisons, the radii of a curve as one, those of the 1 log likelihoods apart."
+    assert note in " ".join(text.split())
+
+
 def test_attacks_on_text_have_their_cost():
     assert ["sst2, hotflip", "standard", "181", "85.0 (80–90)", "11.0 (10–13)", "38.2"] in cells(
         shown(evaluation_results())
@@ -143,7 +168,7 @@ def test_many_models_go_on_in_further_tables():
 
 def test_without_comparisons_checks_and_attacks_there_are_scores_alone():
     results = evaluation_results()
-    results.update(comparisons=[], checks=[], examples=[], attacks=[], gains=[])
+    results.update(comparisons=[], calibration=[], checks=[], examples=[], attacks=[], gains=[])
     results["scores"] = [score for score in results["scores"] if score["attack"] is None and score["group"] is None]
     text = shown(results)
     assert text.count("┏") == 1

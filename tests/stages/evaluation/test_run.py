@@ -2,7 +2,9 @@ import json
 import signal
 
 import pytest
-from transformers import AutoModelForSequenceClassification
+import torch
+from sklearn.metrics import log_loss
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.core.errors import InputError
@@ -112,6 +114,127 @@ def test_an_attack_on_texts_changes_words_until_the_answer_turns(measure, finetu
         # What it says of the perturbed text is what the model says when it is asked.
         answers = example["after_probabilities"]
         assert max(answers, key=answers.__getitem__) == example["after"]
+
+
+# -- calibration -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def partly_wrong(tmp_path):
+    """Rows of which the model gets about a quarter wrong, since their label is."""
+    rows = opinions(64, seed=2)
+    flipped = {"good": "bad", "bad": "good"}
+    return write_rows(
+        tmp_path / "partly_wrong.jsonl",
+        [{**row, "label": flipped[row["label"]] if i % 4 == 1 else row["label"]} for i, row in enumerate(rows)],
+    )
+
+
+def with_logits_times(finetuned, folder, scale):
+    model = AutoModelForSequenceClassification.from_pretrained(finetuned.output_dir)
+    with torch.no_grad():
+        model.classifier.weight *= scale
+        model.classifier.bias *= scale
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).symlink_to(f"{finetuned.output_dir}/{name}")
+    return str(folder)
+
+
+def calibrations(result):
+    return {(entry["model"], entry["attack"]): entry for entry in result.results["calibration"]}
+
+
+def values(level):
+    return {name: found["value"] for name, found in level.items() if name != "bins"}
+
+
+def test_likelihoods_are_those_of_the_models_own_probabilities(measure, finetuned, partly_wrong):
+    result = measure(partly_wrong, attacks=["typing", "deepwordbug"], max_attacked_samples=12)
+    found = {attack: entry for (_, attack), entry in calibrations(result).items()}
+    assert {attack: entry["num_rows"] for attack, entry in found.items()} == {None: 64, "typing": 64, "deepwordbug": 12}
+    rows = [json.loads(line) for line in partly_wrong.read_text().splitlines()]
+    model = AutoModelForSequenceClassification.from_pretrained(finetuned.output_dir).eval()
+    tokenizer = AutoTokenizer.from_pretrained(finetuned.output_dir)
+    with torch.no_grad():
+        inputs = tokenizer([row["text"] for row in rows], padding=True, truncation=True, return_tensors="pt")
+        logits = model(**inputs).logits
+    labels = [model.config.label2id[row["label"]] for row in rows]
+    expected = log_loss(labels, logits.double().softmax(-1))
+    assert found[None]["raw"]["negative_log_likelihood"]["value"] == pytest.approx(expected, rel=1e-4)
+    assert result.score("log_likelihood") == pytest.approx(-expected, rel=1e-4)
+    # Wrong rows of which the model is as sure as of right ones.
+    assert found[None]["temperature"] > 1
+    raw, after = (values(found[None][level])["negative_log_likelihood"] for level in ("raw", "after_temperature"))
+    assert raw > after
+    attacked = -result.score("robust_log_likelihood", "deepwordbug")
+    assert attacked == pytest.approx(values(found["deepwordbug"]["raw"])["negative_log_likelihood"])
+    # Of the perturbed texts, as the examples show them, and of rows that were wrong before.
+    examples = {example["row"]: example for example in result.results["examples"]}
+    (score,) = [
+        row
+        for row in result.results["scores"]
+        if (row["metric"], row["attack"]) == ("robust_log_likelihood", "deepwordbug")
+    ]
+    assert score["value"] < score["clean"]["value"]
+    for row, example in examples.items():
+        (text,) = example["perturbed"]
+        with torch.no_grad():
+            probabilities = (
+                model(**tokenizer(text, truncation=True, max_length=16, return_tensors="pt"))
+                .logits.double()
+                .softmax(-1)[0]
+            )
+        label = example["label"]
+        assert label == rows[row - 1]["label"]
+        right = float(probabilities[model.config.label2id[label]])
+        assert example["after_probabilities"][label] == pytest.approx(right, abs=1e-5)
+
+
+def test_too_large_logits_hide_nothing_from_pgd_and_show_in_the_temperature(measure, finetuned, partly_wrong, tmp_path):
+    scaled = with_logits_times(finetuned, tmp_path / "scaled", 300)
+    result = measure(
+        partly_wrong,
+        model_name_or_path=[f"plain={finetuned.output_dir}", f"scaled={scaled}"],
+        attacks=["pgd", "deepwordbug"],
+        epsilons=[0.3, 0.4, 0.5, 0.6],
+        max_attacked_samples=24,
+    )
+    found = calibrations(result)
+    plain, of_scaled = found["plain", None], found["scaled", None]
+    assert of_scaled["temperature"] == pytest.approx(300 * plain["temperature"], rel=1e-3)
+    assert values(of_scaled["raw"])["negative_log_likelihood"] > 30 * values(plain["raw"])["negative_log_likelihood"]
+    after = [values(found[model, None]["after_temperature"]) for model in ("plain", "scaled")]
+    assert after[1] == pytest.approx(after[0], rel=1e-3)
+    # Attacks take other ways where probabilities are 0 and 1; what they leave is of one size after the temperature.
+    for attack in ("pgd", "deepwordbug"):
+        levels = found["scaled", attack]["raw"], found["scaled", attack]["after_temperature"]
+        raw, scaled_after = (values(level)["negative_log_likelihood"] for level in levels)
+        assert raw > 30 * scaled_after
+        plain_after = values(found["plain", attack]["after_temperature"])["negative_log_likelihood"]
+        assert scaled_after == pytest.approx(plain_after, rel=0.25)
+    curves = [
+        [result.score("robust_accuracy", "pgd", epsilon, model=model) for epsilon in (0.3, 0.4, 0.5, 0.6)]
+        for model in ("plain", "scaled")
+    ]
+    assert curves[1] == pytest.approx(curves[0], abs=1 / 24)
+    assert curves[0][0] > curves[0][-1] + 0.3
+    compared = {(entry["metric"], entry["attack"]): entry for entry in result.results["comparisons"]}
+    assert compared["accuracy", None]["difference"] == 0
+    likelihood = compared["log_likelihood", None]
+    assert likelihood["difference"] < -10
+    assert (likelihood["test"], likelihood["p_value"] < 0.01) == ("permutation", True)
+
+
+def test_rows_that_were_kept_without_logits_are_measured_again(measure, partly_wrong, tmp_path):
+    folder, settings = tmp_path / "out", {"attacks": ["typos"], "max_eval_samples": 12}
+    whole = measure(partly_wrong, output_dir=str(folder), **settings).results
+    for path in folder.glob("rows/*/*/*.jsonl"):
+        kept = [{k: v for k, v in line.items() if k != "logits"} for line in log_lines(path)]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    again = measure(partly_wrong, output_dir=str(folder), **settings).results
+    assert again["calibration"] == whole["calibration"]
+    assert len(log_lines(next(folder.glob("rows/*/*/clean.jsonl")))) == 24
 
 
 # -- several models and suites -----------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_every_kind_is_measured_clean_and_under_every_sort_of_attack(places, kin
     if kind != "question":  # whose spans are attacked by their loss, to the end
         assert result.score(f"robust_{metric}", "pgd", 1.0) <= result.score(f"robust_{metric}", "pgd", 0.1) <= clean
     checks = result.results["checks"]
-    assert [len(check["parts"]) for check in checks] == ([] if kind == "question" else [4])
+    assert [len(check["parts"]) for check in checks] == ([] if kind == "question" else [7])
     for example in result.results["examples"]:
         assert example["original"] != example["perturbed"] or not example["changes"]
 
@@ -143,7 +143,11 @@ def test_a_three_way_model_on_a_two_way_suite_joins_what_is_no_entailment(places
     file = write_rows(tmp_path / "hans.jsonl", rows)
     result = measured(places, "pair", suites=[f"hans={file}"], attacks=["pgd", "hotflip"], epsilons=[0.5])
     assert result.score("accuracy") == pytest.approx(sum(right) / len(right))
-    groups = {row["group"]: row for row in result.results["scores"] if row["attack"] is None and row["group"]}
+    groups = {
+        row["group"]: row
+        for row in result.results["scores"]
+        if row["attack"] is None and row["group"] and row["metric"] == "accuracy"
+    }
     for group, score in groups.items():
         own = [ok for ok, row in zip(right, rows, strict=True) if row["heuristic"] == group]
         assert (score["value"], score["num_rows"]) == (pytest.approx(sum(own) / len(own)), len(own))
@@ -156,3 +160,20 @@ def test_a_correlation_is_reported_with_its_interval(places):
     assert set(rows) == {"within_tolerance", "pearson", "spearman"}
     assert rows["pearson"]["low"] <= rows["pearson"]["value"] <= rows["pearson"]["high"]
     assert json.dumps(result.results, allow_nan=False)
+
+
+def test_questions_with_variants_have_the_score_of_their_worst(places, tmp_path):
+    """Each question comes twice: with the context that its answer is from, and with a second sentence after it."""
+    rows = []
+    for number, row in enumerate(KINDS["question"][2]):
+        context = f"{row['context']} {TEXTS[number - 7]}"
+        rows += [{**row, "id": f"q{number}"}, {**row, "id": f"q{number}-turk0", "context": context}]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    folder = tmp_path / "out"
+    result = measured(places, "question", suites=[f"squad_addsent={file}"], attacks=["none"], output_dir=str(folder))
+    (kept,) = folder.glob("rows/*/*/clean.jsonl")
+    scores = {line["row"]: line["scores"] for line in map(json.loads, kept.read_text().splitlines())}
+    for metric in ("f1", "exact_match"):
+        worst = [min(scores[2 * number + 1][metric], scores[2 * number + 2][metric]) for number in range(24)]
+        assert result.score(f"worst_{metric}") == pytest.approx(sum(worst) / 24)
+    assert result.score("worst_f1") < result.score("f1")

@@ -1,13 +1,15 @@
 """Interfaces of a kind of task in evaluation: right answers, what attacks may change, answers in words."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
+from alum.attacks.embedding_pgd import Losses
+from alum.attacks.logit_ratio import ratio_where_defined
 from alum.attacks.text.protocol import Goal, VictimOutputs
 from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.worded import Example
@@ -86,6 +88,14 @@ class EvaluatedKind:
         """Makes the test for wrong answers, by feature; None where a single feature's answer is not right or wrong."""
         return None
 
+    def right_labels(self, rows: TaskRows) -> list[int]:
+        """Index of each row's right label among the outputs, where the kind `chooses_label`; else `InputError`."""
+        raise InputError(f"models of {self.name} do not choose one label: their rows have no index of a right one.")
+
+    def further_losses(self, outputs: Mapping[str, Tensor]) -> Sequence[Losses]:
+        """Losses that attacks on embeddings ascend besides that of the kind of task, of a model with such outputs."""
+        return ratio_where_defined(outputs) if self.chooses_label else ()
+
     def row_scores(self, predictions: Sequence[Any], rows: TaskRows, tolerance: float) -> dict[str, list[float]]:
         """Scores of each row by metric, in [0, 1], for metrics that are means over rows."""
         return self.supervision.row_scores(predictions, rows)
@@ -127,6 +137,13 @@ class AttackedKind(EvaluatedKind):
     @abstractmethod
     def answer(self, outputs: Sequence[float], label_names: Sequence[str]) -> tuple[str, dict[str, float] | None]:
         """Puts a victim's outputs for one example into words, with probabilities by label if it is a classifier."""
+
+    def logits_victim(self, model: TextModel, mapping: LabelMapping | None = None) -> TextVictim:
+        """Makes a victim whose outputs are logits over the labels, where the kind `chooses_label`; else `InputError`.
+
+        Probabilities, of which attacks know, are zero or one where a model's logits are large enough.
+        """
+        raise InputError(f"models of {self.name} do not choose one label: they have no logits over labels.")
 
     def gradients(self, model: TextModel, mapping: LabelMapping | None = None) -> Gradients:
         """Gradients that attacks on texts follow, where `has_gradients`; raises `InputError` elsewhere."""

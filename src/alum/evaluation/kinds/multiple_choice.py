@@ -1,6 +1,6 @@
 """Multiple choice in evaluation: one of several continuations of a context."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -22,12 +22,13 @@ from alum.tasks.rows import TaskRows
 class ChoiceVictim:
     """Multiple-choice model as the victim of attacks, on examples ``(context, choice, choice, …)``.
 
-    Its outputs are the probabilities of the choices. As `ClassifierVictim` in everything else; the model's batch size
-    counts pairs of a context and a choice.
+    Its outputs are the probabilities of the choices, or what ``outputs_of`` makes of their logits. As
+    `ClassifierVictim` in everything else; the model's batch size counts pairs of a context and a choice.
     """
 
     text_model: TextModel
     cache: OutputCache = field(default_factory=OutputCache)
+    outputs_of: Callable[[Tensor], Tensor] = probabilities
 
     def __call__(self, examples: Sequence[Example]) -> VictimOutputs:
         """Choice probabilities ``[examples, choices]`` of examples with as many each; raises as `ClassifierVictim`."""
@@ -53,17 +54,25 @@ class ChoiceVictim:
         features = [{name: [choice[name] for choice in row] for name in row[0]} for row in rows]
         logits = self.text_model.outputs(PaddedChoices(self.text_model.tokenizer)(features)).logits
         text_reading.check_finite(logits)
-        return list(probabilities(logits))
+        return list(self.outputs_of(logits))
 
 
 class EvaluatedMultipleChoice(AttackedKind):
     """Multiple choice in evaluation: attacks change the context to get any other choice."""
+
+    chooses_label = True
 
     def wrong_answers(self, tolerance: float | None) -> WrongAnswers:
         return not_the_likeliest
 
     def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> ChoiceVictim:
         return ChoiceVictim(model)
+
+    def logits_victim(self, model: TextModel, mapping: LabelMapping | None = None) -> ChoiceVictim:
+        return ChoiceVictim(model, outputs_of=lambda logits: logits)
+
+    def right_labels(self, rows: TaskRows) -> list[int]:
+        return right_choices(rows)
 
     def attackable_rows(self, rows: TaskRows, tolerance: float) -> list[AttackableRow]:
         pairs = zip(contexts_and_choices(rows), right_choices(rows), strict=True)

@@ -34,6 +34,10 @@ def probabilities(logits: Tensor) -> Tensor:
     return logits.double().softmax(-1)
 
 
+def _over_labels(logits: Tensor, mapping: LabelMapping | None) -> Tensor:
+    return logits if mapping is None else mapping.joined(logits)
+
+
 @dataclass(frozen=True)
 class ClassifierVictim:
     """Classifier as the victim of attacks on texts or pairs: its outputs are class probabilities.
@@ -82,6 +86,9 @@ class EvaluatedClassification(AttackedKind):
     def check_labels(self, rows: TaskRows) -> None:
         label_ids(rows)
 
+    def right_labels(self, rows: TaskRows) -> list[int]:
+        return label_ids(rows)
+
     def wrong_answers(self, tolerance: float | None) -> WrongAnswers:
         return not_the_likeliest
 
@@ -89,10 +96,10 @@ class EvaluatedClassification(AttackedKind):
         return set_metric(name, label_ids(rows), [rows.label_names.index(label) for label in predictions])
 
     def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> ClassifierVictim:
-        def over_labels(logits: Tensor) -> Tensor:
-            return probabilities(logits if mapping is None else mapping.joined(logits))
+        return ClassifierVictim(model, outputs_of=lambda logits: probabilities(_over_labels(logits, mapping)))
 
-        return ClassifierVictim(model, outputs_of=over_labels)
+    def logits_victim(self, model: TextModel, mapping: LabelMapping | None = None) -> ClassifierVictim:
+        return ClassifierVictim(model, outputs_of=lambda logits: _over_labels(logits, mapping))
 
     def attackable_rows(self, rows: TaskRows, tolerance: float) -> list[AttackableRow]:
         pairs = zip(examples_of(rows), label_ids(rows), strict=True)

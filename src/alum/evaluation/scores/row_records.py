@@ -1,7 +1,7 @@
 """Records of measured rows, kept as soon as there are any, so that a measurement that was stopped can go on."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ ROW = "row"
 class RowRecords:
     """Records of measured rows by row number, ``record["row"]``: a JSON line each in a file, or in memory alone.
 
-    A last line that was cut short, as a kill or a full disk leaves it, is dropped, and its row measured again. Raises
-    `InputError` for a file that holds anything else.
+    A last line that was cut short, as a kill or a full disk leaves it, is dropped, and its row measured again. So are
+    the rows of records without one of the ``needed`` fields, which earlier versions did not keep; their lines stay, and
+    the last one of a row counts. Raises `InputError` for a file that holds anything else.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None = None, needed: Set[str] = frozenset()) -> None:
+        self._path, self._needed = path, needed
         self._known: dict[int, dict[str, Any]] = {}
         if path is not None and path.is_file():
             self._read(path)
@@ -53,7 +54,9 @@ class RowRecords:
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 record = json.loads(line.decode("utf-8", errors="surrogatepass"))
-                self._known[record[ROW]] = record
+                row = record[ROW]
+                if self._needed <= record.keys():
+                    self._known[row] = record
             except (ValueError, TypeError, KeyError):
                 raise InputError(
                     f"{path}, line {number}: expected the record of a row, not {line[:40]!r}. Remove the file to "

@@ -109,6 +109,24 @@ def _quotient(over: np.ndarray, under: np.ndarray, is_defined: np.ndarray, other
     return np.asarray(np.divide(over, under, out=np.full(np.shape(under), otherwise), where=is_defined))
 
 
+def worst_of_variants(scores: Sequence[float], originals: Sequence[str]) -> SetMetric:
+    """Mean over ``originals`` of the lowest score of their rows: an adversary chooses among the variants of each.
+
+    The first row of each stands for all of them; what is drawn must hold all variants of an original or none.
+
+    >>> worst_of_variants([1.0, 0.0, 0.5, 1.0], ["a", "a", "b", "b"]).value
+    0.25
+    """
+    lowest: dict[str, float] = {}
+    for score, original in zip(scores, originals, strict=True):
+        lowest[original] = min(score, lowest.get(original, score))
+    rows = np.zeros((len(scores), 2))
+    for index, original in enumerate(originals):
+        if original in lowest:
+            rows[index] = lowest.pop(original), 1
+    return SetMetric(rows, lambda sums: _quotient(sums[..., 0], sums[..., 1], sums[..., 1] > 0, np.nan))
+
+
 def set_metric_of_rows(num_rows: int, of_rows: Callable[[Sequence[int]], float]) -> SetMetric:
     """Metric that is known as a function of the indices of rows alone, some of them several times."""
 

@@ -99,6 +99,19 @@ def set_metric_interval(
     return _percentiles(values, confidence)
 
 
+def reflected_interval(
+    metric: SetMetric, clusters: Clusters = None, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """Basic bootstrap interval of a metric that is 0 or more and that chance makes larger, as distances are.
+
+    Resamples are as much above the value as the value is above the truth, so that their quantiles are reflected at it
+    (Davison and Hinkley 1997, section 5.2.1); it holds the value itself. Raises `InputError` for no rows.
+    """
+    low, high = set_metric_interval(metric, clusters, confidence, seed)
+    value = metric.value
+    return Interval(max(0.0, min(2 * value - high, value)), max(2 * value - low, value))
+
+
 def _wilson(num_right: float, num_rows: float, confidence: float) -> Interval:
     found = binomtest(round(num_right), round(num_rows)).proportion_ci(confidence, method="wilson")
     return Interval(float(found.low), float(found.high))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any, Literal
 
-from alum.attacks.condition import Condition
+from alum.attacks.condition import LOG_LIKELIHOOD, Condition
 from alum.evaluation.scores.row_records import ROW
 from alum.evaluation.scores.set_metrics import SetMetric
 from alum.evaluation.scores.statistics import (
@@ -100,12 +100,20 @@ def comparisons_of(baseline: Measurement, other: Measurement) -> list[dict[str, 
 
 
 def adjusted(comparisons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Adds ``p_adjusted`` by Holm over the comparisons of an evaluation; the radii of one curve count once."""
-    curves = [
-        tuple(entry[name] for name in ("suite", "attack", "metric", "baseline", "model")) for entry in comparisons
-    ]
-    p_values = holm([entry["p_value"] for entry in comparisons], curves)
-    return [{**entry, "p_adjusted": p_value} for entry, p_value in zip(comparisons, p_values, strict=True)]
+    """Adds ``p_adjusted`` by Holm over the comparisons of an evaluation; the radii of one curve count once.
+
+    Likelihoods are adjusted apart, so that what can be said of the scores does not depend on them.
+    """
+    p_values: dict[int, float] = {}
+    for of_likelihoods in (False, True):
+        numbers = [
+            i for i, entry in enumerate(comparisons) if entry["metric"].endswith(LOG_LIKELIHOOD) == of_likelihoods
+        ]
+        curves = [
+            tuple(comparisons[i][name] for name in ("suite", "attack", "metric", "baseline", "model")) for i in numbers
+        ]
+        p_values |= zip(numbers, holm([comparisons[i]["p_value"] for i in numbers], curves), strict=True)
+    return [{**entry, "p_adjusted": p_values[i]} for i, entry in enumerate(comparisons)]
 
 
 def _levels(measurement: Measurement, indices: Sequence[int]) -> list[dict[str, Any]]:

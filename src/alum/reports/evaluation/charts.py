@@ -27,6 +27,11 @@ def curves_chart(lines: Sequence[Sequence[Point]], is_rate: bool, name: str) -> 
     return drawn(lambda: _curves_figure(lines, is_rate), texts_of_points(lines), name)
 
 
+def reliability_chart(lines: Sequence[Sequence[Point]], name: str) -> str:
+    """Draws, as SVG, accuracy over confidence, which is ``x``, by a line for each model beside the diagonal."""
+    return drawn(lambda: _reliability_figure(lines), texts_of_points(lines), name)
+
+
 def dots_chart(rows: Sequence[DotRow], is_rate: bool, name: str) -> str:
     """Draws, as SVG, the rows of a dot chart below each other, each with a dot and an interval for each model."""
     return drawn(lambda: _dots_figure(rows, is_rate), texts_of_points([row.points for row in rows]), name)
@@ -57,6 +62,23 @@ def _curves_figure(lines: Sequence[Sequence[Point]], is_rate: bool) -> "Figure":
     _scale(axes.yaxis, axes.set_ylim, [point for points in lines for point in points], is_rate)
     for artist in (*axes.lines, *axes.collections):
         artist.set_clip_on(False)
+    return figure
+
+
+def _reliability_figure(lines: Sequence[Sequence[Point]]) -> "Figure":
+    figure, axes = axes_of(_CURVE_HEIGHT, left=44, right=20, top=10, bottom=44)
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, zorder=2)
+    for index, points in enumerate(lines):
+        colour, marker = look_of(index)
+        x, values = [point.x for point in points], [point.value for point in points]
+        axes.plot(x, values, color=colour, linewidth=1.8, linestyle=DASHES[index % NUM_STYLES], zorder=3)
+        for number, point in enumerate(points):
+            axes.plot([point.x], [point.value], color=colour, marker=marker, gid=f"{index}-{number}", **dot_of(5.5))
+    axes.set_xlabel("confidence", color=MUTED, fontsize=11)
+    for axis, set_limits in ((axes.xaxis, axes.set_xlim), (axes.yaxis, axes.set_ylim)):
+        _scale(axis, set_limits, [], is_rate=True)
+    for line in axes.lines:
+        line.set_clip_on(False)
     return figure
 
 

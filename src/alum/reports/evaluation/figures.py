@@ -7,26 +7,28 @@ from markupsafe import Markup
 
 from alum.attacks.condition import Condition
 from alum.reports.attacked_text import visible
-from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart
-from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
+from alum.reports.evaluation.calibration import reliability_lines
+from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart, reliability_chart
+from alum.reports.evaluation.record import EvaluationRecord, ReliabilityBinRecord, ScoreRecord
 from alum.reports.evaluation.scores import Scores, clean_of, texts_of
-from alum.reports.numbers import is_number, is_rate
+from alum.reports.numbers import MISSING, is_number, is_rate, percent_text
 from alum.reports.pages.svg import Point, has_matplotlib
 
 _MAX_LABEL_CHARACTERS = 44
 
 
 def figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[str, Any]]]:
-    """Makes an evaluation's figures for each section of its page: ``curves``, ``suites`` and ``groups``.
+    """Makes an evaluation's figures for sections of its page: ``curves``, ``suites``, ``groups`` and ``reliability``.
 
-    Each has a ``title``, the ``head`` of its table's first column, ``rows`` of a name and the scores of the models, and
-    ``svg`` (None without matplotlib).
+    Each has a ``title``, the ``head`` of its table's first column, ``rows`` of a name and texts of the models, what
+    these are (``caption``), and ``svg`` (None without matplotlib).
     """
     names = [suite["name"] for suite in results["suites"]]
     return {
         "curves": [figure for name in names for figure in _curves(scores, name)],
         "suites": [figure for name in names for figure in _suite(scores, name)],
         "groups": [figure for name in names for figure in _groups(scores, name)],
+        "reliability": [_reliability(*found, scores.models) for found in reliability_lines(results, scores)],
     }
 
 
@@ -96,7 +98,44 @@ def _figure(
     title: str, head: str, rows: Sequence[tuple[str, Sequence[ScoreRecord | None]]], svg: str | None
 ) -> dict[str, Any]:
     cells = [(name, list(map(texts_of, row))) for name, row in rows]
-    return {"title": title, "head": head, "rows": cells, "svg": Markup(svg) if svg else None}
+    return {
+        "title": title,
+        "head": head,
+        "rows": cells,
+        "caption": "value and 95 % interval of each model",
+        "svg": Markup(svg) if svg else None,
+    }
+
+
+def _reliability(title: str, lines: Sequence[Sequence[ReliabilityBinRecord]], models: Sequence[str]) -> dict[str, Any]:
+    """Makes a figure of bins of rows, from the least sure to the surest: accuracy over confidence."""
+    points = [[_bin_point(model, found) for found in bins] for model, bins in zip(models, lines, strict=True)]
+    most = max(map(len, lines))
+    rows = [
+        (
+            f"{number + 1} of {most}",
+            [_bin_texts(bins[number]) if number < len(bins) else (MISSING, "") for bins in lines],
+        )
+        for number in range(most)
+    ]
+    svg = reliability_chart(points, f"reliability {title}") if has_matplotlib() else None
+    return {
+        "title": title,
+        "head": "bin",
+        "rows": rows,
+        "caption": "accuracy, mean confidence and rows of each model's bins, the surest last",
+        "svg": Markup(svg) if svg else None,
+    }
+
+
+def _bin_point(model: str, found: ReliabilityBinRecord) -> Point:
+    accuracy, (right, sure) = found["accuracy"], _bin_texts(found)
+    return Point(accuracy, accuracy, accuracy, visible(f"{model}: {right} right, {sure}"), found["confidence"])
+
+
+def _bin_texts(found: ReliabilityBinRecord) -> tuple[str, str]:
+    rows = f"{found['num_rows']:,} row{'' if found['num_rows'] == 1 else 's'}"
+    return percent_text(found["accuracy"]), f"{percent_text(found['confidence'])} sure, {rows}"
 
 
 def _point(model: str, condition: Condition | None, score: ScoreRecord | None, name: str) -> Point | None:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from alum.attacks.condition import Condition
-from alum.reports.evaluation.record import EvaluationRecord, ScoreRecord
+from alum.attacks.condition import LOG_LIKELIHOOD, Condition
+from alum.reports.evaluation.record import CheckRecord, EvaluationRecord, ScoreRecord
 from alum.reports.evaluation.scores import Scores, clean_of, condition_of, listed, metric_words
 from alum.reports.numbers import is_number, rough_interval_text, value_text
 
 SIGNIFICANT = 0.05
+HARMLESS_PART = "cross_entropy_has_gradients"
+"""Part of the check for gradient masking that warns of other attacks than those of an evaluation."""
 
 
 def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
@@ -101,7 +103,11 @@ def _capital(metric: str) -> str:
 
 
 def _beside_baseline(results: EvaluationRecord, model: str) -> str:
-    found = [entry for entry in results["comparisons"] if entry["model"] == model]
+    found = [
+        entry
+        for entry in results["comparisons"]
+        if entry["model"] == model and not entry["metric"].endswith(LOG_LIKELIHOOD)
+    ]
     if not found:
         return ""
     clear = [entry for entry in found if is_number(entry["p_adjusted"]) and (entry["p_adjusted"] or 0.0) < SIGNIFICANT]
@@ -112,10 +118,24 @@ def _beside_baseline(results: EvaluationRecord, model: str) -> str:
 
 
 def _caution(results: EvaluationRecord, model: str) -> str:
-    failed = [check["suite"] for check in results["checks"] if check["model"] == model and not check["passed"]]
-    if not failed:
-        return ""
-    return f" The check for gradient masking failed on {listed(failed)}: its robust accuracy there may be too high."
+    failed = [check for check in results["checks"] if check["model"] == model and not check["passed"]]
+    of_scale = [check["suite"] for check in failed if _failed_parts(check) == {HARMLESS_PART}]
+    others = [check["suite"] for check in failed if check["suite"] not in of_scale]
+    sentence = ""
+    if others:
+        sentence += (
+            f" The check for gradient masking failed on {listed(others)}: its robust accuracy there may be too high."
+        )
+    if of_scale:
+        sentence += (
+            f" Its logits on {listed(of_scale)} are so large that attacks by the cross-entropy find nothing; those "
+            "here do not depend on their scale."
+        )
+    return sentence
+
+
+def _failed_parts(check: CheckRecord) -> set[str]:
+    return {part["name"] for part in check["parts"] if part["passed"] is False}
 
 
 def _value(score: ScoreRecord) -> float:

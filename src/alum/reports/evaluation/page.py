@@ -8,6 +8,12 @@ from typing import Any
 
 from alum.attacks.condition import Condition
 from alum.data.writing import write_text
+from alum.reports.evaluation.calibration import (
+    CALIBRATION_METRICS,
+    calibrated_conditions,
+    level_texts,
+    temperature_text,
+)
 from alum.reports.evaluation.changed_words import changed_words, shortened
 from alum.reports.evaluation.figures import figures
 from alum.reports.evaluation.headline import SIGNIFICANT, answer
@@ -19,7 +25,16 @@ from alum.reports.evaluation.record import (
     GainRecord,
     ScoreRecord,
 )
-from alum.reports.evaluation.scores import ATTACK_METRICS, Scores, best_of, condition_of, listed, metric_words, texts_of
+from alum.reports.evaluation.scores import (
+    ATTACK_METRICS,
+    Scores,
+    best_of,
+    condition_of,
+    listed,
+    metric_words,
+    of_likelihoods,
+    texts_of,
+)
 from alum.reports.numbers import (
     MISSING,
     difference_text,
@@ -73,7 +88,9 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
             _comparison_table(scores, baseline, results["comparisons"])
             for baseline in dict.fromkeys(entry["baseline"] for entry in results["comparisons"])
         ],
-        "num_comparisons": len(results["comparisons"]),
+        "num_comparisons": len(results["comparisons"]) - len(of_likelihoods(results["comparisons"])),
+        "has_likelihoods": bool(of_likelihoods(results["comparisons"])),
+        "calibration": _calibration_tables(results, scores),
         "tests": listed(_TESTS[test] for test in sorted({entry["test"] for entry in results["comparisons"]}) or _TESTS),
         "significant": SIGNIFICANT,
         "checks": [_check(check) for check in results["checks"]],
@@ -130,6 +147,22 @@ def _attack_tables(scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]
             if any(found):
                 row = {"model": model, "cells": [texts_of(score) for score in found], **_look_of(model, scores.models)}
                 tables.setdefault(condition.suite, {}).setdefault(condition.name, []).append(row)
+    return tables
+
+
+def _calibration_tables(results: EvaluationRecord, scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Tables by suite and condition, with a row for each model: temperature, and each metric raw and after it."""
+    tables: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for condition, entries in calibrated_conditions(results, scores):
+        tables.setdefault(condition.suite, {})[condition.name] = [
+            {
+                "model": entry["model"],
+                "temperature": temperature_text(entry["temperature"]),
+                "cells": [cell for metric in CALIBRATION_METRICS for cell in level_texts(entry, metric)],
+                **_look_of(entry["model"], scores.models),
+            }
+            for entry in entries
+        ]
     return tables
 
 

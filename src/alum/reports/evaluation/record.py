@@ -62,6 +62,30 @@ class ComparisonRecord(TypedDict):
     num_rows: int
 
 
+class ReliabilityBinRecord(TypedDict):
+    num_rows: int
+    confidence: float
+    accuracy: float
+
+
+class CalibrationLevelRecord(TypedDict):
+    negative_log_likelihood: Level
+    brier_score: Level
+    expected_calibration_error: Level
+    bins: list[ReliabilityBinRecord]
+
+
+class CalibrationRecord(TypedDict):
+    model: str
+    suite: str
+    attack: str | None
+    epsilon: float | None
+    temperature: float | None  # fitted on rows apart, without an attack
+    raw: CalibrationLevelRecord
+    after_temperature: CalibrationLevelRecord | None
+    num_rows: int
+
+
 class CheckPartRecord(TypedDict):
     name: str
     passed: bool | None
@@ -121,6 +145,7 @@ class EvaluationRecord(TypedDict):
     attacks: list[AttackRecord]
     scores: list[ScoreRecord]
     comparisons: list[ComparisonRecord]
+    calibration: list[CalibrationRecord]
     checks: list[CheckRecord]
     examples: list[ExampleRecord]
     gains: list[GainRecord]

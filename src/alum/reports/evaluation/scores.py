@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from alum.attacks.condition import ROBUST, Condition
-from alum.reports.evaluation.record import ComparisonRecord, EvaluationRecord, ScoreRecord
+from alum.attacks.condition import LOG_LIKELIHOOD, ROBUST, Condition
+from alum.reports.evaluation.record import CalibrationRecord, ComparisonRecord, EvaluationRecord, ScoreRecord
 from alum.reports.numbers import MISSING, interval_text, value_text
 
-_BESIDE = {"f1": "exact_match"}  # metrics that are shown with a main one
+_BESIDE = {"f1": ("exact_match", "worst_f1", "worst_exact_match")}  # metrics that are shown with a main one
 ATTACK_METRICS = ("attack_success_rate", "changed_word_share", "mean_queries")
 
 
@@ -78,7 +78,7 @@ class Scores:
     def lines_of(self, suite: str, group: str | None = None) -> list[Line]:
         """Lines of a suite by condition; before the first one of fewer rows, what these rows had without an attack.
 
-        With F1 stands the exact match.
+        With F1 stands the exact match, and both at the worst of a question's variants where a suite has such.
         """
         lines: list[Line] = []
         with_clean: set[int] = set()
@@ -93,7 +93,7 @@ class Scores:
 
     def _lines(self, condition: Condition, group: str | None) -> list[Line]:
         main = self._main_metrics.get(condition.suite, "accuracy")
-        metrics = [main, _BESIDE[main]] if main in _BESIDE else [main]
+        metrics = [main, *_BESIDE.get(main, ())]
         lines = []
         for metric in metrics:
             name = condition.name if len(metrics) == 1 else f"{condition.name}, {metric_words(metric)}"
@@ -136,6 +136,11 @@ def _clean_line(line: Line) -> Line:
     )
 
 
+def of_likelihoods(comparisons: Iterable[ComparisonRecord]) -> list[ComparisonRecord]:
+    """Comparisons of log-likelihoods, whose p values are adjusted apart from those of scores."""
+    return [entry for entry in comparisons if entry["metric"].endswith(LOG_LIKELIHOOD)]
+
+
 def metric_words(metric: str) -> str:
     """Name of a metric in a sentence.
 
@@ -145,7 +150,7 @@ def metric_words(metric: str) -> str:
     return metric.replace("_", " ").replace("f1", "F1")
 
 
-def condition_of(entry: ScoreRecord | ComparisonRecord) -> Condition:
+def condition_of(entry: ScoreRecord | ComparisonRecord | CalibrationRecord) -> Condition:
     return Condition(entry["suite"], entry["attack"], entry["epsilon"])
 
 

@@ -9,8 +9,16 @@ from rich.console import Console
 from rich.text import Text
 
 from alum.reports.attacked_text import visible
+from alum.reports.evaluation.calibration import clean_and_strongest, level_texts, temperature_text
 from alum.reports.evaluation.record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
-from alum.reports.evaluation.scores import ATTACK_METRICS, Line, Scores, condition_of, metric_words
+from alum.reports.evaluation.scores import (
+    ATTACK_METRICS,
+    Line,
+    Scores,
+    condition_of,
+    metric_words,
+    of_likelihoods,
+)
 from alum.reports.numbers import (
     MISSING,
     difference_text,
@@ -38,6 +46,7 @@ def show_evaluation(results: EvaluationRecord, console: Console | None = None) -
     _show_groups(results, scores, console)
     _show_attacks(scores, console)
     _show_comparisons(results["comparisons"], scores, console)
+    _show_calibration(results, scores, console)
     _show_checks(results["checks"], console)
     _show_gains(results["gains"], console)
 
@@ -178,7 +187,31 @@ def _show_comparisons(comparisons: Sequence[ComparisonRecord], scores: Scores, c
     if comparisons:
         tests = {"mcnemar": "McNemar's mid-p test", "permutation": "permutation test"}
         used = " or ".join(tests[test] for test in tests if any(entry["test"] == test for entry in comparisons))
-        note = f"p: {used}, adjusted by Holm for all {len(comparisons)} comparisons, the radii of a curve as one."
+        likelihoods = len(of_likelihoods(comparisons))
+        count = f"all {len(comparisons) - likelihoods} comparisons"
+        apart = f", those of the {likelihoods} log likelihoods apart" if likelihoods else ""
+        note = f"p: {used}, adjusted by Holm for {count}, the radii of a curve as one{apart}."
+        console.print(Text(note, style="dim"))
+
+
+def _show_calibration(results: EvaluationRecord, scores: Scores, console: Console) -> None:
+    """Prints likelihoods and calibration errors without an attack and under the strongest one; the page has all."""
+    rows = []
+    for condition, entries in clean_and_strongest(results, scores):
+        for number, entry in enumerate(entries):
+            shown = ("negative_log_likelihood", "expected_calibration_error")
+            rows.append(
+                [
+                    "" if number else visible(f"{condition.suite}, {condition.name}"),
+                    visible(entry["model"]),
+                    temperature_text(entry["temperature"]),
+                    *(value for metric in shown for value, _ in level_texts(entry, metric)),
+                ]
+            )
+    if rows:
+        title = "Calibration, as it is and after the temperature T of other, clean rows"
+        show_table(title, ("under", "model", "T", "NLL", "after", "ECE", "after"), rows, console, num_text_columns=2)
+        note = "NLL: negative log-likelihood, nats a row; ECE: expected calibration error. T above 1: too sure."
         console.print(Text(note, style="dim"))
 
 

@@ -18,6 +18,7 @@ from alum.core.errors import InputError
 from alum.evaluation.gradient_masking import check_gradient_masking
 from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.model_on_task import ModelOnTask
+from alum.evaluation.scores.measured_calibration import LOGIT_FIELDS
 from alum.evaluation.scores.row_records import ROW, RowRecords
 from alum.evaluation.scores.summary import Measurement
 from alum.models.checkpoint import Checkpoint
@@ -159,7 +160,8 @@ class EvaluationRun:
         radii = attack.settings.get("epsilons", [None]) if attack else [None]
         name = attack.name if attack else CLEAN
         files = {radius: name if radius is None else f"{name}-{radius:g}" for radius in radii}
-        known = {radius: RowRecords(self._file(subject, file)) for radius, file in files.items()}
+        needed = LOGIT_FIELDS if subject.data.evaluated.chooses_label else frozenset()
+        known = {radius: RowRecords(self._file(subject, file), needed) for radius, file in files.items()}
         missing = sorted({row for records in known.values() for row in records.missing(rows.numbers)})
         title = f"{subject.name} on {subject.data.name}, {name}"
         with self._progress.shown(title, len(missing) * len(radii)) as done:

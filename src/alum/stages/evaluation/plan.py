@@ -158,7 +158,9 @@ def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
             name,
             "embedding",
             "Madry et al. 2018, arXiv:1706.06083, on word embeddings",
-            "each token's vector moves in a ball of its own, relative to the mean length of the vectors of its text",
+            "each token's vector moves in a ball of its own, relative to the mean length of the vectors of its text; "
+            "raises log odds, and of three or more labels also the difference-of-logits ratio (Croce and Hein 2020, "
+            "arXiv:2003.01690)",
             settings,
         )
     if name not in TEXT_ATTACKS:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from alum.attacks.condition import Condition
 from alum.core.methods import method_named
+from alum.evaluation.scores.measured_calibration import LOGIT_FIELDS, calibration_of
 from alum.evaluation.scores.row_records import ROW
 from alum.evaluation.scores.summary import Measurement, adjusted, comparisons_of, scores_of
 from alum.reports.evaluation.page import write_evaluation_page
@@ -82,6 +83,7 @@ def evaluate(arguments: EvaluateArguments) -> EvaluateResult:
         "attacks": [attack.described() for attack in plan.attacks],
         "scores": [],
         "comparisons": [],
+        "calibration": [],
         "checks": [],
         "examples": [],
         "gains": [],
@@ -134,6 +136,7 @@ def _run(plan: Plan, folder: Path | None, results: dict[str, Any]) -> None:
             for measurement in run.measurements(subject):
                 clean = clean or measurement  # it comes first
                 results["scores"] += scores_of(measurement, clean)
+                results["calibration"] += calibration_of(measurement, clean)
                 first = baselines.setdefault(measurement.condition, measurement)
                 if first is not measurement:
                     results["comparisons"] += comparisons_of(first, measurement)
@@ -171,7 +174,8 @@ def _examples(measurement: Measurement, subject: Subject) -> list[dict[str, Any]
 
 
 def _example(record: Mapping[str, Any], right: str) -> dict[str, Any]:
-    of_attack = {name: value for name, value in record.items() if name not in ("scores", "changed_share")}
+    left_out = {"scores", "changed_share", *LOGIT_FIELDS}
+    of_attack = {name: value for name, value in record.items() if name not in left_out}
     return {**of_attack, "label": right}
 
 

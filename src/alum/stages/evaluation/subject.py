@@ -17,11 +17,12 @@ from alum.attacks.text.table import text_attack_named
 from alum.evaluation.kinds.base import AttackableRow, AttackedKind, TextVictim
 from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.model_on_task import ModelOnTask
+from alum.evaluation.scores.measured_calibration import with_logits
 from alum.evaluation.scores.row_records import ROW
-from alum.evaluation.scores.set_metrics import SetMetric
+from alum.evaluation.scores.set_metrics import SetMetric, worst_of_variants
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData
-from alum.tasks.base import GatheredOutputs
+from alum.tasks.base import GatheredOutputs, first_output
 from alum.tasks.rows import TaskRows
 
 Record = dict[str, Any]
@@ -65,8 +66,12 @@ class Subject:
         settings = self.arguments.search_settings(attackable[0].attacked_texts, unknown_word, similarity)
         search = text_attack_named(attack).search(settings, resources)
         searches = (search(row.example, row.goal, self.victim.characters_read(row.example)) for row in attackable)
+        labels = self.attacked_kind.right_labels(rows) if self.attacked_kind.chooses_label else None
         for index, result in run_searches(self.victim, searches):
-            yield {ROW: rows.numbers[index], **self._of_attack(attackable[index], result)}
+            record = {ROW: rows.numbers[index], **self._of_attack(attackable[index], result)}
+            if labels is not None:
+                record = with_logits(record, self.logits_victim([result.perturbed])[0], labels[index])
+            yield record
 
     @cached_property
     def attacked_kind(self) -> AttackedKind:
@@ -76,6 +81,11 @@ class Subject:
     @cached_property
     def victim(self) -> TextVictim:
         return self.attacked_kind.victim(self.model.text_model, self.data.rows, self.model.mapping)
+
+    @cached_property
+    def logits_victim(self) -> TextVictim:
+        """Victim with logits as its outputs, for kinds that choose one label."""
+        return self.attacked_kind.logits_victim(self.model.text_model, self.model.mapping)
 
     def right_answers(self) -> dict[int, str]:
         """Right answer of each row in words, by the row's number."""
@@ -102,16 +112,32 @@ class Subject:
         """Metrics of the suite that are no means over rows, by name."""
         names = [name for name in self.data.metrics or (self.data.main_metric,) if name not in records[0]["scores"]]
         predictions = [record.get("prediction") for record in records]
-        return {name: self.data.evaluated.set_metric(name, predictions, rows) for name in names}
+        found = {name: self.data.evaluated.set_metric(name, predictions, rows) for name in names}
+        return found | self._worst_metrics(rows, records)
+
+    def _worst_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
+        """Each score of rows at the worst of their variants, where a suite has such."""
+        if self.data.originals is None:
+            return {}
+        of_numbers = dict(zip(self.data.rows.numbers, self.data.originals, strict=True))
+        originals = [of_numbers[number] for number in rows.numbers]
+        return {
+            f"worst_{name}": worst_of_variants([record["scores"][name] for record in records], originals)
+            for name in records[0]["scores"]
+        }
 
     def _records(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Record]:
         evaluated = self.data.evaluated
         predictions = evaluated.supervision.predict(outputs, features, rows)
         scores = evaluated.row_scores(predictions, rows, self.arguments.tolerance)
-        return [
+        records: list[Record] = [
             {ROW: number, "prediction": prediction, "scores": {name: values[index] for name, values in scores.items()}}
             for index, (number, prediction) in enumerate(zip(rows.numbers, predictions, strict=True))
         ]
+        if not evaluated.chooses_label:
+            return records
+        of_rows = zip(records, first_output(outputs), evaluated.right_labels(rows), strict=True)
+        return [with_logits(record, logits, label) for record, logits, label in of_rows]
 
     def _of_attack(self, row: AttackableRow, result: AttackResult) -> Record:
         kind, names = self.attacked_kind, self.data.rows.label_names

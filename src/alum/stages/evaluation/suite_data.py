@@ -86,6 +86,12 @@ class SuiteData:
         """Name of what each row shares with others, as a context; None where every row stands by itself."""
         return self._column(self.suite.cluster_column if self.suite else None)
 
+    @property
+    def originals(self) -> list[str] | None:
+        """Name of what each row is a variant of, itself included; None where rows are no variants of others."""
+        names = self._column(self.suite.variant_column if self.suite else None)
+        return None if names is None else [name.split("-")[0] for name in names]
+
     def _column(self, name: str | None) -> list[str] | None:
         if name is None or name not in self.rows.table.rows.column_names:
             return None
