@@ -131,3 +131,11 @@ def test_parts_of_seeds_and_rows_are_those_of_the_analysis_of_variance():
     spread = spread_of(values)
     assert spread.seed_variance == pytest.approx(values.mean(1).var(ddof=1))
     assert spread.row_variance == pytest.approx((ms_rows - ms_rest) / (num_seeds * num_rows), rel=0.1)
+
+
+def test_variances_are_none_below_zero_however_many_seeds_are_asked_for():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        spread = spread_of(crossed(rng, 2, 12, rows=0.01, rest=0.5) + 0.2)
+        assert spread.row_variance >= 0
+        assert 0 <= spread.p_value(40) <= 1

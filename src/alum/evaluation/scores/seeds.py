@@ -105,7 +105,7 @@ def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int) -> SeedSpr
     seed_variance = float(values.var(ddof=1))
     rest = (float(np.nanmean(np.nanvar(drawn, axis=0))) - of_mean) / (num_seeds - 1)
     # Seeds and rows together do not vary less than rows alone, whatever the estimates say.
-    rows = max(of_mean - max(rest, 0.0), max(of_mean, least) - seed_variance / num_seeds)
+    rows = max(0.0, of_mean - max(rest, 0.0), max(of_mean, least) - seed_variance / num_seeds)
     return SeedSpread(float(values.mean()), seed_variance, rows, num_seeds, num_clusters)
 
 
