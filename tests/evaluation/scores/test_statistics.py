@@ -84,16 +84,16 @@ def test_the_interval_of_a_correlation_is_near_fishers():
 
 
 def test_a_distance_that_chance_makes_larger_has_the_truth_in_its_interval():
-    """Of |mean| of normal numbers around 0, drawn anew 100 times, where percentiles hold the truth never."""
+    """Of |mean| of normal numbers around 0, drawn anew 40 times, where percentiles hold the truth never."""
     held, rng = 0, np.random.default_rng(1)
-    for _ in range(100):
+    for _ in range(40):
         rows = np.stack((rng.normal(size=200), np.ones(200)), axis=1)
         metric = SetMetric(rows, lambda sums: np.abs(sums[..., 0]) / sums[..., 1])
         low, high = reflected_interval(metric)
         assert 0 <= low <= metric.value <= high
         held += low == 0
         assert set_metric_interval(metric).low > 0
-    assert held >= 90
+    assert held >= 36
 
 
 def test_a_metric_that_is_nowhere_defined_has_no_interval():
