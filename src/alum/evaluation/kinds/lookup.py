@@ -6,6 +6,7 @@ from alum.evaluation.kinds.multiple_choice import EvaluatedMultipleChoice
 from alum.evaluation.kinds.question_answering import EvaluatedQuestionAnswering
 from alum.evaluation.kinds.regression import EvaluatedRegression
 from alum.evaluation.kinds.sequence_classification import EvaluatedClassification
+from alum.evaluation.kinds.token_classification import EvaluatedTagging
 from alum.tasks.base import Supervision
 
 ATTACKED_KINDS: dict[str, type[AttackedKind]] = {
@@ -14,11 +15,13 @@ ATTACKED_KINDS: dict[str, type[AttackedKind]] = {
     "multiple_choice": EvaluatedMultipleChoice,
     "question_answering": EvaluatedQuestionAnswering,
 }
+_PLAIN_KINDS: dict[str, type[EvaluatedKind]] = {"token_classification": EvaluatedTagging}
 
 
 def evaluated_kind(supervision: Supervision) -> EvaluatedKind:
     """Looks up how a kind of task is evaluated: with attacks on its texts, or by plain scores alone."""
-    return ATTACKED_KINDS.get(supervision.kind.name, EvaluatedKind)(supervision)
+    kinds: dict[str, type[EvaluatedKind]] = {**_PLAIN_KINDS, **ATTACKED_KINDS}
+    return kinds.get(supervision.kind.name, EvaluatedKind)(supervision)
 
 
 def attacked_kind(supervision: Supervision) -> AttackedKind:

@@ -40,6 +40,20 @@ class Measurement:
     groups: Sequence[str] = ()
     clusters: Sequence[str] = ()
     set_metrics: Mapping[str, SetMetric] = field(default_factory=dict)
+    _levels: dict[tuple[int, ...], list[dict[str, Any]]] = field(default_factory=dict, repr=False, compare=False)
+    """Levels by the rows that they are of: clean ones are asked for again by each attack on the same rows."""
+
+    def levels(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Each metric over some rows: means of the rows' scores, and metrics of the set that they are."""
+        rows = tuple(indices)
+        if rows not in self._levels:
+            clusters = self.clusters_of(rows)
+            rates = [
+                _rate(self.condition.metric_name(metric), self.scores_at(rows, metric), clusters)
+                for metric in self.records[rows[0]]["scores"]
+            ]
+            self._levels[rows] = rates + _of_sets(self, rows)
+        return [dict(level) for level in self._levels[rows]]
 
     def scores_at(self, indices: Sequence[int], metric: str) -> list[float]:
         return [self.records[i]["scores"][metric] for i in indices]
@@ -59,10 +73,10 @@ def scores_of(measurement: Measurement, clean: Measurement | None = None) -> lis
     sizes = Counter(measurement.groups)
     for group in (None, *sorted(group for group, size in sizes.items() if size > 1)):
         indices = [i for i in range(len(measurement.records)) if group is None or measurement.groups[i] == group]
-        levels = _levels(measurement, indices)
+        levels = measurement.levels(indices)
         if clean is not None and measurement.family is not None:
             same_rows = [places[measurement.records[i][ROW]] for i in indices]
-            beside = {measurement.condition.metric_name(level["metric"]): level for level in _levels(clean, same_rows)}
+            beside = {measurement.condition.metric_name(level["metric"]): level for level in clean.levels(same_rows)}
             for level in levels:
                 level["clean"] = {name: beside[level["metric"]][name] for name in ("value", "low", "high")}
         if measurement.family == "text":
@@ -114,16 +128,6 @@ def adjusted(comparisons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         ]
         p_values |= zip(numbers, holm([comparisons[i]["p_value"] for i in numbers], curves), strict=True)
     return [{**entry, "p_adjusted": p_values[i]} for i, entry in enumerate(comparisons)]
-
-
-def _levels(measurement: Measurement, indices: Sequence[int]) -> list[dict[str, Any]]:
-    """Each metric over some rows: means of the rows' scores, and metrics of the set that they are."""
-    clusters = measurement.clusters_of(indices)
-    rates = [
-        _rate(measurement.condition.metric_name(metric), measurement.scores_at(indices, metric), clusters)
-        for metric in measurement.records[indices[0]]["scores"]
-    ]
-    return rates + _of_sets(measurement, indices)
 
 
 def _rate(name: str, values: Sequence[float], clusters: Clusters) -> dict[str, Any]:

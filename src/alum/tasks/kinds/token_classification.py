@@ -103,13 +103,18 @@ class TokenClassificationSupervision(Supervision):
 
     def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
         """Precision, recall and F1 of entities in IOB labels, else means over the labels, and the accuracy of words."""
-        gold = [[rows.label_names[tag] for tag in tags] for tags in _tags(rows)]
+        gold = tag_names(rows)
         flat_gold, flat_found = (np.array([tag for row in tags for tag in row]) for tags in (gold, predictions))
         accuracy = float(np.mean(flat_gold == flat_found)) if len(flat_gold) else 0.0
-        if _is_iob(rows.label_names):
+        if is_iob(rows.label_names):
             return {**entity_scores(gold, predictions), "accuracy": accuracy}
         means = precision_recall_fscore_support(flat_gold, flat_found, average="macro", zero_division=0.0)
         return {**{name: float(mean) for name, mean in zip(_SCORES, means, strict=False)}, "accuracy": accuracy}
+
+
+def tag_names(rows: TaskRows) -> list[list[str]]:
+    """Right tags of each row's words, by name."""
+    return [[rows.label_names[tag] for tag in tags] for tags in _tags(rows)]
 
 
 _SCORES = ("precision", "recall", "f1")
@@ -147,7 +152,8 @@ def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
     return found
 
 
-def _is_iob(names: Sequence[str]) -> bool:
+def is_iob(names: Sequence[str]) -> bool:
+    """Whether labels are ``O``, ``B-…`` and ``I-…``, which are scored by entities."""
     return any(name.startswith("B-") for name in names) and all(
         name == OUTSIDE or name.startswith(("B-", "I-")) for name in names
     )
