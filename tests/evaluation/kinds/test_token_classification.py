@@ -8,23 +8,25 @@ from alum.tasks.layout import Layout
 from alum.tasks.lookup import SUPERVISED
 from alum.tasks.rows import TaskRows
 
-NAMES = ("O", "B-person", "I-person", "B-place", "I-place")
+IOB = ("O", "B-person", "I-person", "B-place", "I-place")
+WORDS = ("noun", "verb", "article", "adverb", "other")
 
 
-def rows_of(tags):
+def rows_of(tags, names=IOB):
     words = [[f"w{i}" for i in range(len(row))] for row in tags]
     table = Table.of(Dataset.from_dict({"tokens": words, "tags": tags}), "made up")
-    return TaskRows(table, Layout(text=("tokens",), label="tags")).with_label_names(NAMES)
+    return TaskRows(table, Layout(text=("tokens",), label="tags")).with_label_names(names)
 
 
-def test_f1_of_entities_from_sums_is_the_score_of_any_rows():
+@pytest.mark.parametrize("names", [IOB, WORDS])
+def test_f1_from_sums_is_the_score_of_any_rows(names):
     random = np.random.default_rng(0)
     gold = [random.integers(0, 5, size=random.integers(1, 9)).tolist() for _ in range(30)]
     noisy = [[tag if random.random() < 0.7 else int(random.integers(0, 5)) for tag in row] for row in gold]
-    predictions = [[NAMES[tag] for tag in row] for row in noisy]
-    rows, kind = rows_of(gold), evaluated_kind(SUPERVISED["token_classification"])
+    predictions = [[names[tag] for tag in row] for row in noisy]
+    rows, kind = rows_of(gold, names), evaluated_kind(SUPERVISED["token_classification"])
     metric = kind.set_metric("f1", predictions, rows)
-    assert metric.rows.shape == (30, 2)
+    assert len(metric.rows) == 30
     for chosen in (range(30), [0], [4, 9, 20]):
         part = [predictions[i] for i in chosen]
         expected = kind.supervision.score(part, rows.select(list(chosen)))["f1"]
