@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import cost_page, pretraining_page
+from benchmarks import cost_page, directions_page, pretraining_page
 from benchmarks.against_textattack import page as textattack_page
 from benchmarks.cells import page as cells_page
 from benchmarks.gpu import page as gpu_page
@@ -106,8 +106,8 @@ def test_the_command_names_the_page_that_it_refuses(tmp_path, monkeypatch):
 
 
 COMMITTED = [
-    cells_page, cost_page, gpu_page, pretraining_page, textattack_page, pretraining_study_page, robustness_page,
-    tasks_page,
+    cells_page, cost_page, directions_page, gpu_page, pretraining_page, textattack_page, pretraining_study_page,
+    robustness_page, tasks_page,
 ]  # fmt: skip
 
 
