@@ -8,6 +8,7 @@ import argparse
 import time
 from pathlib import Path
 
+from alum.core.errors import InputError
 from benchmarks.places import DOCS, ROOT
 from studies.evidence.jobs import jobs_of
 from studies.evidence.side_by_side import train
@@ -26,7 +27,10 @@ def main() -> None:
     flags.add_argument("--prepare", action="store_true", help="encode the data, and train nothing")
     given = flags.parse_args()
     deadline = time.time() + given.seconds
-    jobs = jobs_of(given.plan)
+    try:
+        jobs = jobs_of(given.plan)
+    except InputError as error:
+        flags.error(str(error))
     for job in jobs:
         job.prepare(given.prepared)
     if not given.prepare:

@@ -1,12 +1,13 @@
 """Trainings of the evidence, one by one: what is trained, on what, and what its record is."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from alum.core.errors import unknown_name
+from alum.core.errors import InputError, unknown_name
 from benchmarks.places import DATA, needed
 from studies.evidence import few_labels, scarce_text
 from studies.evidence.arms import Arm
@@ -69,11 +70,13 @@ class Job:
 def jobs_of(plan: str) -> list[Job]:
     """Jobs in their order, of studies and seeds such as ``text:6x512:0,snli:full:0-3``.
 
-    Raises `InputError` for a study that there is not.
+    Raises `InputError` for a study that there is not, and for seeds that are no numbers.
     """
     jobs = []
     for part in plan.split(","):
         study, _, seeds = part.rpartition(":")
+        if not re.fullmatch(r"\d+(-\d+)?", seeds):
+            raise InputError(f"expected a study and its seeds, such as text:2x128:0-4, not {part!r}.")
         if study not in STUDIES:
             raise unknown_name("study", study, STUDIES)
         first, _, last = seeds.partition("-")

@@ -52,6 +52,8 @@ def test_plan_is_studies_and_seeds_in_their_order() -> None:
     assert noise.reference == Key("text:2x128", "virtual", 3)
     with pytest.raises(InputError, match="study"):
         jobs_of("texts:2x128:0")
+    with pytest.raises(InputError, match="its seeds"):
+        jobs_of("text:2x128")
 
 
 def test_ledger_passes_over_a_line_that_was_cut_off(tmp_path: Path) -> None:

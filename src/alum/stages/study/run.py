@@ -20,7 +20,7 @@ from alum.stages.study.ledger import Cell, Ledger, cell_of
 from alum.stages.study.merging import joined, same_everywhere
 from alum.stages.study.outcome import outcome_of
 from alum.stages.study.planning import StudyPlan
-from alum.stages.study.settings import Study, StudyArguments, read_study
+from alum.stages.study.settings import STANDARD, Study, StudyArguments, read_study
 from alum.stages.study.workers import LOGS, work_off
 
 STUDY_FILE = "study.yaml"
@@ -140,7 +140,7 @@ def _check_settings(plan: StudyPlan) -> None:
 
 def _checked(cell: Cell, inputs: StudyInputs) -> None:
     cell.check()
-    if cell.arm == "standard":
+    if cell.arm == STANDARD:
         try:
             plan_of(evaluation_of(cell, inputs, inputs.folder))
         except (InputError, TypeError) as error:

@@ -79,3 +79,15 @@ def test_what_cannot_be_compared_is_named(tmp_path, monkeypatch, words, message,
     evaluated(tmp_path / "two.json", {"x": (0.1, 0.1), "y": (0.1, 0.1)})
     assert main(["compare", *words.split()]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_is_better_when_it_is_less_is_not_compared(tmp_path):
+    words = []
+    for name in ("plain", "mine"):
+        folder = trained(tmp_path / name, 1, 0.8)
+        results = record(f"{folder}/results.json")
+        results["metrics"]["mse"] = 0.3
+        (tmp_path / name / "results.json").write_text(json.dumps(results))
+        words.append(f"{name}={folder}")
+    assert main(["compare", *words, "--output_dir", str(tmp_path / "out")]) == 0
+    assert {entry["metric"] for entry in record(tmp_path / "out/results.json")["comparisons"]} == {"accuracy"}

@@ -1,15 +1,18 @@
 """Comparisons of arms with a baseline, each with its difference over seeds: adjusted for each other, and in reach."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from alum.evaluation.scores.seeds import SeedSpread
 from alum.evaluation.scores.statistics import holm
+from alum.reports.numbers import is_rate
 from alum.reports.study.record import ArmComparison, ArmScore
 
 STUDY_SCHEMA_VERSION = 1
 SIGNIFICANT_DIFFERENCE = 0.05
 _MOST_TIMES_AS_MANY = 10
+_CORRELATIONS = ("matthews_correlation", "pearson", "spearman")
 
 
 class Measure(NamedTuple):
@@ -40,7 +43,7 @@ def arm_score(
     measure: Measure, arm: str, spread: SeedSpread, by_seed: Mapping[int, float], num_rows: int | None
 ) -> ArmScore:
     """Makes the entry of an arm's mean over seeds."""
-    low, high = spread.interval(bounds=(0.0 if min(by_seed.values()) >= 0 else -1.0, 1.0))
+    low, high = spread.interval(bounds=_range_of(measure.metric))
     return ArmScore(
         task=measure.task,
         attack=measure.attack,
@@ -54,6 +57,13 @@ def arm_score(
         num_rows=num_rows,
         by_seed={str(seed): value for seed, value in sorted(by_seed.items())},
     )
+
+
+def _range_of(metric: str) -> tuple[float, float]:
+    """Least and largest value that a metric can have."""
+    if is_rate(metric):
+        return 0.0, 1.0
+    return (-1.0, 1.0) if metric in _CORRELATIONS else (-math.inf, math.inf)
 
 
 def compared_arms(differences: Sequence[ArmDifference]) -> list[ArmComparison]:

@@ -28,6 +28,7 @@ from alum.stages.study.comparing.comparisons import (
 
 RESULTS = "results.json"
 _ROBUST = "robust_"
+_LESS_IS_BETTER = ("loss", "mse")  # what is larger is called better here
 
 
 class _Value(NamedTuple):
@@ -113,7 +114,7 @@ def _values(run: _Run) -> Iterator[_Value]:
     seed = run.seed
     assert seed is not None
     if "scores" not in run.results:
-        metrics = {name: value for name, value in run.results["metrics"].items() if not name.endswith("loss")}
+        metrics = {name: value for name, value in run.results["metrics"].items() if not name.endswith(_LESS_IS_BETTER)}
         for index, (name, value) in enumerate(metrics.items()):
             measure = Measure(run.results["task"], None, None, name, index == 0)
             yield _Value(run.name or run.results["method"], seed, measure, value)
