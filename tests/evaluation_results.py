@@ -384,3 +384,28 @@ def _examples():
             for row in (103, 109, 121, 135, 148)
         ),
     ]
+
+
+def results_of_many(num_models):
+    """The same with more models, each like one of the three, but a little worse the later it stands."""
+    results = evaluation_results()
+    names = [f"{MODELS[index % 3]}-seed-{index}" for index in range(num_models)]
+    worse = {name: 1 - 0.005 * index for index, name in enumerate(names)}
+
+    def copies(part):
+        return [
+            {**entry, "model": name}
+            for name in names
+            for entry in results[part]
+            if name.startswith(entry["model"] + "-s")
+        ]
+
+    for part in ("scores", "calibration", "checks", "gains", "examples"):
+        results[part] = copies(part)
+    for score in results["scores"]:
+        for name in ("value", "low", "high"):
+            score[name] *= worse[score["model"]]
+    with_clean(results["scores"])
+    results["comparisons"] = [{**entry, "baseline": names[0]} for entry in copies("comparisons")]
+    results["models"] = [{"name": name, "path": f"runs/{name}", "num_parameters": 22713986} for name in names]
+    return results

@@ -11,7 +11,7 @@ import pytest
 
 from alum.core.errors import InputError
 from alum.reports.evaluation.page import evaluation_page, write_evaluation_page
-from evaluation_results import MODELS, evaluation_results, example
+from evaluation_results import MODELS, evaluation_results, example, results_of_many
 from small_files import fill_disk, umask
 
 HOSTILE = """"'><img src=x onerror="window.hacked=1"><!-- </script><script>window.hacked=2</script>\u2028{{ 7*7 }}"""
@@ -135,6 +135,42 @@ def test_rows_of_an_attack_on_few_have_their_clean_score_above():
     assert table.index("same rows, clean 60 rows 75.0 %60.0–85.0") < table.index("hotflip 60 rows 13.6 %")
     assert "deepwordbug 200 rows" in table
     assert "same rows" not in page().texts("table")[0]
+
+
+def test_many_models_are_rows_and_the_title_is_short():
+    results = results_of_many(20)
+    found = Elements(evaluation_page(results))
+    assert found.texts("h1") == ["20 models under attack"]
+    assert found.texts("dd")[0].startswith("alum-seed-1 ranks first: accuracy is 90.7 %")
+    table = found.texts("table")[0]
+    by_name = {
+        score["model"]: score["value"]
+        for score in results["scores"]
+        if (score["suite"], score["attack"], score["metric"], score["group"])
+        == ("sst2", "hotflip", "robust_accuracy", None)
+    }
+    places = [table.index(f"{name} ") for name in sorted(by_name, key=by_name.get, reverse=True)]
+    assert places == sorted(places)
+    assert page(models=results_of_many(3)["models"]).texts("h1") == [
+        "standard-seed-0, alum-seed-1 and alum_one_pass-seed-2 under attack"
+    ]
+    names = [{"name": "x" * 60, "path": "x", "num_parameters": 1}, {"name": "y", "path": "y", "num_parameters": 1}]
+    assert page(models=names).texts("h1") == [f"{'x' * 60} and y under attack"]
+    assert page(models=[{**entry, "name": entry["name"] * 9} for entry in names]).texts("h1") == [
+        "2 models under attack"
+    ]
+
+
+def test_of_many_models_the_highest_are_drawn_and_all_are_in_charts_of_their_ranks():
+    pytest.importorskip("matplotlib")
+    text = evaluation_page(results_of_many(20))
+    found = Elements(text)
+    legends = [legend for legend in found.texts("ul") if legend.startswith(("●", "■", "▲", "◆", "▼", "✚"))]
+    assert legends[0].split()[1::2] == [f"alum-seed-{number}" for number in (1, 4, 7, 10, 13, 16)]
+    (chart,) = [
+        figure for figure in found.texts("figure") if figure.startswith("sst2, hotflip ") and "bin" not in figure
+    ]
+    assert sum(f"seed-{number}" in chart for number in range(20)) == 20
 
 
 def test_changed_words_are_marked():

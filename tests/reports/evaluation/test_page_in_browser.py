@@ -1,5 +1,6 @@
 """The page of an evaluation in a real browser: the machine's own Chromium, without a window."""
 
+import itertools
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alum.reports.evaluation.page import write_evaluation_page
-from evaluation_results import evaluation_results, example
+from evaluation_results import evaluation_results, example, results_of_many
 from places import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
@@ -60,6 +61,13 @@ def browser():
 def report(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     write_evaluation_page(path, evaluation_results())
+    return path
+
+
+@pytest.fixture(scope="module")
+def report_of_many(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_evaluation_page(path, results_of_many(20))
     return path
 
 
@@ -241,7 +249,7 @@ def test_hostile_texts_are_shown_and_never_run(browser, hostile, has_policy):
         assert visit.page.locator("script").count() == 1
         assert visit.page.locator("img").count() == 0
         assert IMAGE in visit.page.locator("ins").nth(1).inner_text()
-        assert r"\u202egnp" in visit.page.locator("h1").inner_text()
+        assert r"\u202egnp" in visit.page.locator(".answers dt").first.inner_text()
         text = visit.page.locator("body").inner_text()
         assert not set("\u202e\u2066\u2028\x1b") & set(text)
         assert re.search(r"Shortened: the text has 10,00\d words\.", text)
@@ -283,6 +291,49 @@ def test_on_paper_nothing_is_folded_and_the_paper_is_white(browser, report):
         page.emulate_media(media="print")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert not page.locator("nav").is_visible()
+
+
+PAPER_WIDTH = 718  # CSS pixels that A4 leaves between margins of a centimetre
+CUT = """(width) => [...document.querySelectorAll("table, svg, h1, h2, h3, p, dl, ul")]
+  .filter((element) => element.getBoundingClientRect().right > width + 1 && !element.closest(".unseen"))
+  .map((element) => element.textContent.slice(0, 60))"""
+
+
+def test_on_paper_nothing_is_cut_and_tables_stand_below_each_other(browser, report, report_of_many):
+    for path in (report, report_of_many):
+        with Visit(browser, path) as visit:
+            visit.page.set_viewport_size({"width": PAPER_WIDTH, "height": 1000})
+            visit.page.emulate_media(media="print")
+            visit.page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+            assert visit.page.evaluate(CUT, PAPER_WIDTH) == []
+            boxes = [table.bounding_box() for table in visit.page.locator("table").all()]
+            assert all(one["y"] + one["height"] <= other["y"] for one, other in itertools.pairwise(boxes))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_many_models_fit_and_are_sorted_by_any_column(browser, report_of_many, size):
+    with Visit(browser, report_of_many, size) as visit:
+        assert visit.does_not_scroll_sideways()
+        table = visit.page.locator("table").first
+
+        def column(number):
+            cells = table.locator(f"tbody tr > :nth-child({number + 1})").all()
+            return [float(cell.get_attribute("data-number") or "nan") for cell in cells]
+
+        def names():
+            return table.locator("tbody th bdi").all_text_contents()
+
+        ranked, heading = names(), table.locator("thead th").nth(1)
+        heading.locator("button").click()
+        assert column(1) == sorted(column(1), reverse=True)
+        assert heading.get_attribute("aria-sort") == "descending"
+        assert names() != ranked
+        heading.locator("button").press("Enter")
+        assert column(1) == sorted(column(1))
+        assert heading.get_attribute("aria-sort") == "ascending"
+        table.locator("thead th").first.locator("button").click()
+        assert names() == ranked
+        assert visit.is_quiet()
 
 
 def test_motion_is_left_to_the_reader(browser, report):

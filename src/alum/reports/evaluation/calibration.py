@@ -37,13 +37,13 @@ def clean_and_strongest(results: EvaluationRecord, scores: Scores) -> list[tuple
 
 def reliability_lines(
     results: EvaluationRecord, scores: Scores
-) -> list[tuple[str, list[Sequence[ReliabilityBinRecord]]]]:
-    """Title of each reliability diagram with the bins of each model, raw; none of models that have no calibration."""
-    found: list[tuple[str, list[Sequence[ReliabilityBinRecord]]]] = []
+) -> list[tuple[Condition, list[Sequence[ReliabilityBinRecord]]]]:
+    """Conditions of reliability diagrams with the bins of each model, raw; none of models that have no calibration."""
+    found: list[tuple[Condition, list[Sequence[ReliabilityBinRecord]]]] = []
     for condition, entries in clean_and_strongest(results, scores):
         bins = {entry["model"]: entry["raw"]["bins"] for entry in entries}
         if any(bins.values()):
-            found.append((f"{condition.suite}, {condition.name}", [bins.get(model, []) for model in scores.models]))
+            found.append((condition, [bins.get(model, []) for model in scores.models]))
     return found
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # an extra
 
 _CURVE_HEIGHT = 236
 _BAND_ALPHA = 0.16
+_MAX_RANKED_CHARACTERS = 20  # beside the axis
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class DotRow:
     points: Sequence[Point | None]
 
 
-def curves_chart(lines: Sequence[Sequence[Point]], is_rate: bool, name: str) -> str:
+def curves_chart(lines: Sequence[Sequence[Point]], is_rate: bool, name: str, has_bands: bool = True) -> str:
     """Draws, as SVG, a line with its interval band for each model over the attack's radius, on a square-root scale."""
-    return drawn(lambda: _curves_figure(lines, is_rate), texts_of_points(lines), name)
+    return drawn(lambda: _curves_figure(lines, is_rate, has_bands), texts_of_points(lines), name)
 
 
 def reliability_chart(lines: Sequence[Sequence[Point]], name: str) -> str:
@@ -37,16 +38,23 @@ def dots_chart(rows: Sequence[DotRow], is_rate: bool, name: str) -> str:
     return drawn(lambda: _dots_figure(rows, is_rate), texts_of_points([row.points for row in rows]), name)
 
 
+def ranking_chart(rows: Sequence[tuple[str, int, Point | None]], is_rate: bool, name: str) -> str:
+    """Draws, as SVG, models below each other: the name of each, its number, and a dot with an interval, or none."""
+    texts = texts_of_points([[point for _, _, point in rows]])
+    return drawn(lambda: _ranking_figure(rows, is_rate), texts, name)
+
+
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-def _curves_figure(lines: Sequence[Sequence[Point]], is_rate: bool) -> "Figure":
+def _curves_figure(lines: Sequence[Sequence[Point]], is_rate: bool, has_bands: bool) -> "Figure":
     figure, axes = axes_of(_CURVE_HEIGHT, left=44, right=12, top=10, bottom=44)
     for index, points in enumerate(lines):
         colour, marker = look_of(index)
         x = [point.x for point in points]
         low, high = ([getattr(point, end) for point in points] for end in ("low", "high"))
-        axes.fill_between(x, low, high, color=colour, alpha=_BAND_ALPHA, linewidth=0, zorder=2)
+        if has_bands:
+            axes.fill_between(x, low, high, color=colour, alpha=_BAND_ALPHA, linewidth=0, zorder=2)
         values = [point.value for point in points]
         axes.plot(x, values, color=colour, linewidth=1.8, linestyle=DASHES[index % NUM_STYLES], zorder=3)
         for number, point in enumerate(points):
@@ -101,6 +109,25 @@ def _dots_figure(rows: Sequence[DotRow], is_rate: bool) -> "Figure":
     axes.set_ylim(row_height * len(rows), 0)
     axes.set_yticks([])
     _scale(axes.xaxis, axes.set_xlim, [point for row in rows for point in row.points if point], is_rate)
+    for line in axes.lines:
+        line.set_clip_on(False)
+    return figure
+
+
+def _ranking_figure(rows: Sequence[tuple[str, int, Point | None]], is_rate: bool) -> "Figure":
+    step = 17
+    figure, axes = axes_of(step * len(rows) + 30, left=130, right=20, top=4, bottom=26)
+    for number, (label, index, point) in enumerate(rows):
+        y = number + 0.5
+        shown = label if len(label) <= _MAX_RANKED_CHARACTERS else label[: _MAX_RANKED_CHARACTERS - 1] + "…"
+        axes.text(-0.04, y, shown, transform=axes.get_yaxis_transform(), va="center", ha="right", fontsize=11)
+        if point is not None:
+            colour, marker = look_of(index)
+            axes.plot([point.low, point.high], [y, y], color=colour, linewidth=1.8, zorder=3)
+            axes.plot([point.value], [y], color=colour, marker=marker, gid=f"0-{number}", **dot_of(7))
+    axes.set_ylim(len(rows), 0)
+    axes.set_yticks([])
+    _scale(axes.xaxis, axes.set_xlim, [point for _, _, point in rows if point], is_rate)
     for line in axes.lines:
         line.set_clip_on(False)
     return figure

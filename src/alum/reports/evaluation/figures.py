@@ -8,11 +8,13 @@ from markupsafe import Markup
 from alum.attacks.condition import Condition
 from alum.reports.attacked_text import visible
 from alum.reports.evaluation.calibration import reliability_lines
-from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart, reliability_chart
+from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart, ranking_chart, reliability_chart
+from alum.reports.evaluation.headline import ranked
+from alum.reports.evaluation.matrices import MOST_BESIDE
 from alum.reports.evaluation.record import EvaluationRecord, ReliabilityBinRecord, ScoreRecord
-from alum.reports.evaluation.scores import Scores, clean_of, texts_of
+from alum.reports.evaluation.scores import Line, Scores, clean_of, texts_of
 from alum.reports.numbers import MISSING, is_number, is_rate, percent_text
-from alum.reports.pages.svg import Point, has_matplotlib
+from alum.reports.pages.svg import NUM_STYLES, Point, has_matplotlib
 
 _MAX_LABEL_CHARACTERS = 44
 
@@ -21,51 +23,88 @@ def figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[st
     """Makes an evaluation's figures for sections of its page: ``curves``, ``suites``, ``groups`` and ``reliability``.
 
     Each has a ``title``, the ``head`` of its table's first column, ``rows`` of a name and texts of the models, what
-    these are (``caption``), and ``svg`` (None without matplotlib).
+    these are (``caption``), ``svg`` (None without matplotlib) and ``drawn``, the numbers of the models in it where it
+    needs a legend of its own. Of many models, curves have the highest, and rows of dots stand in the order of ranks.
     """
-    names = [suite["name"] for suite in results["suites"]]
+    orders = {
+        suite["name"]: [scores.models.index(model) for model in ranked(results, scores, suite["name"])]
+        for suite in results["suites"]
+    }
+    has_many = len(scores.models) > MOST_BESIDE
+    suites = _ranked_suite if has_many else _suite
     return {
-        "curves": [figure for name in names for figure in _curves(scores, name)],
-        "suites": [figure for name in names for figure in _suite(scores, name)],
-        "groups": [figure for name in names for figure in _groups(scores, name)],
-        "reliability": [_reliability(*found, scores.models) for found in reliability_lines(results, scores)],
+        "curves": [figure for name, order in orders.items() for figure in _curves(scores, name, order)],
+        "suites": [figure for name, order in orders.items() for figure in suites(scores, name, order)],
+        "groups": [figure for name in orders for figure in _groups(scores, name)],
+        "reliability": [
+            _reliability(f"{condition.suite}, {condition.name}", lines, scores.models, _drawn(orders[condition.suite]))
+            for condition, lines in reliability_lines(results, scores)
+        ],
     }
 
 
-def _curves(scores: Scores, suite: str) -> list[dict[str, Any]]:
+def _drawn(order: Sequence[int]) -> list[int]:
+    """Numbers of the models whose lines share a chart: of many the highest, since more cannot be told apart."""
+    return sorted(order if len(order) <= MOST_BESIDE else order[:NUM_STYLES])
+
+
+def _curves(scores: Scores, suite: str, order: Sequence[int]) -> list[dict[str, Any]]:
     """Makes a figure for each attack with several radii; its curves begin at the clean score of the same rows."""
     conditions = scores.conditions_of(suite)
     attacks = dict.fromkeys(condition.attack for condition in conditions if condition.epsilon is not None)
     by_attack = [[condition for condition in conditions if condition.attack == attack] for attack in attacks]
-    return [_curve(scores, suite, radii) for radii in by_attack if len(radii) > 1]
+    return [_curve(scores, suite, radii, _drawn(order)) for radii in by_attack if len(radii) > 1]
 
 
-def _curve(scores: Scores, suite: str, radii: Sequence[Condition]) -> dict[str, Any]:
+def _curve(scores: Scores, suite: str, radii: Sequence[Condition], drawn: Sequence[int]) -> dict[str, Any]:
     title = f"{suite} under {radii[0].attack}"
     first = [clean_of(score) for score in scores.row(radii[0])]
     rows = [(Condition(suite), first), *((condition, scores.row(condition)) for condition in radii)]
+    has_all = len(drawn) == len(scores.models)
     lines = [
         [
             point
             for condition, row in rows
-            if (point := _point(model, condition, row[index], condition.name)) is not None
+            if index in drawn and (point := _point(model, condition, row[index], condition.name)) is not None
         ]
         for index, model in enumerate(scores.models)
     ]
     rate = is_rate(scores.main_metric(Condition(suite)))
-    svg = curves_chart(lines, rate, title) if has_matplotlib() and any(lines) else None
-    return _figure(title, "radius ε", [(f"{condition.epsilon or 0:g}", row) for condition, row in rows], svg)
+    svg = curves_chart(lines, rate, title, has_bands=has_all) if has_matplotlib() and any(lines) else None
+    texts = [(f"{condition.epsilon or 0:g}", row) for condition, row in rows]
+    return {**_figure(title, "radius ε", texts, svg), "drawn": [] if has_all else drawn}
 
 
-def _suite(scores: Scores, suite: str) -> list[dict[str, Any]]:
-    """Makes a figure of the clean score and each attack's; of several radii the middle one: the curves have all."""
+def _suite(scores: Scores, suite: str, order: Sequence[int]) -> list[dict[str, Any]]:
+    """Makes a figure of the clean score and each attack's."""
+    rows = [(line.name, line.found) for line in _shown_lines(scores, suite)]
+    return [_dots(suite, "under", rows, scores)] if rows else []
+
+
+def _ranked_suite(scores: Scores, suite: str, order: Sequence[int]) -> list[dict[str, Any]]:
+    """Makes a figure for each line of a suite, in which models stand below each other."""
+    found = []
+    for line in _shown_lines(scores, suite):
+        points = {
+            scores.models[index]: _point(scores.models[index], None, line.found[index], line.name) for index in order
+        }
+        title = f"{suite}, {line.name}"
+        has_points = has_matplotlib() and any(points.values())
+        rows = [(_label(model), scores.models.index(model), point) for model, point in points.items()]
+        rate = all(is_rate(score["metric"]) for score in line.found if score)
+        svg = ranking_chart(rows, rate, title) if has_points else None
+        found.append(_figure(title, "under", [(line.name, line.found)], svg))
+    return found
+
+
+def _shown_lines(scores: Scores, suite: str) -> list[Line]:
+    """Lines of a suite, of an attack's radii the middle one alone: the curves have all."""
     lines = scores.lines_of(suite)
     radii: dict[str | None, list[float | None]] = {}
     for condition in dict.fromkeys(line.condition for line in lines):
         radii.setdefault(condition.attack, []).append(condition.epsilon)
     middle = {attack: found[(len(found) - 1) // 2] for attack, found in radii.items()}
-    rows = [(line.name, line.found) for line in lines if line.condition.epsilon == middle[line.condition.attack]]
-    return [_dots(suite, "under", rows, scores)] if rows else []
+    return [line for line in lines if line.condition.epsilon == middle[line.condition.attack]]
 
 
 def _groups(scores: Scores, suite: str) -> list[dict[str, Any]]:
@@ -89,8 +128,8 @@ def _dots(
         for name, row in rows
     ]
     rate = all(is_rate(score["metric"]) for _, row in rows for score in row if score)
-    has_points = any(point for line in lines for point in line.points)
-    svg = dots_chart(lines, rate, f"{head} {title}") if has_matplotlib() and has_points else None
+    is_drawn = any(point for line in lines for point in line.points) and len(scores.models) <= MOST_BESIDE
+    svg = dots_chart(lines, rate, f"{head} {title}") if has_matplotlib() and is_drawn else None
     return _figure(title, head, rows, svg)
 
 
@@ -104,12 +143,18 @@ def _figure(
         "rows": cells,
         "caption": "value and 95 % interval of each model",
         "svg": Markup(svg) if svg else None,
+        "drawn": [],
     }
 
 
-def _reliability(title: str, lines: Sequence[Sequence[ReliabilityBinRecord]], models: Sequence[str]) -> dict[str, Any]:
+def _reliability(
+    title: str, lines: Sequence[Sequence[ReliabilityBinRecord]], models: Sequence[str], drawn: Sequence[int]
+) -> dict[str, Any]:
     """Makes a figure of bins of rows, from the least sure to the surest: accuracy over confidence."""
-    points = [[_bin_point(model, found) for found in bins] for model, bins in zip(models, lines, strict=True)]
+    points = [
+        [_bin_point(model, found) for found in bins if index in drawn]
+        for index, (model, bins) in enumerate(zip(models, lines, strict=True))
+    ]
     most = max(map(len, lines))
     rows = [
         (
@@ -125,6 +170,7 @@ def _reliability(title: str, lines: Sequence[Sequence[ReliabilityBinRecord]], mo
         "rows": rows,
         "caption": "accuracy, mean confidence and rows of each model's bins, the surest last",
         "svg": Markup(svg) if svg else None,
+        "drawn": [] if len(drawn) == len(models) else drawn,
     }
 
 

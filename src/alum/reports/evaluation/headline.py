@@ -36,6 +36,31 @@ def answer(results: EvaluationRecord, scores: Scores, model: str) -> str:
     return f"{sentence}{_beside_baseline(results, model)}.{_caution(results, model)}"
 
 
+def ranked(results: EvaluationRecord, scores: Scores, suite: str) -> list[str]:
+    """Models from the highest score on a suite under the strongest attack, or without one, to the lowest.
+
+    Those that were not measured stand last.
+    """
+
+    def level(model: str) -> float:
+        found = strongest(results, scores, model, suite) or scores.main(model, Condition(suite))
+        return found["value"] if found and found["value"] is not None and is_number(found["value"]) else -math.inf
+
+    return sorted(scores.models, key=level, reverse=True)
+
+
+def leaders(results: EvaluationRecord, scores: Scores) -> list[tuple[str, str]]:
+    """Names of the suites, each with a sentence on the model that is ranked first on it."""
+    found = []
+    for suite in results["suites"]:
+        model = ranked(results, scores, suite["name"])[0]
+        level = _level(results, scores, model, suite["name"])
+        found.append(
+            (suite["name"], f"{model} ranks first: {metric_words(suite['main_metric'])} is {_means([level])}.")
+        )
+    return found
+
+
 def strongest(results: EvaluationRecord, scores: Scores, model: str, suite: str) -> ScoreRecord | None:
     """Score of a model on a suite under the strongest attack; None where none was measured.
 

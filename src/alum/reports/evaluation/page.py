@@ -16,7 +16,8 @@ from alum.reports.evaluation.calibration import (
 )
 from alum.reports.evaluation.changed_words import changed_words, shortened
 from alum.reports.evaluation.figures import figures
-from alum.reports.evaluation.headline import SIGNIFICANT, answer
+from alum.reports.evaluation.headline import SIGNIFICANT, answer, leaders, ranked
+from alum.reports.evaluation.matrices import MOST_BESIDE, Cell, Heading, matrices
 from alum.reports.evaluation.record import (
     CheckRecord,
     ComparisonRecord,
@@ -27,6 +28,7 @@ from alum.reports.evaluation.record import (
 )
 from alum.reports.evaluation.scores import (
     ATTACK_METRICS,
+    Line,
     Scores,
     best_of,
     condition_of,
@@ -50,6 +52,7 @@ from alum.reports.pages.svg import GLYPHS, NUM_STYLES, has_matplotlib
 
 logger = logging.getLogger(__name__)
 
+_MAX_TITLE_CHARACTERS = 80
 _TESTS = {"mcnemar": "McNemar’s mid-p test", "permutation": "a permutation test"}
 
 
@@ -75,17 +78,19 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
     scores = Scores(results)
     return {
         "models": [
-            {**model, **_look(index), "answer": answer(results, scores, model["name"]).replace(" %", "\u00a0%")}
+            {**model, **_look(index), "answer": _unbroken(answer(results, scores, model["name"]))}
             for index, model in enumerate(results["models"])
         ],
+        "has_many_models": len(scores.models) > MOST_BESIDE,
+        "leaders": [(suite, _unbroken(text)) for suite, text in leaders(results, scores)] if scores.models else [],
         "suites": results["suites"],
         "attacks": [{**attack, "settings": setting_texts(attack["settings"])} for attack in results["attacks"]],
-        "summary": _summary(scores),
-        "figures": figures(results, scores),
+        "summary": _summary(results, scores),
+        "figures": _figures(results, scores),
         "has_charts": has_matplotlib(),
         "attack_tables": _attack_tables(scores),
         "comparisons": [
-            _comparison_table(scores, baseline, results["comparisons"])
+            _comparison_tables(scores, baseline, results["comparisons"])
             for baseline in dict.fromkeys(entry["baseline"] for entry in results["comparisons"])
         ],
         "num_comparisons": len(results["comparisons"]) - len(of_likelihoods(results["comparisons"])),
@@ -99,7 +104,7 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
         "choices": _choices(results["examples"]),
         "settings": setting_texts(results["settings"]),
         "environment": setting_texts(results["environment"]),
-        "title": f"{listed(scores.models) if scores.models else 'No model'} under attack",
+        "title": f"{_title(scores.models)} under attack",
         "created": _date(results["created"]),
         "elapsed": duration_text(results["elapsed_seconds"]),
         "num_rows": sum(suite["num_rows"] for suite in results["suites"]),
@@ -114,28 +119,63 @@ def _look_of(model: str, models: Sequence[str]) -> dict[str, Any]:
     return _look(models.index(model) if model in models else 0)
 
 
-def _summary(scores: Scores) -> list[dict[str, Any]]:
-    """Tables of scores by suite: a row for each condition and its rows, with a cell for each model."""
+def _headings(scores: Scores, order: Sequence[str] = ()) -> list[Heading]:
+    """Headings of the models; ``order`` has their names by rank."""
+    ranks = {model: rank for rank, model in enumerate(order, start=1)}
+    return [Heading(model, rank=ranks.get(model), **_look(index)) for index, model in enumerate(scores.models)]
+
+
+def _summary(results: EvaluationRecord, scores: Scores) -> list[dict[str, Any]]:
+    """Tables of scores by suite."""
     return [
         {
             "suite": suite,
             "metric": metric_words(scores.main_metric(Condition(suite))),
-            "rows": [
-                {"condition": line.name, "num_rows": line.num_rows, "cells": _score_cells(line.found)}
-                for line in scores.lines_of(suite)
-            ],
+            "tables": matrices(
+                "under",
+                _headings(scores, ranked(results, scores, suite)),
+                [(_line_heading(line), _score_cells(line.found)) for line in scores.lines_of(suite)],
+            ),
         }
         for suite in dict.fromkeys(condition.suite for condition in scores.conditions)
     ]
 
 
-def _score_cells(found: Sequence[ScoreRecord | None]) -> list[dict[str, Any]]:
+def _line_heading(line: Line) -> Heading:
+    return Heading(line.name, f"{line.num_rows:,} rows" if line.num_rows else "")
+
+
+def _score_cells(found: Sequence[ScoreRecord | None]) -> list[Cell]:
     """Value and interval of each model, the highest value marked."""
-    best = best_of([score["value"] if score else None for score in found])
+    values = [score["value"] if score else None for score in found]
+    best = best_of(values)
     return [
-        {"value": value, "interval": interval, "is_best": index in best}
-        for index, (value, interval) in enumerate(map(texts_of, found))
+        Cell(value, [interval], number, is_best=index in best)
+        for index, ((value, interval), number) in enumerate(zip(map(texts_of, found), values, strict=True))
     ]
+
+
+def _figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[str, Any]]]:
+    """Figures by section, each with its tables, but for numbers of many models, which the summary has in this form."""
+    headings = _headings(scores)
+    in_summary = ("curves", "suites") if len(headings) > MOST_BESIDE else ()
+    return {
+        section: [
+            {
+                **figure,
+                "tables": []
+                if figure["svg"] and section in in_summary
+                else matrices(figure["head"], headings, _figure_lines(figure)),
+                "drawn": [headings[index] for index in figure["drawn"]],
+            }
+            for figure in found
+        ]
+        for section, found in figures(results, scores).items()
+    }
+
+
+def _figure_lines(figure: Mapping[str, Any]) -> list[tuple[Heading, list[Cell]]]:
+    return [(Heading(name), [Cell(value, [interval]) for value, interval in cells]) for name, cells in figure["rows"]]
 
 
 def _attack_tables(scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -166,38 +206,46 @@ def _calibration_tables(results: EvaluationRecord, scores: Scores) -> dict[str, 
     return tables
 
 
-def _comparison_table(scores: Scores, baseline: str, comparisons: Sequence[ComparisonRecord]) -> dict[str, Any]:
-    """Table of comparisons with a baseline: a row for each condition and metric, a cell for each compared model."""
+def _comparison_tables(scores: Scores, baseline: str, comparisons: Sequence[ComparisonRecord]) -> dict[str, Any]:
+    """Tables of comparisons with a baseline by suite, with a line for each condition and metric."""
     entries = [entry for entry in comparisons if entry["baseline"] == baseline]
     order = {condition: number for number, condition in enumerate(scores.conditions)}
     entries.sort(key=lambda entry: order.get(condition_of(entry), len(order)))
-    models = list(dict.fromkeys(entry["model"] for entry in entries))
+    compared = {entry["model"] for entry in entries}
+    models = [heading for heading in _headings(scores) if heading.name in compared]
     found: dict[str, dict[str, dict[str, ComparisonRecord]]] = {}
     for entry in entries:
         found.setdefault(entry["suite"], {}).setdefault(scores.compared(entry), {})[entry["model"]] = entry
     blocks = {
-        suite: [
-            {"condition": condition, "cells": [_comparison_cell(cells.get(model)) for model in models]}
-            for condition, cells in rows.items()
-        ]
-        for suite, rows in found.items()
+        suite: matrices(
+            "under",
+            models,
+            [
+                (Heading(name), [_comparison_cell(cells.get(heading.name)) for heading in models])
+                for name, cells in lines.items()
+            ],
+        )
+        for suite, lines in found.items()
     }
-    looks = [{"name": model, **_look_of(model, scores.models)} for model in models]
-    return {"baseline": baseline, "models": looks, "blocks": blocks}
+    return {"baseline": baseline, "blocks": blocks}
 
 
-def _comparison_cell(entry: ComparisonRecord | None) -> dict[str, Any] | None:
+def _comparison_cell(entry: ComparisonRecord | None) -> Cell | None:
     if entry is None:
         return None
     is_clear = (
         is_number(entry["p_adjusted"]) and (entry["p_adjusted"] or 0.0) < SIGNIFICANT and entry["difference"] != 0
     )
-    return {
-        "difference": difference_text(entry["metric"], entry["difference"]),
-        "interval": interval_text(entry["metric"], entry["low"], entry["high"], signed=True),
-        "p": p_text(entry["p_adjusted"]),
-        "verdict": ("better" if entry["difference"] > 0 else "worse") if is_clear else "",
-    }
+    p = p_text(entry["p_adjusted"])
+    return Cell(
+        difference_text(entry["metric"], entry["difference"]),
+        [
+            interval_text(entry["metric"], entry["low"], entry["high"], signed=True),
+            f"p\u00a0{p if p.startswith('<') else '= ' + p}",
+        ],
+        entry["difference"],
+        verdict=("better" if entry["difference"] > 0 else "worse") if is_clear else "",
+    )
 
 
 def _gain(gain: GainRecord, models: Sequence[str]) -> dict[str, Any]:
@@ -262,6 +310,15 @@ def _probability(probabilities: Mapping[str, float] | None, label: str) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _title(models: Sequence[str]) -> str:
+    names = listed(models) if models else "No model"
+    return names if len(models) <= MOST_BESIDE and len(names) <= _MAX_TITLE_CHARACTERS else f"{len(models)} models"
+
+
+def _unbroken(sentence: str) -> str:
+    return sentence.replace(" %", "\u00a0%")
 
 
 def _date(created: str) -> str:

@@ -53,6 +53,39 @@
     update();
   }
 
+  for (const table of document.querySelectorAll(".sortable")) {
+    const headings = [...table.querySelectorAll("thead th")];
+    const body = table.tBodies[0];
+    const asRanked = [...body.rows];
+
+    const sortBy = (column) => {
+      const isFalling = column > 0
+        ? headings[column].getAttribute("aria-sort") !== "descending"
+        : false;
+      const number = (row) => {
+        const found = parseFloat(row.cells[column].dataset.number);
+        return Number.isNaN(found) ? -Infinity : found;
+      };
+      const sorted = [...asRanked];
+      if (column > 0) {
+        sorted.sort((one, other) => (isFalling ? number(other) - number(one) : number(one) - number(other)) || 0);
+      }
+      headings.forEach((heading) => heading.removeAttribute("aria-sort"));
+      headings[column].setAttribute("aria-sort", isFalling ? "descending" : "ascending");
+      body.append(...sorted);
+    };
+
+    headings.forEach((heading, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sort";
+      button.append(...heading.childNodes);
+      heading.append(button);
+      button.addEventListener("click", () => sortBy(column));
+    });
+    headings[0].setAttribute("aria-sort", "ascending");
+  }
+
   // What is folded away on a screen belongs on paper.
   let folded = [];
   window.addEventListener("beforeprint", () => {
