@@ -19,6 +19,8 @@ EpsilonUnit = Literal["relative", "absolute"]
 Noise = Literal["normal", "uniform"]
 DropoutMode = Literal["shared", "independent", "off"]
 Layer = Literal["word", "embeddings"] | int
+Layers = Layer | tuple[Layer, ...]
+_DEPTHS: dict[Layer, Layer] = {"word": -2, "embeddings": -1}  # beside the numbers of blocks
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Method:
     init_noise: Noise = "normal"
     """Distribution of the first δ's coordinates; a uniform one is as wide as its standard deviation says: ±√3 of it."""
     dropout: DropoutMode = "shared"
-    layer: Layer = "word"
+    layer: Layers = "word"
+    """Where δ is added; of several places, in the order of a forward pass, each has a δ and a radius of its own."""
     proximal_weight: float = 0.0
     """Weight μ of the proximal term D(f(x; θ), f(x; θ̃)) beside the adversarial one; θ̃ is an average of the weights of
     former steps and a constant. The step then stays near in what the model predicts (arXiv:1911.03437, section 3)."""
@@ -75,8 +78,7 @@ class Method:
             if get_origin(field.type) is Literal and getattr(self, field.name) not in get_args(field.type):
                 choices = ", ".join(map(repr, get_args(field.type)))
                 raise SettingError(field.name, f"must be one of {choices}, not {getattr(self, field.name)!r}.")
-        if not (isinstance(self.layer, int) or self.layer in ("word", "embeddings")):
-            raise SettingError("layer", f"must be 'word', 'embeddings' or the number of a block, not {self.layer!r}.")
+        self._check_layers()
         if not self.epsilon > 0 or self.epsilon == float("inf"):
             raise SettingError(
                 "epsilon",
@@ -91,6 +93,26 @@ class Method:
         self._check_proximal_term()
         if self.term == "ascent_losses":
             self._check_ascent_losses()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Places where δ is added."""
+        return self.layer if isinstance(self.layer, tuple) else (self.layer,)
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Numbers of the blocks at whose input δ is added."""
+        return tuple(layer for layer in self.layers if isinstance(layer, int))
+
+    def _check_layers(self) -> None:
+        for layer in self.layers:
+            if not (isinstance(layer, int) or layer in ("word", "embeddings")):
+                raise SettingError("layer", f"must be 'word', 'embeddings' or the number of a block, not {layer!r}.")
+        depths = [_DEPTHS.get(layer, layer) for layer in self.layers]
+        if not depths or depths != sorted(set(depths), key=int):
+            raise SettingError(
+                "layer", f"must name each place once, in the order of a forward pass, not {list(self.layers)}."
+            )
 
     def _check_ascent(self) -> None:
         if self.gradient == "task_backward" and self.ascent not in ("task_loss", "predicted"):
@@ -162,7 +184,7 @@ class Method:
             "num_steps": (self.num_steps >= 2, "2 or more (the last step's pass ascends no further)"),
             "step_rule": (self.step_rule != "raw", "'normalized' or 'sign' (its gradients have the loss's scale)"),
             "dropout": (self.dropout != "off", "'shared' or 'independent' (it has no pass but these)"),
-            "layer": (not isinstance(self.layer, int), "'word' or 'embeddings'"),
+            "layer": (self.layer in ("word", "embeddings"), "'word' or 'embeddings'"),
             "alpha": (self.alpha <= 1, "at most 1 (where all its passes weigh the same)"),
         }
         for name, (fits, expected) in needed.items():

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from alum.core.errors import InputError, SettingError
-from alum.core.methods import Layer
+from alum.core.methods import Layer, Layers
 
 
 def pretrained_model(model: nn.Module) -> nn.Module:
@@ -95,15 +95,15 @@ def block(model: nn.Module, index: int) -> tuple[list[nn.Module], nn.Module, lis
     return blocks[:index], blocks[index], blocks[index + 1 :]
 
 
-def check_layer(layer: Layer, config: PretrainedConfig, name: str) -> None:
+def check_layer(layer: Layers, config: PretrainedConfig, name: str) -> None:
     """Raises `InputError` where a model of this configuration, which need not be loaded, has no such layer."""
-    if not isinstance(layer, int):
-        return
     config = config.get_text_config()
-    _refuse_shared_block(config, layer, name)
-    depth = getattr(config, "num_hidden_layers", None)
-    if isinstance(depth, int):
-        check_block_number(layer, depth, name)
+    for block in layer if isinstance(layer, tuple) else (layer,):
+        if isinstance(block, int):
+            _refuse_shared_block(config, block, name)
+            depth = getattr(config, "num_hidden_layers", None)
+            if isinstance(depth, int):
+                check_block_number(block, depth, name)
 
 
 def check_block_number(index: int, num_blocks: int, name: str) -> None:
@@ -119,13 +119,21 @@ def _refuse_shared_block(config: PretrainedConfig | None, index: int, name: str)
         )
 
 
-def parse_layer(text: str | int) -> Layer:
-    """Reads a layer from a flag: ``"word"``, ``"embeddings"`` or a block's number."""
-    if isinstance(text, int) or text in ("word", "embeddings"):
-        return text  # type: ignore[return-value]
-    if text.isdigit():
-        return int(text)
-    raise SettingError("layer", f"must be 'word', 'embeddings' or the number of a block (0, 1, …), not {text!r}.")
+def parse_layer(text: str | int) -> Layers:
+    """Reads a layer from a flag: ``"word"``, ``"embeddings"``, a block's number, or several of them, ``"word,4"``.
+
+    >>> parse_layer("word"), parse_layer("3"), parse_layer("word,4")
+    ('word', 3, ('word', 4))
+    """
+    parts = [part.strip() for part in str(text).split(",")]
+    if not all(part in ("word", "embeddings") or part.isdigit() for part in parts):
+        raise SettingError(
+            "layer",
+            "must be 'word', 'embeddings' or the number of a block (0, 1, …), or several of them as 'word,4', not "
+            f"{text!r}.",
+        )
+    layers: tuple[Layer, ...] = tuple(int(part) if part.isdigit() else part for part in parts)  # type: ignore[misc]
+    return layers if len(layers) > 1 else layers[0]
 
 
 def _input_stack(model: nn.Module) -> nn.Module:

@@ -34,11 +34,11 @@ def check_combination(args: AlumConfig, method: Method, distributed_type: Distri
         )
     if method.has_proximal_term:
         _check_average(args, method, distributed_type)
-    if distributed_type == DistributedType.FSDP and method.has_one_graph and method.layer not in ("word", "embeddings"):
+    if distributed_type == DistributedType.FSDP and method.has_one_graph and method.blocks:
         raise InputError(
-            f"with FSDP {method.name!r} cannot perturb block {method.layer}: the weights of the blocks below are freed "
-            "before their gradients are taken. Choose the layer 'word' or 'embeddings', or a method with passes of its "
-            "own ('alum', 'pgd')."
+            f"with FSDP {method.name!r} cannot perturb block {method.blocks[0]}: the weights of the blocks below are "
+            "freed before their gradients are taken. Choose the layer 'word' or 'embeddings', or a method with passes "
+            "of its own ('alum', 'pgd')."
         )
     if _re_entrant_checkpointing(args) and (method.num_own_passes or method.gradient == "clean_pass"):
         raise InputError(

@@ -54,7 +54,7 @@ class AdversarySettings:
     adv_init_std: float | None = _override("Standard deviation of the first perturbation, as a share of the radius")
     adv_init_noise: Noise | None = _override("Distribution of the first perturbation's coordinates")
     adv_dropout: DropoutMode | None = _override("Dropout masks of the adversarial passes, from what is perturbed on")
-    adv_layer: str | None = _override("What is perturbed: word, embeddings, or the number of a block")
+    adv_layer: str | None = _override("What is perturbed: word, embeddings, the number of a block, or several: word,4")
     adv_proximal_weight: float | None = _override(
         "Weight of the proximal term, the divergence from what an average of former weights predicts"
     )

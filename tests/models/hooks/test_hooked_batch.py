@@ -186,6 +186,69 @@ def test_gradients_are_those_of_the_written_out_objective(architecture, layer, n
     )
 
 
+def passes_written_out(model, places, delta):
+    """Logits with δ added to what two modules give, by hooks of the test's own."""
+    parts = delta.unflatten(0, (-1, len(places))).unbind(1)
+    handles = [
+        module.register_forward_hook(lambda module, inputs, output, part=part: output + part)
+        for module, part in zip(places, parts, strict=True)
+    ]
+    logits = model(**token_batch()).logits
+    for handle in handles:
+        handle.remove()
+    return logits
+
+
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual", "fgm", "pgd", "noise"])
+def test_several_places_have_a_perturbation_each(name):
+    """Of word embeddings and the first block's output, which is the second one's input, by the plain objective."""
+    model, expected = (classifier("bert", dropout=0.0).train() for _ in range(2))
+    method = method_named(name, layer=("word", 1))
+    result = alum_loss(hooked(model, ("word", 1)), method, generator=torch.Generator().manual_seed(0))
+    result.loss.backward()
+
+    places = [expected.bert.embeddings.word_embeddings, expected.bert.encoder.layer[0]]
+    clean = expected(**token_batch(), labels=LABELS)
+    if name in ("fgm", "pgd"):
+        term = nn.functional.cross_entropy(passes_written_out(expected, places, result.delta), LABELS)
+    else:
+        constant = clean.logits.detach() if name == "alum_one_pass" else clean.logits
+        term = symmetric_kl(passes_written_out(expected, places, result.delta), constant).mean()
+    (clean.loss + method.alpha * term).backward()
+    torch.testing.assert_close(
+        {name: parameter.grad for name, parameter in model.named_parameters()},
+        {name: parameter.grad for name, parameter in expected.named_parameters()},
+    )
+
+
+@pytest.mark.parametrize("name", ["alum_one_pass", "alum_virtual"])
+def test_each_place_has_the_radius_and_the_direction_that_its_own_vectors_give(name):
+    model = classifier("bert", dropout=0.0).train()
+    method = method_named(name, layer=("word", 1), epsilon=0.1)
+    delta = alum_loss(hooked(model, ("word", 1)), method).delta
+
+    plain = classifier("bert", dropout=0.0).train()
+    seen = []
+    modules = [plain.bert.embeddings.word_embeddings, plain.bert.encoder.layer[0]]
+
+    def keep(module, inputs, output):
+        output.retain_grad()
+        seen.append(output)
+
+    for module in modules:
+        module.register_forward_hook(keep)
+    output = plain(**token_batch(), labels=LABELS)
+    labels = output.logits.argmax(-1) if name == "alum_virtual" else LABELS
+    nn.functional.cross_entropy(output.logits, labels).backward()
+    mask = padding_mask(token_batch()).unsqueeze(-1)
+    for place, vectors in enumerate(seen):
+        radius = (
+            0.1 * (vectors.detach().norm(dim=-1, keepdim=True) * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
+        )
+        direction = vectors.grad / vectors.grad.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+        torch.testing.assert_close(delta[place::2], radius * direction * mask, rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize(("architecture", "layer"), [place for place in PLACES if place[1] != 1])
 def test_freelb_adds_up_the_gradients_of_passes_that_are_perturbed_by_hand(architecture, layer):
     model, expected = (classifier(architecture, dropout=0.0).train() for _ in range(2))

@@ -50,6 +50,9 @@ class HookedBatch:
     _state_at_start: list[Tensor] = field(default_factory=list, repr=False)
     _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
 
+    def __post_init__(self) -> None:
+        self.mask = self.injection.mask_of_rows(self.mask)
+
     def clean(self) -> tuple[Tensor, Tensor, Tensor]:
         return self._clean_pass(self.injection.recording)
 
@@ -130,7 +133,7 @@ class HookedBatch:
         def remember() -> None:
             self._state_at_place = random_state(self.mask.device)
             if self.mask_of_pass is not None:
-                self.mask = self.mask_of_pass()
+                self.mask = self.injection.mask_of_rows(self.mask_of_pass())
 
         self._state_at_start = random_state(self.mask.device)
         with recording(on_reaching=remember) as recorded:

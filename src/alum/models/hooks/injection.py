@@ -6,20 +6,19 @@ as ``inputs_embeds``; a hook on the module changes its output and nothing else.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from alum.core.errors import InputError
-from alum.core.methods import Layer
+from alum.core.methods import Layers
 from alum.models.compilation import not_compiled
-from alum.models.hooks.graph_cut import GraphCut
 from alum.models.hooks.packed_rows import PackedRows
-from alum.models.model_parts import block, embeddings_module, word_embeddings
-
-_HIDDEN = "hidden_states"  # a block's input, where it is not its first positional argument
+from alum.models.hooks.places.graph_cut import GraphCut
+from alum.models.hooks.places.place import Place, answering, changing_other_inputs
+from alum.models.hooks.places.values_at_places import ValuesAtPlaces
 
 
 def _nothing() -> None:
@@ -33,28 +32,26 @@ class Injection:
     ``transformers`` does not know (δ goes to its output). After a clean pass was recorded, adversarial ones on the same
     batch add δ to the very same x: the modules that compute it do not run again. Without a recorded pass they do.
 
-    Where rows hold several sequences (``packed``), x and δ are ``[sequences, longest, hidden]``.
+    Where rows hold several sequences (``packed``), x and δ are ``[sequences, longest, hidden]``. Where ``layer`` are
+    several places in the order of a pass, their rows stand beside each other (`ValuesAtPlaces`): δ is added to the
+    clean x at the first, and to what the adversarial pass comes with at later ones.
     """
 
-    def __init__(self, model: nn.Module, layer: Layer | nn.Module = "word", packed: PackedRows | None = None) -> None:
+    def __init__(self, model: nn.Module, layer: Layers | nn.Module = "word", packed: PackedRows | None = None) -> None:
         self._packed = packed
-        self._below: list[nn.Module] = []
-        self._above: list[nn.Module] = []
-        self._at_input = False
-        if isinstance(layer, nn.Module):
-            self._module = layer
-        elif layer == "word":
-            self._module = word_embeddings(model)
-        elif layer == "embeddings" and (module := embeddings_module(model)) is not None:
-            self._module = module
-        else:
-            self._below, self._module, self._above = block(model, 0 if layer == "embeddings" else int(layer))
-            self._at_input = True
-        if not self._at_input:
-            self._below = [self._module]
+        self._place, *self._later = [Place(model, one) for one in (layer if isinstance(layer, tuple) else (layer,))]
+        self._values = ValuesAtPlaces(self.num_places)
         self._x: Tensor | None = None
         self._output_below: Any = None
         self._cut = GraphCut()
+
+    @property
+    def num_places(self) -> int:
+        return 1 + len(self._later)
+
+    def mask_of_rows(self, mask: Tensor) -> Tensor:
+        """Mask ``[batch, length]`` of a batch for the rows of x."""
+        return mask.repeat_interleave(self.num_places, 0) if self._later else mask
 
     def recording(self, on_reaching: Callable[[], None] = _nothing) -> AbstractContextManager[Callable[[], Tensor]]:
         """Records a clean pass: yields a function that returns x, ``[batch, length, hidden]``, after the pass.
@@ -88,12 +85,12 @@ class Injection:
 
         @cache
         def give_it_to_blocks_above() -> None:
-            for module in self._above:
-                stack.enter_context(_changing_other_inputs(module, cut.copied))
+            for module in self._place.above:
+                stack.enter_context(changing_other_inputs(module, cut.copied))
 
         with ExitStack() as stack:
-            if self._at_input:
-                stack.enter_context(_changing_other_inputs(self._module, copy_of_shared))
+            if self._place.at_input:
+                stack.enter_context(changing_other_inputs(self._place.module, copy_of_shared))
 
             def passed_on(x: Tensor) -> Tensor:
                 return cut.copy_of(x) if start is None else _sum(cut.copy_of(x), start(x.detach()))
@@ -116,15 +113,18 @@ class Injection:
                 x = self._apart(x)
             else:
                 x = self._cut.joined(self._x) if below == "joined" else self._cut.copied(self._x)
-            if x.shape != delta.shape:
-                raise InputError(f"the perturbation is {list(delta.shape)}, but the vectors here are {list(x.shape)}.")
-            return self._together(_sum(x, delta))
+            return self._together(_sum(x, self._values.at(0, delta)))
+
+        def add_later(place: int, x: Tensor) -> Tensor:
+            return self._together(_sum(self._apart(x), self._values.at(place, delta)))
 
         with ExitStack() as stack:
             if self._x is not None:
-                for module in self._below:
-                    stack.enter_context(_answering(module, self._output_below))
-            stack.enter_context(self._changing(add))
+                for module in self._place.below:
+                    stack.enter_context(answering(module, self._output_below))
+            stack.enter_context(self._place.changing(add))
+            for number, place in enumerate(self._later, start=1):
+                stack.enter_context(place.changing(partial(add_later, number)))
             yield
 
     @contextmanager
@@ -136,16 +136,26 @@ class Injection:
             if torch.is_grad_enabled() and not x.requires_grad:  # nothing below is trained, but x has a gradient
                 x = x.detach().requires_grad_()
             self._x = self._apart(x)
-            return self._together(passed_on(self._x)).clone()  # models may change it in place
+            return self._together(seen(0, passed_on(self._x))).clone()  # models may change it in place
+
+        def seen(place: int, x: Tensor) -> Tensor:
+            return self._values.seen(place, x) if self._later else x
+
+        def record_later(place: int, x: Tensor) -> Tensor:
+            return self._together(seen(place, self._apart(x))).clone()
+
+        self._values = ValuesAtPlaces(self.num_places)
 
         @not_compiled
         def keep_output(module: nn.Module, inputs: Any, output: Any) -> None:
             self._output_below = output
 
         with ExitStack() as stack:
-            if self._below:
-                stack.callback(self._below[0].register_forward_hook(keep_output).remove)
-            stack.enter_context(self._changing(record))
+            if self._place.below:
+                stack.callback(self._place.below[0].register_forward_hook(keep_output).remove)
+            stack.enter_context(self._place.changing(record))
+            for number, place in enumerate(self._later, start=1):
+                stack.enter_context(place.changing(partial(record_later, number)))
             yield self._recorded
 
     def _apart(self, x: Tensor) -> Tensor:
@@ -155,84 +165,14 @@ class Injection:
         return x if self._packed is None else self._packed.together(x)
 
     def _recorded(self) -> Tensor:
+        if self._later:
+            return self._values.x
         assert self._x is not None, "no clean pass was run"
         x: Tensor = self._cut.copied(self._x)
         return x
 
-    @contextmanager
-    def _changing(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-        calls = 0
-        with_graph = torch.is_grad_enabled()
-
-        def counts() -> bool:
-            """Whether a pass is this one, and not one beside it without gradients (of a reference that is frozen)."""
-            nonlocal calls
-            if torch.is_grad_enabled() != with_graph:
-                return False
-            calls += 1
-            if calls > 1:
-                raise self._misfired("more than once")
-            return True
-
-        @not_compiled
-        def on_output(module: nn.Module, inputs: Any, output: Any) -> Any:
-            return change(output) if counts() else output
-
-        @not_compiled
-        def on_input(module: nn.Module, args: Any, kwargs: Any) -> Any:
-            if not counts():
-                return args, kwargs
-            if args:
-                return (change(args[0]), *args[1:]), kwargs
-            return args, {**kwargs, _HIDDEN: change(kwargs[_HIDDEN])}
-
-        if self._at_input:
-            handle = self._module.register_forward_pre_hook(on_input, with_kwargs=True)
-        else:
-            handle = self._module.register_forward_hook(on_output)
-        try:
-            yield
-        finally:
-            handle.remove()
-        if calls == 0:
-            raise self._misfired("never")
-
-    def _misfired(self, times: str) -> InputError:
-        return InputError(
-            f"the perturbed module {type(self._module).__name__} must run exactly once in a forward pass, but it ran "
-            f"{times}: the perturbation would be lost or doubled. Choose another layer, or a loss that runs the model "
-            "once on a batch."
-        )
-
 
 def _sum(x: Tensor, delta: Tensor) -> Tensor:
+    if x.shape != delta.shape:
+        raise InputError(f"the perturbation is {list(delta.shape)}, but the vectors here are {list(x.shape)}.")
     return (x.float() + delta).to(x.dtype)
-
-
-@contextmanager
-def _changing_other_inputs(module: nn.Module, change: Callable[[Any], Any]) -> Iterator[None]:
-    """All but the hidden states, which come first or by their name."""
-
-    @not_compiled
-    def on_inputs(_: nn.Module, args: Any, kwargs: Any) -> Any:
-        others = {name: value if name == _HIDDEN else change(value) for name, value in kwargs.items()}
-        return (*args[:1], *map(change, args[1:])), others
-
-    handle = module.register_forward_pre_hook(on_inputs, with_kwargs=True)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextmanager
-def _answering(module: nn.Module, output: Any) -> Iterator[None]:
-    """The module returns ``output`` without computing anything."""
-    patched = module.__dict__.get("forward")  # kernels and device hooks replace it on the instance
-    module.forward = lambda *args, **kwargs: output
-    try:
-        yield
-    finally:
-        del module.forward
-        if patched is not None:
-            module.forward = patched

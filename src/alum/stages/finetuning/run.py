@@ -61,7 +61,7 @@ def finetune(
     """
     check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
     method, base = config.method(), arguments.checkpoint(arguments.model_name_or_path)
-    if method.alpha > 0 and isinstance(method.layer, int):  # before data are read, which may take long
+    if method.alpha > 0:  # before data are read, which may take long
         check_layer(method.layer, base.config, base.name_or_path)
     data = _task_data(arguments, config, splits)
     tokenization = Tokenization(

@@ -92,12 +92,13 @@ def objective_for(arguments: PretrainArguments, checkpoint: Checkpoint | None) -
 def check_adversary_fits(arguments: PretrainArguments, checkpoint: Checkpoint | None, config: PretrainConfig) -> None:
     """Checks that the model has the block that is to be perturbed; raises `InputError` where it has not."""
     method = config.method()
-    if method.alpha == 0 or not isinstance(method.layer, int):
+    if method.alpha == 0:
         return
     if checkpoint is not None:
         check_layer(method.layer, checkpoint.config, checkpoint.name_or_path)
-    else:
-        check_block_number(method.layer, num_blocks_of(arguments.architecture), arguments.architecture)
+        return
+    for block in method.blocks:
+        check_block_number(block, num_blocks_of(arguments.architecture), arguments.architecture)
 
 
 def build_model(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from alum.models.hooks.graph_cut import GraphCut
+from alum.models.hooks.places.graph_cut import GraphCut
 
 
 @pytest.fixture
