@@ -17,7 +17,7 @@ from alum.core.methods import Layers
 from alum.models.compilation import not_compiled
 from alum.models.hooks.packed_rows import PackedRows
 from alum.models.hooks.places.graph_cut import GraphCut
-from alum.models.hooks.places.place import Place, answering, changing_other_inputs
+from alum.models.hooks.places.place_in_model import PlaceInModel, answering, changing_other_inputs
 from alum.models.hooks.places.values_at_places import ValuesAtPlaces
 
 
@@ -39,7 +39,9 @@ class Injection:
 
     def __init__(self, model: nn.Module, layer: Layers | nn.Module = "word", packed: PackedRows | None = None) -> None:
         self._packed = packed
-        self._place, *self._later = [Place(model, one) for one in (layer if isinstance(layer, tuple) else (layer,))]
+        self._place, *self._later = [
+            PlaceInModel(model, one) for one in (layer if isinstance(layer, tuple) else (layer,))
+        ]
         self._values = ValuesAtPlaces(self.num_places)
         self._x: Tensor | None = None
         self._output_below: Any = None

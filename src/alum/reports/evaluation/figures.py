@@ -10,10 +10,10 @@ from alum.reports.attacked_text import visible
 from alum.reports.evaluation.calibration import reliability_lines
 from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart, ranking_chart, reliability_chart
 from alum.reports.evaluation.headline import ranked
-from alum.reports.evaluation.matrices import MOST_BESIDE
 from alum.reports.evaluation.record import EvaluationRecord, ReliabilityBinRecord, ScoreRecord
 from alum.reports.evaluation.scores import Line, Scores, clean_of, texts_of
 from alum.reports.numbers import MISSING, is_number, is_rate, percent_text
+from alum.reports.pages.matrices import MOST_BESIDE
 from alum.reports.pages.svg import NUM_STYLES, Point, has_matplotlib
 
 _MAX_LABEL_CHARACTERS = 44

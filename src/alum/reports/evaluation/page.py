@@ -17,7 +17,6 @@ from alum.reports.evaluation.calibration import (
 from alum.reports.evaluation.changed_words import changed_words, shortened
 from alum.reports.evaluation.figures import figures
 from alum.reports.evaluation.headline import SIGNIFICANT, answer, leaders, ranked
-from alum.reports.evaluation.matrices import MOST_BESIDE, Cell, Heading, matrices
 from alum.reports.evaluation.record import (
     CheckRecord,
     ComparisonRecord,
@@ -48,6 +47,7 @@ from alum.reports.numbers import (
     percent_text,
 )
 from alum.reports.pages.html_page import html_page, setting_texts
+from alum.reports.pages.matrices import MOST_BESIDE, Entry, Heading, matrices
 from alum.reports.pages.svg import GLYPHS, NUM_STYLES, has_matplotlib
 
 logger = logging.getLogger(__name__)
@@ -145,12 +145,12 @@ def _line_heading(line: Line) -> Heading:
     return Heading(line.name, f"{line.num_rows:,} rows" if line.num_rows else "")
 
 
-def _score_cells(found: Sequence[ScoreRecord | None]) -> list[Cell]:
+def _score_cells(found: Sequence[ScoreRecord | None]) -> list[Entry]:
     """Value and interval of each model, the highest value marked."""
     values = [score["value"] if score else None for score in found]
     best = best_of(values)
     return [
-        Cell(value, [interval], number, is_best=index in best)
+        Entry(value, [interval], number, is_best=index in best)
         for index, ((value, interval), number) in enumerate(zip(map(texts_of, found), values, strict=True))
     ]
 
@@ -174,8 +174,8 @@ def _figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[s
     }
 
 
-def _figure_lines(figure: Mapping[str, Any]) -> list[tuple[Heading, list[Cell]]]:
-    return [(Heading(name), [Cell(value, [interval]) for value, interval in cells]) for name, cells in figure["rows"]]
+def _figure_lines(figure: Mapping[str, Any]) -> list[tuple[Heading, list[Entry]]]:
+    return [(Heading(name), [Entry(value, [interval]) for value, interval in cells]) for name, cells in figure["rows"]]
 
 
 def _attack_tables(scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -230,14 +230,14 @@ def _comparison_tables(scores: Scores, baseline: str, comparisons: Sequence[Comp
     return {"baseline": baseline, "blocks": blocks}
 
 
-def _comparison_cell(entry: ComparisonRecord | None) -> Cell | None:
+def _comparison_cell(entry: ComparisonRecord | None) -> Entry | None:
     if entry is None:
         return None
     is_clear = (
         is_number(entry["p_adjusted"]) and (entry["p_adjusted"] or 0.0) < SIGNIFICANT and entry["difference"] != 0
     )
     p = p_text(entry["p_adjusted"])
-    return Cell(
+    return Entry(
         difference_text(entry["metric"], entry["difference"]),
         [
             interval_text(entry["metric"], entry["low"], entry["high"], signed=True),

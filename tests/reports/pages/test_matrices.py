@@ -1,11 +1,12 @@
 import pytest
 
-from alum.reports.evaluation.matrices import Cell, Heading, matrices
+from alum.reports.pages.matrices import Entry, Heading, matrices
 
 
 def lines_of(num_lines, num_models):
     return [
-        (Heading(f"line {line}"), [Cell(f"{line}.{model}") for model in range(num_models)]) for line in range(num_lines)
+        (Heading(f"line {line}"), [Entry(f"{line}.{model}") for model in range(num_models)])
+        for line in range(num_lines)
     ]
 
 

@@ -20,7 +20,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Entry:
     """Texts of a cell; ``number`` is what its column is sorted by."""
 
     value: str
@@ -36,14 +36,14 @@ class Matrix:
 
     corner: str
     columns: Sequence[Heading]
-    rows: Sequence[tuple[Heading, Sequence[Cell | None]]]
+    rows: Sequence[tuple[Heading, Sequence[Entry | None]]]
     has_model_rows: bool
 
 
 def matrices(
     corner: str,
     models: Sequence[Heading],
-    lines: Sequence[tuple[Heading, Sequence[Cell | None]]],
+    lines: Sequence[tuple[Heading, Sequence[Entry | None]]],
 ) -> list[Matrix]:
     """Tables of lines, each with a cell for each model: one with a row a line, or several with a row a model.
 

@@ -15,7 +15,7 @@ from alum.models.model_parts import block, embeddings_module, word_embeddings
 _HIDDEN = "hidden_states"  # a block's input, where it is not its first positional argument
 
 
-class Place:
+class PlaceInModel:
     """Hidden vectors in ``model`` at ``layer``, as `alum.models.hooks.injection.Injection` names it.
 
     ``below`` are the modules that compute them, the first of which runs first; ``above`` the blocks that come later.
