@@ -15,7 +15,7 @@ INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost evidence bench bench-pretrain bench-textattack bench-gpu cells test test-slow check house format clean
+.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost evidence bench bench-pretrain bench-textattack bench-gpu cells fuzz test test-slow check house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-gpu: $(INSTALLED) ## check half precision and time training on a CUDA GPU,
 
 cells: $(INSTALLED) ## every method on every kind, in every precision and way to train, beside plain PyTorch, into docs/benchmarks
 	$(BIN)/python -m benchmarks.cells
+
+fuzz: $(INSTALLED) ## run 1,500 bad command lines, made at random from right ones, ten minutes on two cores
+	PYTHONPATH=tests $(BIN)/python -m fuzz --cases 1500
 
 test: $(INSTALLED) ## all tests but the slow ones
 	$(BIN)/pytest -m "not slow"

@@ -5,7 +5,8 @@ from rich.console import Console
 
 from alum.attacks.text.protocol import AttackResult, Change
 from alum.attacks.text.worded import Place
-from alum.reports.attacked_text import show_attack, visible
+from alum.data.visible_text import visible
+from alum.reports.attacked_text import show_attack
 
 GENTLE = Change(Place(0, 1), "gentle", "gentel")
 

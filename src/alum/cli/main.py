@@ -6,6 +6,7 @@ that ``--resume_from_checkpoint true`` resumes from, and an evaluation has left 
 from; a second signal ends the process at once, without a checkpoint.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from alum.cli import commands
 from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
+from alum.data.visible_text import visible
 from alum.stages.runs.stopping import Interrupted
 from alum.version import __version__
 
@@ -41,6 +43,12 @@ _HELP = "\n".join(
         "the same command with an evaluation.",
     ]
 )
+
+_OF_NAMES = {
+    errno.EACCES, errno.EINVAL, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENODEV, errno.ENOENT,
+    errno.ENOTDIR, errno.ENXIO, errno.EPERM,
+}  # fmt: skip
+"""Errors of files that were named, which the user can mend; those of the machine are a failure of the work."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,9 +76,17 @@ def _run(command: str, argv: Sequence[str]) -> int:
         return _say(f"alum: {stopped}", stopped.exit_code)
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        if error.errno in _OF_NAMES:
+            return _say(f"alum: error: {error.filename!r} cannot be used: {error.strerror}.", 2)
+        return _failed(error)
     except Exception as error:
-        return _say(f"alum: failed: {_one_line(error)} (details in {_traceback_file()})", 1)
+        return _failed(error)
     return 0
+
+
+def _failed(error: Exception) -> int:
+    return _say(f"alum: failed: {_one_line(error)} (details in {_traceback_file()})", 1)
 
 
 def _set_up() -> None:
@@ -84,7 +100,7 @@ def _set_up() -> None:
 
 def _say(message: str, code: int) -> int:
     _end_bars()
-    print(" ".join(message.split()), file=sys.stderr)
+    print(visible(" ".join(message.split())), file=sys.stderr)
     return code
 
 

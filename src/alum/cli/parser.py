@@ -5,16 +5,14 @@ import dataclasses
 import difflib
 import itertools
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
-
-import yaml
 
 from alum.cli.flags import own_fields_first, parser_of
 from alum.cli.help import USAGE, DefaultsFormatter, help_text
 from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
-from alum.data.files import read_text
+from alum.data.yaml_files import read_yaml
 from alum.stages.runs.settings import TrainingSettings
 
 
@@ -84,10 +82,7 @@ class CommandParser(argparse.ArgumentParser):
                 raise InputError(self._unknown(flag, "flag"))
 
     def _flags_of(self, file: str) -> list[str]:
-        try:
-            settings = yaml.safe_load(read_text(file))
-        except yaml.YAMLError as error:
-            raise InputError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+        settings = read_yaml(file)
         if not isinstance(settings, dict):
             raise InputError(f"{file}: expected lines of the form 'name: value', not {type(settings).__name__}.")
         flags: list[str] = []
@@ -96,8 +91,7 @@ class CommandParser(argparse.ArgumentParser):
                 raise InputError(f"{file}: {self._unknown(f'--{name}', 'key')}")
             if value is not None:
                 values = value if isinstance(value, list) else [value]
-                choices = tuple(self._option_string_actions[f"--{name}"].choices or ())
-                flags += [f"--{name}", *(_flag_value(value, choices) for value in values)]
+                flags += [f"--{name}", *map(_flag_value, values)]
         return flags
 
     def _unknown(self, flag: str, what: str) -> str:
@@ -159,9 +153,6 @@ def _take_config(argv: Sequence[str]) -> tuple[list[str], str | None]:
     return rest, file
 
 
-def _flag_value(value: Any, choices: Container[str]) -> str:
-    """Writes a value of a YAML file as on the command line; a boolean may be a word among ``choices`` (no, off)."""
-    if isinstance(value, bool):
-        words = ("yes", "on") if value else ("no", "off")  # YAML reads them as booleans
-        return next((word for word in words if word in choices), str(value))
+def _flag_value(value: Any) -> str:
+    """Writes a value of a YAML file as on the command line."""
     return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -1,10 +1,12 @@
 """Reading UTF-8 text files in pieces, by lines or whole, with errors that say what is in them instead."""
 
 import codecs
+import json
 import os
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from alum.core.errors import InputError
 
@@ -18,9 +20,13 @@ ARRAY_NOT_LINES = (
 def existing_file(path: str | os.PathLike[str]) -> Path:
     """Returns the path of a file; raises `InputError` where it is missing or a folder."""
     path = Path(path)
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or has a zero byte
+        is_folder = is_file = False
+    if is_folder:
         raise InputError(f"expected a file, but {path} is a folder: name a file in it.")
-    if not path.is_file():
+    if not is_file:
         raise InputError(f"no file at {path} (from {Path.cwd()}): check the name.")
     return path
 
@@ -28,6 +34,19 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
 def read_text(path: str | os.PathLike[str]) -> str:
     """Reads a UTF-8 file; raises `InputError` for an empty, binary or otherwise encoded one, with the offset."""
     return "".join(text_pieces(path))
+
+
+def read_json_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a JSON file that holds values by name; raises `InputError` where it is something else."""
+    try:
+        found = json.loads(read_text(path))
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}.") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected values by name, {{...}}, not {type(found).__name__}.")
+    return found
 
 
 def lines_in(path: str | os.PathLike[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -106,7 +106,9 @@ class Checkpoint:
     def _loaded(self, what: str, from_pretrained: Callable[..., Any], **settings: Any) -> Any:
         try:
             return from_pretrained(self.name_or_path, trust_remote_code=self.trust_remote_code, **settings)
-        except (OSError, ValueError, KeyError, SafetensorError, ImportError) as error:
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # whatever transformers and tokenizers raise for files that are not what they expect
             raise _not_loaded(what, self.name_or_path, error) from None
 
 

@@ -1,6 +1,5 @@
 """An attacked text in the terminal: the model's answers before and after the attack, and the changed words."""
 
-import unicodedata
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -8,12 +7,11 @@ from rich.text import Text
 
 from alum.attacks.text.protocol import AttackResult, Change
 from alum.attacks.text.worded import Place, WordedExample
+from alum.data.visible_text import visible
 from alum.reports.numbers import percent_text
 from alum.reports.tables import show_table
 
 _MAX_LABELS = 5
-# Parts of emoji and of words in some scripts, which move nothing in a terminal.
-_HARMLESS = frozenset("\n\t\u200c\u200d")
 
 
 def show_attack(
@@ -38,20 +36,6 @@ def show_attack(
         console.print(text, soft_wrap=True)
     counts = f"Words changed: {len(result.changes):,} of {result.num_words:,}. Queries: {result.num_queries:,}."
     console.print(Text(counts, style="dim"))
-
-
-def visible(text: str) -> str:
-    r"""Spells out control characters, marks of writing direction and the like, so that a terminal obeys none of them.
-
-    >>> visible("\x1b[31mred")
-    '\\x1b[31mred'
-    """
-    return "".join(
-        repr(character)[1:-1]
-        if character not in _HARMLESS and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-        else character
-        for character in text
-    )
 
 
 def _headline(result: AttackResult, label: str, label_names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from alum.core.divergences import ROUNDING_NATS
-from alum.reports.attacked_text import visible
+from alum.data.visible_text import visible
 from alum.reports.numbers import percent_text
 from alum.reports.pictures import write_picture
 from alum.reports.tables import show_table

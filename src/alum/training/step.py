@@ -69,6 +69,7 @@ class AlumStep:
             check_target(target_divergence, self.method)
         self.kind = kind or kind_of(pretrained_model(model))
         self._backward = backward
+        self._is_checked = False
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
         check_output_embeddings(self.method, model, self.kind)
         self.average = self._new_average()
@@ -131,6 +132,9 @@ class AlumStep:
             num_gain_draws=num_gain_draws,
             num_further_steps=num_further_steps,
         )
+        if result.delta is not None and not self._is_checked:
+            batch.check()
+            self._is_checked = True
         self._control_radius(result)
         self._backward(result.loss)
         return result

@@ -152,6 +152,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
                 num_gain_draws=self.args.adv_gain_draws if self._measures_gain() else 0,
                 num_further_steps=_FURTHER_STEPS if self._measures_strength() else 0,
             )
+        self._check_once(batch, result)
         self._control_radius(result, batch.scale, num_items_in_batch)
         if spared_loss is not None:
             loss, task_loss = result.loss + spared_loss, result.task_loss + spared_loss
@@ -159,6 +160,12 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         self._log_result(result, method, num_items_in_batch)
         loss = self._loss_scale.compared(result.loss, self._attend)
         return (loss, batch.clean_raw) if return_outputs else loss
+
+    def _check_once(self, batch: HookedBatch, result: AlumResult) -> None:
+        """Checks the model at the first batch of a training that is perturbed."""
+        if self._is_to_be_checked and result.delta is not None:
+            batch.check()
+            self._is_to_be_checked = False
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         self._clock.start_step(measured=self._logs_time() and self._logs_step(self.state.global_step + 1))
@@ -243,6 +250,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         self._prepare_records()
         self._step_at_hand = -1
         self._gain_was_logged = False
+        self._is_to_be_checked = True
 
     def _check_model(self) -> None:
         super()._check_model()
@@ -256,6 +264,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         self._noise = StepNoise(self.args.seed, self.args.process_index, self.args.device)
 
     _step_at_hand = -1
+    _is_to_be_checked = False
 
     # -- the batch as the objective sees it -------------------------------------------------------------------------
 

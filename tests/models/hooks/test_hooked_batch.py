@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from alum.core.divergences import symmetric_kl
+from alum.core.errors import InputError
 from alum.core.freelb import freelb_loss
 from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import METHODS, method_named
@@ -355,3 +356,34 @@ def test_without_a_mask_padding_is_the_pad_token(pad_token_id, expected):
 def test_multiple_choice_has_a_row_for_every_choice(inputs):
     ids = torch.tensor([[[5, 6, PAD], [7, PAD, PAD]]])
     assert padding_mask({"input_ids": ids, **inputs}, PAD).tolist() == [[True, True, False], [True, False, False]]
+
+
+# -- what is taken for granted -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dropout", ["shared", "independent", "off"])
+@pytest.mark.parametrize(("architecture", "layer"), [*PLACES, ("bert", ("word", 1))])
+def test_a_perturbation_of_zero_changes_nothing_and_that_is_seen(architecture, layer, dropout):
+    torch.manual_seed(0)
+    batch = hooked(classifier(architecture, dropout=0.3).train(), layer, dropout)
+    batch.clean()
+    state = torch.get_rng_state()
+    batch.check()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert batch.model.training
+
+
+def test_a_model_that_draws_in_each_pass_is_refused():
+    model = classifier().train()
+    model.bert.encoder.layer[0].register_forward_hook(lambda module, inputs, output: output + torch.randn(output.shape))
+    batch = hooked(model)
+    batch.clean()
+    with pytest.raises(InputError, match="random numbers of its own"):
+        batch.check()
+
+
+def test_vectors_in_another_layout_than_the_tokens_are_refused():
+    batch = hooked(classifier())
+    batch.mask = batch.mask.T
+    with pytest.raises(InputError, match="would go to other places than words"):
+        batch.clean()

@@ -20,6 +20,9 @@ from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.label_outputs import LabelRecording
 
+_ROUNDING = 1e-2
+"""Difference of outputs, as a share of their norm, that two equal passes may have in half precision."""
+
 
 @dataclass
 class HookedBatch:
@@ -95,6 +98,24 @@ class HookedBatch:
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         return self.distance(adversarial, clean)
 
+    @torch.no_grad()
+    def check(self) -> None:
+        """Checks what the objective takes for granted, by two passes: that δ = 0 changes nothing.
+
+        To be called once for a model, after a clean pass. Raises `InputError` with the reason.
+        """
+        zero = torch.zeros_like(self.injection.recorded(), dtype=torch.float32)
+        with keeping_random_state(self.mask.device), self.without_dropout(), self._masks():
+            untouched = self.compared(self.run()).float()
+            with self.injection.unrecorded().adding(zero):
+                outputs = self.compared(self.run()).float()
+        if untouched.numel() and (outputs - untouched).norm() > _ROUNDING * untouched.norm():
+            raise InputError(
+                f"a perturbation of zero changes what {type(self.model).__name__} says, so that a divergence would not "
+                "be that of the perturbation: the model draws random numbers of its own in each pass, or recomputes "
+                "what is perturbed. Choose another layer or model, or adv_method 'standard'."
+            )
+
     def predicted_labels(self, outputs: Tensor) -> Tensor:
         return self._likelihood().predicted(outputs)
 
@@ -138,7 +159,13 @@ class HookedBatch:
         self._state_at_start = random_state(self.mask.device)
         with recording(on_reaching=remember) as recorded:
             loss, self.clean_raw = (self.run_clean or self.run_with_loss)()
-        return loss, self.compared(self.clean_raw), recorded()
+        x = recorded()
+        if x.shape[:-1] != self.mask.shape:
+            raise InputError(
+                f"the vectors that are to be perturbed are {list(x.shape)}, but the batch has {list(self.mask.shape)} "
+                "tokens: a perturbation would go to other places than words. Choose another layer or model."
+            )
+        return loss, self.compared(self.clean_raw), x
 
     @contextmanager
     def _adversarial(self, delta: Tensor, below: Literal["joined", "cut"] = "joined") -> Iterator[None]:

@@ -6,6 +6,7 @@ as ``inputs_embeds``; a hook on the module changes its output and nothing else.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from copy import copy
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -54,6 +55,12 @@ class Injection:
     def mask_of_rows(self, mask: Tensor) -> Tensor:
         """Mask ``[batch, length]`` of a batch for the rows of x."""
         return mask.repeat_interleave(self.num_places, 0) if self._later else mask
+
+    def unrecorded(self) -> "Injection":
+        """The same places without a recorded pass."""
+        fresh = copy(self)
+        fresh._x, fresh._values, fresh._cut = None, ValuesAtPlaces(self.num_places), GraphCut()
+        return fresh
 
     def recording(self, on_reaching: Callable[[], None] = _nothing) -> AbstractContextManager[Callable[[], Tensor]]:
         """Records a clean pass: yields a function that returns x, ``[batch, length, hidden]``, after the pass.
@@ -158,7 +165,7 @@ class Injection:
             stack.enter_context(self._place.changing(record))
             for number, place in enumerate(self._later, start=1):
                 stack.enter_context(place.changing(partial(record_later, number)))
-            yield self._recorded
+            yield self.recorded
 
     def _apart(self, x: Tensor) -> Tensor:
         return x if self._packed is None else self._packed.apart(x)
@@ -166,7 +173,8 @@ class Injection:
     def _together(self, x: Tensor) -> Tensor:
         return x if self._packed is None else self._packed.together(x)
 
-    def _recorded(self) -> Tensor:
+    def recorded(self) -> Tensor:
+        """X of the clean pass."""
         if self._later:
             return self._values.x
         assert self._x is not None, "no clean pass was run"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alum.attacks.text.worded import WordedText
-from alum.reports.attacked_text import visible
+from alum.data.visible_text import visible
 from alum.reports.evaluation.record import ChangeRecord
 
 MAX_WORDS = 160

@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from alum.attacks.condition import Condition
-from alum.reports.attacked_text import visible
+from alum.data.visible_text import visible
 from alum.reports.evaluation.calibration import reliability_lines
 from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart, ranking_chart, reliability_chart
 from alum.reports.evaluation.headline import ranked

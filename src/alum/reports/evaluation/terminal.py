@@ -8,7 +8,7 @@ from itertools import accumulate
 from rich.console import Console
 from rich.text import Text
 
-from alum.reports.attacked_text import visible
+from alum.data.visible_text import visible
 from alum.reports.evaluation.calibration import clean_and_strongest, level_texts, temperature_text
 from alum.reports.evaluation.record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
 from alum.reports.evaluation.scores import (

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from alum.attacks.condition import Condition
+from alum.data.visible_text import visible
 from alum.data.writing import write_text
-from alum.reports.attacked_text import visible
 from alum.reports.evaluation.scores import metric_words
 from alum.reports.numbers import (
     MISSING,

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
-from alum.reports.attacked_text import visible
+from alum.data.visible_text import visible
 from alum.reports.evaluation.scores import metric_words
 from alum.reports.numbers import MISSING, difference_text, p_text, rough_interval_text, value_text
 from alum.reports.study.page import condition_words, times_text

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from alum.stages.runs.settings import require_seeds
+
 
 @dataclass
 class DemoArguments:
@@ -14,3 +16,6 @@ class DemoArguments:
     fast: bool = field(default=False, metadata={"help": "A smaller run, in at most 90 seconds."})
     adv_method: str = field(default="alum_one_pass", metadata={"help": "The method to hold against standard."})
     seed: int = field(default=0, metadata={"help": "Random seed."})
+
+    def __post_init__(self) -> None:
+        require_seeds(self, "seed")

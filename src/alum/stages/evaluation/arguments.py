@@ -7,7 +7,7 @@ from typing import Literal
 from alum.attacks.text.searches.settings import UNKNOWN_WORD, SearchSettings, Similarity
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
-from alum.stages.runs.settings import CheckpointArguments, require_one_or_more
+from alum.stages.runs.settings import CheckpointArguments, require_one_or_more, require_seeds
 
 
 @dataclass(kw_only=True)
@@ -39,6 +39,7 @@ class TextAttackArguments(CheckpointArguments):
 
     def __post_init__(self) -> None:
         require_one_or_more(self, "max_queries")
+        require_seeds(self, "seed")
         if self.max_changed_words is not None and not 0 < self.max_changed_words <= 1:
             raise InputError(f"max_changed_words must lie in (0, 1], not {self.max_changed_words}.")
         if self.min_similarity is None:

@@ -1,7 +1,6 @@
 """Measurements of an evaluation: each model on each suite, into records of rows that a later call resumes from."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +14,7 @@ from alum.attacks.condition import Condition
 from alum.attacks.text.base import Resources
 from alum.attacks.text.table import text_attack_named
 from alum.core.errors import InputError
+from alum.data.files import read_json_object
 from alum.evaluation.gradient_masking import check_gradient_masking
 from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.model_on_task import ModelOnTask
@@ -95,7 +95,7 @@ class EvaluationRun:
             record = self._folder / ROWS / _file_name(name) / "model.json"
             path = loaded.checkpoint.name_or_path
             described = {"path": path, "digest": loaded.digest()}
-            if record.is_file() and json.loads(record.read_text(encoding="utf-8")) != described:
+            if record.is_file() and read_json_object(record) != described:
                 raise InputError(
                     f"{path} is not the model {name} that the evaluation in {self._folder} began with. Evaluate "
                     "it into another folder, or start anew with --overwrite_output_dir."
@@ -132,7 +132,7 @@ class EvaluationRun:
         arguments = self._plan.arguments
         place = self._file(subject, GRADIENT_MASKING)
         if place is not None and place.is_file():
-            return dict(json.loads(place.read_text(encoding="utf-8")))
+            return read_json_object(place)
         count = min(CHECKED_ROWS, arguments.max_attacked_samples or CHECKED_ROWS)
         rows = part_of(subject.data.rows, count, arguments.seed)
         other = self.subject(self._loaded(another), subject.data) if another else None

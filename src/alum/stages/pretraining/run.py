@@ -1,6 +1,5 @@
 """Pre-training of language models on text, from scratch or continued, standard or adversarial."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -13,6 +12,7 @@ from transformers.trainer_utils import SaveStrategy
 
 from alum.core.errors import InputError, unknown_name
 from alum.core.pretraining import Objective
+from alum.data.files import read_json_object
 from alum.data.pretraining.corpora import chained
 from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing
@@ -111,7 +111,7 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
         logger.warning(
             "The run in %s was finished: nothing was left to train, and its records stay as they are.", folder
         )
-        return PretrainResult(**json.loads(results.read_text(encoding="utf-8")))
+        return PretrainResult(**read_json_object(results))
     result = _result(run, folder, before, cost)
     if run.trainer.is_world_process_zero():
         write_json(folder / "results.json", asdict(result))

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from alum.core.errors import InputError
-from alum.stages.runs.settings import CheckpointArguments, require_one_or_more
+from alum.stages.runs.settings import CheckpointArguments, require_one_or_more, require_seeds
 
 
 @dataclass(kw_only=True)
@@ -48,6 +48,7 @@ class RadiusArguments(CheckpointArguments):
 
     def __post_init__(self) -> None:
         require_one_or_more(self, "max_seq_length", "max_eval_samples")
+        require_seeds(self, "seed")
         for epsilon in self.epsilons:
             if not 0 < epsilon < math.inf:
                 raise InputError(f"epsilons must be above 0 and finite, not {epsilon}.")

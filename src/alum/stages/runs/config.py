@@ -5,8 +5,22 @@ from dataclasses import dataclass
 from transformers import TrainingArguments
 
 from alum.core.errors import InputError
-from alum.stages.runs.settings import StageSettings, instead, require_one_or_more
+from alum.stages.runs.settings import StageSettings, instead, require_one_or_more, require_seeds
 from alum.training.config import AlumConfig
+
+_RANGES = {
+    "learning_rate": (0, 1e3),
+    "adam_beta1": (0, 1),
+    "adam_beta2": (0, 1),
+    "adam_epsilon": (0, float("inf")),
+    "weight_decay": (0, float("inf")),
+    "max_grad_norm": (0, float("inf")),
+    "label_smoothing_factor": (0, 1),
+    "dataloader_num_workers": (0, 2**16),
+    "num_train_epochs": (-1, float("inf")),
+    "neftune_noise_alpha": (0, float("inf")),
+}
+"""Lowest values, and what is above all of them."""
 
 
 @dataclass
@@ -24,12 +38,12 @@ class StageConfig(StageSettings, AlumConfig):
         require_one_or_more(
             self, "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"
         )
-        if not 0 <= self.learning_rate < float("inf"):
-            raise InputError(f"learning_rate must be 0 or more and finite, not {self.learning_rate}.")
-        for name in ("seed", "data_seed"):
-            seed = getattr(self, name)
-            if seed is not None and not 0 <= seed < 2**32:
-                raise InputError(f"{name} must lie in [0, 2^32), not {seed}.")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name, None)
+            if isinstance(value, int | float) and not low <= value < high:  # which also refuses what is no number
+                expected = f"lie in [{low:g}, {high:g})" if high < float("inf") else f"be {low:g} or more and finite"
+                raise InputError(f"{name} must {expected}, not {value}.")
+        require_seeds(self, "seed", "data_seed")
         if self.max_steps == 0 or (self.max_steps < 0 and not self.num_train_epochs > 0):
             raise InputError(
                 f"nothing to train: max_steps is {self.max_steps} and num_train_epochs {self.num_train_epochs}. "

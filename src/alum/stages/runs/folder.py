@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from alum.core.errors import InputError
+from alum.data.files import read_json_object
 from alum.data.writing import draft_of, holds_only_drafts, write_text
 from alum.stages.runs.environment import environment
 from alum.training.checkpoints import MANIFEST, STATE, checkpoints_in, damage, newest_whole_checkpoint
@@ -184,7 +185,7 @@ def opened_or_resumed(
 def settings_of(folder: Path) -> dict[str, Any]:
     """Reads what `write_settings` recorded of a run; empty where there is no record."""
     record = folder / "run.json"
-    return dict(json.loads(record.read_text(encoding="utf-8"))) if record.is_file() else {}
+    return read_json_object(record) if record.is_file() else {}
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -41,6 +41,14 @@ def require_one_or_more(settings: Any, *names: str) -> None:
             raise InputError(f"{name} must be 1 or more, not {value}.")
 
 
+def require_seeds(settings: Any, *names: str) -> None:
+    """Checks that random seeds are what NumPy takes where they are set; raises `InputError` otherwise."""
+    for name in names:
+        seed = getattr(settings, name)
+        if seed is not None and not 0 <= seed < 2**32:
+            raise InputError(f"{name} must lie in [0, 2^32), not {seed}.")
+
+
 @dataclass(kw_only=True)
 class CheckpointArguments:
     """Base of settings that name checkpoints: whether to run code that comes with them."""

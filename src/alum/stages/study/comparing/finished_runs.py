@@ -3,7 +3,6 @@
 Of such runs only the metrics are taken, so that intervals are over seeds alone, whatever rows they were measured on.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from alum.core.errors import InputError
+from alum.data.files import read_json_object
 from alum.evaluation.scores.seeds import spread_of_values
 from alum.reports.evaluation.scores import ATTACK_METRICS
 from alum.reports.study.page import write_study_page
@@ -93,12 +93,18 @@ def _read(text: str) -> _Run:
     if not file.is_file():
         raise InputError(f"{text}: expected a finished run's folder or its {RESULTS}, but there is no {file}.")
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        results = None
-    if not isinstance(results, dict) or not ("scores" in results or {"metrics", "method", "task"} <= results.keys()):
+        results = read_json_object(file)
+    except InputError as error:
+        raise InputError(f"{file} is no {RESULTS} of alum finetune or alum evaluate: {error}") from None
+    if not ("scores" in results or {"metrics", "method", "task"} <= results.keys()):
         raise InputError(f"{file} is no {RESULTS} of alum finetune or alum evaluate.")
-    return _Run(name or None, file, results, settings_of(file.parent).get("config", {}).get("seed"))
+    return _Run(name or None, file, results, _seed_of(file.parent))
+
+
+def _seed_of(folder: Path) -> int | None:
+    config = settings_of(folder).get("config")
+    seed = config.get("seed") if isinstance(config, dict) else None
+    return seed if isinstance(seed, int) else None
 
 
 def _numbered(runs: Sequence[_Run]) -> Iterator[_Run]:

@@ -1,0 +1,1 @@
+"""Bad invocations of ``alum``, made at random from good ones: ``make fuzz``."""

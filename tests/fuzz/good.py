@@ -1,0 +1,97 @@
+"""Files and command lines that are right, of which bad ones are made."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from alum.cli.main import main
+from tiny_stages import save_untrained
+from tiny_texts import opinions, write_rows, write_text
+
+STEPS = [
+    "--max_steps",
+    "1",
+    "--per_device_train_batch_size",
+    "4",
+    "--use_cpu",
+    "--disable_tqdm",
+    "true",
+    "--save_strategy",
+    "no",
+]
+COLUMNS = ["--text_columns", "text", "--label_column", "label"]
+
+
+@dataclass(frozen=True)
+class Good:
+    """A right command line, without the command; words that are files or folders stand as keys of ``files``."""
+
+    command: str
+    words: tuple[str, ...]
+
+
+STUDY = """\
+base: {model_name_or_path: model, text_columns: text, label_column: label, max_steps: 1, max_seq_length: 16}
+tasks: {opinions: {train_file: rows.jsonl, validation_file: rows.jsonl, test_file: rows.jsonl}}
+arms: {alum_one_pass: {}}
+seeds: 0:1
+"""
+CONFIG = """\
+task: null
+learning_rate: 1e-4
+adv_method: alum
+"""
+
+GOOD = (
+    Good("pretrain", ("--train_file", "text.txt", "--model_name_or_path", "model", "--max_seq_length", "16", *STEPS)),
+    Good("pretrain", ("--train_file", "text.txt", "--architecture", "bert-tiny", "--vocab_size", "200",
+                      "--max_seq_length", "16", *STEPS)),
+    Good("finetune", ("--model_name_or_path", "model", "--train_file", "rows.jsonl", "--validation_file", "rows.jsonl",
+                      *COLUMNS, *STEPS)),
+    Good("finetune", ("--model_name_or_path", "model", "--train_file", "rows.csv", "--validation_file", "rows.csv",
+                      *COLUMNS, "--config", "config.yaml", *STEPS)),
+    Good("finetune", ("--model_name_or_path", "model", "--train_file", "tags.jsonl", "--validation_file", "tags.jsonl",
+                      "--kind", "token_classification", "--text_columns", "tokens", "--label_column", "tags", *STEPS)),
+    Good("finetune", ("--model_name_or_path", "model", "--train_file", "choices.jsonl", "--validation_file",
+                      "choices.jsonl", "--text_columns", "text", "--choice_columns", "one", "two", "--label_column",
+                      "label", *STEPS)),
+    Good("evaluate", ("--model_name_or_path", "classifier", "--suites", "own=rows.jsonl", *COLUMNS, "--attacks",
+                      "typing", "pgd", "--max_eval_samples", "4", "--num_steps", "2")),
+    Good("evaluate", ("--model_name_or_path", "a=classifier", "b=classifier", "--suites", "own=rows.csv", *COLUMNS,
+                      "--attacks", "deepwordbug", "--max_eval_samples", "3")),
+    Good("attack", ("--model_name_or_path", "classifier", "--text", "the warm cat sees the dog", "--label", "good")),
+    Good("radius", ("--model_name_or_path", "classifier", "--train_file", "rows.jsonl", *COLUMNS)),
+    Good("study", ("study.yaml",)),
+    Good("compare", ("one=classifier", "other=classifier")),
+    Good("demo", ("--fast", "--seed", "-1", "--adv_method", "nothing")),
+    Good("tasks", ()),
+    Good("suites", ()),
+    Good("methods", ()),
+    Good("env", ()),
+)  # fmt: skip
+HAS_OUTPUT = ("pretrain", "finetune", "evaluate", "study", "demo")
+
+
+def write_good_files(folder: Path) -> None:
+    """Writes models and tables, a text, a study and a configuration that all are right."""
+    folder.mkdir(parents=True)
+    save_untrained(folder / "model")
+    rows = opinions(16)
+    write_rows(folder / "rows.jsonl", rows)
+    lines = ["text,label", *(f'"{row["text"]}",{row["label"]}' for row in rows)]
+    (folder / "rows.csv").write_text("\n".join(lines) + "\n")
+    tags = [{"tokens": row["text"].split(), "tags": ["O"] * len(row["text"].split())} for row in rows]
+    write_rows(folder / "tags.jsonl", tags)
+    choices = [
+        {"text": row["text"], "one": "good", "two": "bad", "label": number % 2} for number, row in enumerate(rows)
+    ]
+    write_rows(folder / "choices.jsonl", choices)
+    write_text(folder / "text.txt", num_documents=20)
+    (folder / "study.yaml").write_text(STUDY)
+    (folder / "config.yaml").write_text(CONFIG)
+    code = main(
+        ["finetune", "--model_name_or_path", str(folder / "model"), "--train_file", str(folder / "rows.jsonl"),
+         "--validation_file", str(folder / "rows.jsonl"), *COLUMNS, *STEPS, "--output_dir", str(folder / "classifier")]
+    )  # fmt: skip
+    assert code == 0, "the right command line must do"
+    assert json.loads((folder / "classifier" / "config.json").read_text())["id2label"]
