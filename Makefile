@@ -15,7 +15,7 @@ INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost evidence bench bench-pretrain bench-textattack bench-gpu cells fuzz test test-slow check house format clean
+.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost evidence bench bench-pretrain bench-textattack bench-gpu architectures cells fuzz test test-slow check house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-gpu: $(INSTALLED) ## check half precision and time training on a CUDA GPU,
 	$(BIN)/python -m benchmarks.gpu.half_precision --device cuda --output_dir build/gpu
 	$(BIN)/python -m benchmarks.gpu.cost --device cuda --output_dir build/gpu
 	$(BIN)/python -m benchmarks.gpu.page build/gpu
+
+architectures: $(INSTALLED) ## every architecture of transformers that can be built small, by place and method, into docs/benchmarks
+	$(BIN)/python -m benchmarks.architectures
 
 cells: $(INSTALLED) ## every method on every kind, in every precision and way to train, beside plain PyTorch, into docs/benchmarks
 	$(BIN)/python -m benchmarks.cells

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import cost_page, directions_page, pretraining_page
 from benchmarks.against_textattack import page as textattack_page
+from benchmarks.architectures import page as architectures_page
 from benchmarks.cells import page as cells_page
 from benchmarks.gpu import page as gpu_page
 from benchmarks.pages import Page, PageError, filled
@@ -106,7 +107,8 @@ def test_the_command_names_the_page_that_it_refuses(tmp_path, monkeypatch):
 
 
 COMMITTED = [
-    cells_page, cost_page, directions_page, gpu_page, pretraining_page, textattack_page, pretraining_study_page,
+    architectures_page, cells_page, cost_page, directions_page, gpu_page, pretraining_page, textattack_page,
+    pretraining_study_page,
     robustness_page, tasks_page,
 ]  # fmt: skip
 

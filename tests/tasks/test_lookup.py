@@ -54,3 +54,12 @@ def test_encoder_decoders_generate(architecture):
 def test_a_head_that_no_kind_fits_is_refused_by_name(model):
     with pytest.raises(InputError, match=type(model).__name__):
         kind_of(model)
+
+
+def test_a_subclass_of_a_known_head_is_of_its_kind():
+    bert = classifier("bert")
+
+    class MyClassifier(type(bert)):
+        pass
+
+    assert kind_of(MyClassifier(bert.config)) is kind_of(bert)

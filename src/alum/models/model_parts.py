@@ -24,6 +24,9 @@ def pretrained_model(model: nn.Module) -> nn.Module:
         model = inner[0]
 
 
+_LENGTH_FIRST = ("xlnet",)
+
+
 def base_transformer(model: nn.Module) -> nn.Module:
     """Returns the model without its head: its output is the last hidden state of every position."""
     model = pretrained_model(model)
@@ -82,10 +85,16 @@ def block(model: nn.Module, index: int) -> tuple[list[nn.Module], nn.Module, lis
     name = type(pretrained_model(model)).__name__
     _refuse_shared_block(config, index, name)
     depth = getattr(config, "num_hidden_layers", None)
-    stacks = [m for m in stack.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
-    if not stacks:
+    owners = (module for module in stack.modules() if _lists_in(module, depth))
+    lists = next((_lists_in(owner, depth) for owner in owners), {})
+    if len(lists) > 1:
+        raise InputError(
+            f"{name} keeps its blocks in parts ({', '.join(lists)}), so that the input of one is no place in it. "
+            "Choose the layer 'word' or 'embeddings'."
+        )
+    blocks = [module for found in lists.values() for module in found]
+    if not blocks or any(isinstance(module, nn.ModuleList) for module in blocks):
         raise InputError(f"no list of transformer blocks found in {name}. Choose the layer 'word' or 'embeddings'.")
-    blocks = list(stacks[0])
     check_block_number(index, len(blocks), name)
     if getattr(blocks[index], "gradient_checkpointing", False):
         raise InputError(
@@ -93,6 +102,15 @@ def block(model: nn.Module, index: int) -> tuple[list[nn.Module], nn.Module, lis
             "input. Choose the layer 'word' or 'embeddings', or turn gradient checkpointing off."
         )
     return blocks[:index], blocks[index], blocks[index + 1 :]
+
+
+def _lists_in(module: nn.Module, depth: int | None) -> dict[str, nn.ModuleList]:
+    """Lists of ``depth`` modules that a module holds itself, by name."""
+    return {
+        name: found
+        for name, found in module.named_children()
+        if isinstance(found, nn.ModuleList) and len(found) == depth
+    }
 
 
 def check_layer(layer: Layers, config: PretrainedConfig, name: str) -> None:
@@ -138,6 +156,11 @@ def parse_layer(text: str | int) -> Layers:
 
 def _input_stack(model: nn.Module) -> nn.Module:
     model = pretrained_model(model)
+    if getattr(getattr(model, "config", None), "model_type", None) in _LENGTH_FIRST:
+        raise InputError(
+            f"{type(model).__name__} has its vectors as [length, batch, hidden]: a perturbation would go to other "
+            "places than words. Choose another architecture."
+        )
     if not isinstance(model, PreTrainedModel):
         return model
     return model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model.base_model

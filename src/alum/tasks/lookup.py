@@ -1,5 +1,6 @@
 """Tables of the kinds of task, and the way from a model's head to the kind that it is made for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -55,6 +56,17 @@ USER_KINDS: dict[str, tuple[Supervision, int]] = {
     for name, num_texts in supervision.user_kinds.items()
 }
 
+# Language models whose loss does not shift its labels, in transformers 5.23: the decoders of encoder-decoders, which
+# others shift for, and two that have their own ways.
+_LABELS_IN_PLACE = frozenset(
+    {
+        "BartForCausalLM", "BigBirdPegasusForCausalLM", "BlenderbotForCausalLM", "BlenderbotSmallForCausalLM",
+        "CpmAntForCausalLM", "MBartForCausalLM", "MarianForCausalLM", "MvpForCausalLM", "PLBartForCausalLM",
+        "PegasusForCausalLM", "ProphetNetForCausalLM", "TrOCRForCausalLM", "WhisperForCausalLM", "XLMWithLMHeadModel",
+        "XLNetLMHeadModel",
+    }
+)  # fmt: skip
+
 
 def supervision_named(name: str, layout: Layout) -> Supervision:
     """Looks up a kind of task by its ``--kind`` name.
@@ -80,28 +92,37 @@ def kind_of_sequence_head(config: PretrainedConfig) -> TaskKind:
 
 
 def kind_of(model: nn.Module) -> TaskKind:
-    """Finds the kind of task that the head of a ``transformers`` model is made for.
+    """Finds the kind of task that the head of a ``transformers`` model, or of a subclass of one, is made for.
 
     Raises `InputError` for a head that no kind fits.
     """
-    name = type(model).__name__
+    names = {base.__name__ for base in type(model).__mro__}
     config: Any = getattr(model, "config", None)
-    if name in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.values():
+
+    def is_among(mapping: Mapping[str, Any]) -> bool:
+        return not names.isdisjoint(mapping.values())
+
+    if is_among(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES):
         return kind_of_sequence_head(config)
-    if name in MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES.values():
+    if is_among(MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES):
         return MULTIPLE_CHOICE
-    if name in MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES.values():
+    if is_among(MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES):
         return QUESTION_ANSWERING
-    if name in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES.values():
+    if is_among(MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES):
         return TOKEN_CLASSIFICATION
     encoder_decoder = getattr(config, "is_encoder_decoder", False)
-    if name in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values() and not encoder_decoder:
+    if not names.isdisjoint(_LABELS_IN_PLACE) and not encoder_decoder:
+        raise InputError(
+            f"{type(model).__name__} takes each label for that of its own position, not of the next token: a causal "
+            "language model is trained otherwise. Choose another architecture."
+        )
+    if is_among(MODEL_FOR_MASKED_LM_MAPPING_NAMES) and not encoder_decoder:
         return MASKED_LM
-    if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() and not encoder_decoder:
+    if is_among(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES) and not encoder_decoder:
         return CAUSAL_LM
-    if name in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values():
+    if is_among(MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES):
         return SEQUENCE_TO_SEQUENCE
     raise InputError(
-        f"no kind of task fits {name}: expected a model for one of {', '.join(KINDS)}. "
+        f"no kind of task fits {type(model).__name__}: expected a model for one of {', '.join(KINDS)}. "
         "For another head give the trainer a TaskKind of your own: AlumTrainer(..., kind=...)."
     )

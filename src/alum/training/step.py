@@ -133,8 +133,9 @@ class AlumStep:
             num_further_steps=num_further_steps,
         )
         if result.delta is not None and not self._is_checked:
-            batch.check()
             self._is_checked = True
+            if not is_compiled(self.model):  # compiled without gradients, a pass may draw other masks
+                batch.check()
         self._control_radius(result)
         self._backward(result.loss)
         return result

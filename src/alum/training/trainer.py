@@ -164,8 +164,9 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
     def _check_once(self, batch: HookedBatch, result: AlumResult) -> None:
         """Checks the model at the first batch of a training that is perturbed."""
         if self._is_to_be_checked and result.delta is not None:
-            batch.check()
             self._is_to_be_checked = False
+            if not is_compiled(self.model_wrapped):  # compiled without gradients, a pass may draw other masks
+                batch.check()
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         self._clock.start_step(measured=self._logs_time() and self._logs_step(self.state.global_step + 1))

@@ -20,8 +20,8 @@ from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.label_outputs import LabelRecording
 
-_ROUNDING = 1e-2
-"""Difference of outputs, as a share of their norm, that two equal passes may have in half precision."""
+_ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 3e-2}
+"""Difference of outputs, as a share of their norm, that two equal passes may have where kernels sum in any order."""
 
 
 @dataclass
@@ -50,6 +50,7 @@ class HookedBatch:
     """Mask where only the clean pass shows it, when it reaches x; until then ``mask`` is any tensor on its device."""
     at_labels: LabelRecording | None = None
     run_averaged: Callable[[], Any] | None = None
+    _clean_is_at_x: bool = field(default=True, repr=False)
     _state_at_start: list[Tensor] = field(default_factory=list, repr=False)
     _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
 
@@ -60,6 +61,7 @@ class HookedBatch:
         return self._clean_pass(self.injection.recording)
 
     def clean_cut_at_x(self, start: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        self._clean_is_at_x = start is None
         return self._clean_pass(partial(self.injection.cutting, start=start))
 
     def clean_at_labels(self) -> tuple[Tensor, LabelOutputs]:
@@ -100,21 +102,40 @@ class HookedBatch:
 
     @torch.no_grad()
     def check(self) -> None:
-        """Checks what the objective takes for granted, by two passes: that δ = 0 changes nothing.
+        """Checks what the objective takes for granted: that δ = 0 changes nothing, in two passes or three.
 
         To be called once for a model, after a clean pass. Raises `InputError` with the reason.
         """
         zero = torch.zeros_like(self.injection.recorded(), dtype=torch.float32)
+        versions = [weight._version for weight in self.model.parameters()]
         with keeping_random_state(self.mask.device), self.without_dropout(), self._masks():
-            untouched = self.compared(self.run()).float()
+            untouched = self.compared(self.run())
             with self.injection.unrecorded().adding(zero):
-                outputs = self.compared(self.run()).float()
-        if untouched.numel() and (outputs - untouched).norm() > _ROUNDING * untouched.norm():
+                is_same = self._is_same(self.compared(self.run()), untouched)
+        if versions != [weight._version for weight in self.model.parameters()]:
+            raise InputError(
+                f"{type(self.model).__name__} changes its weights where it goes from training to evaluation, which "
+                "passes of one step do. Choose another architecture, or adv_method 'standard'."
+            )
+        if is_same and self.dropout == "shared" and self._clean_is_at_x:
+            is_same = self._is_same(self.outputs(zero), self.compared(self.clean_raw))
+        if not is_same:
             raise InputError(
                 f"a perturbation of zero changes what {type(self.model).__name__} says, so that a divergence would not "
                 "be that of the perturbation: the model draws random numbers of its own in each pass, or recomputes "
                 "what is perturbed. Choose another layer or model, or adv_method 'standard'."
             )
+
+    def _is_same(self, outputs: Tensor, others: Tensor) -> bool:
+        tolerance = _ROUNDING[self._precision(outputs)]
+        return not outputs.numel() or bool((outputs - others).norm() <= tolerance * others.norm())
+
+    def _precision(self, outputs: Tensor) -> torch.dtype:
+        device = self.mask.device.type
+        weights = next(
+            (weight.dtype for weight in self.model.parameters() if weight.is_floating_point()), outputs.dtype
+        )
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weights
 
     def predicted_labels(self, outputs: Tensor) -> Tensor:
         return self._likelihood().predicted(outputs)

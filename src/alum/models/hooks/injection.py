@@ -57,7 +57,7 @@ class Injection:
         return mask.repeat_interleave(self.num_places, 0) if self._later else mask
 
     def unrecorded(self) -> "Injection":
-        """The same places without a recorded pass."""
+        """Returns the same places without a recorded pass."""
         fresh = copy(self)
         fresh._x, fresh._values, fresh._cut = None, ValuesAtPlaces(self.num_places), GraphCut()
         return fresh

@@ -55,7 +55,14 @@ class PlaceInModel:
 
         @not_compiled
         def on_output(module: nn.Module, inputs: Any, output: Any) -> Any:
-            return change(output) if counts() else output
+            if not counts():
+                return output
+            if not isinstance(output, Tensor):
+                raise InputError(
+                    f"{type(module).__name__} gives a {type(output).__name__}, not hidden vectors to perturb. Choose "
+                    "another layer or model."
+                )
+            return change(output)
 
         @not_compiled
         def on_input(module: nn.Module, args: Any, kwargs: Any) -> Any:
