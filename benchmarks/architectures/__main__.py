@@ -30,7 +30,7 @@ def main() -> None:
     names = (
         REHEARSAL if given.rehearse else (*sorted(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES), *LANGUAGE_MODELS)
     )
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), max_tasks_per_child=20) as pool:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         found = []
         for trial in pool.map(trials_of, names):
             print(trial["architecture"], trial.get("not_tried", "tried"), flush=True)

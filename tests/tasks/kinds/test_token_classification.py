@@ -11,11 +11,10 @@ from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.data.table import Table
 from alum.models.tokenization import Tokenization
+from alum.tasks.entities import entities, entity_scores
 from alum.tasks.kinds.token_classification import (
     TOKEN_CLASSIFICATION,
     TokenClassificationSupervision,
-    entities,
-    entity_scores,
 )
 from alum.tasks.layout import Layout
 from alum.tasks.lookup import kind_of

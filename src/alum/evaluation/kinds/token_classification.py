@@ -7,7 +7,8 @@ import numpy as np
 
 from alum.evaluation.kinds.base import EvaluatedKind
 from alum.evaluation.scores.set_metrics import SetMetric, set_metric
-from alum.tasks.kinds.token_classification import entities, is_iob, tag_names
+from alum.tasks.entities import entities, mark_entities
+from alum.tasks.kinds.token_classification import tag_names
 from alum.tasks.rows import TaskRows
 
 
@@ -18,7 +19,11 @@ class EvaluatedTagging(EvaluatedKind):
         if name != "f1":
             return super().set_metric(name, predictions, rows)
         gold = tag_names(rows)
-        return _f1_of_entities(gold, predictions) if is_iob(rows.label_names) else _f1_of_words(gold, predictions, rows)
+        return (
+            _f1_of_entities(gold, predictions)
+            if mark_entities(rows.label_names)
+            else _f1_of_words(gold, predictions, rows)
+        )
 
 
 def _f1_of_entities(gold: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]]) -> SetMetric:

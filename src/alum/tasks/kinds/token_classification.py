@@ -17,10 +17,10 @@ from alum.data.padding import PaddedTokens
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, first_output, logits_of
+from alum.tasks.entities import entity_scores, is_outside, mark_entities
 from alum.tasks.labels import classes, label_id, names_of
 from alum.tasks.rows import TaskRows
 
-OUTSIDE = "O"
 WORD_STARTS = "word_starts"
 
 
@@ -40,8 +40,8 @@ TOKEN_CLASSIFICATION = TaskKind(
 class TokenClassificationSupervision(Supervision):
     """Token classification as a task: a row is a list of words with a list of their labels.
 
-    A word's first sub-word carries its label and predicts it. Names in IOB form (``O``, ``B-person``, ``I-person``)
-    are scored by entities, others by words.
+    A word's first sub-word carries its label and predicts it. Names that mark entities (``O``, ``B-person``,
+    ``I-person``, or by another scheme of `alum.tasks.entities`) are scored by these, others by words.
     """
 
     kind = TOKEN_CLASSIFICATION
@@ -95,18 +95,18 @@ class TokenClassificationSupervision(Supervision):
     def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
         """Label names of each row's words; words beyond the longest input are outside, or of the first label."""
         names = rows.label_names
-        cut_off = OUTSIDE if OUTSIDE in names else names[0]
+        cut_off = next(filter(is_outside, names), names[0])
         return [
             [names[row[start]] if start >= 0 else cut_off for start in starts]
             for row, starts in zip(first_output(outputs).argmax(-1), features[WORD_STARTS], strict=True)
         ]
 
     def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:
-        """Precision, recall and F1 of entities in IOB labels, else means over the labels, and the accuracy of words."""
+        """Precision, recall and F1 of entities where labels mark them, else means over labels, and words' accuracy."""
         gold = tag_names(rows)
         flat_gold, flat_found = (np.array([tag for row in tags for tag in row]) for tags in (gold, predictions))
         accuracy = float(np.mean(flat_gold == flat_found)) if len(flat_gold) else 0.0
-        if is_iob(rows.label_names):
+        if mark_entities(rows.label_names):
             return {**entity_scores(gold, predictions), "accuracy": accuracy}
         means = precision_recall_fscore_support(flat_gold, flat_found, average="macro", zero_division=0.0)
         return {**{name: float(mean) for name, mean in zip(_SCORES, means, strict=False)}, "accuracy": accuracy}
@@ -118,45 +118,6 @@ def tag_names(rows: TaskRows) -> list[list[str]]:
 
 
 _SCORES = ("precision", "recall", "f1")
-
-
-def entity_scores(gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Precision, recall and F1 of entities over all rows: one is right if its type, first and last word are."""
-    gold_entities = {(row, *entity) for row, tags in enumerate(gold) for entity in entities(tags)}
-    found_entities = {(row, *entity) for row, tags in enumerate(found) for entity in entities(tags)}
-    right = len(gold_entities & found_entities)
-    return {
-        "precision": right / max(len(found_entities), 1),
-        "recall": right / max(len(gold_entities), 1),
-        "f1": 2 * right / max(len(gold_entities) + len(found_entities), 1),
-    }
-
-
-def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
-    """Entities in a row of IOB tags, each with its type, first and last word.
-
-    As in conlleval, the script of the CoNLL shared tasks, an ``I-`` after ``O`` or after another type begins an entity.
-
-    >>> sorted(entities(["B-person", "I-person", "O", "I-group"]))
-    [('group', 3, 3), ('person', 0, 1)]
-    """
-    found: set[tuple[str, int, int]] = set()
-    open_type, first = "", 0
-    for index, tag in enumerate([*tags, OUTSIDE]):
-        position, _, type_ = tag.partition("-")
-        if position == "I" and type_ == open_type:
-            continue
-        if open_type:
-            found.add((open_type, first, index - 1))
-        open_type, first = type_, index
-    return found
-
-
-def is_iob(names: Sequence[str]) -> bool:
-    """Whether labels are ``O``, ``B-…`` and ``I-…``, which are scored by entities."""
-    return any(name.startswith("B-") for name in names) and all(
-        name == OUTSIDE or name.startswith(("B-", "I-")) for name in names
-    )
 
 
 def _lists(rows: TaskRows, column: str) -> list[list[Any]]:
