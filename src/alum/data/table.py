@@ -10,8 +10,10 @@ from datasets import Dataset, concatenate_datasets
 
 from alum.core.errors import InputError
 from alum.data.table_files import require_columns
+from alum.data.values import is_missing, missing_words, whole_number
 
 UNLABELLED = -1
+"""Label of published rows that have none."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,23 @@ class Table:
         rows = self.rows.remove_columns(column) if column in self.rows.column_names else self.rows
         return Table(rows, self.where, self.numbers)
 
-    def labelled(self, column: str) -> Table:
-        """Returns the rows that have a label: not missing, empty or -1, as in GLUE's test sets and parts of SNLI."""
+    def labelled(self, column: str, *, minus_one_is_none: bool = True) -> Table:
+        """Returns the rows that have a label: neither empty nor null nor NaN, nor a word for these among numbers.
+
+        Nor -1, as in GLUE's test sets and parts of SNLI, unless ``minus_one_is_none`` is false: then only where no row
+        has another label. Raises `InputError` where no row has one.
+        """
         self.require([column])
-        kept = [i for i, label in enumerate(self.column(column)) if not _unlabelled(label)]
+        values = self.column(column)
+        words = missing_words(values) if any(isinstance(value, str) for value in values) else frozenset()
+        given = [i for i, value in enumerate(values) if not (is_missing(value) or _is_one_of(value, words))]
+        kept = [i for i in given if whole_number(values[i]) != UNLABELLED]
         if not kept:
             raise InputError(f"{self.where} has no labelled rows: column {column!r} is empty or -1 throughout.")
+        if not minus_one_is_none:
+            kept = given
         return self if len(kept) == len(self) else self.select(kept)
 
 
-def _unlabelled(label: Any) -> bool:
-    return label is None or label == "" or (isinstance(label, int | str) and str(label) == str(UNLABELLED))
+def _is_one_of(value: Any, words: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in words

@@ -1,102 +1,216 @@
-"""Tables of examples from local files, with errors that name the file and the row."""
+"""Tables of examples from local files: text is text, and only columns that are named are read.
 
+Nothing is inferred from CSV, whose values all stay text; JSON lines and Parquet say themselves what is a number.
+Nothing is kept either: what a file holds when it is read is what comes.
+"""
+
+import csv
 import json
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from datasets import Dataset, DatasetDict, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-from datasets.exceptions import DatasetGenerationError
-from datasets.utils import logging
-from pyarrow import csv
+import pyarrow as pa
+from datasets import Dataset, Features, Json, Value, concatenate_datasets
+from pyarrow import parquet
 
 from alum.core.errors import InputError
-from alum.data.files import ARRAY_NOT_LINES, existing_file, read_text
+from alum.data.files import ARRAY_NOT_LINES, existing_file, lines_in, read_text
 
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
-def load_table(path: str | os.PathLike[str]) -> Dataset:
-    """Loads a table from a JSON lines, CSV or Parquet file.
+class MissingColumnError(InputError):
+    """An `InputError` about a table that lacks a column."""
 
-    Raises `InputError` for a missing, empty or malformed file, with the row where there is one.
+
+def load_table(
+    path: str | os.PathLike[str], columns: Sequence[str] | None = None, optional: Sequence[str] = ()
+) -> Dataset:
+    """Loads a table from a JSON lines, CSV or Parquet file: ``columns``, and those of ``optional`` that are there.
+
+    All columns are read where none are named. Raises `InputError` for a missing, empty or malformed file, with the row
+    where there is one, and `MissingColumnError` for a column that is not there.
     """
     path = existing_file(path)
-    if path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip"):
+    ending = path.suffix.lower()
+    if ending in (".gz", ".bz2", ".xz", ".zst", ".zip"):
         raise InputError(f"{path} is compressed: unpack it first, for example with gzip -d.")
-    if path.suffix not in FORMATS:
+    if ending not in FORMATS:
         raise InputError(
             f"{path}: expected a file that ends in {', '.join(FORMATS)}, not {path.suffix or 'nothing'!r}."
         )
-    if FORMATS[path.suffix] != "parquet":
-        read_text(path)
-    had_bars = not are_progress_bars_disabled()
-    disable_progress_bars()
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.CRITICAL)  # what it says of a malformed file is said below, with the line
-    try:
-        table = _READERS[FORMATS[path.suffix]](path)
-    except (DatasetGenerationError, ValueError, TypeError, KeyError, OSError) as error:
-        raise InputError(_malformed(path, error)) from None
-    finally:
-        logging.set_verbosity(verbosity)
-        if had_bars:
-            enable_progress_bars()
+
+    def wanted(names: Sequence[str]) -> list[str]:
+        if columns is None:
+            return list(names)
+        _require(names, columns, str(path))
+        return [name for name in dict.fromkeys((*columns, *optional)) if name in names]
+
+    table = _READERS[FORMATS[ending]](path, wanted)
     if len(table) == 0:
         raise InputError(f"{path} has no rows.")
     return table
 
 
-def load_folder(folder: str | os.PathLike[str]) -> DatasetDict:
-    """Loads the splits of a folder: each file is one, named as the file without its ending (``validation.jsonl``)."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"no folder at {folder} (from {Path.cwd()}): check the name.")
-    files = sorted(p for p in folder.iterdir() if p.suffix in FORMATS and p.suffix != ".json")
-    if not files:
-        raise InputError(f"{folder} holds no file that ends in .jsonl, .csv or .parquet, such as train.jsonl.")
-    return DatasetDict({file.stem: load_table(file) for file in files})
-
-
 def require_columns(table: Dataset, columns: list[str], where: str) -> None:
     """Raises `InputError`, with the columns that there are, if one of ``columns`` is missing."""
-    missing = [column for column in columns if column not in table.column_names]
+    _require(table.column_names, columns, where)
+
+
+def _require(names: Sequence[str], columns: Sequence[str], where: str) -> None:
+    missing = [column for column in columns if column not in names]
     if missing:
-        raise InputError(
-            f"{where} has no column {', '.join(map(repr, missing))}: its columns are {', '.join(table.column_names)}."
+        raise MissingColumnError(
+            f"{where} has no column {', '.join(map(repr, missing))}: its columns are {', '.join(names)}."
         )
 
 
-def _from_csv(path: Path) -> Dataset:
-    """Differs from `Dataset.from_csv`: text that reads "None" or "NA" is text, and integers beside empty cells are
-    still integers."""
-    # One thread, so that errors have the number of the line.
-    read, parse = csv.ReadOptions(use_threads=False), csv.ParseOptions(newlines_in_values=True)
-    return Dataset(csv.read_csv(path, read, parse))
+# Names of the columns to read, of those that a file has.
+_Wanted = Callable[[Sequence[str]], list[str]]
 
 
-_READERS: dict[str, Callable[[Path], Dataset]] = {
-    "json": lambda path: Dataset.from_json(str(path)),
+# -- CSV ---------------------------------------------------------------------------------------------------------------
+
+
+def _from_csv(path: Path, wanted: _Wanted) -> Dataset:
+    read_text(path)  # raises for what is no text
+    try:
+        names, rows = _csv_rows(path, {})
+    except csv.Error as error:
+        try:  # quotes within quotes as \", which some programs write, instead of ""
+            names, rows = _csv_rows(path, {"escapechar": "\\"})
+        except csv.Error:
+            raise _not_read(path, str(error)) from None
+    kept = wanted(names)
+    for name in kept:
+        if names.count(name) > 1:
+            raise _not_read(path, f"column {name!r} exists {names.count(name)} times")
+    places = [names.index(name) for name in kept]
+    values = {name: [row[place] for row in rows] for name, place in zip(kept, places, strict=True)}
+    return Dataset.from_dict(values, features=Features({name: Value("string") for name in kept}))
+
+
+def _csv_rows(path: Path, dialect: dict[str, str]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a CSV file; raises `csv.Error`, with the row, for what is none."""
+    former = csv.field_size_limit(sys.maxsize)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True, **dialect)  # type: ignore[arg-type]
+            names: list[str] = []
+            rows: list[list[str]] = []
+            try:
+                for row in reader:
+                    if not row:  # a blank line
+                        continue
+                    if names and len(row) != len(names):
+                        raise csv.Error(f"Expected {len(names)} columns, got {len(row)}")
+                    if names:
+                        rows.append(row)
+                    else:
+                        names = row
+            except csv.Error as error:
+                number = len(rows) + (2 if names else 1)
+                raise csv.Error(f"Row #{number}: {error} (line {reader.line_num})") from None
+            return names, rows
+    finally:
+        csv.field_size_limit(former)
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------------
+
+
+def _from_json(path: Path, wanted: _Wanted) -> Dataset:
+    rows = list(_json_rows(path))
+    names = wanted(list(dict.fromkeys(name for row in rows for name in row)))
+    columns = [_json_column(name, [row.get(name) for row in rows]) for name in names]
+    return concatenate_datasets(columns, axis=1) if columns else Dataset.from_dict({})
+
+
+def _json_column(name: str, values: list[Any]) -> Dataset:
+    """Column of one type, or of whatever JSON has, where no type holds all values."""
+    try:
+        return Dataset.from_dict({name: values})
+    except (pa.ArrowException, OverflowError):
+        return Dataset.from_dict({name: values}, features=Features({name: Json()}))
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    is_first = True
+    for number, line in enumerate(lines_in(path), start=1):
+        if not line.strip():
+            continue
+        if is_first and line.lstrip().startswith("["):
+            yield from _json_array(path, number)
+            return
+        is_first = False
+        yield _json_row(path, number, line)
+
+
+def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
+    where = f"{path}, line {number}"
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON ({_reason(error)}). Expected one object a line.") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: expected a JSON object, not {'null' if row is None else type(row).__name__}.")
+    _check_unicode(row, line, where)
+    return row
+
+
+def _json_array(path: Path, number: int) -> list[dict[str, Any]]:
+    """Rows of a file that is one array of objects, which begins at line ``number``."""
+    text = read_text(path)
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{path}, line {number}: {ARRAY_NOT_LINES}")
+    for index, row in enumerate(rows, start=1):
+        _check_unicode(row, text, f"{path}, row {index}")
+    return rows
+
+
+def _check_unicode(row: dict[str, Any], text: str, where: str) -> None:
+    if "\\u" not in text:  # half of a character can only be spelled out
+        return
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(str(error.object)[error.start]):x}"
+        raise InputError(f"{where}: holds {half} alone, half of a character in UTF-16.") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos}"
+    return str(error).splitlines()[0]
+
+
+# -- Parquet -----------------------------------------------------------------------------------------------------------
+
+
+def _from_parquet(path: Path, wanted: _Wanted) -> Dataset:
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = wanted(file.schema_arrow.names)
+            return Dataset(file.read(columns=names).select(names))
+    except InputError:
+        raise
+    except (pa.ArrowException, ValueError, TypeError, KeyError, OSError) as error:
+        raise _not_read(path, (str(error).strip() or repr(error)).splitlines()[0]) from None
+
+
+_READERS: dict[str, Callable[[Path, _Wanted], Dataset]] = {
+    "json": _from_json,
     "csv": _from_csv,
-    "parquet": lambda path: Dataset.from_parquet(str(path)),
+    "parquet": _from_parquet,
 }
 
 
-def _malformed(path: Path, error: Exception) -> str:
-    if FORMATS[path.suffix] == "json":
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
-            if not line.strip():
-                continue
-            if number == 1 and line.lstrip().startswith("["):
-                return f"{path}, line 1: {ARRAY_NOT_LINES}"
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as bad:
-                return (
-                    f"{path}, line {number}: not JSON ({bad.msg} at character {bad.pos}). Expected one object a line."
-                )
-            if not isinstance(row, dict):
-                return f"{path}, line {number}: expected a JSON object, not {type(row).__name__}."
-    cause = error.__cause__ or error
-    first_line = (str(cause).strip() or repr(cause)).splitlines()[0]
-    return f"{path} cannot be read as {FORMATS[path.suffix]}: {first_line}"
+def _not_read(path: Path, reason: str) -> InputError:
+    return InputError(f"{path} cannot be read as {FORMATS[path.suffix.lower()]}: {reason}")

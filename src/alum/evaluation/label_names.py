@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from alum.core.errors import InputError
+from alum.data.values import whole_number
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,8 @@ def label_names_for(model_names: Sequence[str], label_names: Sequence[str]) -> t
     >>> label_names_for(("bad", "fair", "good"), ("good", "bad")), label_names_for(("bad", "good"), ("0", "1"))
     (('bad', 'fair', 'good'), ('bad', 'good'))
     """
-    if all(name.isdigit() for name in label_names) and len(label_names) <= len(model_names):
+    numbers = [whole_number(name) for name in label_names]
+    if all(number is not None and number < len(model_names) for number in numbers):
         return tuple(model_names)
     own, wanted = _compared(model_names, label_names)
     if set(wanted) <= set(own):

@@ -1,15 +1,19 @@
 """Layout and kind of task of a user's own data, by named columns and the values found in them."""
 
 import dataclasses
+import logging
 from typing import Protocol
 
 from datasets import ClassLabel, Value
 
 from alum.core.errors import InputError
 from alum.tasks.base import Supervision
+from alum.tasks.labels import are_quantities
 from alum.tasks.layout import Layout
 from alum.tasks.lookup import SUPERVISED, USER_KINDS, supervision_named
 from alum.tasks.rows import TaskRows
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_LENGTH_TOKENS = 128
 
@@ -60,8 +64,16 @@ def supervision_of(arguments: ColumnArguments, rows: TaskRows) -> Supervision:
             f"{table.where}: column {layout.label!r} must hold a name, an integer or a number in every row, and always "
             "the same of these. For other tasks give --kind."
         )
-    if feature.dtype.startswith("float"):
+    labels = [] if isinstance(feature, ClassLabel) else rows.labels()
+    if are_quantities(labels):
         return SUPERVISED["regression"]
+    if any(isinstance(label, float) for label in labels):
+        logger.warning(
+            "labels in column %r of %s are whole numbers and taken as classes: say --kind regression if they are "
+            "quantities",
+            layout.label,
+            table.where,
+        )
     return supervision_named("pair_classification" if len(layout.text) == 2 else "sentence_classification", layout)
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+ID_COLUMNS = ("id", "idx", "uid")
+"""Names of columns by which rows are known, the first of them that a table has; predictions carry it."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -12,3 +15,10 @@ class Layout:
     label_names: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     """Columns of the choices in multiple choice: one for each choice, or a single one that holds lists."""
+    numbers_are_positions: bool = True
+    """Whether a whole number stands for the label name at its position, as where a data set declares its classes."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns that rows without labels have too."""
+        return (*self.text, *self.choices)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset
+from datasets import ClassLabel, Dataset
 
 from alum.core.errors import InputError
 from alum.data.table import Table
@@ -59,16 +59,31 @@ class TaskRows:
         """Keeps at most ``count`` rows from the beginning; all of them where it is None."""
         return dataclasses.replace(self, table=self.table.first(count))
 
-    def labelled(self) -> TaskRows:
-        """Leaves out rows without a label (`Table.labelled`)."""
-        return dataclasses.replace(self, table=self.table.labelled(self.layout.label))
+    @property
+    def declared_classes(self) -> tuple[str, ...]:
+        """Names of the classes that the type of the label column, or of the lists in it, declares; empty without."""
+        feature = self.table.rows.features[self.layout.label]
+        feature = getattr(feature, "feature", feature)
+        return tuple(feature.names) if isinstance(feature, ClassLabel) else ()
+
+    def labelled(self, *, are_published: bool) -> TaskRows:
+        """Leaves out rows without a label (`Table.labelled`).
+
+        A label of -1 is none in published data sets and in columns that declare classes, and a label elsewhere.
+        """
+        self.table.require([self.layout.label])
+        minus_one_is_none = are_published or bool(self.declared_classes)
+        table = self.table.labelled(self.layout.label, minus_one_is_none=minus_one_is_none)
+        return dataclasses.replace(self, table=table)
 
     def unlabelled(self) -> TaskRows:
         """Leaves out the label column, for rows that are to be predicted."""
         return dataclasses.replace(self, table=self.table.without(self.layout.label))
 
-    def with_label_names(self, names: tuple[str, ...]) -> TaskRows:
-        return dataclasses.replace(self, layout=dataclasses.replace(self.layout, label_names=names))
+    def with_label_names(self, names: tuple[str, ...], *, numbers_are_positions: bool = True) -> TaskRows:
+        """Rows with the names of their labels, and whether a whole number is the position of one (`Layout`)."""
+        layout = dataclasses.replace(self.layout, label_names=names, numbers_are_positions=numbers_are_positions)
+        return dataclasses.replace(self, layout=layout)
 
     def with_columns(self, columns: Mapping[str, Sequence[Any]]) -> TaskRows:
         """Replaces the values of some columns, given by name, row by row."""

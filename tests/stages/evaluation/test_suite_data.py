@@ -8,6 +8,7 @@ from alum.core.errors import InputError
 from alum.evaluation.suites import SUITES
 from alum.stages.evaluation import suite_data as evaluation_data
 from alum.stages.evaluation.suite_data import SuiteSpec, load_suite
+from alum.tasks.labels import label_ids
 from places import DATA
 from tiny_texts import write_rows
 
@@ -190,8 +191,10 @@ def test_rows_without_labels_are_left_out(tmp_path):
 def test_the_file_of_a_folder(files, name, expected, tmp_path):
     row = {"premise": "a", "hypothesis": "b", "sentence": "c", "label": 0}
     for file in files:
-        write_rows(tmp_path / f"{file}.jsonl", [{**row, "from": file}])
-    assert loaded(f"{name}={tmp_path}").rows.table.column("from") == [expected]
+        write_rows(tmp_path / f"{file}.jsonl", [{**row, "id": file}])
+    data = loaded(f"{name}={tmp_path}")
+    assert data.rows.table.column("id") == [expected]
+    assert data.source == str(tmp_path / f"{expected}.jsonl")
 
 
 def test_a_suite_in_csv_and_parquet(tmp_path):
@@ -199,7 +202,7 @@ def test_a_suite_in_csv_and_parquet(tmp_path):
     rows.to_csv(str(tmp_path / "a.csv"))
     rows.to_parquet(str(tmp_path / "b.parquet"))
     for file in ("a.csv", "b.parquet"):
-        assert loaded(f"sst2={tmp_path / file}").rows.table.column("label") == [0, 1, 0]
+        assert label_ids(loaded(f"sst2={tmp_path / file}").rows) == [0, 1, 0]
 
 
 # -- rows of one's own -------------------------------------------------------------------------------------------------

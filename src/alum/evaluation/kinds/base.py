@@ -14,6 +14,7 @@ from alum.attacks.text.protocol import Goal, VictimOutputs
 from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
+from alum.data.values import whole_number
 from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
 from alum.evaluation.scores.set_metrics import SetMetric, set_metric_of_rows
 from alum.models.inputs import Inputs
@@ -77,8 +78,14 @@ class EvaluatedKind:
         """
         if not rows.label_names:
             return rows, None
-        names = label_names_for(model_names, rows.label_names) if are_own else rows.label_names
-        return rows.with_label_names(names), label_mapping(model_names, names, suite)
+        if not are_own:
+            return rows, label_mapping(model_names, rows.label_names, suite)
+        names = label_names_for(model_names, rows.label_names)
+        are_positions = rows.layout.numbers_are_positions or all(
+            whole_number(name) is not None for name in rows.label_names
+        )
+        rows = rows.with_label_names(names, numbers_are_positions=are_positions)
+        return rows, label_mapping(model_names, names, suite)
 
     def mistyped_columns(self, layout: Layout) -> tuple[str, ...]:
         """Text columns that users would type, and so may mistype."""

@@ -82,7 +82,7 @@ class EvaluatedMultipleChoice(AttackedKind):
         return {"accuracy": is_right(outputs, goal)}
 
     def right_answers(self, rows: TaskRows) -> list[str]:
-        return [f"choice {int(label) + 1}" for label in rows.labels()]
+        return [f"choice {label + 1}" for label in right_choices(rows)]
 
     def answer(self, outputs: Sequence[float], label_names: Sequence[str]) -> tuple[str, dict[str, float] | None]:
         return f"choice {max(range(len(outputs)), key=outputs.__getitem__) + 1}", None

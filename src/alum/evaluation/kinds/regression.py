@@ -53,7 +53,7 @@ class EvaluatedRegression(AttackedKind):
         return {"within_tolerance": is_right(outputs, goal)}
 
     def right_answers(self, rows: TaskRows) -> list[str]:
-        return [f"{value:g}" for value in rows.labels()]
+        return [f"{value:g}" for value in numbers_in(rows)]
 
     def answer(self, outputs: Sequence[float], label_names: Sequence[str]) -> tuple[str, dict[str, float] | None]:
         return f"{outputs[0]:.3f}", None

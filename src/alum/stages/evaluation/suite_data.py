@@ -12,15 +12,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from alum.core.errors import InputError, unknown_name
+from alum.data.split_files import file_of, split_files
 from alum.data.table import Table
-from alum.data.table_files import FORMATS, load_table
+from alum.data.table_files import MissingColumnError, load_table
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
 from alum.evaluation.kinds.lookup import evaluated_kind
 from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.suites import SUITES, Suite
 from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
 from alum.tasks.hub import load_split
-from alum.tasks.layout import Layout
+from alum.tasks.layout import ID_COLUMNS, Layout
 from alum.tasks.lookup import SUPERVISED
 from alum.tasks.rows import TaskRows
 from alum.tasks.sources import NOT_STATED
@@ -127,17 +128,18 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | N
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
     suite = SUITES.get(spec.name)
-    table = _table_at(spec.path, suite) if spec.path else _table_of_hub(spec.name)
+    if spec.path is None and suite is None:
+        raise _no_suite(spec.name)
     layout = suite.source.layout if suite else _own_layout(spec.name, arguments)
-    rows = TaskRows(table, layout)
-    _check_columns(rows, suite)
+    rows = TaskRows(_table(spec, suite, layout, group_column), layout)
     if group_column:
-        table.require([group_column])
-    rows = rows.labelled()
+        rows.table.require([group_column])
+    rows = rows.labelled(are_published=suite is not None)
     supervision = SUPERVISED[suite.source.kind] if suite else supervision_of(arguments, rows)
     evaluated = evaluated_kind(supervision)
     if not layout.label_names:
-        rows = rows.with_label_names(supervision.label_names(rows))
+        names = supervision.label_names(rows)
+        rows = rows.with_label_names(names, numbers_are_positions=bool(rows.declared_classes))
     evaluated.check_labels(rows)  # of all rows, whatever part is measured
     part = part_of(rows, arguments.max_eval_samples, arguments.seed)
     if isinstance(evaluated, AttackedKind):
@@ -147,7 +149,7 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | N
         suite=suite,
         evaluated=evaluated,
         rows=part,
-        source=table.where,
+        source=rows.table.where,
         num_rows_available=len(rows),
         group_column=group_column or (suite.group_column if suite else None),
     )
@@ -165,11 +167,22 @@ def _own_layout(name: str, arguments: SuiteArguments) -> Layout:
         ) from None
 
 
-def _check_columns(rows: TaskRows, suite: Suite | None) -> None:
-    layout = rows.layout
+def _table(spec: SuiteSpec, suite: Suite | None, layout: Layout, group_column: str | None) -> Table:
+    """Table of a suite with the columns that are used, from its path or the hub."""
+    columns = [*layout.inputs, layout.label]
     try:
-        rows.table.require([*layout.text, *layout.choices, layout.label])
-    except InputError as error:
+        if spec.path is None:
+            assert suite is not None, "a name that is in no table has a path"
+            table = _table_of_hub(suite)
+            table.require(columns)
+            return table
+        file = Path(spec.path)
+        if file.is_dir():
+            file = _file_of_split(file, suite)
+        further = (suite.group_column, suite.cluster_column, suite.variant_column) if suite else ()
+        optional = [name for name in (*further, *ID_COLUMNS) if name is not None]
+        return Table.of(load_table(file, [*columns, *([group_column] if group_column else [])], optional), str(file))
+    except MissingColumnError as error:
         if suite is None:
             raise
         raise InputError(
@@ -178,38 +191,34 @@ def _check_columns(rows: TaskRows, suite: Suite | None) -> None:
         ) from None
 
 
-def _table_at(path: str, suite: Suite | None) -> Table:
-    file = Path(path)
-    if file.is_dir():
-        file = _file_of_split(file, suite)
-    return Table.of(load_table(file), str(file))
-
-
 def _file_of_split(folder: Path, suite: Suite | None) -> Path:
     """File of a suite's split, else of ``validation`` or ``test``, else the only file of a folder."""
-    files = sorted(p for p in folder.iterdir() if p.suffix in FORMATS and p.suffix != ".json")
+    try:
+        files = split_files(folder)
+    except InputError:
+        files = {}
     names = ["validation", "test"] if suite is None else [suite.split, "validation", "test"]
     for name in names:
-        found = [file for file in files if file.stem == name]
-        if found:
-            return found[0]
+        if name.lower() in files:
+            return file_of(name.lower(), files)
     if len(files) == 1:
-        return files[0]
-    here = ", ".join(file.name for file in files) or "none that ends in .jsonl, .csv or .parquet"
+        return file_of(next(iter(files)), files)
+    here = ", ".join(path.name for paths in files.values() for path in paths)
     raise InputError(
         f"{folder}: expected {', '.join(f'{name}.jsonl' for name in dict.fromkeys(names))} (.csv, .parquet) or a "
-        f"single file, but the files are {here}: name the file."
+        f"single file, but the files are {here or 'none that ends in .jsonl, .csv or .parquet'}: name the file."
     )
 
 
-def _table_of_hub(name: str) -> Table:
-    if name not in SUITES:
-        what = unknown_name("suite", name, SUITES)
-        raise InputError(f"{what} For rows of your own give {name}=PATH, --text_columns and --label_column.")
-    suite = SUITES[name]
+def _no_suite(name: str) -> InputError:
+    what = unknown_name("suite", name, SUITES)
+    return InputError(f"{what} For rows of your own give {name}=PATH, --text_columns and --label_column.")
+
+
+def _table_of_hub(suite: Suite) -> Table:
     if suite.source.hub_id is None:
-        raise InputError(f"{name} cannot be loaded from the hub: {suite.source.note}, {name}=PATH.")
-    return load_split(suite.source, suite.split, f"Give a file with the same columns: {name}=PATH.")
+        raise InputError(f"{suite.name} cannot be loaded from the hub: {suite.source.note}, {suite.name}=PATH.")
+    return load_split(suite.source, suite.split, f"Give a file with the same columns: {suite.name}=PATH.")
 
 
 def part_of(rows: TaskRows, count: int | None, seed: int) -> TaskRows:

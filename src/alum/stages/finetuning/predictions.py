@@ -5,9 +5,11 @@ from pathlib import Path
 
 from datasets import Dataset
 
+from alum.data.values import as_json
 from alum.data.writing import write_text
 from alum.stages.finetuning.task_data import TaskData
 from alum.tasks.base import GatheredOutputs
+from alum.tasks.layout import ID_COLUMNS
 
 GLUE_FILES = {
     "cola": "CoLA", "sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "qqp": "QQP", "mnli": "MNLI", "qnli": "QNLI",
@@ -24,9 +26,9 @@ def write_predictions(folder: Path, split: str, data: TaskData, outputs: Gathere
     """
     rows = data.splits[split] if split in data.splits else data.unlabelled[split]
     predicted, table = data.supervision.predict(outputs, features, rows), rows.table
-    ids = next((table.column(name) for name in ("id", "idx", "uid") if name in table.rows.column_names), None)
+    ids = next((table.column(name) for name in ID_COLUMNS if name in table.rows.column_names), None)
     name = "predictions.jsonl" if split == "validation" else f"predictions_{split}.jsonl"
-    keys = ({"row": number} for number in table.numbers) if ids is None else ({"id": id_} for id_ in ids)
+    keys = ({"row": number} for number in table.numbers) if ids is None else ({"id": as_json(id_)} for id_ in ids)
     records = ({**key, "prediction": prediction} for key, prediction in zip(keys, predicted, strict=True))
     write_text(folder / name, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
     if split in data.unlabelled and data.name in GLUE_FILES:

@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 from datasets import Dataset
 
 from alum.core.errors import InputError
+from alum.data.split_files import file_of, split_files
 from alum.data.table import Table
-from alum.data.table_files import load_folder, load_table
+from alum.data.table_files import load_table
 from alum.tasks.base import Supervision
 from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
 from alum.tasks.hub import load_splits
+from alum.tasks.labels import check_names
+from alum.tasks.layout import ID_COLUMNS, Layout
 from alum.tasks.lookup import SUPERVISED
 from alum.tasks.named import NamedTask, task_named
 from alum.tasks.rows import TaskRows
@@ -66,49 +71,83 @@ def load_task_data(
     Raises `InputError` where a split, a column or a label is missing or does not fit.
     """
     task = task_named(arguments.task) if arguments.task else None
-    tables = _tables(arguments, needs, (*needs, *wanted), task, splits)
-    layout = layout_of(arguments, task.source.layout if task else None)
-    rows = {split: TaskRows(table, layout) for split, table in tables.items()}
-    supervision = SUPERVISED[task.source.kind] if task else supervision_of(arguments, rows[needs[0]])
-    labelled = {split: own.labelled() for split, own in rows.items() if split in needs or _are_labelled(own)}
+    asked = _Asked(arguments, needs, (*needs, *wanted), task)
+    layout = asked.layout
+    rows = {split: TaskRows(table, layout) for split, table in _tables(asked, splits).items()}
+    labelled = {
+        split: own.labelled(are_published=task is not None)
+        for split, own in rows.items()
+        if split in needs or _are_labelled(own)
+    }
     unlabelled = {split: own.unlabelled() for split, own in rows.items() if split not in labelled}
-    names = layout.label_names or supervision.label_names(labelled[needs[0]])
+    train = labelled[needs[0]]
+    supervision = SUPERVISED[task.source.kind] if task else supervision_of(arguments, train)
+    names = layout.label_names or supervision.label_names(train)
+    if task is None:
+        check_names(names, train)
+    are_positions = bool(layout.label_names or train.declared_classes)
+
+    def named(of_split: Mapping[str, TaskRows]) -> dict[str, TaskRows]:
+        return {
+            split: own.with_label_names(names, numbers_are_positions=are_positions) for split, own in of_split.items()
+        }
+
     return TaskData(
-        name=task.name if task else labelled[needs[0]].table.where,
+        name=task.name if task else train.table.where,
         supervision=supervision,
-        splits={split: own.with_label_names(names) for split, own in labelled.items()},
-        unlabelled={split: own.with_label_names(names) for split, own in unlabelled.items()},
+        splits=named(labelled),
+        unlabelled=named(unlabelled),
         num_unlabelled_rows=sum(len(rows[split]) - len(own) for split, own in labelled.items()),
         max_length_tokens=task.source.max_length_tokens if task else DEFAULT_LENGTH_TOKENS,
         metrics=task.source.metrics if task else (),
     )
 
 
-def _tables(
-    arguments: DataArguments,
-    needs: tuple[str, ...],
-    wanted: tuple[str, ...],
-    task: NamedTask | None,
-    splits: Mapping[str, Dataset] | None,
-) -> dict[str, Table]:
+@dataclass(frozen=True)
+class _Asked:
+    """Splits that are asked for: those that must be there, and how others begin that are taken where they are."""
+
+    arguments: DataArguments
+    needs: tuple[str, ...]
+    wanted: tuple[str, ...]
+    task: NamedTask | None
+
+    @cached_property
+    def layout(self) -> Layout:
+        return layout_of(self.arguments, self.task.source.layout if self.task else None)
+
+    @property
+    def theirs(self) -> Mapping[str, str]:
+        """Names that the data set of a named task has for splits, by ours."""
+        return self.task.splits if self.task else {}
+
+    def read(self, split: str, path: str | Path, where: str) -> Table:
+        """Reads a split's file; labels may be missing where the split need not be there."""
+        must = (*self.layout.inputs, *((self.layout.label,) if split in self.needs else ()))
+        return Table.of(load_table(path, must, (self.layout.label, *ID_COLUMNS)), where)
+
+
+def _tables(asked: _Asked, splits: Mapping[str, Dataset] | None) -> dict[str, Table]:
+    """Tables of the splits, by our names for them."""
+    arguments, task, needs = asked.arguments, asked.task, asked.needs
     files = {split: getattr(arguments, f"{split}_file", None) for split in (*needs, "test")}
-    names = dict(task.splits) if task else {}
     if splits is not None:
         where = "the rows in memory"
         tables = {split: Table.of(rows, split) for split, rows in splits.items()}
     elif arguments.data_dir:
         where = arguments.data_dir
-        tables = {split: Table.of(rows, f"{where}, {split}") for split, rows in load_folder(where).items()}
+        tables = _tables_in(where, asked)
     elif any(files.values()):
         where = "the files given"
-        tables = {split: Table.of(load_table(file), file) for split, file in files.items() if file}
+        tables = {split: asked.read(split, file, file) for split, file in files.items() if file}
     elif task is not None:
         where = task.source.on_hub
-        asked = [part for name in dict.fromkeys((*needs, "test")) for part in names.get(name, name).split("+")]
-        tables = load_splits(task.source, asked, "Without a network give --data_dir.")
+        names = asked.theirs
+        of_hub = [part for name in dict.fromkeys((*needs, "test")) for part in names.get(name, name).split("+")]
+        tables = load_splits(task.source, of_hub, "Without a network give --data_dir.")
     else:
         raise InputError("no data: give --data_dir, --train_file and --validation_file, or --task.")
-    for ours, theirs in names.items():
+    for ours, theirs in asked.theirs.items():
         if ours not in tables and all(name in tables for name in theirs.split("+")):
             parts = [tables[name] for name in theirs.split("+")]
             tables[ours] = parts[0] if len(parts) == 1 else Table.joined(parts)
@@ -116,15 +155,30 @@ def _tables(
                 del tables[theirs]
     for split in needs:
         if split not in tables:
-            raise InputError(f"{where} has no {split} split, only {', '.join(tables)}: give --{split}_file.")
-    return {split: table for split, table in tables.items() if split.startswith(wanted)}
+            there = split_files(where) if where == arguments.data_dir else tables
+            raise InputError(f"{where} has no {split} split, only {', '.join(there)}: give --{split}_file.")
+    return {split: table for split, table in tables.items() if split.startswith(asked.wanted)}
+
+
+def _tables_in(folder: str, asked: _Asked) -> dict[str, Table]:
+    """Tables of the splits that a folder has a file for; its other files are not read."""
+    files = split_files(folder)
+    parts = {part: ours for ours, names in asked.theirs.items() for part in names.split("+")}
+    tables = {}
+    for split in files:
+        ours = parts.get(split, split)
+        if ours in files:  # a further split, if anything
+            ours = split
+        if ours.startswith(asked.wanted):
+            tables[split] = asked.read(ours, file_of(split, files), f"{folder}, {split}")
+    return tables
 
 
 def _are_labelled(rows: TaskRows) -> bool:
     if not rows.has_labels:
         return False
     try:
-        rows.labelled()
+        rows.labelled(are_published=True)
     except InputError:
         return False
     return True

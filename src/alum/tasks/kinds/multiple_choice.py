@@ -13,6 +13,7 @@ from transformers import AutoModelForMultipleChoice, DataCollatorWithPadding, Pr
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.likelihoods import CATEGORICAL
+from alum.data.values import whole_number
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, first_output, log_odds_against_labels
 from alum.tasks.rows import TaskRows
@@ -139,9 +140,8 @@ def right_choices(rows: TaskRows) -> list[int]:
     count = len(_choices(rows)[0])
     labels = []
     for index, value in enumerate(rows.labels()):
-        written = isinstance(value, str) and value.strip().isdecimal()
-        label = int(value) if written or (isinstance(value, int) and not isinstance(value, bool)) else -1
-        if not 0 <= label < count:
+        label = whole_number(value.strip() if isinstance(value, str) else value)
+        if label is None or not 0 <= label < count:
             raise rows.error(
                 index,
                 f"label {value!r} in column {rows.layout.label!r} is not the number of one of the {count} choices, "

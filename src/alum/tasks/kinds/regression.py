@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification
 
 from alum.core.divergences import squared_error
 from alum.core.likelihoods import GAUSSIAN
+from alum.data.values import number
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, first_output, logits_of
@@ -80,7 +81,8 @@ def numbers_in(rows: TaskRows) -> list[float]:
     """Labels of rows as numbers; raises `InputError`, with the row, for one that is no number."""
     numbers: list[float] = []
     for index, value in enumerate(rows.labels()):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        found = number(value)
+        if found is None:
             raise rows.error(index, f"label {value!r} in column {rows.layout.label!r} is no number")
-        numbers.append(float(value))
+        numbers.append(found)
     return numbers

@@ -18,7 +18,7 @@ from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, first_output, logits_of
 from alum.tasks.entities import entity_scores, is_outside, mark_entities
-from alum.tasks.labels import classes, label_id, names_of
+from alum.tasks.labels import classes, label_ids_of_lists, names_of
 from alum.tasks.rows import TaskRows
 
 WORD_STARTS = "word_starts"
@@ -53,7 +53,7 @@ class TokenClassificationSupervision(Supervision):
         column = rows.layout.label
         rows.table.require([column])
         feature = rows.table.rows.features[column]
-        values = {value for row in _lists(rows, column) for value in row}
+        values = [value for row in _lists(rows, column) for value in row]
         return names_of(getattr(feature, "feature", feature), values)
 
     def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _tags(rows: TaskRows) -> list[list[int]]:
                 f"{len(words)} words in column {layout.text[0]!r}, but {len(tags)} labels in column {layout.label!r}: "
                 "there must be one for each word",
             )
-    return [[label_id(tag, rows, index) for tag in tags] for index, tags in enumerate(lists)]
+    return label_ids_of_lists(rows, lists)
 
 
 def _as_in_text(words: list[list[str]], tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
