@@ -123,6 +123,15 @@ def test_batches_and_their_padding_change_nothing_under_attack(name):
 
 
 @pytest.mark.parametrize("name", KINDS)
+def test_outputs_that_are_no_numbers_answer_nothing(name):
+    measured, features, _ = set_up(name)
+    with torch.no_grad():
+        next(reversed(list(measured.model.parameters()))).fill_(torch.nan)
+    with pytest.raises(InputError, match=r"outputs of .* are not numbers \(NaN\)"):
+        measured.outputs(features)
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_the_attack_raises_the_task_loss_and_more_of_it_at_larger_radii(name):
     measured, features, _ = set_up(name)
     losses = []

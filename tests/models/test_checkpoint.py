@@ -1,21 +1,24 @@
 import dataclasses
+import json
 import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     BertForMaskedLM,
+    BertForSequenceClassification,
 )
 from transformers.utils import logging
 
 from alum.core.errors import InputError
 from alum.models.checkpoint import Checkpoint
 from own_code import MODELING, save_with_own_code
-from tiny_models import config_of, language_model
+from tiny_models import ARCHITECTURES, config_of, language_model
 from tiny_stages import LENGTH_TOKENS, save_untrained
 
 CLASSIFIER = {"classifier.weight", "classifier.bias"}
@@ -194,3 +197,96 @@ def test_packages_that_its_code_needs_are_named(tmp_path):
     own = save_with_own_code(tmp_path / "own", modeling=f"import no_such_package\n{MODELING}")
     checkpoint = Checkpoint(str(own), trust_remote_code=True)
     refused("no model can be loaded from .*own: .*no_such_package", lambda: checkpoint.model(AutoModel))
+
+
+# -- weights that are not there, or not as they should be --------------------------------------------------------------
+
+
+def configured(folder, **settings):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+
+
+def weights_of(folder, change):
+    """Writes the weights of a folder again, as ``change`` makes them of those by name."""
+    path = folder / "model.safetensors"
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_in_half_precision_are_trained_in_fp32(dtype, folder, checkpoint):
+    """A step of 3e-5 is less than half the distance between bfloat16 numbers around 0.02, which is 2⁻¹³."""
+    BertForMaskedLM.from_pretrained(folder).to(dtype).save_pretrained(folder)
+    saved = load_file(folder / "model.safetensors")
+    assert {weight.dtype for weight in saved.values()} == {dtype}
+    model = checkpoint.model(AutoModelForSequenceClassification)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    name = "bert.embeddings.word_embeddings.weight"
+    assert torch.equal(model.get_parameter(name), saved[name].float())
+    model.save_pretrained(folder)
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "float32"
+
+
+def test_a_trained_model_is_measured_in_the_precision_that_it_has(folder, checkpoint):
+    BertForMaskedLM.from_pretrained(folder).to(torch.bfloat16).save_pretrained(folder)
+    assert checkpoint.trained_model(AutoModelForMaskedLM).dtype == torch.bfloat16
+
+
+DAMAGES = {
+    "no weights at all": (lambda folder: weights_of(folder, lambda _: {}), r"\d+ are missing, such as bert\."),
+    "eight of them missing": (
+        lambda folder: weights_of(folder, lambda held: {k: v for k, v in held.items() if ".layer.1.att" not in k}),
+        r"missing, such as bert\.encoder\.layer\.1\.attention",
+    ),
+    "another architecture": (
+        lambda folder: configured(folder, model_type="roberta", architectures=["RobertaModel"]),
+        r"RobertaForSequenceClassification: \d+ are missing, such as roberta",
+    ),
+    "more blocks": (lambda folder: configured(folder, num_hidden_layers=5), "48 are missing, such as .*layer.2"),
+    "no block": (lambda folder: configured(folder, num_hidden_layers=0), "has 0 blocks by its config.json"),
+    "fewer than none": (lambda folder: configured(folder, num_hidden_layers=-1), "has -1 blocks by its config.json"),
+    "another vocabulary": (
+        lambda folder: configured(folder, vocab_size=7),
+        r"word_embeddings\.weight has \[\d+, 16\] instead of \[7, 16\]",
+    ),
+    "weights that are no numbers": (
+        lambda folder: weights_of(folder, lambda held: {k: v.where(v < 0.01, torch.nan) for k, v in held.items()}),
+        "holds weights that are no numbers, such as bert",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_weights_below_the_head_are_never_new(damage, folder):
+    make, message = DAMAGES[damage]
+    make(folder)
+    with pytest.raises(InputError, match=message):
+        Checkpoint(str(folder)).model(AutoModelForSequenceClassification)
+
+
+def test_weights_without_a_place_are_warned_of(folder, checkpoint, caplog):
+    checkpoint.model(AutoModelForSequenceClassification)
+    assert not caplog.records
+    configured(folder, num_hidden_layers=1)
+    checkpoint.model(AutoModelForSequenceClassification)
+    assert "16 weights of" in caplog.text
+    assert "such as bert.encoder.layer.1." in caplog.text
+
+
+def test_a_head_for_other_labels_is_a_new_one(folder, checkpoint):
+    """As from MNLI, of three labels, to RTE, of two."""
+    three = BertForSequenceClassification.from_pretrained(folder, num_labels=3)
+    three.save_pretrained(folder)
+    model, new_weights = checkpoint.model_and_new_weights(AutoModelForSequenceClassification, num_labels=2)
+    assert new_weights == CLASSIFIER
+    assert model.classifier.weight.shape == (2, 16)
+    assert torch.equal(model.bert.pooler.dense.weight, three.bert.pooler.dense.weight)
+    configured(folder, id2label={0: "a", 1: "b"}, label2id={"a": 0, "b": 1})
+    with pytest.raises(InputError, match=r"has not been fine-tuned: it lacks classifier\.bias, classifier\.weight"):
+        Checkpoint(str(folder)).trained_model(AutoModelForSequenceClassification)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_model_without_a_head_for_the_task_gets_one_whatever_its_architecture(architecture, tmp_path):
+    AutoModel.from_config(config_of(architecture)).save_pretrained(tmp_path)
+    Checkpoint(str(tmp_path)).model(AutoModelForSequenceClassification, num_labels=2)

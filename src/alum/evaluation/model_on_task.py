@@ -172,6 +172,12 @@ class ModelOnTask:
 
     def _gathered(self, outputs: Any, inputs: Inputs) -> tuple[np.ndarray, ...]:
         logits = outputs["logits"] if "logits" in outputs else (outputs["start_logits"], outputs["end_logits"])
+        for values in logits if isinstance(logits, tuple) else (logits,):
+            if values.isnan().any():
+                raise InputError(
+                    f"the outputs of {self.model.config.name_or_path or 'the model'} are not numbers (NaN), so that "
+                    "they answer nothing: its training diverged, or its precision is too low. Give another checkpoint."
+                )
         kept = self.evaluated.supervision.gathered(logits, inputs.get("labels"))
         return tuple(_as_numpy(values) for values in (kept if isinstance(kept, tuple) else (kept,)))
 

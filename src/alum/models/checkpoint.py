@@ -1,5 +1,6 @@
 """Model checkpoints by id or folder: configuration, tokenizer and weights, with errors that a user can act on."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +16,12 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from alum.core.errors import InputError
 from alum.models.tokenizer_fit import OFFSET_POSITIONS
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,16 +57,17 @@ class Checkpoint:
         return tokenizer
 
     def model(self, auto_class: Any, **config: Any) -> PreTrainedModel:
-        """Loads the model with the head of ``auto_class``, a new one if need be, from safetensors only.
+        """Loads the model with the head of ``auto_class``, a new one if need be, in fp32 and from safetensors only.
 
-        Pickled weights can run code when they are loaded, so they are refused. Raises `InputError` where nothing can
-        be loaded.
+        Half precision is for passes (``bf16``), not for weights: steps of 3e-5 are mostly lost in it. Pickled weights
+        can run code when they are loaded, so they are refused. Raises `InputError` where nothing can be loaded, and
+        where weights below the head are missing, of other sizes than the configuration says, or not finite.
         """
         return self.model_and_new_weights(auto_class, **config)[0]
 
     def trained_model(self, auto_class: Any) -> PreTrainedModel:
-        """Loads the model as `model` does, but raises `InputError` where the head has not been trained."""
-        model, new_weights = self.model_and_new_weights(auto_class)
+        """Loads the model, in the precision that it was saved in; raises `InputError` where its head is not trained."""
+        model, new_weights = self._model_and_new_weights(auto_class, dtype="auto")
         if new_weights:
             raise InputError(
                 f"{self.name_or_path} has not been fine-tuned: it lacks {', '.join(sorted(new_weights))}. "
@@ -72,21 +76,76 @@ class Checkpoint:
         return model
 
     def model_and_new_weights(self, auto_class: Any, **config: Any) -> tuple[PreTrainedModel, set[str]]:
-        """Loads the model as `model` does, and gives the names of the weights that the checkpoint does not hold."""
+        """Loads the model as `model` does, and gives the names of the weights that the checkpoint does not hold.
+
+        A head of another size, as for other labels, counts as one that it does not hold.
+        """
+        model, new_weights = self._model_and_new_weights(auto_class, dtype=torch.float32, **config)
+        self._check_base(model, new_weights)
+        return model, new_weights
+
+    def _model_and_new_weights(self, auto_class: Any, **config: Any) -> tuple[PreTrainedModel, set[str]]:
         _check_folder(self.name_or_path)
         # Its report of new and unused weights is long, and a new head is what fine-tuning asks for.
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()
+        verbosity = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()
         try:
             model, report = self._loaded(
-                "model", auto_class.from_pretrained, use_safetensors=True, output_loading_info=True, **config
+                "model",
+                auto_class.from_pretrained,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **config,
             )
         finally:
-            logging.set_verbosity(verbosity)
+            transformers_logging.set_verbosity(verbosity)
         assert isinstance(model, PreTrainedModel)
         if auto_class is AutoModelForCausalLM:
             name_causal_loss(model)
-        return model, set(report["missing_keys"])
+        for name, found, expected in report["mismatched_keys"]:
+            if _is_of_base(name, model):
+                raise InputError(
+                    f"the weights of {self.name_or_path} are not of the sizes that its config.json says: {name} has "
+                    f"{list(found)} instead of {list(expected)}. Give the configuration that they were saved with."
+                )
+        for name, weight in model.named_parameters():
+            if not weight.isfinite().all():
+                raise InputError(
+                    f"{self.name_or_path} holds weights that are no numbers, such as {name}: it is damaged, or its "
+                    "training diverged. Give another checkpoint of it."
+                )
+        num_blocks = getattr(model.config, "num_hidden_layers", None)
+        if isinstance(num_blocks, int) and num_blocks < 1:
+            raise InputError(
+                f"{self.name_or_path} has {num_blocks} blocks by its config.json: expected 1 or more. Give the "
+                "configuration that its weights were saved with."
+            )
+        unused = [
+            name for name in report["unexpected_keys"] if _is_of_base(name, model) and ".position_ids" not in name
+        ]
+        if model.base_model is not model and any("pooler" not in name for name in unused):
+            logger.warning(
+                "%d weights of %s have no place in its model, such as %s: is its config.json that of its weights?",
+                len(unused),
+                self.name_or_path,
+                min(unused),
+            )
+        mismatched = {name for name, _, _ in report["mismatched_keys"]}
+        return model, set(report["missing_keys"]) | mismatched
+
+    def _check_base(self, model: PreTrainedModel, new_weights: set[str]) -> None:
+        """Raises `InputError` where weights below the head are missing.
+
+        Poolers are a part of heads: models that were pre-trained without one have none.
+        """
+        trainable = {name for name, _ in model.named_parameters()}
+        missing = [name for name in new_weights & trainable if _is_of_base(name, model) and "pooler" not in name]
+        if missing:
+            raise InputError(
+                f"{self.name_or_path} does not hold the weights of a {type(model).__name__}: {len(missing)} are "
+                f"missing, such as {min(missing)}. Give the configuration that its weights were saved with."
+            )
 
     def input_length_tokens(self, asked: int | None, default: int) -> int:
         """Longest input for the model: what was asked for, else ``default``, or its positions if those are fewer.
@@ -110,6 +169,11 @@ class Checkpoint:
             raise
         except Exception as error:  # whatever transformers and tokenizers raise for files that are not what they expect
             raise _not_loaded(what, self.name_or_path, error) from None
+
+
+def _is_of_base(name: str, model: PreTrainedModel) -> bool:
+    """Whether a weight is of the model below its head."""
+    return model.base_model is model or name.startswith(f"{model.base_model_prefix}.")
 
 
 def name_causal_loss(model: PreTrainedModel) -> None:

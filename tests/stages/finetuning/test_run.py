@@ -157,6 +157,13 @@ def test_integers_beside_names_are_refused(run):
         run([{"text": "the cat", "label": label} for label in (0, "good")])
 
 
+def test_a_head_for_other_labels_is_replaced_and_announced(finetuned, run, caplog):
+    rows = [{**row, "label": i % 3} for i, row in enumerate(opinions(6))]
+    result = run(rows, arguments={"model_name_or_path": finetuned.output_dir}, max_steps=1)
+    assert result.label_names == ("0", "1", "2")
+    assert "another size: a new one is trained (classifier.bias, classifier.weight)" in caplog.text
+
+
 def test_one_label_alone_is_no_task(run):
     with pytest.raises(InputError, match=r"at least two labels, .*\['good'\]"):
         run([{"text": "the cat", "label": "good"}] * 4)

@@ -1,6 +1,7 @@
 """Fine-tuning of a pre-trained model on a task, a named one or the user's own."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from transformers import (
 )
 
 from alum.core.errors import InputError
+from alum.models.checkpoint import Checkpoint
 from alum.models.model_parts import check_layer
 from alum.models.tokenization import Tokenization
 from alum.reports.model_card import write_model_card
@@ -28,6 +30,8 @@ from alum.stages.runs.training import LoggedGain, first_and_last_gain, train
 from alum.tasks.base import GatheredOutputs
 from alum.tasks.rows import TaskRows
 from alum.training.trainer import AlumTrainer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def finetune(
 
     features = {split: encoded(rows) for split, rows in data.splits.items()}
     set_seed(config.seed)
-    model = base.model(data.supervision.auto_class, **data.supervision.head(data.label_names))
+    model = _model(base, data)
     trainer = _trainer(model, config, data, features, base.tokenizer)
     with opened_run_folder(
         config.output_dir,
@@ -114,6 +118,20 @@ def _task_data(arguments: FinetuneArguments, config: FinetuneConfig, splits: Map
     limits = {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples}
     limited = {split: rows.first(limits.get(split)) for split, rows in data.splits.items()}
     return dataclasses.replace(data, splits=limited)
+
+
+def _model(base: Checkpoint, data: TaskData) -> PreTrainedModel:
+    """Loads the model with a head for the task, and announces one that is new."""
+    model, new_weights = base.model_and_new_weights(
+        data.supervision.auto_class, **data.supervision.head(data.label_names)
+    )
+    if new_weights:
+        logger.warning(
+            "%s has no head for this task, or one of another size: a new one is trained (%s)",
+            base.name_or_path,
+            ", ".join(sorted(new_weights)),
+        )
+    return model
 
 
 def _trainer(

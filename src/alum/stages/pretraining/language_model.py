@@ -119,12 +119,6 @@ def build_model(
     model, new_weights = checkpoint.model_and_new_weights(auto_class)
     check_tokenizer_fits(tokenizer, model.config)
     trainable = {parameter for parameter, _ in model.named_parameters()}
-    of_base = [weight for weight in new_weights & trainable if weight.startswith(f"{model.base_model_prefix}.")]
-    if of_base:
-        raise InputError(
-            f"{checkpoint.name_or_path} does not hold the weights of a {type(model).__name__}: {len(of_base)} are "
-            f"missing, such as {min(of_base)}."
-        )
     return LanguageModel(model, tokenizer, objective, frozenset(new_weights & trainable))
 
 
