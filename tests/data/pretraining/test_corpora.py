@@ -264,6 +264,19 @@ def test_the_fingerprint_of_a_data_set_follows_its_content(folder, streaming):
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+def test_a_data_set_that_was_written_again_is_read_again(folder, streaming):
+    """With the size and the times that it had."""
+    fingerprints = []
+    for text in ("old", "new"):
+        write_rows(folder / "train.jsonl", [{"id": 0, "text": text}])
+        os.utime(folder / "train.jsonl", (1_000_000_000, 1_000_000_000))
+        corpus = hub_corpus(str(folder), streaming=streaming)
+        assert list(corpus) == [text]
+        fingerprints.append(corpus.fingerprint)
+    assert len(set(fingerprints)) == 2
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 def test_what_a_data_set_does_not_have_is_named(folder, streaming):
     with pytest.raises(InputError, match=r"data, test, cannot be loaded \(.*train.*\)"):
         hub_corpus(str(folder), split="test", streaming=streaming)

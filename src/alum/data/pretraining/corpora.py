@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
+import datasets
 import pyarrow as pa
 from datasets import Dataset, IterableDataset, load_dataset, load_dataset_builder
 from datasets.exceptions import DatasetGenerationError
@@ -171,9 +172,12 @@ def hub_corpus(
     Raises `InputError` where it cannot be loaded or has no such split or column.
     """
     where = "/".join(filter(None, (dataset_name, config_name)))
+    content = _content(Path(dataset_name))
+    # datasets knows local files by path and time, which do not always change with what is in them.
+    cache = None if content is None else Path(datasets.config.HF_DATASETS_CACHE) / "by_content" / content[:32]
     try:
-        rows = load_dataset(dataset_name, config_name, split=split, streaming=streaming)
-        version = _streamed_version(dataset_name, config_name) if streaming else rows._fingerprint
+        rows = load_dataset(dataset_name, config_name, split=split, streaming=streaming, cache_dir=cache)
+        version = content or (_streamed_version(dataset_name, config_name) if streaming else rows._fingerprint)
     except Exception as error:  # the hub's client raises whatever its transport does
         raise InputError(f"{where}, {split}, cannot be loaded ({_first_line(error)}): check the name.") from None
     name = f"{where}, {split}"
@@ -183,8 +187,17 @@ def hub_corpus(
     return Corpus(name, fingerprint, partial(_hub_texts, rows, text_column, name))
 
 
+def _content(folder: Path) -> str | None:
+    """Digest of the files of a local folder; None for the id of a data set on the hub."""
+    if not folder.is_dir():
+        return None
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    parts = [_digest(str(path.relative_to(folder)), pieces=byte_pieces(path)) for path in files]
+    return _digest(*parts)
+
+
 def _streamed_version(dataset_name: str, config_name: str | None) -> str:
-    """What changes with the data: on the hub the commit, in a folder the times of its files."""
+    """What changes with the data on the hub: the commit."""
     builder = load_dataset_builder(dataset_name, config_name)
     return f"{builder.config_id}/{builder.config.version}/{builder.hash}"
 
