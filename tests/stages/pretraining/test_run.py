@@ -487,6 +487,11 @@ def test_the_best_checkpoint_of_several_texts_needs_the_name_of_one(pretrained, 
         run(text, tmp_path / "run", arguments, **best)
 
 
+def test_a_metric_that_there_will_not_be_is_refused_before_training(text, tmp_path):
+    with pytest.raises(InputError, match=r"metric_for_best_model 'acc': expected one of loss, perplexity, accuracy"):
+        run(text, tmp_path / "run", metric_for_best_model="acc", eval_strategy="steps")
+
+
 @pytest.mark.parametrize("config", [BartConfig(), BertGenerationConfig(), XLNetConfig()], ids=lambda c: c.model_type)
 def test_models_that_see_what_they_are_to_predict(config, text, tmp_path):
     config.save_pretrained(tmp_path / "model")

@@ -18,4 +18,5 @@ class FinetuneConfig(FinetuneSettings, StageConfig):
     def __post_init__(self) -> None:
         # TrainingArguments then takes the loss where nothing was said.
         self.asked_for_best_metric = self.metric_for_best_model is not None
+        self.asked_which_is_better = self.greater_is_better is not None
         super().__post_init__()

@@ -15,12 +15,12 @@ from transformers import (
     set_seed,
 )
 
-from alum.core.errors import InputError
 from alum.models.checkpoint import Checkpoint
 from alum.models.model_parts import check_layer
 from alum.models.tokenization import Tokenization
 from alum.reports.model_card import write_model_card
 from alum.stages.finetuning.arguments import FinetuneArguments
+from alum.stages.finetuning.best_checkpoint import check_best_metric, choose_best_by
 from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.predictions import write_predictions
 from alum.stages.finetuning.task_data import TaskData, load_task_data
@@ -78,6 +78,7 @@ def finetune(
     features = {split: encoded(rows) for split, rows in data.splits.items()}
     set_seed(config.seed)
     model = _model(base, data)
+    check_best_metric(config, data, model, tokenization)
     trainer = _trainer(model, config, data, features, base.tokenizer)
     with opened_run_folder(
         config.output_dir,
@@ -142,7 +143,7 @@ def _trainer(
     tokenizer: PreTrainedTokenizerBase,
 ) -> AlumTrainer:
     """Makes a Trainer that scores the validation split while it trains, and stops early if asked to."""
-    _choose_best_by(data.main_metric, config)
+    choose_best_by(data.main_metric, config)
 
     def validation_scores(prediction: EvalPrediction) -> dict[str, float]:
         return _scores(data, features, prediction.predictions, "validation")
@@ -192,12 +193,3 @@ def _predict_unlabelled(
         predicted = trainer.predict(inputs)
         if trainer.is_world_process_zero():
             write_predictions(folder, split, data, predicted.predictions, inputs)
-
-
-def _choose_best_by(metric: str, config: FinetuneConfig) -> None:
-    """Lets the task's main metric choose the best checkpoint, where no other was asked for."""
-    if config.early_stopping_patience and not config.load_best_model_at_end:
-        raise InputError("early_stopping_patience needs --load_best_model_at_end true, to know what the best is.")
-    if config.load_best_model_at_end and not config.asked_for_best_metric:
-        config.metric_for_best_model = metric
-        config.greater_is_better = True

@@ -274,7 +274,8 @@ def _refuse_idle_settings(arguments: PretrainArguments, objective: Objective) ->
 
 def _check_best_metric(config: PretrainConfig, validation_names: list[str]) -> None:
     """Raises `InputError` where the best checkpoint would be chosen by a score that there will not be."""
-    if not config.load_best_model_at_end and config.save_strategy != SaveStrategy.BEST:
+    is_asked = config.metric_for_best_model is not None
+    if not is_asked and not config.load_best_model_at_end and config.save_strategy != SaveStrategy.BEST:
         return
     prefixes = [""] if len(validation_names) == 1 else [f"{name}_" for name in validation_names]
     known = [prefix + score for prefix in prefixes for score in ("loss", "perplexity", "accuracy")]

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
+from accelerate.utils import DynamoBackend
 from transformers import TrainingArguments
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+)
 
-from alum.core.errors import InputError
+from alum.core.errors import InputError, unknown_name
 from alum.stages.runs.settings import StageSettings, instead, require_one_or_more, require_seeds
 from alum.training.config import AlumConfig
 
@@ -35,6 +40,8 @@ class StageConfig(StageSettings, AlumConfig):
         asked_for = self.output_dir
         super().__post_init__()
         self.output_dir = asked_for  # TrainingArguments writes to a folder of its own choice where none was given
+        _check_trackers(self.report_to)
+        _check_compiler(self.torch_compile_backend)
         require_one_or_more(
             self, "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"
         )
@@ -55,3 +62,21 @@ class StageConfig(StageSettings, AlumConfig):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be above 0, not {value}.")
+
+
+def _check_trackers(names: str | list[str] | None) -> None:
+    """Raises `InputError` for trackers of experiments that nobody knows, or that are not installed."""
+    for name in [names] if isinstance(names, str) else names or ():
+        if name in ("all", "none"):
+            continue
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise unknown_name("tracker in report_to", name, [*INTEGRATION_TO_CALLBACK, "all", "none"])
+        if name not in (*get_available_reporting_integrations(), "flyte"):  # of which transformers cannot tell
+            raise InputError(f"report_to names {name}, which is not installed: install it, or say --report_to none.")
+
+
+def _check_compiler(backend: str | None) -> None:
+    """Raises `InputError` for a backend of `torch.compile` that is not known."""
+    known = [one.value.lower() for one in DynamoBackend if one != DynamoBackend.NO]
+    if backend is not None and backend.lower() not in known:
+        raise unknown_name("torch_compile_backend", backend, known)

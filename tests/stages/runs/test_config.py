@@ -1,0 +1,26 @@
+"""Settings of the Trainer that can be seen to fail before any training."""
+
+import pytest
+
+from alum.core.errors import InputError
+from alum.stages.finetuning.config import FinetuneConfig
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"report_to": "nonsense"}, "unknown tracker in report_to 'nonsense': expected one of .*wandb"),
+        ({"report_to": ["clearml"]}, "report_to names clearml, which is not installed"),
+        ({"torch_compile_backend": "nope"}, "unknown torch_compile_backend 'nope': expected one of eager, aot_eager"),
+    ],
+)
+def test_what_is_not_there_is_refused_at_once(settings, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        FinetuneConfig(output_dir=str(tmp_path), use_cpu=True, **settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"report_to": "all"}, {"report_to": "none"}, {"torch_compile_backend": "aot_eager"}]
+)
+def test_what_is_there_is_taken(settings, tmp_path):
+    FinetuneConfig(output_dir=str(tmp_path), use_cpu=True, **settings)
