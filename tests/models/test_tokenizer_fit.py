@@ -1,12 +1,12 @@
 import pytest
 from tokenizers import Tokenizer, models
-from transformers import PreTrainedTokenizerFast
+from transformers import CanineConfig, CanineTokenizer, PreTrainedTokenizerFast
 
 from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
 from alum.models.from_scratch import ARCHITECTURES, config_from_scratch
 from alum.models.tokenization import Tokenization
-from alum.models.tokenizer_fit import check_tokenizer_fits, num_embeddings_needed
+from alum.models.tokenizer_fit import check_padding, check_tokenizer_fits, num_embeddings_needed, take_padding_of
 from tiny_models import config_of
 
 TEXTS = ["the cat sees the dog", "the dog likes the cat"]
@@ -56,3 +56,41 @@ def test_where_positions_count_from_padding_both_must_mean_the_same_token(archit
 
 def test_elsewhere_padding_is_for_the_attention_mask_alone():
     check_tokenizer_fits(train_byte_level_bpe(TEXTS, 270, 16), config_of("bert", vocab_size=270, pad_token_id=0))
+
+
+# -- padding -----------------------------------------------------------------------------------------------------------
+
+
+def test_padding_that_has_no_embedding_is_refused():
+    check_padding(config_of("bert", vocab_size=10, pad_token_id=9), "it")
+    with pytest.raises(
+        InputError, match=r"it names 10 as its pad_token_id in config\.json, but has only 10 embeddings"
+    ):
+        check_padding(config_of("bert", vocab_size=10, pad_token_id=10), "it")
+
+
+def test_padding_that_positions_are_counted_from_must_be_named():
+    check_padding(config_of("gpt2", pad_token_id=None), "it")
+    with pytest.raises(InputError, match=r"it names no pad_token_id in its config\.json, and roberta counts positions"):
+        check_padding(config_of("roberta", pad_token_id=None), "it")
+
+
+@pytest.mark.parametrize(("of_model", "expected"), [(None, "<|endoftext|>"), (5, None), (-1, "<|endoftext|>")])
+def test_a_tokenizer_without_padding_takes_the_models_or_the_end_of_sequence(of_model, expected):
+    tokenizer = train_byte_level_bpe(TEXTS, 270, 16, "causal_lm")
+    tokenizer.eos_token = tokenizer.eos_token or "<|endoftext|>"
+    tokenizer.pad_token = None
+    assert take_padding_of(tokenizer, config_of("gpt2", vocab_size=270, pad_token_id=of_model))
+    assert tokenizer.pad_token_id == (tokenizer.eos_token_id if expected else of_model)
+    assert not take_padding_of(tokenizer, config_of("gpt2", vocab_size=270, pad_token_id=7))
+
+
+def test_without_any_such_token_nothing_is_padded():
+    tokenizer = with_gap()
+    tokenizer.pad_token = None
+    with pytest.raises(InputError, match="neither a padding nor an end-of-sequence token"):
+        take_padding_of(tokenizer, config_of("gpt2", pad_token_id=None))
+
+
+def test_characters_that_are_hashed_need_no_embeddings():
+    check_tokenizer_fits(CanineTokenizer(), CanineConfig())

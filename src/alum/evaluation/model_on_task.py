@@ -105,7 +105,9 @@ class ModelOnTask:
         self.model.eval()
         collate = self.evaluated.supervision.collator(self.text_model.tokenizer)
         lengths = [_num_tokens(ids) for ids in features["input_ids"]]
-        for rows in batches_by_length(lengths, self.text_model.batch_size):
+        needs_padding = self.evaluated.supervision.needs_padding_token
+        batch_size = self.text_model.largest_batch if needs_padding else self.text_model.batch_size
+        for rows in batches_by_length(lengths, batch_size):
             yield rows, on_device(collate(list(features.select(rows))), self.model.device)
 
     def run(self, inputs: Inputs) -> Any:

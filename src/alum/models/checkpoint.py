@@ -19,7 +19,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from alum.core.errors import InputError
-from alum.models.tokenizer_fit import OFFSET_POSITIONS
+from alum.models.tokenizer_fit import OFFSET_POSITIONS, check_padding
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Checkpoint:
         _check_folder(self.name_or_path)
         config = self._loaded("model", AutoConfig.from_pretrained)
         assert isinstance(config, PretrainedConfig)
+        check_padding(config, self.name_or_path)
         return config
 
     @cached_property
@@ -154,6 +155,8 @@ class Checkpoint:
         """
         config = self.config
         positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+        if positions is not None and positions < 1:  # XLNet's says -1, as it counts relative to each other
+            positions = None
         if positions is not None and getattr(config, "model_type", "") in OFFSET_POSITIONS:
             positions -= config.pad_token_id + 1
         if positions is None:

@@ -35,11 +35,12 @@ def num_embeddings_needed(tokenizer: PreTrainedTokenizerBase) -> int:
 def check_tokenizer_fits(tokenizer: PreTrainedTokenizerBase, model_config: PretrainedConfig) -> None:
     """Raises `InputError` where an id of the tokenizer has no embedding, or padding would count as positions."""
     config = model_config.get_text_config()
-    if num_embeddings_needed(tokenizer) > config.vocab_size:
+    num_embeddings = getattr(config, "vocab_size", None)  # CANINE hashes characters and has none
+    if num_embeddings is not None and num_embeddings_needed(tokenizer) > num_embeddings:
         vocabulary = tokenizer.get_vocab()
         last = max(vocabulary, key=vocabulary.__getitem__)
         raise InputError(
-            f"the tokenizer has {len(tokenizer)} pieces, but the model only {config.vocab_size} embeddings: "
+            f"the tokenizer has {len(tokenizer)} pieces, but the model only {num_embeddings} embeddings: "
             f"there is none for {last!r}, number {vocabulary[last]}. Give the model's own tokenizer."
         )
     if config.model_type in OFFSET_POSITIONS and tokenizer.pad_token_id != config.pad_token_id:
@@ -47,3 +48,38 @@ def check_tokenizer_fits(tokenizer: PreTrainedTokenizerBase, model_config: Pretr
             f"the tokenizer pads with id {tokenizer.pad_token_id}, but the model counts positions from its padding id "
             f"{config.pad_token_id} on: they do not belong together. Give the model's own tokenizer."
         )
+
+
+def check_padding(model_config: PretrainedConfig, name: str) -> None:
+    """Raises `InputError` for a configuration whose padding token has no embedding, or lacks one that it needs."""
+    config = model_config.get_text_config()
+    padding, num_embeddings = getattr(config, "pad_token_id", None), getattr(config, "vocab_size", None)
+    if padding is None and config.model_type in OFFSET_POSITIONS:
+        raise InputError(
+            f"{name} names no pad_token_id in its config.json, and {config.model_type} counts positions from it on: "
+            "write the id of the tokenizer's padding token there."
+        )
+    if isinstance(padding, int) and isinstance(num_embeddings, int) and padding >= num_embeddings:
+        raise InputError(
+            f"{name} names {padding} as its pad_token_id in config.json, but has only {num_embeddings} embeddings: "
+            "write the id of the tokenizer's padding token there."
+        )
+
+
+def take_padding_of(tokenizer: PreTrainedTokenizerBase, model_config: PretrainedConfig) -> bool:
+    """Gives a tokenizer without a padding token the model's, else the end-of-sequence token; whether it had none.
+
+    Raises `InputError` where there is neither.
+    """
+    if tokenizer.pad_token_id is not None:
+        return False
+    padding = model_config.get_text_config().pad_token_id
+    if padding is None or not 0 <= padding < num_embeddings_needed(tokenizer):
+        padding = tokenizer.eos_token_id
+    if padding is None:
+        raise InputError(
+            "the tokenizer has neither a padding nor an end-of-sequence token, so that texts of several lengths make "
+            "no batch: name one as pad_token in its tokenizer_config.json."
+        )
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
+    return True

@@ -60,6 +60,8 @@ class Supervision(ABC):
     main_metric: str
     """Metric that the best checkpoint is chosen by; higher is better."""
 
+    needs_padding_token = True
+    """Whether its collator pads with the tokenizer's padding token, and cannot do without."""
     needs_text = True
     """Whether rows need text columns, and are not of the label column alone."""
 

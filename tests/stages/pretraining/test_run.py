@@ -331,6 +331,14 @@ def test_sequences_longer_than_the_model(checkpoint, text, tmp_path):
     refused(r"max_seq_length 32 .* 16 positions", text, tmp_path, **checkpoint, max_seq_length=32)
 
 
+def test_a_default_length_gives_way_to_the_models(checkpoint, text, tmp_path):
+    """As in the README's chain after pre-training with fewer than 128 tokens."""
+    arguments = pretrain_arguments(text, **checkpoint, max_seq_length=None)
+    result = pretrain(arguments, pretrain_config(tmp_path / "run", max_steps=1))
+    assert result.sequence_length_tokens == 16
+    assert record(tmp_path / "run" / "run.json")["arguments"]["max_seq_length"] == 16
+
+
 def test_a_tokenizer_of_another_model(text, tmp_path):
     model = save_untrained(tmp_path / "model")
     large = train_wordpiece(file_corpus(text), 200, LENGTH_TOKENS)

@@ -24,6 +24,7 @@ from alum.evaluation.scores.summary import Measurement
 from alum.models.checkpoint import Checkpoint
 from alum.models.text_model import TextModel
 from alum.models.tokenization import Tokenization
+from alum.models.tokenizer_fit import check_tokenizer_fits, take_padding_of
 from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
 from alum.stages.evaluation.plan import PGD, TYPING, Plan, PlannedAttack
 from alum.stages.evaluation.progress import EvaluationProgress
@@ -51,6 +52,8 @@ class LoadedModel:
     def of(cls, name: str, checkpoint: Checkpoint, auto_class: Any) -> "LoadedModel":
         """Loads a model; raises `InputError` where it cannot be loaded, or was not fine-tuned with this head."""
         tokenizer, model = checkpoint.tokenizer, checkpoint.trained_model(auto_class)
+        check_tokenizer_fits(tokenizer, model.config)
+        take_padding_of(tokenizer, model.config)
         model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
         return cls(name, checkpoint, model, tokenizer)
 

@@ -18,6 +18,7 @@ from transformers import (
 from alum.models.checkpoint import Checkpoint
 from alum.models.model_parts import check_layer
 from alum.models.tokenization import Tokenization
+from alum.models.tokenizer_fit import check_tokenizer_fits, take_padding_of
 from alum.reports.model_card import write_model_card
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.best_checkpoint import check_best_metric, choose_best_by
@@ -122,7 +123,7 @@ def _task_data(arguments: FinetuneArguments, config: FinetuneConfig, splits: Map
 
 
 def _model(base: Checkpoint, data: TaskData) -> PreTrainedModel:
-    """Loads the model with a head for the task, and announces one that is new."""
+    """Loads the model with a head for the task, and announces one that is new, and padding that is made up."""
     model, new_weights = base.model_and_new_weights(
         data.supervision.auto_class, **data.supervision.head(data.label_names)
     )
@@ -132,6 +133,12 @@ def _model(base: Checkpoint, data: TaskData) -> PreTrainedModel:
             base.name_or_path,
             ", ".join(sorted(new_weights)),
         )
+    check_tokenizer_fits(base.tokenizer, model.config)
+    if data.supervision.needs_padding_token:
+        if take_padding_of(base.tokenizer, model.config):
+            logger.warning("%s has no padding token: %r is taken", base.name_or_path, base.tokenizer.pad_token)
+        if model.config.get_text_config().pad_token_id is None:
+            model.config.get_text_config().pad_token_id = base.tokenizer.pad_token_id
     return model
 
 

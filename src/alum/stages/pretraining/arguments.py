@@ -10,6 +10,8 @@ from alum.core.pretraining import DocumentUnit, Objective, TokenizerKind
 from alum.models.from_scratch import ARCHITECTURES
 from alum.stages.runs.settings import CheckpointArguments, StageSettings, instead, require_one_or_more
 
+LENGTH_TOKENS = 128
+
 
 @dataclass
 class PretrainSettings(StageSettings):
@@ -77,7 +79,10 @@ class PretrainArguments(CheckpointArguments):
         default=None, metadata={"help": "Kind of the tokenizer that is trained (default: the architecture's own)."}
     )
     vocab_size: int = field(default=8192, metadata={"help": "Size of the vocabulary that is trained on the text."})
-    max_seq_length: int = field(default=128, metadata={"help": "Length of the packed sequences in tokens."})
+    max_seq_length: int | None = field(
+        default=None,
+        metadata={"help": "Length of the packed sequences in tokens; default: 128, or the model's if that is less."},
+    )
     attention_within_documents: bool = field(
         default=False, metadata={"help": "No attention from one document of a sequence to another."}
     )
@@ -90,6 +95,11 @@ class PretrainArguments(CheckpointArguments):
     max_eval_samples: int | None = field(
         default=None, metadata={"help": "Use only so many sequences of each validation text."}
     )
+
+    @property
+    def length_tokens(self) -> int:
+        """Length of the packed sequences: ``max_seq_length``, or its default."""
+        return LENGTH_TOKENS if self.max_seq_length is None else self.max_seq_length
 
     def __post_init__(self) -> None:
         require_one_or_more(self, "max_train_samples", "max_eval_samples")

@@ -61,7 +61,7 @@ def build_tokenizer(
         return checkpoint.tokenizer
     kind = arguments.tokenizer_type or tokenizer_kind_of(arguments.architecture)
     objective = arguments.objective or objective_of(arguments.architecture)
-    return train_tokenizer(texts, kind, objective, arguments.vocab_size, arguments.max_seq_length)
+    return train_tokenizer(texts, kind, objective, arguments.vocab_size, arguments.length_tokens)
 
 
 def objective_for(arguments: PretrainArguments, checkpoint: Checkpoint | None) -> Objective:
@@ -109,7 +109,7 @@ def build_model(
 ) -> LanguageModel:
     """Makes the model, new or from the checkpoint; raises `InputError` where tokenizer or weights do not fit."""
     auto_class: Any = AutoModelForMaskedLM if objective == "masked_lm" else AutoModelForCausalLM
-    length = arguments.max_seq_length
+    length = arguments.length_tokens
     if checkpoint is None:
         model = auto_class.from_config(config_from_scratch(arguments.architecture, Tokenization(tokenizer, length)))
         if objective == "causal_lm":

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +95,13 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     """
     base = arguments.checkpoint(arguments.model_name_or_path) if arguments.model_name_or_path else None
     objective = _checked_objective(arguments, base, config)
+    arguments = _with_length(arguments, base)
     texts = find_texts(arguments)
     former = _former_settings(arguments, config, texts)
     set_seed(config.seed)
     with config.main_process_first(desc="tokenizing"):  # the others then find it in the cache
         tokenizer = build_tokenizer(arguments, base, chained(texts.train))
-        packing = Packing(tokenizer, arguments.max_seq_length, objective)
+        packing = Packing(tokenizer, arguments.length_tokens, objective)
         sequences = pack_texts(texts, arguments, packing, config.seed)
     language_model = build_model(arguments, base, objective, tokenizer)
     if arguments.attention_within_documents:
@@ -205,7 +206,7 @@ def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: 
         metrics=after,
         num_parameters=run.language_model.model.num_parameters(),
         num_train_sequences=len(sequences.train) if isinstance(sequences.train, Dataset) else None,
-        sequence_length_tokens=arguments.max_seq_length,
+        sequence_length_tokens=arguments.length_tokens,
         num_train_tokens=trainer.state.num_input_tokens_seen,
         tokens_per_second=trainer.tokens_per_second(),
         num_steps=trainer.state.global_step,
@@ -229,6 +230,14 @@ def _checked_objective(arguments: PretrainArguments, base: Checkpoint | None, co
     _refuse_idle_settings(arguments, objective)
     check_adversary_fits(arguments, base, config)
     return objective
+
+
+def _with_length(arguments: PretrainArguments, base: Checkpoint | None) -> PretrainArguments:
+    """Arguments with the length of the sequences, where none was asked for: a default gives way to the model's."""
+    if arguments.max_seq_length is not None:
+        return arguments
+    length = arguments.length_tokens
+    return replace(arguments, max_seq_length=length if base is None else base.input_length_tokens(None, length))
 
 
 def _former_settings(arguments: PretrainArguments, config: PretrainConfig, texts: Texts) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class CompletionSupervision(Supervision):
     user_kinds = MappingProxyType({"causal_lm": 0})
     main_metric = "token_accuracy"
     needs_text = False
+    needs_padding_token = False
 
     def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
         """Encodes ``[bos] prompt completion [eos]``, with labels on the completion and the end-of-sequence token alone.

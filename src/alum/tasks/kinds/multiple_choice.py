@@ -42,6 +42,7 @@ class MultipleChoiceSupervision(Supervision):
     main_metric = "accuracy"
 
     def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
+        tokenization.require_room(2)
         examples = contexts_and_choices(rows)
         count = len(examples[0][1])
         pairs = tokenization(

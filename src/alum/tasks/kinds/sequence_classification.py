@@ -98,8 +98,16 @@ class ClassificationSupervision(Supervision):
 
 
 def encode_texts(rows: TaskRows, tokenization: Tokenization) -> dict[str, list[Any]]:
-    """Tokenizes the text column, or two of them as pairs; raises `InputError` for more of them, or none."""
+    """Tokenizes the text column, or two of them as pairs.
+
+    Raises `InputError` for more of them, or none, and, with the row, for text of which no token is left.
+    """
     columns = rows.layout.text
     if len(columns) not in (1, 2):
         raise InputError(f"expected one text column, or two for pairs, not {len(columns)}: {columns}.")
-    return dict(tokenization(*rows.texts()))
+    tokenization.require_room(len(columns))
+    features = dict(tokenization(*rows.texts()))
+    for index, ids in enumerate(features["input_ids"]):
+        if not ids:
+            raise rows.error(index, f"column {' and '.join(map(repr, columns))} holds nothing that becomes a token")
+    return features

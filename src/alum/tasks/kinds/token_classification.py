@@ -48,6 +48,7 @@ class TokenClassificationSupervision(Supervision):
     auto_class = AutoModelForTokenClassification
     user_kinds = MappingProxyType({"token_classification": 1})
     main_metric = "f1"
+    needs_padding_token = False
 
     def label_names(self, rows: TaskRows) -> tuple[str, ...]:
         column = rows.layout.label
