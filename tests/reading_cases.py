@@ -116,7 +116,8 @@ def labels_in(data: TaskData) -> dict[str, list[Any]]:
         "regression": numbers_in,
         "multiple_choice": right_choices,
         "token_classification": tag_names,
-        "causal_lm": lambda rows: rows.table.texts(rows.layout.label),
+        "question_answering": lambda rows: [answer["text"] for answer in rows.labels()],
+        "causal_lm": lambda rows: rows.labels(),
     }
     return {split: of_kind[data.supervision.kind.name](rows) for split, rows in data.splits.items()}
 

@@ -18,8 +18,13 @@ from pyarrow import parquet
 
 from alum.core.errors import InputError
 from alum.data.files import ARRAY_NOT_LINES, existing_file, lines_in, read_text
+from alum.data.squad_files import is_squad, squad_rows
 
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+
+
+# Names of the columns to read, of those that a file has.
+_Wanted = Callable[[Sequence[str]], list[str]]
 
 
 class MissingColumnError(InputError):
@@ -34,6 +39,32 @@ def load_table(
     All columns are read where none are named. Raises `InputError` for a missing, empty or malformed file, with the row
     where there is one, and `MissingColumnError` for a column that is not there.
     """
+
+    def wanted(names: Sequence[str]) -> list[str]:
+        if columns is None:
+            return list(names)
+        _require(names, columns, str(path))
+        return [name for name in dict.fromkeys((*columns, *optional)) if name in names]
+
+    table = _read(path, wanted)
+    if len(table) == 0:
+        raise InputError(f"{path} has no rows.")
+    return table
+
+
+def columns_of(path: str | os.PathLike[str]) -> list[str]:
+    """Names of the columns of a table in a file; raises as `load_table` does."""
+    found: list[str] = []
+
+    def none_of(names: Sequence[str]) -> list[str]:
+        found.extend(names)
+        return []
+
+    _read(path, none_of)
+    return found
+
+
+def _read(path: str | os.PathLike[str], wanted: _Wanted) -> Dataset:
     path = existing_file(path)
     ending = path.suffix.lower()
     if ending in (".gz", ".bz2", ".xz", ".zst", ".zip"):
@@ -42,17 +73,7 @@ def load_table(
         raise InputError(
             f"{path}: expected a file that ends in {', '.join(FORMATS)}, not {path.suffix or 'nothing'!r}."
         )
-
-    def wanted(names: Sequence[str]) -> list[str]:
-        if columns is None:
-            return list(names)
-        _require(names, columns, str(path))
-        return [name for name in dict.fromkeys((*columns, *optional)) if name in names]
-
-    table = _READERS[FORMATS[ending]](path, wanted)
-    if len(table) == 0:
-        raise InputError(f"{path} has no rows.")
-    return table
+    return _READERS[FORMATS[ending]](path, wanted)
 
 
 def require_columns(table: Dataset, columns: list[str], where: str) -> None:
@@ -66,10 +87,6 @@ def _require(names: Sequence[str], columns: Sequence[str], where: str) -> None:
         raise MissingColumnError(
             f"{where} has no column {', '.join(map(repr, missing))}: its columns are {', '.join(names)}."
         )
-
-
-# Names of the columns to read, of those that a file has.
-_Wanted = Callable[[Sequence[str]], list[str]]
 
 
 # -- CSV ---------------------------------------------------------------------------------------------------------------
@@ -138,6 +155,9 @@ def _json_column(name: str, values: list[Any]) -> Dataset:
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    if path.suffix.lower() == ".json" and (content := _json_object(path)) is not None:
+        yield from content
+        return
     is_first = True
     for number, line in enumerate(lines_in(path), start=1):
         if not line.strip():
@@ -147,6 +167,22 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
             return
         is_first = False
         yield _json_row(path, number, line)
+
+
+def _json_object(path: Path) -> list[dict[str, Any]] | None:
+    """Rows of a file that is one object: SQuAD's, or a single row; None for others."""
+    text = read_text(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):  # lines, whose errors have the number of the line
+        return None
+    if not isinstance(content, dict):
+        return None
+    _check_unicode(content, text, str(path))
+    try:
+        return list(squad_rows(content)) if is_squad(content) else [content]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected the articles of SQuAD, each with its questions, but {error!r}.") from None
 
 
 def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from alum.core.likelihoods import Likelihood
 from alum.core.outputs.log_odds import log_odds_against
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
+from alum.tasks.layout import Layout
 from alum.tasks.rows import TaskRows
 
 GatheredOutputs = np.ndarray | tuple[np.ndarray, ...]
@@ -60,6 +61,8 @@ class Supervision(ABC):
     main_metric: str
     """Metric that the best checkpoint is chosen by; higher is better."""
 
+    known_layouts: tuple[Layout, ...] = ()
+    """Columns that such rows often have, by which they are read where no columns are named."""
     needs_padding_token = True
     """Whether its collator pads with the tokenizer's padding token, and cannot do without."""
     needs_text = True

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from datasets import ClassLabel, Value
@@ -27,12 +28,18 @@ class ColumnArguments(Protocol):
     choice_columns: str | None
 
 
-def layout_of(arguments: ColumnArguments, named: Layout | None = None) -> Layout:
+def layout_of(
+    arguments: ColumnArguments, named: Layout | None = None, column_names: Callable[[], Sequence[str]] = tuple
+) -> Layout:
     """Layout of the columns that the arguments name; the rest is as in a ``named`` task, where there is one.
+
+    Where they name none, it is the first of those that the kind knows whose columns are there, by ``column_names``.
 
     Raises `InputError` where neither says what the columns mean.
     """
     layout = named
+    if layout is None and not (arguments.label_column or arguments.text_columns):
+        layout = _known_layout(arguments.kind, column_names)
     if layout is None:
         if not arguments.label_column or (not arguments.text_columns and _needs_text(arguments.kind)):
             raise InputError("say what the columns mean: give --task, or --text_columns and --label_column.")
@@ -75,6 +82,21 @@ def supervision_of(arguments: ColumnArguments, rows: TaskRows) -> Supervision:
             table.where,
         )
     return supervision_named("pair_classification" if len(layout.text) == 2 else "sentence_classification", layout)
+
+
+def _known_layout(kind: str | None, column_names: Callable[[], Sequence[str]]) -> Layout | None:
+    known = USER_KINDS[kind][0].known_layouts if kind in USER_KINDS else ()
+    if not known:
+        return None
+    there = set(column_names())
+    for layout in known:
+        if {*layout.inputs, layout.label} <= there:
+            return layout
+    listed = "; ".join(", ".join((*layout.inputs, layout.label)) for layout in known)
+    raise InputError(
+        f"say what the columns mean, with --text_columns and --label_column: known by themselves are {listed}, but the "
+        f"columns are {', '.join(sorted(there)) or 'none'}."
+    )
 
 
 def _needs_text(kind: str | None) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from alum.core.errors import InputError, unknown_name
 from alum.data.split_files import file_of, split_files
 from alum.data.table import Table
-from alum.data.table_files import MissingColumnError, load_table
+from alum.data.table_files import MissingColumnError, columns_of, load_table
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
 from alum.evaluation.kinds.lookup import evaluated_kind
 from alum.evaluation.label_names import LabelMapping
@@ -22,7 +22,7 @@ from alum.evaluation.suites import SUITES, Suite
 from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
 from alum.tasks.hub import load_split
 from alum.tasks.layout import ID_COLUMNS, Layout
-from alum.tasks.lookup import SUPERVISED
+from alum.tasks.lookup import SUPERVISED, USER_KINDS
 from alum.tasks.rows import TaskRows
 from alum.tasks.sources import NOT_STATED
 
@@ -130,7 +130,7 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | N
     suite = SUITES.get(spec.name)
     if spec.path is None and suite is None:
         raise _no_suite(spec.name)
-    layout = suite.source.layout if suite else _own_layout(spec.name, arguments)
+    layout = suite.source.layout if suite else _own_layout(spec, arguments)
     rows = TaskRows(_table(spec, suite, layout, group_column), layout)
     if group_column:
         rows.table.require([group_column])
@@ -155,10 +155,17 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | N
     )
 
 
-def _own_layout(name: str, arguments: SuiteArguments) -> Layout:
+def _own_layout(spec: SuiteSpec, arguments: SuiteArguments) -> Layout:
+    name = spec.name
+
+    def column_names() -> list[str]:
+        return columns_of(_file_at(Path(spec.path), None)) if spec.path else []
+
     try:
-        return layout_of(arguments)
+        return layout_of(arguments, column_names=column_names)
     except InputError:
+        if arguments.kind in USER_KINDS and USER_KINDS[arguments.kind][0].known_layouts:
+            raise
         near = difflib.get_close_matches(name, SUITES, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(
@@ -176,9 +183,7 @@ def _table(spec: SuiteSpec, suite: Suite | None, layout: Layout, group_column: s
             table = _table_of_hub(suite)
             table.require(columns)
             return table
-        file = Path(spec.path)
-        if file.is_dir():
-            file = _file_of_split(file, suite)
+        file = _file_at(Path(spec.path), suite)
         further = (suite.group_column, suite.cluster_column, suite.variant_column) if suite else ()
         optional = [name for name in (*further, *ID_COLUMNS) if name is not None]
         return Table.of(load_table(file, [*columns, *([group_column] if group_column else [])], optional), str(file))
@@ -189,6 +194,10 @@ def _table(spec: SuiteSpec, suite: Suite | None, layout: Layout, group_column: s
             f"{error} Rows of {suite.name} have the columns of its data set; for others give a name of your own, "
             "--text_columns and --label_column."
         ) from None
+
+
+def _file_at(path: Path, suite: Suite | None) -> Path:
+    return _file_of_split(path, suite) if path.is_dir() else path
 
 
 def _file_of_split(folder: Path, suite: Suite | None) -> Path:

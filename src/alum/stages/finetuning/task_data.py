@@ -11,7 +11,7 @@ from datasets import Dataset
 from alum.core.errors import InputError
 from alum.data.split_files import file_of, split_files
 from alum.data.table import Table
-from alum.data.table_files import load_table
+from alum.data.table_files import columns_of, load_table
 from alum.tasks.base import Supervision
 from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
 from alum.tasks.hub import load_splits
@@ -71,9 +71,9 @@ def load_task_data(
     Raises `InputError` where a split, a column or a label is missing or does not fit.
     """
     task = task_named(arguments.task) if arguments.task else None
-    asked = _Asked(arguments, needs, (*needs, *wanted), task)
+    asked = _Asked(arguments, needs, (*needs, *wanted), task, splits)
     layout = asked.layout
-    rows = {split: TaskRows(table, layout) for split, table in _tables(asked, splits).items()}
+    rows = {split: TaskRows(table, layout) for split, table in _tables(asked).items()}
     labelled = {
         split: own.labelled(are_published=task is not None)
         for split, own in rows.items()
@@ -111,10 +111,23 @@ class _Asked:
     needs: tuple[str, ...]
     wanted: tuple[str, ...]
     task: NamedTask | None
+    splits: Mapping[str, Dataset] | None
+    """Rows in memory, used instead of files."""
 
     @cached_property
     def layout(self) -> Layout:
-        return layout_of(self.arguments, self.task.source.layout if self.task else None)
+        return layout_of(self.arguments, self.task.source.layout if self.task else None, self._column_names)
+
+    def _column_names(self) -> list[str]:
+        """Names of the columns of the split that is needed first; none where it is not there."""
+        first, folder = self.needs[0], self.arguments.data_dir
+        if self.splits is not None:
+            return self.splits[first].column_names if first in self.splits else []
+        if folder:
+            files = split_files(folder)
+            return columns_of(file_of(first, files)) if first in files else []
+        path = getattr(self.arguments, f"{first}_file", None)
+        return columns_of(path) if path else []
 
     @property
     def theirs(self) -> Mapping[str, str]:
@@ -127,9 +140,9 @@ class _Asked:
         return Table.of(load_table(path, must, (self.layout.label, *ID_COLUMNS)), where)
 
 
-def _tables(asked: _Asked, splits: Mapping[str, Dataset] | None) -> dict[str, Table]:
+def _tables(asked: _Asked) -> dict[str, Table]:
     """Tables of the splits, by our names for them."""
-    arguments, task, needs = asked.arguments, asked.task, asked.needs
+    arguments, task, needs, splits = asked.arguments, asked.task, asked.needs, asked.splits
     files = {split: getattr(arguments, f"{split}_file", None) for split in (*needs, "test")}
     if splits is not None:
         where = "the rows in memory"

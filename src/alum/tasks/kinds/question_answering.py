@@ -20,6 +20,7 @@ from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind
 from alum.tasks.kinds.answer_text import answer_scores
+from alum.tasks.layout import Layout
 from alum.tasks.rows import TaskRows
 
 LONGEST_STRIDE_TOKENS = 128
@@ -96,6 +97,7 @@ class QuestionAnsweringSupervision(Supervision):
     auto_class = AutoModelForQuestionAnswering
     user_kinds = MappingProxyType({"question_answering": 2})
     main_metric = "f1"
+    known_layouts = (Layout(text=("question", "context"), label="answers"),)
 
     def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
         return {"num_labels": 2}  # start and end; a checkpoint may come with the labels of another task
