@@ -1,6 +1,8 @@
 """Reading of texts that attacks change: their tokens, how far they are read, and refusal of what is no text."""
 
+import re
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from torch import Tensor
@@ -12,14 +14,40 @@ from alum.models.tokenization import Tokenization
 
 Tokens = dict[str, list[int]]
 
+_WORD = re.compile(r"\S+")
+_WORDS_MORE = 32
+
 
 def encoded(examples: Sequence[Example], tokenization: Tokenization) -> list[Tokens]:
     """Tokenizes texts or pairs; raises `InputError` for text that is not Unicode."""
     for example in examples:
         check_unicode(example)
+    if tokenization.tokenizer.truncation_side != "right":
+        return _tokens(examples, tokenization)
+    beginnings = [tuple(_beginning(text, tokenization.max_length_tokens) for text in example) for example in examples]
+    rows = _tokens(beginnings, tokenization)
+    # Where words without a token stood at the beginning, more of the text is read than that.
+    short = [
+        index
+        for index, row in enumerate(rows)
+        if beginnings[index] != examples[index] and len(row["input_ids"]) < tokenization.max_length_tokens
+    ]
+    for index in short:
+        (rows[index],) = _tokens([examples[index]], tokenization)
+    return rows
+
+
+def _tokens(examples: Sequence[Example], tokenization: Tokenization) -> list[Tokens]:
     columns = [list(texts) for texts in zip(*examples, strict=True)]
     batch = tokenization(*columns)
     return [{name: batch[name][i] for name in batch} for i in range(len(examples))]
+
+
+def _beginning(text: str, max_length_tokens: int) -> str:
+    """Beginning of a text that is longer than can be read, by its words, which are a token or more each."""
+    words = _WORD.finditer(text)
+    end = next(islice(words, 2 * max_length_tokens + _WORDS_MORE, None), None)
+    return text if end is None else text[: end.start()]
 
 
 def characters_read(example: Example, tokenization: Tokenization) -> tuple[int, ...]:

@@ -25,6 +25,13 @@ def test_the_distance_is_that_of_the_definition(seed):
     assert levenshtein(first, second) == by_definition(first, second)
 
 
+def test_a_change_of_a_long_word_is_told_at_once():
+    """A table of all pairs of letters would have 4·10¹⁰ cells."""
+    long = "ab" * 100_000
+    for changed in (long[:-1], long[:70_000] + long[70_001:], f"{long[:9]}x{long[9:]}", f"{long[:7]}x{long[8:]}"):
+        assert levenshtein(long, changed) == 1
+
+
 @pytest.mark.parametrize(
     ("first", "second", "distance"),
     [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("ab", "ba", 2), ("word", "wo rd", 1), ("cat", "cat", 0)],

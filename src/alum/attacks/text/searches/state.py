@@ -139,9 +139,15 @@ class SearchState:
 def levenshtein(first: str, second: str) -> int:
     """Edit distance: the least number of characters to insert, delete or substitute (Levenshtein 1966).
 
+    What both begin and end with costs nothing and is left out: a changed character of a long word is told at once.
+
     >>> levenshtein("sunday", "saturday")
     3
     """
+    shorter = min(len(first), len(second))
+    begin = next((i for i in range(shorter) if first[i] != second[i]), shorter)
+    end = next((i for i in range(shorter - begin) if first[-1 - i] != second[-1 - i]), shorter - begin)
+    first, second = first[begin : len(first) - end], second[begin : len(second) - end]
     row = list(range(len(second) + 1))
     for i, mine in enumerate(first, 1):
         diagonal, row[0] = row[0], i
