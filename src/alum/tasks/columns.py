@@ -84,8 +84,13 @@ def supervision_of(arguments: ColumnArguments, rows: TaskRows) -> Supervision:
     return supervision_named("pair_classification" if len(layout.text) == 2 else "sentence_classification", layout)
 
 
+def known_layouts(kind: str | None) -> tuple[Layout, ...]:
+    """Columns by which rows of a kind are read where none are named; empty for kinds that need names."""
+    return USER_KINDS[kind][0].known_layouts if kind in USER_KINDS else ()
+
+
 def _known_layout(kind: str | None, column_names: Callable[[], Sequence[str]]) -> Layout | None:
-    known = USER_KINDS[kind][0].known_layouts if kind in USER_KINDS else ()
+    known = known_layouts(kind)
     if not known:
         return None
     there = set(column_names())

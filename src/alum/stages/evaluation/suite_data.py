@@ -19,10 +19,10 @@ from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
 from alum.evaluation.kinds.lookup import evaluated_kind
 from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.suites import SUITES, Suite
-from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
+from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, known_layouts, layout_of, supervision_of
 from alum.tasks.hub import load_split
 from alum.tasks.layout import ID_COLUMNS, Layout
-from alum.tasks.lookup import SUPERVISED, USER_KINDS
+from alum.tasks.lookup import SUPERVISED
 from alum.tasks.rows import TaskRows
 from alum.tasks.sources import NOT_STATED
 
@@ -164,7 +164,7 @@ def _own_layout(spec: SuiteSpec, arguments: SuiteArguments) -> Layout:
     try:
         return layout_of(arguments, column_names=column_names)
     except InputError:
-        if arguments.kind in USER_KINDS and USER_KINDS[arguments.kind][0].known_layouts:
+        if known_layouts(arguments.kind):
             raise
         near = difflib.get_close_matches(name, SUITES, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
