@@ -1,5 +1,6 @@
 """Kinds of task that no attack on texts fits, through `evaluate`: their plain scores."""
 
+import numpy as np
 import pytest
 import torch
 from sklearn.metrics import f1_score
@@ -126,6 +127,7 @@ def test_a_language_model_has_the_share_of_tokens_that_it_puts_first(completer):
         auto_class.from_pretrained(completer[0]) for auto_class in (AutoModelForCausalLM, AutoTokenizer)
     )
     right = total = 0
+    nats = 0.0
     for row in PROMPTED:
         prompt, completion = (
             tokenizer(text, add_special_tokens=False)["input_ids"] for text in (row["prompt"] + "\n", row["completion"])
@@ -133,12 +135,23 @@ def test_a_language_model_has_the_share_of_tokens_that_it_puts_first(completer):
         ids = torch.tensor([*prompt, *completion, tokenizer.eos_token_id])
         start = tokenizer("")["input_ids"]
         ids = torch.cat((torch.tensor(start, dtype=ids.dtype), ids))
-        likeliest = model.eval()(input_ids=ids[None]).logits[0].argmax(-1)
         learned = len(completion) + 1
+        labels = torch.cat((torch.full((len(ids) - learned,), -100), ids[-learned:]))
+        outputs = model.eval()(input_ids=ids[None], labels=labels[None])
+        nats += outputs.loss.item() * learned
+        likeliest = outputs.logits[0].argmax(-1)
         right += int((likeliest[-learned - 1 : -1] == ids[-learned:]).sum())
         total += learned
     result = measured_completer(completer)
     assert result.score("token_accuracy") == pytest.approx(right / total)
+    assert result.score("perplexity") == pytest.approx(np.exp(nats / total))
+    by_name = {row["metric"]: row for row in result.results["scores"]}
+    assert by_name["perplexity"]["low"] < by_name["perplexity"]["value"] < by_name["perplexity"]["high"]
+
+
+def test_a_lead_in_perplexity_is_not_told(completer):
+    result = measured_completer(completer, model_name_or_path=[f"first={completer[0]}", f"second={completer[0]}"])
+    assert {entry["metric"] for entry in result.results["comparisons"]} == {"token_accuracy"}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -56,6 +56,8 @@ class EvaluatedKind:
     """Whether a row's prediction depends on which other rows are measured."""
     chooses_label = False
     """Whether a model of this kind gives each example one of several labels."""
+    further_metrics: ClassVar[tuple[str, ...]] = ()
+    """Metrics of the whole set that are reported beside the main one, on rows of the user's own."""
     has_gradients = False
     """Whether attacks on texts that follow a classifier's gradients can be run on models of this kind."""
 

@@ -2,6 +2,7 @@
 
 from alum.core.errors import InputError
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
+from alum.evaluation.kinds.completion import EvaluatedCompletion, MeasuredCompletion
 from alum.evaluation.kinds.multiple_choice import EvaluatedMultipleChoice
 from alum.evaluation.kinds.question_answering import EvaluatedQuestionAnswering
 from alum.evaluation.kinds.regression import EvaluatedRegression
@@ -15,13 +16,19 @@ ATTACKED_KINDS: dict[str, type[AttackedKind]] = {
     "multiple_choice": EvaluatedMultipleChoice,
     "question_answering": EvaluatedQuestionAnswering,
 }
-_PLAIN_KINDS: dict[str, type[EvaluatedKind]] = {"token_classification": EvaluatedTagging}
+_PLAIN_KINDS: dict[str, type[EvaluatedKind]] = {
+    "token_classification": EvaluatedTagging,
+    "causal_lm": EvaluatedCompletion,
+}
+# Kinds that keep more of a model's outputs for their scores than training needs.
+_MEASURED: dict[str, Supervision] = {"causal_lm": MeasuredCompletion()}
 
 
 def evaluated_kind(supervision: Supervision) -> EvaluatedKind:
     """Looks up how a kind of task is evaluated: with attacks on its texts, or by plain scores alone."""
     kinds: dict[str, type[EvaluatedKind]] = {**_PLAIN_KINDS, **ATTACKED_KINDS}
-    return kinds.get(supervision.kind.name, EvaluatedKind)(supervision)
+    name = supervision.kind.name
+    return kinds.get(name, EvaluatedKind)(_MEASURED.get(name, supervision))
 
 
 def attacked_kind(supervision: Supervision) -> AttackedKind:

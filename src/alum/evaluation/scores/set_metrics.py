@@ -1,7 +1,7 @@
 """Metrics of whole sets that are no means over rows (F1, correlations), as functions of sums over rows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import rankdata
@@ -16,10 +16,12 @@ class SetMetric:
 
     rows: np.ndarray
     of: Callable[[np.ndarray], np.ndarray]
+    is_error: bool = False
+    """Whether less is better; a model's lead in such a metric is not told."""
 
     def at(self, indices: Sequence[int]) -> "SetMetric":
         """Metric of some of the rows."""
-        return SetMetric(self.rows[list(indices)], self.of)
+        return replace(self, rows=self.rows[list(indices)])
 
     @property
     def value(self) -> float:

@@ -98,6 +98,8 @@ def comparisons_of(baseline: Measurement, other: Measurement) -> list[dict[str, 
     for metric in baseline.records[0]["scores"]:
         found[metric] = compare(baseline.scores_at(first, metric), other.scores_at(second, metric), clusters)
     for metric, of_baseline in baseline.set_metrics.items():
+        if of_baseline.is_error:
+            continue
         pair = of_baseline.at(first), other.set_metrics[metric].at(second)
         if all(math.isfinite(one.value) for one in pair):
             found[metric] = compare_set_metric(*pair, clusters)

@@ -110,7 +110,8 @@ class Subject:
 
     def set_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
         """Metrics of the suite that are no means over rows, by name."""
-        names = [name for name in self.data.metrics or (self.data.main_metric,) if name not in records[0]["scores"]]
+        asked = self.data.metrics or (self.data.main_metric, *self.data.evaluated.further_metrics)
+        names = [name for name in asked if name not in records[0]["scores"]]
         predictions = [record.get("prediction") for record in records]
         found = {name: self.data.evaluated.set_metric(name, predictions, rows) for name in names}
         return found | self._worst_metrics(rows, records)
