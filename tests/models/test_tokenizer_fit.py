@@ -6,7 +6,13 @@ from alum.core.errors import InputError
 from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
 from alum.models.from_scratch import ARCHITECTURES, config_from_scratch
 from alum.models.tokenization import Tokenization
-from alum.models.tokenizer_fit import check_padding, check_tokenizer_fits, num_embeddings_needed, take_padding_of
+from alum.models.tokenizer_fit import (
+    check_padding,
+    check_tokenizer_fits,
+    num_embeddings_needed,
+    require_padding,
+    take_padding_of,
+)
 from tiny_models import config_of
 
 TEXTS = ["the cat sees the dog", "the dog likes the cat"]
@@ -88,8 +94,9 @@ def test_a_tokenizer_without_padding_takes_the_models_or_the_end_of_sequence(of_
 def test_without_any_such_token_nothing_is_padded():
     tokenizer = with_gap()
     tokenizer.pad_token = None
+    assert not take_padding_of(tokenizer, config_of("gpt2", pad_token_id=None))
     with pytest.raises(InputError, match="neither a padding nor an end-of-sequence token"):
-        take_padding_of(tokenizer, config_of("gpt2", pad_token_id=None))
+        require_padding(tokenizer)
 
 
 def test_characters_that_are_hashed_need_no_embeddings():

@@ -151,6 +151,18 @@ MISSING = [
         settings={"kind": "causal_lm"},
     ),
     Case(
+        "words for what is missing as completions, among numbers",
+        {"rows.csv": "text,label\na,1\nb,none\nc,NA\nd,-1\n"},
+        Read(labels={"train": ["1", "none", "NA", "-1"]}, num_unlabelled=0),
+        settings={"kind": "causal_lm"},
+    ),
+    Case(
+        "lists as labels of texts",
+        {"rows.jsonl": jsonl("[0]", "[1]")},
+        refused=r"train, row 1: label \[0\] in column 'label' must be a name or a number",
+        settings={"kind": "sentence_classification"},
+    ),
+    Case(
         "a test split of -1 alone has no labels",
         {"rows.csv": csv(0, 1), "test.csv": ALL_MINUS_ONE},
         Read(splits={"train", "validation", "test"}, labels={"train": ["0", "1"]}, texts={"test": [["x0", "x1"]]}),

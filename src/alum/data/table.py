@@ -76,14 +76,23 @@ class Table:
         """
         self.require([column])
         values = self.column(column)
-        words = missing_words(values) if any(isinstance(value, str) for value in values) else frozenset()
+        words = missing_words(values)
         given = [i for i, value in enumerate(values) if not (is_missing(value) or _is_one_of(value, words))]
         kept = [i for i in given if whole_number(values[i]) != UNLABELLED]
         if not kept:
             raise InputError(f"{self.where} has no labelled rows: column {column!r} is empty or -1 throughout.")
-        if not minus_one_is_none:
-            kept = given
-        return self if len(kept) == len(self) else self.select(kept)
+        return self._with(kept if minus_one_is_none else given)
+
+    def filled(self, column: str) -> Table:
+        """Returns the rows whose column is not empty; raises `InputError` where there is none."""
+        self.require([column])
+        kept = [i for i, value in enumerate(self.column(column)) if not is_missing(value)]
+        if not kept:
+            raise InputError(f"{self.where} has no labelled rows: column {column!r} is empty throughout.")
+        return self._with(kept)
+
+    def _with(self, indices: Sequence[int]) -> Table:
+        return self if len(indices) == len(self) else self.select(indices)
 
 
 def _is_one_of(value: Any, words: frozenset[str]) -> bool:

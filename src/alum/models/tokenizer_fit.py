@@ -67,19 +67,22 @@ def check_padding(model_config: PretrainedConfig, name: str) -> None:
 
 
 def take_padding_of(tokenizer: PreTrainedTokenizerBase, model_config: PretrainedConfig) -> bool:
-    """Gives a tokenizer without a padding token the model's, else the end-of-sequence token; whether it had none.
-
-    Raises `InputError` where there is neither.
-    """
+    """Gives a tokenizer without a padding token the model's, else the end-of-sequence token; whether it took one."""
     if tokenizer.pad_token_id is not None:
         return False
     padding = model_config.get_text_config().pad_token_id
     if padding is None or not 0 <= padding < num_embeddings_needed(tokenizer):
         padding = tokenizer.eos_token_id
     if padding is None:
+        return False
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
+    return True
+
+
+def require_padding(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raises `InputError` for a tokenizer without a padding token."""
+    if tokenizer.pad_token_id is None:
         raise InputError(
             "the tokenizer has neither a padding nor an end-of-sequence token, so that texts of several lengths make "
             "no batch: name one as pad_token in its tokenizer_config.json."
         )
-    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
-    return True

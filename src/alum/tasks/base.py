@@ -63,6 +63,8 @@ class Supervision(ABC):
 
     known_layouts: tuple[Layout, ...] = ()
     """Columns that such rows often have, by which they are read where no columns are named."""
+    label_is_text = False
+    """Whether labels are texts that a model learns to write."""
     needs_padding_token = True
     """Whether its collator pads with the tokenizer's padding token, and cannot do without."""
     needs_text = True

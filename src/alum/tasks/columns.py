@@ -45,6 +45,8 @@ def layout_of(
             raise InputError("say what the columns mean: give --task, or --text_columns and --label_column.")
         layout = Layout(text=())
     changes: dict[str, object] = {}
+    if named is None and arguments.kind in USER_KINDS:
+        changes["label_is_text"] = USER_KINDS[arguments.kind][0].label_is_text
     if arguments.text_columns:
         changes["text"] = _names(arguments.text_columns)
     if arguments.choice_columns:

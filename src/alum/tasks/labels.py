@@ -31,7 +31,8 @@ def names_of(feature: Any, values: Iterable[Any]) -> tuple[str, ...]:
     """
     if isinstance(feature, ClassLabel):
         return tuple(feature.names)
-    values = {(type(value), value): value for value in values}.values()
+    known = (value for value in values if isinstance(value, str | int | float))  # others are refused with their row
+    values = {(type(value), value): value for value in known}.values()
     if all(isinstance(value, bool) or str(value).lower() in _TRUTH for value in values):
         return _TRUTH
     numbers = [whole_number(value) for value in values]
@@ -101,7 +102,8 @@ class _Found:
     def index(self, value: Any, row: int, values: Sequence[Any] = ()) -> int:
         """Label of a value in the row at index ``row``; ``values`` are those of all rows, for the message."""
         if not isinstance(value, str | int | float):
-            raise self._error(value, row, ())
+            column = self._rows.layout.label
+            raise self._rows.error(row, f"label {reprlib.repr(value)} in column {column!r} must be a name or a number")
         key = type(value), value
         if key not in self._known:
             label = self._label(value)

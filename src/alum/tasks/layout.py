@@ -15,6 +15,8 @@ class Layout:
     label_names: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     """Columns of the choices in multiple choice: one for each choice, or a single one that holds lists."""
+    label_is_text: bool = False
+    """Whether labels are texts to be learned, in which numbers and words mean nothing beside themselves."""
     numbers_are_positions: bool = True
     """Whether a whole number stands for the label name at its position, as where a data set declares its classes."""
 

@@ -67,11 +67,13 @@ class TaskRows:
         return tuple(feature.names) if isinstance(feature, ClassLabel) else ()
 
     def labelled(self, *, are_published: bool) -> TaskRows:
-        """Leaves out rows without a label (`Table.labelled`).
+        """Leaves out rows without a label (`Table.labelled`, of texts `Table.filled`).
 
         A label of -1 is none in published data sets and in columns that declare classes, and a label elsewhere.
         """
         self.table.require([self.layout.label])
+        if self.layout.label_is_text:
+            return dataclasses.replace(self, table=self.table.filled(self.layout.label))
         minus_one_is_none = are_published or bool(self.declared_classes)
         table = self.table.labelled(self.layout.label, minus_one_is_none=minus_one_is_none)
         return dataclasses.replace(self, table=table)

@@ -16,6 +16,7 @@ from alum.evaluation.kinds.lookup import attacked_kind, evaluated_kind
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from alum.models.text_model import TextModel
 from alum.models.tokenization import Tokenization
+from alum.models.tokenizer_fit import check_tokenizer_fits, take_padding_of
 from alum.stages.evaluation.arguments import AttackArguments
 from alum.stages.evaluation.attack_resources import TEXT_LENGTH_TOKENS, attack_resources, attack_similarity
 from alum.tasks.lookup import SUPERVISED, kind_of_sequence_head
@@ -53,6 +54,8 @@ def attack(arguments: AttackArguments) -> AttackOutcome:
     text_attack = text_attack_named(arguments.attack)
     checkpoint = arguments.checkpoint(arguments.model_name_or_path)
     tokenizer, model = checkpoint.tokenizer, checkpoint.trained_model(AutoModelForSequenceClassification)
+    check_tokenizer_fits(tokenizer, model.config)
+    take_padding_of(tokenizer, model.config)
     kind = _kind_of_classifier(model.config)
     names = _label_names(model.config)
     length = checkpoint.input_length_tokens(arguments.max_seq_length, TEXT_LENGTH_TOKENS)

@@ -18,7 +18,7 @@ from transformers import (
 from alum.models.checkpoint import Checkpoint
 from alum.models.model_parts import check_layer
 from alum.models.tokenization import Tokenization
-from alum.models.tokenizer_fit import check_tokenizer_fits, take_padding_of
+from alum.models.tokenizer_fit import check_tokenizer_fits, require_padding, take_padding_of
 from alum.reports.model_card import write_model_card
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.best_checkpoint import check_best_metric, choose_best_by
@@ -137,6 +137,7 @@ def _model(base: Checkpoint, data: TaskData) -> PreTrainedModel:
     if data.supervision.needs_padding_token:
         if take_padding_of(base.tokenizer, model.config):
             logger.warning("%s has no padding token: %r is taken", base.name_or_path, base.tokenizer.pad_token)
+        require_padding(base.tokenizer)
         if model.config.get_text_config().pad_token_id is None:
             model.config.get_text_config().pad_token_id = base.tokenizer.pad_token_id
     return model

@@ -35,6 +35,7 @@ class CompletionSupervision(Supervision):
     user_kinds = MappingProxyType({"causal_lm": 0})
     main_metric = "token_accuracy"
     needs_text = False
+    label_is_text = True
     needs_padding_token = False
     known_layouts = (
         Layout(text=(), label="messages"),
