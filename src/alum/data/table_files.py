@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset, Features, Json, Value, concatenate_datasets
+from datasets import Dataset, Features, Json, concatenate_datasets
 from pyarrow import parquet
 
 from alum.core.errors import InputError
@@ -106,8 +106,8 @@ def _from_csv(path: Path, wanted: _Wanted) -> Dataset:
         if names.count(name) > 1:
             raise _not_read(path, f"column {name!r} exists {names.count(name)} times")
     places = [names.index(name) for name in kept]
-    values = {name: [row[place] for row in rows] for name, place in zip(kept, places, strict=True)}
-    return Dataset.from_dict(values, features=Features({name: Value("string") for name in kept}))
+    values = [pa.array([row[place] for row in rows], pa.string()) for place in places]
+    return Dataset(pa.table(values, names=kept))
 
 
 def _csv_rows(path: Path, dialect: dict[str, str]) -> tuple[list[str], list[list[str]]]:
@@ -149,7 +149,7 @@ def _from_json(path: Path, wanted: _Wanted) -> Dataset:
 def _json_column(name: str, values: list[Any]) -> Dataset:
     """Column of one type, or of whatever JSON has, where no type holds all values."""
     try:
-        return Dataset.from_dict({name: values})
+        return Dataset(pa.table({name: pa.array(values)}))
     except (pa.ArrowException, OverflowError):
         return Dataset.from_dict({name: values}, features=Features({name: Json()}))
 
