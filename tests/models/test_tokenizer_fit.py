@@ -75,6 +75,13 @@ def test_padding_that_has_no_embedding_is_refused():
         check_padding(config_of("bert", vocab_size=10, pad_token_id=10), "it")
 
 
+def test_a_text_config_that_is_none_is_passed_over():
+    config = config_of("bert", vocab_size=10, pad_token_id=10)
+    config.text_config = {"a": 1}
+    with pytest.raises(InputError, match="has only 10 embeddings"):
+        check_padding(config, "it")
+
+
 def test_padding_that_positions_are_counted_from_must_be_named():
     check_padding(config_of("gpt2", pad_token_id=None), "it")
     with pytest.raises(InputError, match=r"it names no pad_token_id in its config\.json, and roberta counts positions"):

@@ -27,6 +27,12 @@ OFFSET_POSITIONS = frozenset(
 )
 
 
+def _of_text(model_config: PretrainedConfig) -> PretrainedConfig:
+    """Configuration of the part of a model that reads text; the model's own where it names what is none."""
+    found = model_config.get_text_config()
+    return found if hasattr(found, "model_type") else model_config
+
+
 def num_embeddings_needed(tokenizer: PreTrainedTokenizerBase) -> int:
     """Number of embeddings that a tokenizer needs: its highest id + 1, more than it has pieces if ids have gaps."""
     return max(tokenizer.get_vocab().values()) + 1
@@ -34,7 +40,7 @@ def num_embeddings_needed(tokenizer: PreTrainedTokenizerBase) -> int:
 
 def check_tokenizer_fits(tokenizer: PreTrainedTokenizerBase, model_config: PretrainedConfig) -> None:
     """Raises `InputError` where an id of the tokenizer has no embedding, or padding would count as positions."""
-    config = model_config.get_text_config()
+    config = _of_text(model_config)
     num_embeddings = getattr(config, "vocab_size", None)  # CANINE hashes characters and has none
     if num_embeddings is not None and num_embeddings_needed(tokenizer) > num_embeddings:
         vocabulary = tokenizer.get_vocab()
@@ -52,7 +58,7 @@ def check_tokenizer_fits(tokenizer: PreTrainedTokenizerBase, model_config: Pretr
 
 def check_padding(model_config: PretrainedConfig, name: str) -> None:
     """Raises `InputError` for a configuration whose padding token has no embedding, or lacks one that it needs."""
-    config = model_config.get_text_config()
+    config = _of_text(model_config)
     padding, num_embeddings = getattr(config, "pad_token_id", None), getattr(config, "vocab_size", None)
     if padding is None and config.model_type in OFFSET_POSITIONS:
         raise InputError(
@@ -70,7 +76,7 @@ def take_padding_of(tokenizer: PreTrainedTokenizerBase, model_config: Pretrained
     """Gives a tokenizer without a padding token the model's, else the end-of-sequence token; whether it took one."""
     if tokenizer.pad_token_id is not None:
         return False
-    padding = model_config.get_text_config().pad_token_id
+    padding = _of_text(model_config).pad_token_id
     if padding is None or not 0 <= padding < num_embeddings_needed(tokenizer):
         padding = tokenizer.eos_token_id
     if padding is None:
