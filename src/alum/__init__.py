@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from alum.core.objective import AlumResult, alum_loss
     from alum.models.hooks.hooked_batch import HookedBatch
     from alum.models.hooks.injection import Injection
+    from alum.reports.exports import AttackedTexts
     from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
-    from alum.stages.evaluation.attack import AttackOutcome, attack
+    from alum.stages.evaluation.attack import AttackOutcome, AttackOutcomes, attack
     from alum.stages.evaluation.run import EvaluateResult, evaluate
     from alum.stages.finetuning.arguments import FinetuneArguments
     from alum.stages.finetuning.config import FinetuneConfig
@@ -47,10 +48,10 @@ __all__ = [
     "CAUSAL_LM", "MASKED_LM", "METHODS", "MULTIPLE_CHOICE", "MULTI_LABEL_CLASSIFICATION", "PREFERENCE",
     "QUESTION_ANSWERING", "REGRESSION", "SEQUENCE_CLASSIFICATION", "SEQUENCE_TO_SEQUENCE", "TEXT_EMBEDDING",
     "TEXT_EMBEDDING_DIRECTION", "TOKEN_CLASSIFICATION", "AlumConfig", "AlumMixin", "AlumResult", "AlumStep",
-    "AlumTrainer", "AttackArguments", "AttackOutcome", "Batch", "EvaluateArguments", "EvaluateResult",
-    "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "HookedBatch", "Injection", "InputError", "Method",
-    "PretrainArguments", "PretrainConfig", "PretrainResult", "StudyArguments", "StudyResult", "TaskKind", "alum_loss",
-    "attack", "evaluate", "finetune", "merge_studies", "method_named", "pretrain", "study",
+    "AlumTrainer", "AttackArguments", "AttackOutcome", "AttackOutcomes", "AttackedTexts", "Batch", "EvaluateArguments",
+    "EvaluateResult", "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "HookedBatch", "Injection", "InputError",
+    "Method", "PretrainArguments", "PretrainConfig", "PretrainResult", "StudyArguments", "StudyResult", "TaskKind",
+    "alum_loss", "attack", "evaluate", "finetune", "merge_studies", "method_named", "pretrain", "study",
 ]
 
 _EXPORTED = {
@@ -60,8 +61,9 @@ _EXPORTED = {
     "alum.core.objective": ("AlumResult", "alum_loss"),
     "alum.models.hooks.hooked_batch": ("HookedBatch",),
     "alum.models.hooks.injection": ("Injection",),
+    "alum.reports.exports": ("AttackedTexts",),
     "alum.stages.evaluation.arguments": ("AttackArguments", "EvaluateArguments"),
-    "alum.stages.evaluation.attack": ("AttackOutcome", "attack"),
+    "alum.stages.evaluation.attack": ("AttackOutcome", "AttackOutcomes", "attack"),
     "alum.stages.evaluation.run": ("EvaluateResult", "evaluate"),
     "alum.stages.finetuning.arguments": ("FinetuneArguments",),
     "alum.stages.finetuning.config": ("FinetuneConfig",),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from datasets import ClassLabel
 
 from alum.core.errors import InputError, unknown_name
 from alum.data.table import Table
@@ -35,10 +36,11 @@ class SuiteArguments(ColumnArguments, Protocol):
 
 @dataclass(frozen=True)
 class SuiteSpec:
-    """Suite as a user names it: one of the table of suites, or a name of their own with the path of its rows."""
+    """Suite as a user names it: one of the table of suites, or a name of their own with its rows or their path."""
 
     name: str
     path: str | None = None
+    table: Table | None = None
 
     @classmethod
     def parse(cls, text: str) -> SuiteSpec:
@@ -75,6 +77,12 @@ class SuiteData:
     @property
     def max_length_tokens(self) -> int:
         return self.suite.source.max_length_tokens if self.suite else DEFAULT_LENGTH_TOKENS
+
+    @property
+    def has_ordered_labels(self) -> bool:
+        """Whether the rows, or the suite, say in which order labels are numbered; names alone are sorted."""
+        label = self.rows.table.rows.features[self.rows.layout.label]
+        return self.suite is not None or isinstance(label, ClassLabel) or label.dtype not in ("string", "large_string")
 
     @property
     def groups(self) -> list[str] | None:
@@ -127,7 +135,7 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | N
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
     suite = SUITES.get(spec.name)
-    table = _table_at(spec.path, suite) if spec.path else _table_of_hub(spec.name)
+    table = _table_of(spec, suite)
     layout = suite.source.layout if suite else _own_layout(spec.name, arguments)
     rows = TaskRows(table, layout)
     _check_columns(rows, suite)
@@ -151,6 +159,12 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | N
         num_rows_available=len(rows),
         group_column=group_column or (suite.group_column if suite else None),
     )
+
+
+def _table_of(spec: SuiteSpec, suite: Suite | None) -> Table:
+    if spec.table is not None:
+        return spec.table
+    return _table_at(spec.path, suite) if spec.path else _table_of_hub(spec.name)
 
 
 def _own_layout(name: str, arguments: SuiteArguments) -> Layout:
