@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from alum.stages.evaluation.run import EvaluateResult, evaluate
     from alum.stages.finetuning.arguments import FinetuneArguments
     from alum.stages.finetuning.config import FinetuneConfig
-    from alum.stages.finetuning.run import FinetuneResult, finetune
+    from alum.stages.finetuning.run import FinetunedModel, FinetuneResult, finetune
     from alum.stages.pretraining.arguments import PretrainArguments
     from alum.stages.pretraining.config import PretrainConfig
     from alum.stages.pretraining.run import PretrainResult, pretrain
     from alum.stages.study.run import StudyResult, merge_studies, study
-    from alum.stages.study.settings import StudyArguments
+    from alum.stages.study.settings import Study, StudyArguments
     from alum.tasks.base import TaskKind
     from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
     from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
@@ -49,9 +49,10 @@ __all__ = [
     "QUESTION_ANSWERING", "REGRESSION", "SEQUENCE_CLASSIFICATION", "SEQUENCE_TO_SEQUENCE", "TEXT_EMBEDDING",
     "TEXT_EMBEDDING_DIRECTION", "TOKEN_CLASSIFICATION", "AlumConfig", "AlumMixin", "AlumResult", "AlumStep",
     "AlumTrainer", "AttackArguments", "AttackOutcome", "AttackOutcomes", "AttackedTexts", "Batch", "EvaluateArguments",
-    "EvaluateResult", "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "HookedBatch", "Injection", "InputError",
-    "Method", "PretrainArguments", "PretrainConfig", "PretrainResult", "StudyArguments", "StudyResult", "TaskKind",
-    "alum_loss", "attack", "evaluate", "finetune", "merge_studies", "method_named", "pretrain", "study",
+    "EvaluateResult", "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "FinetunedModel", "HookedBatch",
+    "Injection", "InputError", "Method", "PretrainArguments", "PretrainConfig", "PretrainResult", "Study",
+    "StudyArguments", "StudyResult", "TaskKind", "alum_loss", "attack", "evaluate", "finetune", "merge_studies",
+    "method_named", "pretrain", "study",
 ]
 
 _EXPORTED = {
@@ -67,12 +68,12 @@ _EXPORTED = {
     "alum.stages.evaluation.run": ("EvaluateResult", "evaluate"),
     "alum.stages.finetuning.arguments": ("FinetuneArguments",),
     "alum.stages.finetuning.config": ("FinetuneConfig",),
-    "alum.stages.finetuning.run": ("FinetuneResult", "finetune"),
+    "alum.stages.finetuning.run": ("FinetuneResult", "FinetunedModel", "finetune"),
     "alum.stages.pretraining.arguments": ("PretrainArguments",),
     "alum.stages.pretraining.config": ("PretrainConfig",),
     "alum.stages.pretraining.run": ("PretrainResult", "pretrain"),
     "alum.stages.study.run": ("StudyResult", "merge_studies", "study"),
-    "alum.stages.study.settings": ("StudyArguments",),
+    "alum.stages.study.settings": ("Study", "StudyArguments"),
     "alum.tasks.base": ("TaskKind",),
     "alum.tasks.kinds.language_modeling": ("CAUSAL_LM", "MASKED_LM"),
     "alum.tasks.kinds.multiple_choice": ("MULTIPLE_CHOICE",),

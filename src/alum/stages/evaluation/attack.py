@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from transformers import PretrainedConfig
 
@@ -97,9 +97,30 @@ class AttackOutcomes:
         return "<hr>".join(one._repr_html_() for one in self.outcomes)
 
 
+@overload
+def attack(model: AttackArguments) -> AttackOutcome: ...
+
+
+@overload
+def attack(
+    model: Any, tokenizer: Any = None, text: str = ..., *, label_names: Sequence[str] | None = None, **settings: Any
+) -> AttackOutcome: ...
+
+
+@overload
+def attack(
+    model: Any,
+    tokenizer: Any = None,
+    text: list[str] = ...,
+    *,
+    label_names: Sequence[str] | None = None,
+    **settings: Any,
+) -> AttackOutcomes: ...
+
+
 def attack(
     model: Any, tokenizer: Any = None, text: Any = None, *, label_names: Sequence[str] | None = None, **settings: Any
-) -> Any:
+) -> AttackOutcome | AttackOutcomes:
     """Attacks a classifier by changing words of a text or pair, so that it gives another label than before.
 
     ``model``, ``tokenizer`` and ``label_names`` are as in `evaluate`, but one model. ``text`` is a text, for which an
