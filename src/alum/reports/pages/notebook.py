@@ -15,8 +15,11 @@ def inline_page(page: str, title: str) -> str:
     The frame is another origin: nothing in it can read or change the notebook, whatever stands in its texts, and the
     page's Content-Security-Policy goes on to hold. Its style sheet touches nothing outside.
     """
-    frame = '<iframe srcdoc="{}" title="{}" sandbox="allow-scripts allow-popups" width="100%" height="{}"></iframe>'
-    return str(Markup(frame).format(page, title, _HEIGHT))
+    head, rest = page.split("<head>", 1)
+    # Links to a place in the page would otherwise be to one in the notebook.
+    page = f'{head}<head><base href="about:srcdoc">{rest}'
+    frame = '<iframe srcdoc="{}" title="{}" sandbox="{}" width="100%" height="{}" frameborder="0"></iframe>'
+    return str(Markup(frame).format(page, title, "allow-scripts allow-popups", _HEIGHT))
 
 
 def inline_table(title: str, rows: Mapping[str, Any]) -> str:
