@@ -64,7 +64,7 @@ class StudyResult:
 
 
 def study(
-    study: StudyArguments | Study | Mapping[str, Any],
+    study: StudyArguments | Study | Mapping[str, Any] | str,
     output_dir: str | None = None,
     *,
     workers: int = 1,
@@ -72,9 +72,10 @@ def study(
 ) -> StudyResult:
     """Trains and measures what a study lacks, and writes its ``results.json`` and ``report.html``.
 
-    ``study`` is `StudyArguments`, which name a file and all else, or a `Study`, or a dictionary in the form of the
-    file. In a dictionary, tasks may have ``train_rows``, ``validation_rows`` and ``test_rows`` in memory instead of
-    files, and ``base``, tasks and arms a ``model`` with its ``tokenizer``; these are written to ``output_dir``.
+    ``study`` is `StudyArguments`, which name a file and all else, or that file, or a `Study`, or a dictionary in the
+    form of the file. In a dictionary, tasks may have ``train_rows``, ``validation_rows`` and ``test_rows`` in memory
+    instead of files, and ``base``, tasks and arms a ``model`` with its ``tokenizer``; these are written to
+    ``output_dir``.
 
     A folder that holds the study is gone on with, and what is new in the file (arms, tasks, seeds) is added to it.
     With several workers call it from under ``if __name__ == "__main__"``, since they are started anew. Raises
@@ -85,7 +86,8 @@ def study(
     if output_dir is None:
         raise InputError("a study needs an output_dir: its trainings are kept there, and gone on with.")
     require_one_or_more(SimpleNamespace(workers=workers), "workers")
-    asked = read_study(study.study_file, study.seeds) if isinstance(study, StudyArguments) else study
+    file = study.study_file if isinstance(study, StudyArguments) else study
+    asked = read_study(file, seeds if isinstance(seeds, str) else None) if isinstance(file, str) else file
     folder = _opened(Path(output_dir))
     with _alone(folder):
         if not isinstance(asked, Study):
@@ -96,7 +98,9 @@ def study(
 def _with_files(found: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Dictionary of a study with rows and models in memory written to a folder, by the parts that name them."""
     if not isinstance(found, Mapping):
-        raise InputError(f"expected a study as a dictionary, a Study or StudyArguments, not {type(found).__name__}.")
+        raise InputError(
+            f"expected a study as a dictionary, a file, a Study or StudyArguments, not {type(found).__name__}."
+        )
     written = dict(found)
     if isinstance(found.get("base"), Mapping):
         written["base"] = with_files(dict(found["base"]), folder / "base")
