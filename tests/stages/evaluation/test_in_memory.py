@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 
 import numpy as np
 import pandas
@@ -12,9 +13,11 @@ from sklearn.metrics import accuracy_score, log_loss
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
 
 from alum.core.errors import InputError
+from alum.reports.evaluation.page import evaluation_page
 from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
 from alum.stages.evaluation.attack import AttackOutcome, attack
 from alum.stages.evaluation.run import evaluate
+from places import ROOT
 from tiny_models import classifier
 from tiny_stages import LENGTH_TOKENS
 from tiny_texts import opinions, write_rows
@@ -186,6 +189,22 @@ def test_rows_of_a_named_suite_need_no_columns(model, tokenizer):
     assert result.score("accuracy") == evaluate(model, tokenizer, ROWS, attacks="none", **COLUMNS).score("accuracy")
 
 
+def test_a_class_of_ones_own_is_of_the_kind_that_it_is_derived_from(model, tokenizer):
+    own = copy.deepcopy(model)
+    own.__class__ = type("OwnClassifier", (type(model),), {})
+    result = evaluate(own, tokenizer, ROWS, attacks="none", **COLUMNS)
+    assert result.score("accuracy") == evaluate(model, tokenizer, ROWS, attacks="none", **COLUMNS).score("accuracy")
+    assert result.results["models"][0]["path"] == "OwnClassifier in memory"
+
+
+def test_the_documentation_is_true(model, tokenizer, tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/evaluation.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "evaluation.md", "exec"), {"model": model, "tokenizer": tokenizer, "rows": ROWS[:4]})
+    assert len(pandas.read_csv("attacked.csv")) == 4
+    assert "rows, deepwordbug" in capsys.readouterr().out
+
+
 # -- functions ---------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +244,14 @@ def test_columns_of_a_function_are_told_by_the_names_of_labels():
         **COLUMNS,
     )
     assert result.score("accuracy") == 1
+
+
+def test_the_record_of_a_function_is_as_the_schema_says():
+    jsonschema = pytest.importorskip("jsonschema")
+    result = evaluate(good_or_not, None, GOOD_AND_BAD, attacks=["typing", "typos"], **COLUMNS)
+    schema = json.loads((ROOT / "docs/results.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(json.loads(json.dumps(result.results)), schema)
+    assert "<code><bdi>a function in memory</bdi></code></li>" in evaluation_page(result.results)
 
 
 def test_unless_others_are_named_typing_is_the_attack():
