@@ -10,7 +10,14 @@ import pytest
 import torch
 from datasets import Dataset
 from sklearn.metrics import accuracy_score, log_loss
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
+from transformers import (
+    AutoModelForMultipleChoice,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    BertModel,
+)
 
 from alum.core.errors import InputError
 from alum.reports.evaluation.page import evaluation_page
@@ -18,7 +25,7 @@ from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
 from alum.stages.evaluation.attack import AttackOutcome, attack
 from alum.stages.evaluation.run import evaluate
 from places import ROOT
-from tiny_models import classifier
+from tiny_models import classifier, headed
 from tiny_stages import LENGTH_TOKENS
 from tiny_texts import opinions, write_rows
 
@@ -77,6 +84,41 @@ def test_a_model_in_memory_is_measured_as_its_folder_is(finetuned, model, tokeni
     assert in_memory.output_dir is None
 
 
+QUESTION = {"question": "who sees ?", "context": "the gentle cat", "answers": {"text": ["cat"], "answer_start": [11]}}
+KINDS = {
+    "regression": (
+        AutoModelForSequenceClassification,
+        [{"text": "the cat", "label": 0.5}, {"text": "a dog", "label": 0.1}],
+    ),
+    "multiple_choice": (AutoModelForMultipleChoice, [{"text": "the cat", "a": "sees", "b": "dog", "label": 1}] * 2),
+    "question_answering": (AutoModelForQuestionAnswering, [QUESTION] * 2),
+    "token_classification": (AutoModelForTokenClassification, [{"text": ["the", "cat"], "label": ["O", "B-X"]}] * 2),
+}
+OF_KINDS = {
+    "regression": {**COLUMNS, "attacks": ["typing", "pgd", "typos"]},
+    "multiple_choice": {**COLUMNS, "choice_columns": ["a", "b"], "attacks": ["typing", "pgd", "typos"]},
+    "question_answering": {"text_columns": ["question", "context"], "label_column": "answers", "attacks": ["typos"]},
+    "token_classification": {**COLUMNS, "attacks": "none"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_measured_as_from_its_folder(kind, tokenizer, tmp_path):
+    (auto_class, rows), names = KINDS[kind], {0: "O", 1: "B-X"}
+    own = {"id2label": names, "num_labels": 2} if kind == "token_classification" else {"num_labels": 1}
+    model = headed(auto_class, vocab_size=len(tokenizer), **({} if kind == "question_answering" else own))
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    settings = {"kind": kind, "check_gradient_masking": False, "epsilons": [0.3], **OF_KINDS[kind]}
+    found = [evaluate({"m": one}, tokenizer, {"rows": rows}, **settings) for one in (model, str(tmp_path))]
+    values = [[score["value"] for score in result.results["scores"]] for result in found]
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+    with pytest.raises(
+        InputError, match=f"m is a model of sequence_classification, .* are of {kind}|outputs are LABEL_0"
+    ):
+        evaluate({"m": classifier(num_labels=3)}, tokenizer, {"rows": rows}, **settings)
+
+
 def test_scores_are_those_of_the_models_own_answers(model, tokenizer, says):
     result = evaluate(model, tokenizer, pandas.DataFrame(ROWS), attacks="none", **COLUMNS)
     probabilities, gold = says(row["text"] for row in ROWS).numpy(), [LABELS.index(row["label"]) for row in ROWS]
@@ -97,6 +139,7 @@ def test_nothing_that_was_given_is_changed(finetuned, tokenizer):
     model.classifier.weight.grad = gradient = torch.ones_like(model.classifier.weight)
     model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
     rows = Dataset.from_list(ROWS).with_format("torch")
+    tokenizer(TEXT)  # it keeps that it was not to truncate
 
     def state():
         return (

@@ -151,6 +151,16 @@ def test_results_are_frames_and_tables(folder, tokenizer, capsys):
             {},
             "expected a model for sequence_classification, .* is one for token_classification",
         ),
+        (
+            lambda folder: classifier_of(folder, num_labels=1),
+            {},
+            "expected a model for sequence_classification, .* is one for regression",
+        ),
+        (
+            classifier_of,
+            {"train_rows": [{"text": "a", "label": 0.5}]},
+            "expected a model for regression, .* is one for sequence_classification",
+        ),
         (classifier_of, {"adv_metod": "alum"}, "unknown setting 'adv_metod': .* Did you mean 'adv_method'"),
         (classifier_of, {"train_rows": None}, "expected train_rows to train on"),
         (classifier_of, {"train_rows": "train.jsonl"}, "train_rows must be a datasets.Dataset"),

@@ -10,7 +10,7 @@ from alum.evaluation.label_names import label_mapping, label_names_for
 from alum.models.model_in_memory import ModelInMemory
 from alum.models.model_parts import pretrained_model
 from alum.stages.finetuning.task_data import TaskData
-from alum.tasks.lookup import SUPERVISED, kind_of
+from alum.tasks.lookup import kind_of
 from alum.tasks.rows import TaskRows
 
 
@@ -20,24 +20,24 @@ def in_labels_of(base: ModelInMemory, data: TaskData) -> TaskData:
     Raises `InputError` where the model's head is of another kind, or has another number of outputs.
     """
     kind = kind_of(pretrained_model(base.model))
-    if kind.name not in SUPERVISED or SUPERVISED[kind.name].auto_class is not data.supervision.auto_class:
+    if kind.name != data.supervision.kind.name:
         raise InputError(
             f"expected a model for {data.supervision.kind.name}, as {data.supervision.auto_class.__name__} loads it, "
             f"but {base.name_or_path} is one for {kind.name}."
         )
     if not data.label_names:
         return data
-    own, wanted = base.label_names, label_names_for(base.label_names, data.label_names)
+    own = base.label_names
+    names = label_names_for(own, data.label_names)  # in the order of the model's, where they are these
     try:
-        order = label_mapping(own, wanted, "the rows").labels
+        labels = label_mapping(own, names, "the rows").labels
     except InputError:
-        order = ()
-    if sorted(order) != list(range(len(own))):
+        labels = ()
+    if labels != tuple(range(len(own))):
         raise InputError(
             f"{base.name_or_path} has the outputs {', '.join(own)}, but the labels of the rows are "
             f"{', '.join(data.label_names)}: load it with num_labels={len(data.label_names)}, or give its path instead."
         )
-    names = tuple(wanted[label] for label in order)
     return dataclasses.replace(
         data, splits=_with_names(data.splits, names), unlabelled=_with_names(data.unlabelled, names)
     )
