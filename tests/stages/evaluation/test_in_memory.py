@@ -110,7 +110,7 @@ def test_every_kind_is_measured_as_from_its_folder(kind, tokenizer, tmp_path):
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     settings = {"kind": kind, "check_gradient_masking": False, "epsilons": [0.3], **OF_KINDS[kind]}
-    found = [evaluate({"m": one}, tokenizer, {"rows": rows}, **settings) for one in (model, str(tmp_path))]
+    found = [evaluate({"m": one}, None, {"rows": rows}, **settings) for one in ((model, tokenizer), str(tmp_path))]
     values = [[score["value"] for score in result.results["scores"]] for result in found]
     assert values[0] == pytest.approx(values[1], rel=1e-5)
     with pytest.raises(
@@ -200,7 +200,9 @@ def test_models_are_compared_with_the_first_by_their_names(finetuned, model, tok
         (BertModel(classifier().config), "no kind of task fits BertModel"),
         (classifier(num_labels=1), "the model's outputs are LABEL_0, but the labels of rows are bad, good"),
         (classifier(problem_type="multi_label_classification"), "model is a model of multi_label_classification, but"),
-        ("nowhere-at-all", "no model can be loaded from nowhere-at-all"),
+        ("runs/a", "the tokenizer is for models in memory: a path has its own"),
+        (good_or_not, "the tokenizer is for models in memory: .* a function reads texts as they are"),
+        ({}, "no model: give one"),
     ],
 )
 def test_a_model_that_does_not_fit_the_rows_is_refused(given, message, tokenizer):

@@ -162,6 +162,7 @@ def test_results_are_frames_and_tables(folder, tokenizer, capsys):
             "expected a model for regression, .* is one for sequence_classification",
         ),
         (classifier_of, {"adv_metod": "alum"}, "unknown setting 'adv_metod': .* Did you mean 'adv_method'"),
+        (str, {}, "the tokenizer is for models in memory: a path has its own"),
         (classifier_of, {"train_rows": None}, "expected train_rows to train on"),
         (classifier_of, {"train_rows": "train.jsonl"}, "train_rows must be a datasets.Dataset"),
         (classifier_of, {"splits": {}}, "expected train_rows to train on"),
@@ -171,7 +172,7 @@ def test_results_are_frames_and_tables(folder, tokenizer, capsys):
 def test_what_does_not_fit_is_refused_before_any_training(make, settings, message, folder, tokenizer, monkeypatch):
     monkeypatch.setattr(AlumTrainer, "train", None)
     model = make(folder)
-    before = copy.deepcopy(model.__dict__.get("config"))
+    before = copy.deepcopy(getattr(model, "config", None))
     with pytest.raises(InputError, match=message):
         finetune(model, tokenizer, **{"train_rows": TRAIN, **SETTINGS, **settings})
     if before is not None:

@@ -71,6 +71,11 @@ def test_rows_have_the_name_rows_or_their_own():
     assert (list(tables), suites) == (["mine"], ["theirs=theirs.jsonl"])
 
 
+def test_names_of_rows_are_text():
+    with pytest.raises(InputError, match="expected rows by name, as text, not by 'a', 1"):
+        tables_in({"a": ROWS, 1: ROWS})
+
+
 @pytest.mark.parametrize(("given", "suites"), [("sst2", ["sst2"]), (["sst2", "cola"], ["sst2", "cola"])])
 def test_text_names_suites(given, suites):
     assert tables_in(given) == ({}, suites)

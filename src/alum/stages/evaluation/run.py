@@ -26,7 +26,7 @@ from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Subject
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import opened_or_resumed, write_json
-from alum.stages.runs.given import NOTHING, Given, InMemory, made, models_in, tables_in
+from alum.stages.runs.given import NOTHING, Given, InMemory, check_no_tokenizer, made, models_in, tables_in
 from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
 
 if TYPE_CHECKING:
@@ -127,7 +127,9 @@ def _given_to_evaluate(
     tables, suites = ({}, []) if rows_or_suites is None else tables_in(rows_or_suites)
     paths = [model] if isinstance(model, str) else model
     in_memory: dict[str, InMemory] = {}
-    if not isinstance(paths, list):
+    if isinstance(paths, list):
+        check_no_tokenizer(tokenizer)
+    else:
         models = models_in(model, tokenizer, label_names)
         in_memory = {name: source for name, source in models.items() if not isinstance(source, str)}
         paths = [f"{name}={one if isinstance(one, str) else one.name_or_path}" for name, one in models.items()]

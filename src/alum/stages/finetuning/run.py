@@ -35,7 +35,7 @@ from alum.stages.finetuning.predictions import write_predictions
 from alum.stages.finetuning.task_data import TaskData, load_task_data
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import check_run_folder, opened_run_folder, write_json, write_settings
-from alum.stages.runs.given import made
+from alum.stages.runs.given import check_no_tokenizer, made
 from alum.stages.runs.stopping import Interrupted
 from alum.stages.runs.training import LoggedGain, first_and_last_gain, train
 from alum.tasks.base import GatheredOutputs
@@ -140,6 +140,8 @@ def finetune(
         raise InputError("expected train_rows to train on, or FinetuneArguments that name files or a task.")
     given = {"train": train_rows, "validation": validation_rows}
     tables = {split: dataset_of(rows, f"{split}_rows") for split, rows in given.items() if rows is not None}
+    if isinstance(model, str):
+        check_no_tokenizer(tokenizer)
     base = model if isinstance(model, str) else ModelInMemory.of(model, tokenizer)
     path = base if isinstance(base, str) else base.name_or_path
     arguments, config = _settings({"model_name_or_path": path, **settings})
@@ -156,7 +158,7 @@ def finetune(
     return FinetunedModel(
         **{**vars(result), "output_dir": kept},
         model=trained,
-        tokenizer=source.tokenizer if tokenizer is None else tokenizer,
+        tokenizer=source.tokenizer if isinstance(base, str) else tokenizer,
     )
 
 

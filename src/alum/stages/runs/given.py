@@ -72,15 +72,28 @@ def models_in(model: Any, tokenizer: Any, label_names: Sequence[str] | None) -> 
     `InputError` for anything else.
     """
     models = model if isinstance(model, Mapping) else {MODEL: model}
+    if not models:
+        raise InputError("no model: give one, or several by name.")
     for name in models:
         if not isinstance(name, str) or not name.strip() or {"=", "/"} & set(name):
             raise InputError(f"expected models by names without = and /, not {name!r}.")
     found = {name: _model(one, tokenizer, label_names) for name, one in models.items()}
+    if not any(isinstance(one, ModelInMemory) for one in found.values()):
+        check_no_tokenizer(tokenizer)
     if label_names is not None and not any(isinstance(one, TextFunction) for one in found.values()):
         raise InputError(
             "label_names are for functions from texts to probabilities: a model has them in its config.id2label."
         )
     return found
+
+
+def check_no_tokenizer(tokenizer: Any) -> None:
+    """Raises `InputError` for a tokenizer that nothing given would be read by."""
+    if tokenizer is not None:
+        raise InputError(
+            "the tokenizer is for models in memory: a path has its own, and a function reads texts as they are. Leave "
+            "it out, or load the model."
+        )
 
 
 def _model(model: Any, tokenizer: Any, label_names: Sequence[str] | None) -> InMemory | str:
@@ -103,6 +116,8 @@ def tables_in(rows: Any) -> tuple[dict[str, Table], list[str]]:
     if isinstance(rows, str):
         return {}, [rows]
     if isinstance(rows, Mapping):
+        if not all(isinstance(name, str) and name.strip() for name in rows):
+            raise InputError(f"expected rows by name, as text, not by {', '.join(map(repr, rows))}.")
         tables = {name: table_of(one, name) for name, one in rows.items() if not isinstance(one, str)}
         return tables, [f"{name}={path}" for name, path in rows.items() if isinstance(path, str)]
     if not is_rows(rows) and isinstance(rows, Sequence) and all(isinstance(name, str) for name in rows):
