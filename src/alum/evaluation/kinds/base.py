@@ -58,6 +58,8 @@ class EvaluatedKind:
     """Whether a model of this kind gives each example one of several labels."""
     further_metrics: ClassVar[tuple[str, ...]] = ()
     """Metrics of the whole set that are reported beside the main one, on rows of the user's own."""
+    takes_functions = False
+    """Whether a function from texts to label probabilities can be measured in the place of a model."""
     has_gradients = False
     """Whether attacks on texts that follow a classifier's gradients can be run on models of this kind."""
 

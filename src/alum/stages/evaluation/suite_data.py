@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from datasets import ClassLabel
 
 from alum.core.errors import InputError, unknown_name
 from alum.data.split_files import file_of, split_files
 from alum.data.table import Table
 from alum.data.table_files import MissingColumnError, columns_of, load_table
+from alum.data.values import whole_number
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
 from alum.evaluation.kinds.lookup import evaluated_kind
 from alum.evaluation.label_names import LabelMapping
@@ -36,10 +38,11 @@ class SuiteArguments(ColumnArguments, Protocol):
 
 @dataclass(frozen=True)
 class SuiteSpec:
-    """Suite as a user names it: one of the table of suites, or a name of their own with the path of its rows."""
+    """Suite as a user names it: one of the table of suites, or a name of their own with its rows or their path."""
 
     name: str
     path: str | None = None
+    table: Table | None = None
 
     @classmethod
     def parse(cls, text: str) -> SuiteSpec:
@@ -76,6 +79,14 @@ class SuiteData:
     @property
     def max_length_tokens(self) -> int:
         return self.suite.source.max_length_tokens if self.suite else DEFAULT_LENGTH_TOKENS
+
+    @property
+    def has_ordered_labels(self) -> bool:
+        """Whether the rows, or the suite, say in which order labels are numbered; names alone are sorted."""
+        label = self.rows.table.rows.features[self.rows.layout.label]
+        if self.suite is not None or isinstance(label, ClassLabel) or label.dtype not in ("string", "large_string"):
+            return True
+        return all(whole_number(name) is not None for name in self.rows.label_names)  # text in CSV
 
     @property
     def groups(self) -> list[str] | None:
@@ -128,7 +139,7 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | N
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
     suite = SUITES.get(spec.name)
-    if spec.path is None and suite is None:
+    if spec.path is None and spec.table is None and suite is None:
         raise _no_suite(spec.name)
     layout = suite.source.layout if suite else _own_layout(spec, arguments)
     rows = TaskRows(_table(spec, suite, layout, group_column), layout)
@@ -159,6 +170,8 @@ def _own_layout(spec: SuiteSpec, arguments: SuiteArguments) -> Layout:
     name = spec.name
 
     def column_names() -> list[str]:
+        if spec.table is not None:
+            return list(spec.table.rows.column_names)
         return columns_of(_file_at(Path(spec.path), None)) if spec.path else []
 
     try:
@@ -178,9 +191,10 @@ def _table(spec: SuiteSpec, suite: Suite | None, layout: Layout, group_column: s
     """Table of a suite with the columns that are used, from its path or the hub."""
     columns = [*layout.inputs, layout.label]
     try:
-        if spec.path is None:
-            assert suite is not None, "a name that is in no table has a path"
-            table = _table_of_hub(suite)
+        if spec.path is None or spec.table is not None:
+            assert spec.table is not None or suite is not None, "a name that is in no table has rows"
+            table = _table_of_hub(suite) if spec.table is None and suite is not None else spec.table
+            assert table is not None
             table.require(columns)
             return table
         file = _file_at(Path(spec.path), suite)

@@ -40,7 +40,7 @@ def check_best_metric(
 
     Raises `InputError` where they will not.
     """
-    if not config.asked_for_best_metric:
+    if not config.asked_for_best_metric or "validation" not in data.splits:
         return
     asked = str(config.metric_for_best_model).removeprefix("eval_")
     rows = data.splits["validation"].first(1)

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from alum.data.writing import draft_of, write_text
 from alum.evaluation.suites import SUITES
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.task_data import load_task_data
+from alum.stages.runs.kept import SPLITS, lines_of
 from alum.stages.study.settings import Settings, Study
 from alum.tasks.rows import TaskRows
 
 DATA, INPUTS = "data", "inputs.json"
-SPLITS = ("train", "validation", "test")
 _MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
 _DATA_ARGUMENTS = {one.name for one in dataclasses.fields(FinetuneArguments)} - {"model_name_or_path"}
 
@@ -140,7 +140,7 @@ def _kept_rows(name: str, settings: Settings, folder: Path) -> tuple[dict[str, s
         (draft / "test").mkdir(parents=True)
         for split, rows in splits.items():
             file = draft / ("test/test.jsonl" if split == "test" else f"{split}.jsonl")
-            write_text(file, "".join(_lines(rows)))
+            write_text(file, "".join(lines_of(rows)))
         draft.rename(place)
     return digests, data.main_metric
 
@@ -177,13 +177,9 @@ def _three_splits(splits: Mapping[str, TaskRows], share: float | None) -> dict[s
 
 def _digest(rows: Dataset) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for line in _lines(rows):
+    for line in lines_of(rows):
         digest.update(line.encode("utf-8", errors="surrogatepass"))
     return digest.hexdigest()
-
-
-def _lines(rows: Dataset) -> Iterable[str]:
-    return (json.dumps(row, sort_keys=True, default=str) + "\n" for row in rows)
 
 
 def _together(digests: Mapping[str, str]) -> str:

@@ -83,10 +83,14 @@ def read_study(file: str | Path, seeds: str | None = None) -> Study:
     except yaml.YAMLError as error:
         raise InputError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     try:
-        study = study_in(found)
-        return study if seeds is None else dataclasses.replace(study, seeds=_checked_seeds(study, seeds))
+        return with_seeds(study_in(found), seeds)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
+
+
+def with_seeds(study: Study, seeds: str | list[int] | None) -> Study:
+    """Study with other seeds, or the same one where these are None; raises `InputError` for seeds it cannot have."""
+    return study if seeds is None else dataclasses.replace(study, seeds=_checked_seeds(study, seeds))
 
 
 def study_in(found: Any) -> Study:
