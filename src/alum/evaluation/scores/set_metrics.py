@@ -11,15 +11,17 @@ from scipy.stats import rankdata
 class SetMetric:
     """Metric of a set of rows: what each row adds to some sums, ``[rows, d]``, and the metric of sums ``[..., d]``.
 
-    NaN where it is not defined, as a correlation of constants.
+    NaN where it is not defined, as a correlation of constants. It ``is_bounded`` if no row can count for more than 1,
+    as where rows are right or wrong, but not for losses.
     """
 
     rows: np.ndarray
     of: Callable[[np.ndarray], np.ndarray]
+    is_bounded: bool = True
 
     def at(self, indices: Sequence[int]) -> "SetMetric":
         """Metric of some of the rows."""
-        return SetMetric(self.rows[list(indices)], self.of)
+        return SetMetric(self.rows[list(indices)], self.of, self.is_bounded)
 
     @property
     def value(self) -> float:
