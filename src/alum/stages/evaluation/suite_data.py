@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from alum.core.errors import InputError, unknown_name
 from alum.data.table import Table
@@ -17,7 +19,7 @@ from alum.data.table_files import FORMATS, load_table
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
 from alum.evaluation.kinds.lookup import evaluated_kind
 from alum.evaluation.label_names import LabelMapping
-from alum.evaluation.suites import SUITES, Suite
+from alum.evaluation.suites import SUITES, Suite, suite_at_a_path
 from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
 from alum.tasks.hub import load_split
 from alum.tasks.layout import Layout
@@ -62,6 +64,7 @@ class SuiteData:
     num_rows_available: int
     """Number of all labelled rows, of which ``rows`` may be a part."""
     group_column: str | None = None
+    cluster_columns: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -84,7 +87,8 @@ class SuiteData:
     @property
     def clusters(self) -> list[str] | None:
         """Name of what each row shares with others, as a context; None where every row stands by itself."""
-        return self._column(self.suite.cluster_column if self.suite else None)
+        found = [values for column in self.cluster_columns if (values := self._column(column)) is not None]
+        return linked(found) if found else None
 
     @property
     def originals(self) -> list[str] | None:
@@ -117,22 +121,23 @@ class SuiteData:
         }
 
 
-def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | None = None) -> SuiteData:
+def load_suite(
+    spec: SuiteSpec, arguments: SuiteArguments, group_column: str | None = None, cluster_column: str | None = None
+) -> SuiteData:
     """Loads the labelled rows of a suite from its path, a file or a folder, or else from the hub.
 
-    A name that is not in the table of suites is one of the user's own. Rows are grouped by ``group_column``, or as the
-    suite says. With ``max_eval_samples`` the rows are a random part in their original order, which depends on the seed
+    A name that is not in the table of suites is one of the user's own, unless it is that of a named task. Rows are
+    grouped by ``group_column`` and clustered by ``cluster_column``, or as the suite says. With ``max_eval_samples`` the rows are a random part in their original order, which depends on the seed
     and the number of rows alone; see `part_of`.
 
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
-    suite = SUITES.get(spec.name)
+    suite = suite_at_a_path(spec.name) if spec.path else SUITES.get(spec.name)
     table = _table_at(spec.path, suite) if spec.path else _table_of_hub(spec.name)
     layout = suite.source.layout if suite else _own_layout(spec.name, arguments)
     rows = TaskRows(table, layout)
     _check_columns(rows, suite)
-    if group_column:
-        table.require([group_column])
+    table.require([column for column in (group_column, cluster_column) if column])
     rows = rows.labelled()
     supervision = SUPERVISED[suite.source.kind] if suite else supervision_of(arguments, rows)
     evaluated = evaluated_kind(supervision)
@@ -150,7 +155,25 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | N
         source=table.where,
         num_rows_available=len(rows),
         group_column=group_column or (suite.group_column if suite else None),
+        cluster_columns=(cluster_column,) if cluster_column else suite.cluster_columns if suite else (),
     )
+
+
+def linked(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Names of clusters of rows that share a value in any of the columns, or are linked by further rows.
+
+    >>> linked([["a", "a", "b", "c"]]), linked([["a", "a", "b", "c"], ["x", "y", "y", "z"]])
+    (['a', 'a', 'b', 'c'], ['0', '0', '0', '1'])
+    """
+    if len(columns) == 1:
+        return list(columns[0])
+    num_rows = len(columns[0])
+    values = [(number, value) for number, column in enumerate(columns) for value in column]
+    nodes = {value: num_rows + number for number, value in enumerate(dict.fromkeys(values))}
+    rows, ends = list(range(num_rows)) * len(columns), [nodes[value] for value in values]
+    size = num_rows + len(nodes)
+    _, names = connected_components(coo_array((np.ones(len(rows)), (rows, ends)), shape=(size, size)), directed=False)
+    return [str(name) for name in names[:num_rows]]
 
 
 def _own_layout(name: str, arguments: SuiteArguments) -> Layout:

@@ -12,7 +12,7 @@ from alum.data.writing import write_text
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.held_out import text_corpus
 from alum.stages.pretraining.texts import find_texts
-from alum.stages.study.cells.keys import made, names_of
+from alum.stages.study.cells.keys import field_names, made
 from alum.stages.study.kept_rows import digest_of, keep_rows, place_of_rows
 from alum.stages.study.settings import PRETRAIN, Settings, Study, placed
 
@@ -130,7 +130,7 @@ def _models(study: Study) -> set[str]:
 def _texts(study: Study) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Digests of the texts to train on and to choose by, of those to measure on by name, and the files of these."""
     settings = placed({name: value for name, value in study.pretraining.items() if name != "test_file"})
-    known = names_of(PretrainArguments)
+    known = field_names(PretrainArguments)
     arguments = made(PretrainArguments, {n: v for n, v in settings.items() if n in known}, "pretraining")
     try:
         found = find_texts(arguments)

@@ -1,4 +1,4 @@
-"""What the finished cells of a study were measured to be, from their records of rows: metrics by arm and seed."""
+"""Metrics of a study's finished cells by arm and seed, made from their records of rows."""
 
 import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
-from alum.stages.study.cells.keys import key_of, made, names_of, telling
+from alum.stages.study.cells.keys import field_names, key_of, made, telling
 from alum.stages.study.settings import PLACES, Settings, placed
 
 
@@ -53,13 +53,13 @@ class FinetuneCell:
 
     def arguments(self, data_dir: str, pretrained: str) -> FinetuneArguments:
         """Settings of the rows and the model, the one in the folder ``pretrained`` unless it has one of its own."""
-        names = names_of(FinetuneArguments) - (PLACES - {"model_name_or_path"})
+        names = field_names(FinetuneArguments) - (PLACES - {"model_name_or_path"})
         given = {name: value for name, value in placed(self.settings).items() if name in names}
         given = {"model_name_or_path": pretrained, **given, "data_dir": data_dir}
         return made(FinetuneArguments, given, f"{self.task}, {self.arm}")
 
     def config(self, output_dir: str) -> FinetuneConfig:
-        names = names_of(FinetuneConfig)
+        names = field_names(FinetuneConfig)
         given = {name: value for name, value in self.settings.items() if name in names}
         saved = given.get("eval_strategy", "no") if given.get("load_best_model_at_end") else "no"
         quiet = {"save_strategy": saved, "disable_tqdm": True, "count_flops_every": 10}

@@ -40,7 +40,7 @@ def made(of: Callable[..., _Made], given: Mapping[str, Any], where: str) -> _Mad
         raise InputError(f"{where}: {error}") from None
 
 
-def names_of(dataclass_of_stage: type) -> set[str]:
+def field_names(dataclass_of_stage: type) -> set[str]:
     return {one.name for one in dataclasses.fields(dataclass_of_stage)}
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
-from alum.stages.study.cells.keys import key_of, made, names_of, telling
+from alum.stages.study.cells.keys import field_names, key_of, made, telling
 from alum.stages.study.settings import Settings, placed
 
 
@@ -52,12 +52,12 @@ class PretrainCell:
         self.config("").method()
 
     def arguments(self) -> PretrainArguments:
-        names = names_of(PretrainArguments)
+        names = field_names(PretrainArguments)
         given = {name: value for name, value in placed(self.settings).items() if name in names}
         return made(PretrainArguments, given, f"pre-training, {self.arm}")
 
     def config(self, output_dir: str) -> PretrainConfig:
-        names = names_of(PretrainConfig)
+        names = field_names(PretrainConfig)
         given = {name: value for name, value in self.settings.items() if name in names}
         saved = given.get("eval_strategy", "no") if given.get("load_best_model_at_end") else "no"
         quiet = {"save_strategy": saved, "disable_tqdm": True, "count_flops_every": 10}
