@@ -68,6 +68,8 @@ class Study:
     def texts(self) -> dict[str, str]:
         """Files of the texts that pre-trained models are measured on, by name; none where there are none."""
         files = self.pretraining.get("test_file", [])
+        if isinstance(files, Mapping):
+            return dict(files)
         return {Path(file).stem: file for file in ([files] if isinstance(files, str) else files)}
 
     def pretrains(self, arm: str) -> bool:

@@ -103,15 +103,16 @@ def _check_tasks(study: Study) -> None:
 def _check_pretraining(study: Study) -> None:
     if not study.pretraining:
         return
-    known = {**pretrain_settings(), "test_file": list[str]}
+    known = {**pretrain_settings(), "test_file": Any}
     _check_names("pretraining", study.pretraining, known, _OF_STUDY)
     files = study.pretraining.get("test_file", [])
     files = [files] if isinstance(files, str) else files
-    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
-        raise InputError(f"pretraining: test_file must be a file or a list of files, not {files!r}.")
+    paths = list(files.values()) if isinstance(files, Mapping) else files
+    if not isinstance(paths, list) or not all(isinstance(file, str) for file in paths):
+        raise InputError(f"pretraining: test_file must be a file, or several as a list or by name, not {files!r}.")
     if not files and not study.tasks:
         raise InputError("pretraining: give test_file, one or more texts to measure on, or tasks to fine-tune on.")
-    names = [Path(file).stem for file in files]
+    names = list(files) if isinstance(files, Mapping) else [Path(file).stem for file in paths]
     for name in names:
         if names.count(name) > 1 or name in study.tasks:
             raise InputError(f"pretraining: test_file: {name} is there twice, as a text or a task. Rename one.")
