@@ -83,10 +83,13 @@ def test_a_pre_training_is_another_where_its_outcome_may_be(planned):
         {"settings": {**cell.settings, "learning_rate": 1.0}},
         {"texts": {**cell.texts, "train": "z"}},
         {"model": "other"},
+        {"tokenizer": "other"},
         {"held_out": {"news": "z"}},
         {"held_out": None},
     ):
-        assert dataclasses.replace(cell, **other).key != cell.key
+        changed = dataclasses.replace(cell, **other)
+        assert changed.key != cell.key
+        assert (changed.model_key == cell.model_key) == ("held_out" in other)
 
 
 def test_texts_are_measured_by_pre_trainings_and_tasks_by_what_comes_of_them(planned):

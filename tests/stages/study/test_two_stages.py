@@ -162,6 +162,18 @@ def test_other_text_is_refused(here, whole, capsys):
     assert "the text train is not that which the study in whole began with" in capsys.readouterr().err
 
 
+def test_texts_that_are_gone_are_taken_as_they_were(here, whole):
+    shutil.copytree(whole, here / "kept")
+    before = cells_of("kept")
+    (here / "corpus.txt").rename(here / "gone.txt")
+    try:
+        assert main(["study", "two.yaml", "--output_dir", "kept"]) == 0
+        assert cells_of("kept") == before
+        assert main(["study", "two.yaml", "--output_dir", "kept", "--seeds", "7"]) == 2
+    finally:
+        (here / "gone.txt").rename(here / "corpus.txt")
+
+
 def test_a_study_of_pre_training_alone_is_searched_and_has_no_weights(here):
     with pytest.MonkeyPatch.context() as stop:
         stopped_after(3, stop)

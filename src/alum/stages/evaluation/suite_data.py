@@ -127,8 +127,9 @@ def load_suite(
     """Loads the labelled rows of a suite from its path, a file or a folder, or else from the hub.
 
     A name that is not in the table of suites is one of the user's own, unless it is that of a named task. Rows are
-    grouped by ``group_column`` and clustered by ``cluster_column``, or as the suite says. With ``max_eval_samples`` the rows are a random part in their original order, which depends on the seed
-    and the number of rows alone; see `part_of`.
+    grouped by ``group_column`` and clustered by ``cluster_column``, or as the suite says. With ``max_eval_samples`` the
+    rows are a random part in their original order, which depends on the seed and the number of rows alone; see
+    `part_of`.
 
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """

@@ -14,7 +14,7 @@ from alum.stages.pretraining.held_out import text_corpus
 from alum.stages.pretraining.texts import find_texts
 from alum.stages.study.cells.keys import field_names, made
 from alum.stages.study.kept_rows import digest_of, keep_rows, place_of_rows
-from alum.stages.study.settings import PRETRAIN, Settings, Study, placed
+from alum.stages.study.settings import PRETRAIN, Settings, Study, placed, texts_in
 
 DATA, INPUTS = "data", "inputs.json"
 _MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
@@ -26,7 +26,7 @@ class StudyInputs:
 
     ``tasks`` have a digest for each split and further suite, ``models`` one for each path or id; ``main_metrics`` are
     by task. ``texts`` has digests of those to pre-train on and to choose by, ``held_out`` of those to measure on by
-    name, whose files are ``held_out_files`` of the study at hand.
+    name.
     """
 
     folder: Path
@@ -35,7 +35,6 @@ class StudyInputs:
     main_metrics: Mapping[str, str]
     texts: Mapping[str, str] = field(default_factory=dict)
     held_out: Mapping[str, str] = field(default_factory=dict)
-    held_out_files: Mapping[str, str] = field(default_factory=dict)
 
     def data_dir(self, task: str) -> Path:
         """Folder with the rows to train on and to choose by; those to measure on are `test_file`."""
@@ -72,8 +71,8 @@ def known_inputs(folder: Path) -> StudyInputs:
 def inputs_of(study: Study, folder: Path) -> StudyInputs:
     """Loads the rows of a study's tasks into its folder, and takes digests of them, of its texts and of its models.
 
-    Rows that are no longer where they were are taken as the folder knows them. Raises `InputError` for what is missing,
-    cannot be used, or has other content than the study began with.
+    Rows and texts that are no longer where they were are taken as the folder knows them. Raises `InputError` for what
+    is missing, cannot be used, or has other content than the study began with.
     """
     known = known_inputs(folder)
     tasks, metrics = dict(known.tasks), dict(known.main_metrics)
@@ -94,11 +93,11 @@ def inputs_of(study: Study, folder: Path) -> StudyInputs:
             digest = model_digest(place)
             if models.setdefault(path, digest) != digest:
                 raise InputError(f"{path} is not the model that the study in {folder} began with.")
-    texts, held_out, files = _texts(study) if study.pretraining else ({}, {}, {})
+    texts, held_out = _texts(study, known) if study.pretraining else ({}, {})
     for name, digest in (*texts.items(), *held_out.items()):
         if {**known.texts, **known.held_out}.get(name, digest) != digest:
             raise InputError(f"pretraining: the text {name} is not that which the study in {folder} began with.")
-    inputs = StudyInputs(folder, tasks, models, metrics, texts, {**known.held_out, **held_out}, files)
+    inputs = StudyInputs(folder, tasks, models, metrics, texts, {**known.held_out, **held_out})
     inputs.write()
     return inputs
 
@@ -123,21 +122,25 @@ def _models(study: Study) -> set[str]:
         for settings in (*study.tasks.values(), *study.arms.values(), study.pretraining, *before)
         if "model_name_or_path" in settings
     }
+    if tokenizer := study.pretraining.get("tokenizer_name"):
+        found.add(tokenizer)
     grids = [one for grid in study.search.values() for one in (grid, grid.get(PRETRAIN, {}))]
     return found | {path for grid in grids for path in grid.get("model_name_or_path", ())}
 
 
-def _texts(study: Study) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """Digests of the texts to train on and to choose by, of those to measure on by name, and the files of these."""
-    settings = placed({name: value for name, value in study.pretraining.items() if name != "test_file"})
-    known = field_names(PretrainArguments)
-    arguments = made(PretrainArguments, {n: v for n, v in settings.items() if n in known}, "pretraining")
+def _texts(study: Study, known: StudyInputs) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Digests of the texts to train on and to choose by, and of those to measure on by name."""
+    fields = field_names(PretrainArguments)
     try:
+        given = {name: value for name, value in placed(study.pretraining).items() if name in fields}
+        arguments = made(PretrainArguments, given, "pretraining")
         found = find_texts(arguments)
-        files = {name: placed({"test_file": file})["test_file"] for name, file in study.texts.items()}
+        files = texts_in(placed(study.pretraining))
         held_out = {name: text_corpus(file, arguments).fingerprint for name, file in files.items()}
     except InputError as error:
+        if known.texts and study.texts.keys() <= known.held_out.keys():
+            return known.texts, known.held_out
         raise InputError(f"pretraining: {error}") from None
-    validation = {name: corpus.fingerprint for name, corpus in found.validation.items()}
-    texts = {"train": [corpus.fingerprint for corpus in found.train], "validation": sorted(validation.values())}
-    return {name: digest_of(digests) for name, digests in texts.items()}, held_out, files
+    validation = sorted(corpus.fingerprint for corpus in found.validation.values())
+    texts = {"train": [corpus.fingerprint for corpus in found.train], "validation": validation}
+    return {name: digest_of(digests) for name, digests in texts.items()}, held_out

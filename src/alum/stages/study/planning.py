@@ -134,13 +134,14 @@ class StudyPlan:
             yield self._pretrain_cell(arm, {**self.study.pretraining_of(arm), **values}, seed, is_measured=False)
 
     def _pretrain_cell(self, arm: str, settings: Mapping[str, Any], seed: int, is_measured: bool) -> PretrainCell:
-        base = settings.get("model_name_or_path")
+        base, tokenizer = settings.get("model_name_or_path"), settings.get("tokenizer_name")
         return PretrainCell(
             arm=arm,
             settings=settings,
             seed=seed,
             texts=self.inputs.texts,
             model=None if base is None else self.inputs.models[base],
+            tokenizer=None if tokenizer is None else self.inputs.models[tokenizer],
             held_out={name: self.inputs.held_out[name] for name in self.study.texts} if is_measured else None,
             is_fine_tuned=bool(self.study.tasks),
         )
@@ -218,7 +219,7 @@ class StudyPlan:
             before = self.pretraining(arm, seed, is_measured=not is_search)
             if before is None or self.ledger.record(before) is None:
                 return None
-            model, pretrained = f"pre-training {before.key}", before.key
+            model, pretrained = f"pre-training {before.model_key}", before.key
         else:
             model, pretrained = self.inputs.models[settings["model_name_or_path"]], None
         evaluation = None if is_search else self.study.evaluation

@@ -67,10 +67,7 @@ class Study:
     @property
     def texts(self) -> dict[str, str]:
         """Files of the texts that pre-trained models are measured on, by name; none where there are none."""
-        files = self.pretraining.get("test_file", [])
-        if isinstance(files, Mapping):
-            return dict(files)
-        return {Path(file).stem: file for file in ([files] if isinstance(files, str) else files)}
+        return texts_in(self.pretraining)
 
     def pretrains(self, arm: str) -> bool:
         """Whether an arm is pre-trained by the study, as all are that do not name a model of their own."""
@@ -105,6 +102,14 @@ class Study:
     def written(self) -> str:
         """Text of the study's YAML file, from which `read_study` makes the same study."""
         return yaml.safe_dump(_plain(dataclasses.asdict(self)), sort_keys=False, allow_unicode=True)
+
+
+def texts_in(pretraining: Settings) -> dict[str, str]:
+    """Files of the texts to measure on that settings of pre-training name, by their own names or those of the files."""
+    files = pretraining.get("test_file", [])
+    if isinstance(files, Mapping):
+        return dict(files)
+    return {Path(file).stem: file for file in ([files] if isinstance(files, str) else files)}
 
 
 def placed(settings: Settings) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) 
     place = ledger.place(cell.key)
     shutil.rmtree(place, ignore_errors=True)
     if isinstance(cell, PretrainCell):
-        record, keep_model = _pretrained(cell, inputs, place), keep_model or cell.is_fine_tuned
+        record, keep_model = _pretrained(cell, place), keep_model or cell.is_fine_tuned
     else:
         record = _finetuned(cell, inputs, ledger, place)
     record |= {
@@ -120,11 +120,10 @@ def _measure(cell: FinetuneCell, inputs: StudyInputs, place: Path) -> list[dict[
 # -- pre-training ------------------------------------------------------------------------------------------------------
 
 
-def _pretrained(cell: PretrainCell, inputs: StudyInputs, place: Path) -> dict[str, Any]:
+def _pretrained(cell: PretrainCell, place: Path) -> dict[str, Any]:
     arguments, config = cell.arguments(), cell.config(str(place))
     result = pretrain(arguments, config)
-    names = cell.held_out or {}
-    texts = {name: text_corpus(inputs.held_out_files[name], arguments) for name in names}
+    texts = {name: text_corpus(file, arguments) for name, file in cell.held_out_files().items()}
     losses = held_out_losses(place, texts, arguments, config) if texts else {}
     for name, of_text in losses.items():
         _write_losses(losses_file(place, name), of_text)
