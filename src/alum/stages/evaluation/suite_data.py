@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from alum.data.table_files import FORMATS, load_table
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
 from alum.evaluation.kinds.lookup import evaluated_kind
 from alum.evaluation.label_names import LabelMapping
+from alum.evaluation.scores.set_metrics import SetMetric, worst_of_variants
 from alum.evaluation.suites import SUITES, Suite, suite_at_a_path
 from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
 from alum.tasks.hub import load_split
@@ -105,6 +106,24 @@ class SuiteData:
         """Suite with the label names that a model's answers are given in; see `EvaluatedKind.in_labels_of`."""
         rows, mapping = self.evaluated.in_labels_of(model_names, self.rows, self.name, are_own=self.suite is None)
         return dataclasses.replace(self, rows=rows), mapping
+
+    def set_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
+        """Metrics of the suite that are no means over rows, by name, of the records of some of its rows."""
+        names = [name for name in self.metrics or (self.main_metric,) if name not in records[0]["scores"]]
+        predictions = [record.get("prediction") for record in records]
+        found = {name: self.evaluated.set_metric(name, predictions, rows) for name in names}
+        return found | self._worst_metrics(rows, records)
+
+    def _worst_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
+        """Each score of rows at the worst of their variants, where the suite has such."""
+        if self.originals is None:
+            return {}
+        of_numbers = dict(zip(self.rows.numbers, self.originals, strict=True))
+        originals = [of_numbers[number] for number in rows.numbers]
+        return {
+            f"worst_{name}": worst_of_variants([record["scores"][name] for record in records], originals)
+            for name in records[0]["scores"]
+        }
 
     def described(self) -> dict[str, Any]:
         """Entry of the suite in ``results.json``."""

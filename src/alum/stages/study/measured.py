@@ -117,9 +117,9 @@ class _Suite:
         if condition["set_metrics"]:
             indices = {number: index for index, number in enumerate(data.rows.numbers)}
             rows = data.rows.select([indices[number] for number in numbers])
+            found = data.set_metrics(rows, records)
             for metric in condition["set_metrics"]:
-                found = data.evaluated.set_metric(metric, [one.get("prediction") for one in records], rows)
-                yield measure(metric), found, numbers
+                yield measure(metric), found[metric], numbers
 
     def clusters_of(self, numbers: Sequence[int]) -> list[str] | None:
         """What each of the rows with these numbers shares with others; an attack may be on a part of them."""

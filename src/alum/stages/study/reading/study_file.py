@@ -37,13 +37,18 @@ def read_study(file: str | Path, seeds: str | None = None) -> Study:
     except yaml.YAMLError as error:
         raise InputError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     try:
-        study = study_in(found)
-        if seeds is not None:
-            study = dataclasses.replace(study, seeds=seeds_in(seeds, "seeds"))
-            check_seeds(study)
-        return study
+        return with_seeds(study_in(found), seeds)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
+
+
+def with_seeds(study: Study, seeds: str | list[int] | None) -> Study:
+    """Study with other seeds, or the same one where these are None; raises `InputError` for seeds it cannot have."""
+    if seeds is None:
+        return study
+    changed = dataclasses.replace(study, seeds=seeds_in(seeds, "seeds"))
+    check_seeds(changed)
+    return changed
 
 
 def study_in(found: Any) -> Study:
