@@ -18,22 +18,25 @@ from alum.stages.study.cells.pretrain_cell import PretrainCell
 from alum.stages.study.comparing.comparisons import Measure
 from alum.stages.study.planning import LOSS, CellPlace, StudyPlan
 
-MetricsBySeed = Mapping[int, SetMetric]
-
 
 @dataclass
 class MeasuredTask:
     """Metrics of a task or a text by measure, arm and seed, and what is known of the rows that they are of.
 
-    ``clusters`` have what each row shares with others, None where every row stands by itself. Arms of ``apart`` were
-    measured on other rows than the rest, and cannot be compared with it.
+    ``clusters`` have what each row shares with others, None where every row stands by itself. ``keys`` are of
+    the trainings by arm and seed, ``tokens`` digests of what each arm was measured on where that need not be the same.
     """
 
     name: str
     metrics: dict[Measure, dict[str, dict[int, SetMetric]]] = field(default_factory=dict)
     clusters: dict[Measure, Sequence[Hashable] | None] = field(default_factory=dict)
     keys: dict[tuple[str, int], str] = field(default_factory=dict)
-    apart: set[str] = field(default_factory=set)
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def apart(self) -> set[str]:
+        """Arms that were measured on other tokens than the first one, and cannot be compared with it."""
+        return {arm for arm, digest in self.tokens.items() if digest != next(iter(self.tokens.values()))}
 
     def add(self, measure: Measure, place: CellPlace, metric: SetMetric) -> None:
         self.metrics.setdefault(measure, {}).setdefault(place.arm, {})[place.seed] = metric
@@ -42,9 +45,8 @@ class MeasuredTask:
         """Metrics of a baseline and of an arm with each seed that both have; none where they are the same trainings."""
         first, second = (self.metrics[measure].get(one, {}) for one in (baseline, arm))
         seeds = sorted(first.keys() & second.keys())
-        if (arm in self.apart) != (baseline in self.apart) or all(
-            self.keys[arm, seed] == self.keys[baseline, seed] for seed in seeds
-        ):
+        are_the_same = all(self.keys[arm, seed] == self.keys[baseline, seed] for seed in seeds)
+        if are_the_same or self.tokens.get(arm) != self.tokens.get(baseline):
             return []
         return [(first[seed], second[seed]) for seed in seeds]
 
@@ -74,17 +76,14 @@ def measured_text(plan: StudyPlan, text: str, cells: Mapping[CellPlace, Pretrain
     """Reads what the pre-trainings were measured to lose on a text, sequence by sequence."""
     found = MeasuredTask(text)
     measure = Measure(text, None, None, LOSS, True)
-    tokens: dict[str, str] = {}
     for place, cell in cells.items():
         record = plan.ledger.record(cell)
         assert record is not None
         rows = _lines(losses_file(plan.ledger.place(cell.key), text))
         found.add(measure, place, loss_metric([row["loss"] for row in rows], [row["num_tokens"] for row in rows]))
         found.keys[place.arm, place.seed] = cell.key
-        tokens[place.arm] = record["held_out_tokens"][text]
-        if tokens[place.arm] != next(iter(tokens.values())):
-            found.apart.add(place.arm)
-        else:
+        found.tokens[place.arm] = record["held_out_tokens"][text]
+        if place.arm not in found.apart:
             documents = [row["document"] for row in rows]
             found.clusters[measure] = documents if len(set(documents)) > 1 else None
     return found

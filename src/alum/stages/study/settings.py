@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -15,7 +15,6 @@ from alum.core.errors import InputError
 from alum.stages.runs.settings import require_one_or_more
 
 Settings = Mapping[str, Any]
-CostUnit = Literal["flops", "seconds"]
 
 STANDARD, STANDARD_PLUS = "standard", "standard_plus"
 DIVERGENCE_OF, COST_OF_DEAREST = "divergence_of", "cost_of_dearest"
