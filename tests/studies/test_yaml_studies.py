@@ -74,6 +74,7 @@ def save_tiny(folder):
 
 @pytest.mark.slow
 @pytest.mark.data
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("name", "tasks"),
     [("tasks", ["squad", "wnut_17"]), ("robustness", ["snli"]), ("pretraining", None), ("continual", ["cad_imdb"])],
