@@ -77,7 +77,12 @@ def save_tiny(folder):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("name", "tasks"),
-    [("tasks", ["squad", "wnut_17"]), ("robustness", ["snli"]), ("pretraining", None), ("continual", ["cad_imdb"])],
+    [
+        ("tasks", ["squad", "wnut_17"]),
+        ("robustness", ["snli"]),
+        ("pretraining", None),
+        ("continual", ["imdb_original"]),
+    ],
 )
 def test_its_page_comes_of_a_small_run(tmp_path, monkeypatch, name, tasks):
     if not DATA.is_dir():
