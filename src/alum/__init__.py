@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from alum.core.objective import AlumResult, alum_loss
     from alum.models.hooks.hooked_batch import HookedBatch
     from alum.models.hooks.injection import Injection
+    from alum.reports.exports import AttackedTexts
     from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
-    from alum.stages.evaluation.attack import AttackOutcome, attack
+    from alum.stages.evaluation.attack import AttackOutcome, AttackOutcomes, attack
     from alum.stages.evaluation.run import EvaluateResult, evaluate
     from alum.stages.finetuning.arguments import FinetuneArguments
     from alum.stages.finetuning.config import FinetuneConfig
-    from alum.stages.finetuning.run import FinetuneResult, finetune
+    from alum.stages.finetuning.run import FinetunedModel, FinetuneResult, finetune
     from alum.stages.pretraining.arguments import PretrainArguments
     from alum.stages.pretraining.config import PretrainConfig
     from alum.stages.pretraining.run import PretrainResult, pretrain
     from alum.stages.study.run import StudyResult, merge_studies, study
-    from alum.stages.study.settings import StudyArguments
+    from alum.stages.study.settings import Study, StudyArguments
     from alum.tasks.base import TaskKind
     from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
     from alum.tasks.kinds.multiple_choice import MULTIPLE_CHOICE
@@ -47,10 +48,11 @@ __all__ = [
     "CAUSAL_LM", "MASKED_LM", "METHODS", "MULTIPLE_CHOICE", "MULTI_LABEL_CLASSIFICATION", "PREFERENCE",
     "QUESTION_ANSWERING", "REGRESSION", "SEQUENCE_CLASSIFICATION", "SEQUENCE_TO_SEQUENCE", "TEXT_EMBEDDING",
     "TEXT_EMBEDDING_DIRECTION", "TOKEN_CLASSIFICATION", "AlumConfig", "AlumMixin", "AlumResult", "AlumStep",
-    "AlumTrainer", "AttackArguments", "AttackOutcome", "Batch", "EvaluateArguments", "EvaluateResult",
-    "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "HookedBatch", "Injection", "InputError", "Method",
-    "PretrainArguments", "PretrainConfig", "PretrainResult", "StudyArguments", "StudyResult", "TaskKind", "alum_loss",
-    "attack", "evaluate", "finetune", "merge_studies", "method_named", "pretrain", "study",
+    "AlumTrainer", "AttackArguments", "AttackOutcome", "AttackOutcomes", "AttackedTexts", "Batch", "EvaluateArguments",
+    "EvaluateResult", "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "FinetunedModel", "HookedBatch",
+    "Injection", "InputError", "Method", "PretrainArguments", "PretrainConfig", "PretrainResult", "Study",
+    "StudyArguments", "StudyResult", "TaskKind", "alum_loss", "attack", "evaluate", "finetune", "merge_studies",
+    "method_named", "pretrain", "study",
 ]
 
 _EXPORTED = {
@@ -60,17 +62,18 @@ _EXPORTED = {
     "alum.core.objective": ("AlumResult", "alum_loss"),
     "alum.models.hooks.hooked_batch": ("HookedBatch",),
     "alum.models.hooks.injection": ("Injection",),
+    "alum.reports.exports": ("AttackedTexts",),
     "alum.stages.evaluation.arguments": ("AttackArguments", "EvaluateArguments"),
-    "alum.stages.evaluation.attack": ("AttackOutcome", "attack"),
+    "alum.stages.evaluation.attack": ("AttackOutcome", "AttackOutcomes", "attack"),
     "alum.stages.evaluation.run": ("EvaluateResult", "evaluate"),
     "alum.stages.finetuning.arguments": ("FinetuneArguments",),
     "alum.stages.finetuning.config": ("FinetuneConfig",),
-    "alum.stages.finetuning.run": ("FinetuneResult", "finetune"),
+    "alum.stages.finetuning.run": ("FinetuneResult", "FinetunedModel", "finetune"),
     "alum.stages.pretraining.arguments": ("PretrainArguments",),
     "alum.stages.pretraining.config": ("PretrainConfig",),
     "alum.stages.pretraining.run": ("PretrainResult", "pretrain"),
     "alum.stages.study.run": ("StudyResult", "merge_studies", "study"),
-    "alum.stages.study.settings": ("StudyArguments",),
+    "alum.stages.study.settings": ("Study", "StudyArguments"),
     "alum.tasks.base": ("TaskKind",),
     "alum.tasks.kinds.language_modeling": ("CAUSAL_LM", "MASKED_LM"),
     "alum.tasks.kinds.multiple_choice": ("MULTIPLE_CHOICE",),

@@ -63,22 +63,13 @@ def _finetune(argv: Sequence[str]) -> None:
     from alum.training.settings import AdversarySettings
 
     CommandParser("finetune", (FinetuneArguments, AdversarySettings, FinetuneSettings)).show_help_if_asked(argv)
-    from alum.reports.numbers import gain_rows, metric_text
-    from alum.reports.tables import show_table
     from alum.stages.finetuning.config import FinetuneConfig
     from alum.stages.finetuning.run import finetune
 
     _quieten_libraries()
     arguments, config = CommandParser("finetune", (FinetuneArguments,), FinetuneConfig).parse(argv)
     result = finetune(arguments, config)
-    rows = [[f"validation {name}", metric_text(name, value)] for name, value in result.metrics.items()]
-    rows += [
-        ["training rows", str(result.num_train_rows)],
-        ["unlabelled rows left out", str(result.num_unlabelled_rows)],
-    ]
-    rows += [["steps", str(result.num_steps)], ["training seconds", f"{result.train_seconds:.1f}"]]
-    rows += map(list, gain_rows(vars(result)))
-    show_table(f"{result.task}, {result.method}", ("", "value"), rows)
+    result.show()
     print(f"Model, tokenizer and records are in {result.output_dir}.")
 
 

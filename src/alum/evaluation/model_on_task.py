@@ -15,7 +15,8 @@ from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import alum_loss
-from alum.evaluation.kinds.base import EvaluatedKind, WrongAnswers
+from alum.evaluation.kinds.base import EvaluatedKind, TextVictim, WrongAnswers
+from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.label_names import LabelMapping
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
@@ -47,6 +48,20 @@ class ModelOnTask:
     @property
     def kind(self) -> TaskKind:
         return self.evaluated.supervision.kind
+
+    @property
+    def unknown_word(self) -> str | None:
+        """Word that the tokenizer does not know, None where it has none."""
+        unknown: str | None = self.text_model.tokenizer.unk_token
+        return unknown
+
+    def victim(self, rows: TaskRows) -> TextVictim:
+        """Makes the model the victim of attacks on the texts of ``rows``; raises `InputError` for kinds without."""
+        return attacked_kind(self.evaluated.supervision).victim(self.text_model, rows, self.mapping)
+
+    def logits_victim(self) -> TextVictim:
+        """Makes it a victim with logits as its outputs, for kinds that choose one label."""
+        return attacked_kind(self.evaluated.supervision).logits_victim(self.text_model, self.mapping)
 
     def features(self, rows: TaskRows) -> Dataset:
         """Encodes rows as model inputs and labels."""

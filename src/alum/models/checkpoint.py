@@ -39,6 +39,11 @@ class Checkpoint:
         assert isinstance(config, PretrainedConfig)
         return config
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the outputs, in their order, as the configuration has them."""
+        return label_names_in(self.config)
+
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Tokenizer of the model; raises `InputError` where there is none."""
@@ -62,13 +67,14 @@ class Checkpoint:
         return self.model_and_new_weights(auto_class, **config)[0]
 
     def trained_model(self, auto_class: Any) -> PreTrainedModel:
-        """Loads the model as `model` does, but raises `InputError` where the head has not been trained."""
+        """Loads the model as `model` does, to the GPU where there is one; `InputError` where its head is untrained."""
         model, new_weights = self.model_and_new_weights(auto_class)
         if new_weights:
             raise InputError(
                 f"{self.name_or_path} has not been fine-tuned: it lacks {', '.join(sorted(new_weights))}. "
                 "Give a model that alum finetune has made, or one of the same kind."
             )
+        model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
         return model
 
     def model_and_new_weights(self, auto_class: Any, **config: Any) -> tuple[PreTrainedModel, set[str]]:
@@ -93,15 +99,7 @@ class Checkpoint:
 
         Raises `InputError` where more is asked for than the model has.
         """
-        config = self.config
-        positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
-        if positions is not None and getattr(config, "model_type", "") in OFFSET_POSITIONS:
-            positions -= config.pad_token_id + 1
-        if positions is None:
-            return asked or default
-        if asked is not None and asked > positions:
-            raise InputError(f"max_seq_length {asked} is more than the {positions} positions of {self.name_or_path}.")
-        return asked or min(default, positions)
+        return input_length_tokens(self.config, self.name_or_path, asked, default)
 
     def _loaded(self, what: str, from_pretrained: Callable[..., Any], **settings: Any) -> Any:
         try:
@@ -110,6 +108,27 @@ class Checkpoint:
             raise
         except Exception as error:  # whatever transformers and tokenizers raise for files that are not what they expect
             raise _not_loaded(what, self.name_or_path, error) from None
+
+
+def label_names_in(config: PretrainedConfig) -> tuple[str, ...]:
+    """Label names in the order of a model's outputs; empty where the configuration has none."""
+    names: dict[Any, str] = config.id2label or {}
+    return tuple(names[index] for index in sorted(names))
+
+
+def input_length_tokens(config: PretrainedConfig, name: str, asked: int | None, default: int) -> int:
+    """Longest input for a model: what was ``asked`` for, else ``default``, or its positions if those are fewer.
+
+    Raises `InputError` where more is asked for than the model, called ``name``, has.
+    """
+    positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    if positions is not None and getattr(config, "model_type", "") in OFFSET_POSITIONS:
+        positions -= config.pad_token_id + 1
+    if positions is None:
+        return asked or default
+    if asked is not None and asked > positions:
+        raise InputError(f"max_seq_length {asked} is more than the {positions} positions of {name}.")
+    return asked or min(default, positions)
 
 
 def name_causal_loss(model: PreTrainedModel) -> None:

@@ -1,7 +1,8 @@
-"""An attacked text in the terminal: the model's answers before and after the attack, and the changed words."""
+"""An attacked text in the terminal or a notebook: the model's answers before and after, and the changed words."""
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
 from rich.console import Console
 from rich.text import Text
 
@@ -34,8 +35,30 @@ def show_attack(
         if len(result.original) > 1:
             console.print(Text(f"Text {index + 1}:", style="bold"))
         console.print(text, soft_wrap=True)
-    counts = f"Words changed: {len(result.changes):,} of {result.num_words:,}. Queries: {result.num_queries:,}."
-    console.print(Text(counts, style="dim"))
+    console.print(Text(_counts(result), style="dim"))
+
+
+def attack_html(result: AttackResult, label: str, label_names: Sequence[str], num_unread_words: int = 0) -> str:
+    """Makes of an attack's outcome what `show_attack` prints, as HTML for a notebook; all text in it is escaped."""
+    parts = [Markup("<p><b>{}</b></p>").format(_headline(result, label, label_names))]
+    if num_unread_words:
+        parts.append(Markup("<p>{:,} words stand beyond the model’s length.</p>").format(num_unread_words))
+    cells = [Markup("<tr><th>{}</th><td>{}</td><td>{}</td></tr>").format(*row) for row in _rows(result, label_names)]
+    head = Markup("<tr><th>label</th><th>before</th><th>after</th></tr>")
+    parts.append(Markup("<table>{}{}</table>").format(head, Markup("").join(cells)))
+    changed = Markup("<del>{}</del> → <ins>{}</ins>")
+    for pieces in _pieces(result):
+        texts = [
+            visible(piece) if isinstance(piece, str) else changed.format(visible(piece.old), visible(piece.new))
+            for piece in pieces
+        ]
+        parts.append(Markup("<p>{}</p>").format(Markup("").join(texts)))
+    parts.append(Markup("<p>{}</p>").format(_counts(result)))
+    return str(Markup("\n").join(parts))
+
+
+def _counts(result: AttackResult) -> str:
+    return f"Words changed: {len(result.changes):,} of {result.num_words:,}. Queries: {result.num_queries:,}."
 
 
 def _headline(result: AttackResult, label: str, label_names: Sequence[str]) -> str:
@@ -49,22 +72,36 @@ def _headline(result: AttackResult, label: str, label_names: Sequence[str]) -> s
 
 
 def _show_probabilities(result: AttackResult, label_names: Sequence[str], console: Console) -> None:
+    show_table("What the model says", ("label", "before", "after"), _rows(result, label_names), console)
+    if len(label_names) > _MAX_LABELS:
+        console.print(Text(f"and {len(label_names) - _MAX_LABELS} other labels", style="dim"))
+
+
+def _rows(result: AttackResult, label_names: Sequence[str]) -> list[list[str]]:
+    """The likeliest labels, with their probabilities before and after."""
     pairs = list(zip(label_names, result.clean_outputs, result.adversarial_outputs, strict=True))
     pairs.sort(key=lambda pair: -max(pair[1:]))
-    rows = [[visible(name), percent_text(before), percent_text(after)] for name, before, after in pairs[:_MAX_LABELS]]
-    show_table("What the model says", ("label", "before", "after"), rows, console)
-    if len(pairs) > _MAX_LABELS:
-        console.print(Text(f"and {len(pairs) - _MAX_LABELS} other labels", style="dim"))
+    return [[visible(name), percent_text(before), percent_text(after)] for name, before, after in pairs[:_MAX_LABELS]]
+
+
+def _pieces(result: AttackResult) -> list[list[str | Change]]:
+    """Texts in pieces: a change in the place of each word that was changed."""
+    changes = {change.place: change for change in result.changes}
+    return [
+        [
+            changes.get(Place(index, number // 2), part) if number % 2 else part
+            for number, part in enumerate(worded.parts)
+        ]
+        for index, worded in enumerate(WordedExample.of(result.original).texts)
+    ]
 
 
 def _marked(result: AttackResult) -> list[Text]:
-    changes = {change.place: change for change in result.changes}
     texts = []
-    for index, worded in enumerate(WordedExample.of(result.original).texts):
+    for pieces in _pieces(result):
         shown = Text()
-        for number, part in enumerate(worded.parts):
-            change = changes.get(Place(index, number // 2)) if number % 2 else None
-            shown.append(visible(part)) if change is None else shown.append_text(_mark(change))
+        for piece in pieces:
+            shown.append(visible(piece)) if isinstance(piece, str) else shown.append_text(_mark(piece))
         texts.append(shown)
     return texts
 

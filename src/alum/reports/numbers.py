@@ -159,6 +159,15 @@ def gain_text(gain: float | None, divergence: float) -> str:
     return f"{gain:,.0f}" if gain >= 1000 else f"{gain:.3g}"
 
 
+def training_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Rows of a table, name and text, of the result of fine-tuning: metrics, rows, cost and gains."""
+    rows = [(f"validation {name}", metric_text(name, value)) for name, value in result["metrics"].items()]
+    for name, key in (("training rows", "num_train_rows"), ("unlabelled rows left out", "num_unlabelled_rows")):
+        rows.append((name, str(result[key])))
+    rows += [("steps", str(result["num_steps"])), ("training seconds", f"{result['train_seconds']:.1f}")]
+    return rows + gain_rows(result)
+
+
 def gain_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Rows of a table, name and text, of the gains in a training's result: at the first attacked step and the last."""
     gains = [gain for gain in (result["first_gain"], result["last_gain"]) if gain is not None]

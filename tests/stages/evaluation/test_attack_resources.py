@@ -25,12 +25,8 @@ def resources(finetuned):
         model = AutoModelForSequenceClassification.from_pretrained(finetuned.output_dir)
         tokenizer = AutoTokenizer.from_pretrained(finetuned.output_dir)
         rows = [TEXT_ATTACKS[attack] for attack in attacks]
-        return attack_resources(
-            TextAttackArguments(**settings),
-            rows,
-            evaluated(SEQUENCE_CLASSIFICATION),
-            text_model(model, tokenizer, LENGTH_TOKENS),
-        )
+        kind, attacked = evaluated(SEQUENCE_CLASSIFICATION), text_model(model, tokenizer, LENGTH_TOKENS)
+        return attack_resources(TextAttackArguments(**settings), rows, lambda: kind.gradients(attacked))
 
     return resources
 

@@ -1,13 +1,17 @@
 import dataclasses
+from typing import get_args, get_origin
 
 import pytest
 from transformers import HfArgumentParser, TrainingArguments
 
+from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.finetuning.arguments import FinetuneSettings
 from alum.stages.finetuning.config import FinetuneConfig
-from alum.stages.pretraining.arguments import PretrainSettings
+from alum.stages.pretraining.arguments import PretrainArguments, PretrainSettings
 from alum.stages.pretraining.config import PretrainConfig
+from alum.stages.radius.arguments import RadiusArguments
 from alum.stages.runs.settings import StageSettings, TrainingSettings, instead
+from alum.stages.study.comparing.arguments import CompareArguments
 from alum.training.config import AlumConfig
 
 
@@ -49,3 +53,25 @@ def test_another_default_keeps_the_help():
     assert changed.default == 5.0
     (former,) = (field for field in dataclasses.fields(StageSettings) if field.name == "max_minutes")
     assert changed.metadata == former.metadata
+
+
+@pytest.mark.parametrize("given", ["pgd", ["pgd"], ("pgd",)])
+def test_a_name_where_a_list_is_expected_is_one_name(given):
+    assert EvaluateArguments(model_name_or_path="runs/a", attacks=given).attacks == ["pgd"]
+
+
+@pytest.mark.parametrize(
+    ("of", "required"),
+    [
+        (EvaluateArguments, {"model_name_or_path": "runs/a"}),
+        (PretrainArguments, {}),
+        (RadiusArguments, {"model_name_or_path": "runs/a", "train_file": "rows.jsonl"}),
+        (CompareArguments, {"runs": "a"}),
+    ],
+)
+def test_every_list_of_settings_takes_a_single_value(of, required):
+    lists = {field.name: field.type for field in dataclasses.fields(of) if get_origin(field.type) is list}
+    assert lists
+    for name, declared in lists.items():
+        value = 0.25 if get_args(declared) == (float,) else "name"
+        assert getattr(of(**{**required, name: value}), name) == [value]

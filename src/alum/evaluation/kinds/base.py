@@ -55,6 +55,8 @@ class EvaluatedKind:
     """Whether a row's prediction depends on which other rows are measured."""
     chooses_label = False
     """Whether a model of this kind gives each example one of several labels."""
+    takes_functions = False
+    """Whether a function from texts to label probabilities can be measured in the place of a model."""
     has_gradients = False
     """Whether attacks on texts that follow a classifier's gradients can be run on models of this kind."""
 

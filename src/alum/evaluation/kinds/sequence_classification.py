@@ -81,6 +81,7 @@ class EvaluatedClassification(AttackedKind):
     """Sequence classification in evaluation: attacks change the text, or the last of a pair, to get any other label."""
 
     chooses_label = True
+    takes_functions = True
     has_gradients = True
 
     def check_labels(self, rows: TaskRows) -> None:

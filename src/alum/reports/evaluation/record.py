@@ -9,7 +9,7 @@ Level = dict[str, float | None]  # value, low and high
 class ModelRecord(TypedDict):
     name: str
     path: str
-    num_parameters: int
+    num_parameters: int | None  # of a function nobody knows
 
 
 class SuiteRecord(TypedDict):

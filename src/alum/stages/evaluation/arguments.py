@@ -7,7 +7,7 @@ from typing import Literal
 from alum.attacks.text.searches.settings import UNKNOWN_WORD, SearchSettings, Similarity
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
-from alum.stages.runs.settings import CheckpointArguments, require_one_or_more, require_seeds
+from alum.stages.runs.settings import CheckpointArguments, one_for_a_list, require_one_or_more, require_seeds
 
 
 @dataclass(kw_only=True)
@@ -158,6 +158,7 @@ class EvaluateArguments(TextAttackArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        one_for_a_list(self)
         require_one_or_more(
             self,
             "max_seq_length",

@@ -1,25 +1,37 @@
-"""Attack on a classifier with a single text: changes words of the text so that the answer changes."""
+"""Attacks on a classifier with single texts: change words of a text so that the answer changes."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
-import torch
-from transformers import AutoModelForSequenceClassification, PretrainedConfig
+from transformers import PretrainedConfig
 
 from alum.attacks.text.protocol import AttackResult, Misclassified
+from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
-from alum.attacks.text.worded import WordedExample
+from alum.attacks.text.worded import Example, WordedExample
 from alum.core.errors import InputError, unknown_name
-from alum.evaluation.kinds.base import AttackedKind
+from alum.evaluation.function_on_task import FunctionOnTask, FunctionVictim
 from alum.evaluation.kinds.lookup import attacked_kind, evaluated_kind
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
-from alum.models.text_model import TextModel
-from alum.models.tokenization import Tokenization
+from alum.evaluation.measured_model import LoadedModel, ModelSource, Reading, loaded
+from alum.evaluation.model_on_task import ModelOnTask
+from alum.evaluation.scores.row_records import ROW
+from alum.reports.attacked_text import attack_html, show_attack
+from alum.reports.exports import AttackedTexts, changes_of
+from alum.reports.pages.notebook import show
 from alum.stages.evaluation.arguments import AttackArguments
 from alum.stages.evaluation.attack_resources import TEXT_LENGTH_TOKENS, attack_resources, attack_similarity
+from alum.stages.runs.given import Given, made, models_in
+from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from alum.tasks.lookup import SUPERVISED, kind_of_sequence_head
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_BATCH_SIZE = 64
+TEXTS = "texts"
 _ATTACKED = {"first": (0,), "last": (-1,), "both": (0, -1)}
 
 
@@ -37,60 +49,210 @@ class AttackOutcome:
     num_unread_words: int
     result: AttackResult
 
+    def to_pandas(self) -> "DataFrame":
+        """Makes a data frame of one row; see `AttackedTexts`."""
+        return AttackOutcomes((self,)).to_pandas()
 
-def attack(arguments: AttackArguments) -> AttackOutcome:
+    def show(self) -> None:
+        """Shows the texts with their changed words, in a notebook or the terminal."""
+        AttackOutcomes((self,)).show()
+
+    def _repr_html_(self) -> str:
+        return attack_html(self.result, self.label, self.label_names, self.num_unread_words)
+
+
+@dataclass(frozen=True)
+class AttackOutcomes:
+    """Outcomes of an attack on several texts, in their order."""
+
+    outcomes: tuple[AttackOutcome, ...]
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def __iter__(self) -> Iterator[AttackOutcome]:
+        return iter(self.outcomes)
+
+    def __getitem__(self, index: int) -> AttackOutcome:
+        return self.outcomes[index]
+
+    @property
+    def attacked_texts(self) -> AttackedTexts:
+        """Texts for export, numbered from 1."""
+        return AttackedTexts([_record(number, one) for number, one in enumerate(self.outcomes, start=1)])
+
+    def to_pandas(self) -> "DataFrame":
+        """Makes a data frame with a row for each text; see `AttackedTexts`."""
+        return self.attacked_texts.to_pandas()
+
+    def show(self) -> None:
+        """Shows the texts with their changed words, in a notebook or the terminal."""
+        show(self, self._print)
+
+    def _print(self) -> None:
+        for one in self.outcomes:
+            show_attack(one.result, one.label, one.label_names, one.num_unread_words)
+
+    def _repr_html_(self) -> str:
+        return "<hr>".join(one._repr_html_() for one in self.outcomes)
+
+
+@overload
+def attack(model: AttackArguments) -> AttackOutcome: ...
+
+
+@overload
+def attack(
+    model: Any, tokenizer: Any = None, text: str = ..., *, label_names: Sequence[str] | None = None, **settings: Any
+) -> AttackOutcome: ...
+
+
+@overload
+def attack(
+    model: Any,
+    tokenizer: Any = None,
+    text: list[str] = ...,
+    *,
+    label_names: Sequence[str] | None = None,
+    **settings: Any,
+) -> AttackOutcomes: ...
+
+
+def attack(
+    model: Any, tokenizer: Any = None, text: Any = None, *, label_names: Sequence[str] | None = None, **settings: Any
+) -> AttackOutcome | AttackOutcomes:
     """Attacks a classifier by changing words of a text or pair, so that it gives another label than before.
 
-    Where the arguments name the right label, the attack is on that instead of the model's own answer. Raises
-    `InputError` for texts, labels, models and settings that cannot be used.
+    ``model``, ``tokenizer`` and ``label_names`` are as in `evaluate`, but one model. ``text`` is a text, for which an
+    `AttackOutcome` is returned, or several, for which `AttackOutcomes` are; ``settings`` are the fields of
+    `AttackArguments`, such as ``attack``, ``label`` and ``text_pair`` (as many as there are texts). Or ``model`` is an
+    `AttackArguments`, and nothing else is given.
+
+    Where a right label is named, the attack is on that instead of the model's own answer. Raises `InputError` for
+    texts, labels, models and settings that cannot be used.
     """
-    example = tuple(text for text in (arguments.text, arguments.text_pair) if text is not None)
+    if isinstance(model, AttackArguments):
+        if settings or not tokenizer is text is label_names is None:
+            raise InputError("AttackArguments have all settings of an attack: give nothing beside them.")
+        checkpoint = model.checkpoint(model.model_name_or_path)
+        return _attacked(model, checkpoint, [_example(model.text, model.text_pair)])[0]
+    examples = _examples(text, settings.pop("text_pair", None))
+    models = models_in(model, tokenizer, label_names)
+    if len(models) != 1:
+        raise InputError(f"expected one model to attack, not {', '.join(models) or 'none'}.")
+    ((name, given),) = models.items()
+    path = given if isinstance(given, str) else given.name_or_path
+    arguments = made(AttackArguments, {"model_name_or_path": path, "text": examples[0][0], **settings})
+    if isinstance(given, str):
+        outcomes = _attacked(arguments, arguments.checkpoint(path), examples)
+    else:
+        with Given({name: given}).left_as_they_were():
+            outcomes = _attacked(arguments, given, examples)
+    return outcomes[0] if isinstance(text, str) else AttackOutcomes(tuple(outcomes))
+
+
+def _examples(text: Any, text_pair: Any) -> list[Example]:
+    """Texts or pairs that a call gives, in lists or alone."""
+    texts, others = ([one] if isinstance(one, str) else one for one in (text, text_pair))
+    for what, found in (("text", texts), ("text_pair", others)):
+        if found is not None and not (isinstance(found, Sequence) and all(isinstance(one, str) for one in found)):
+            raise InputError(f"{what} must be a text or a list of texts, not {type(found).__name__}.")
+    if not texts:
+        raise InputError("no text: expected a text, or a list of them, to attack.")
+    if others is not None and len(others) != len(texts):
+        raise InputError(f"there are {len(texts)} texts, but {len(others)} of text_pair: expected one for each text.")
+    return [_example(*pair) for pair in zip(texts, others or [None] * len(texts), strict=True)]
+
+
+def _example(text: str, text_pair: str | None) -> Example:
+    return (text,) if text_pair is None else (text, text_pair)
+
+
+def _attacked(arguments: AttackArguments, source: ModelSource, examples: Sequence[Example]) -> list[AttackOutcome]:
+    """Attacks texts side by side; raises `InputError`."""
     attacked = _ATTACKED[arguments.attacked_text]
-    worded = WordedExample.of(example)
-    places = worded.places(attacked)
-    if not places:
-        raise InputError("the text has no words: expected letters or digits, which an attack could change.")
+    for example in examples:
+        if not WordedExample.of(example).places(attacked):
+            raise InputError(f"the text has no words: expected letters or digits, which can be changed, not {example}.")
     text_attack = text_attack_named(arguments.attack)
-    checkpoint = arguments.checkpoint(arguments.model_name_or_path)
-    tokenizer, model = checkpoint.tokenizer, checkpoint.trained_model(AutoModelForSequenceClassification)
-    kind = _kind_of_classifier(model.config)
-    names = _label_names(model.config)
-    length = checkpoint.input_length_tokens(arguments.max_seq_length, TEXT_LENGTH_TOKENS)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
-    text_model = TextModel(model, Tokenization(tokenizer, length))
-    victim = ClassifierVictim(text_model)
-    label = int(victim([example])[0].argmax()) if arguments.label is None else _label_index(arguments.label, names)
-    settings = arguments.search_settings(attacked, tokenizer.unk_token, attack_similarity(arguments))
-    search = text_attack.search(settings, attack_resources(arguments, [text_attack], kind, text_model))
-    read = victim.characters_read(example)
-    ((_, result),) = run_searches(victim, [search(example, Misclassified(label), read)])
-    starts = [text.starts() for text in worded.texts]
-    return AttackOutcome(
-        attack=text_attack.name,
-        model=checkpoint.name_or_path,
-        label=names[label],
-        label_names=names,
-        num_unread_words=sum(starts[place.text][place.word] >= read[place.text] for place in places),
-        result=result,
-    )
+    model = _classifier(arguments, source)
+    victim = ClassifierVictim(model.text_model) if isinstance(model, ModelOnTask) else FunctionVictim(model.function)
+    clean = victim(examples)
+    names = source.label_names or tuple(map(str, range(clean.shape[1])))
+    given = None if arguments.label is None else _label_index(arguments.label, names)
+    labels = [int(outputs.argmax()) if given is None else given for outputs in clean]
+    settings = arguments.search_settings(attacked, model.unknown_word, attack_similarity(arguments))
+    search = text_attack.search(settings, attack_resources(arguments, [text_attack], lambda: _gradients(model)))
+    read = [victim.characters_read(example) for example in examples]
+    searches = (search(*asked) for asked in zip(examples, map(Misclassified, labels), read, strict=True))
+    results = dict(run_searches(victim, searches))
+    return [
+        AttackOutcome(
+            attack=text_attack.name,
+            model=source.name_or_path,
+            label=names[label],
+            label_names=names,
+            num_unread_words=_num_unread(examples[index], attacked, read[index]),
+            result=results[index],
+        )
+        for index, label in enumerate(labels)
+    ]
 
 
-def _kind_of_classifier(config: PretrainedConfig) -> AttackedKind:
-    """Kind of task of a classifier; raises `InputError` where a model does not choose one label of several."""
-    kind, num_labels = kind_of_sequence_head(config), len(_label_names(config))
+def _classifier(arguments: AttackArguments, source: ModelSource) -> ModelOnTask | FunctionOnTask:
+    """Loads what is attacked; raises `InputError` where it does not choose one label of several."""
+    evaluated = evaluated_kind(SUPERVISED[SEQUENCE_CLASSIFICATION.name])
+    model = loaded(source.name_or_path, source, evaluated)
+    if isinstance(model, LoadedModel):
+        _check_head(model.model.config, len(model.source.label_names))
+    return model.on_task(evaluated, None, Reading(arguments.max_seq_length, TEXT_LENGTH_TOKENS, _BATCH_SIZE))
+
+
+def _check_head(config: PretrainedConfig, num_labels: int) -> None:
+    kind = kind_of_sequence_head(config)
     supervision = SUPERVISED.get(kind.name)
     if supervision is None or not evaluated_kind(supervision).chooses_label or num_labels < 2:
         raise InputError(
             "expected a model that chooses one of two or more labels, but this one is made for "
             f"{kind.name.replace('_', ' ')}, with {num_labels} of them."
         )
-    return attacked_kind(supervision)
 
 
-def _label_names(config: PretrainedConfig) -> tuple[str, ...]:
-    """Label names in the order of a model's outputs."""
-    id2label: dict[Any, str] = config.id2label or {}
-    return tuple(id2label[index] for index in sorted(id2label))
+def _gradients(model: ModelOnTask | FunctionOnTask) -> Gradients:
+    if isinstance(model, ModelOnTask):
+        return attacked_kind(model.evaluated.supervision).gradients(model.text_model)
+    raise InputError(
+        "expected a model, whose gradients this attack follows, but a function from texts to probabilities gives none. "
+        "Choose another attack, or give the model itself."
+    )
+
+
+def _num_unread(example: Example, attacked: Sequence[int], read: Sequence[int]) -> int:
+    worded = WordedExample.of(example)
+    starts = [text.starts() for text in worded.texts]
+    return sum(starts[place.text][place.word] >= read[place.text] for place in worded.places(attacked))
+
+
+def _record(number: int, outcome: AttackOutcome) -> dict[str, Any]:
+    """Entry of an attacked text, with the fields of an example in an evaluation's ``results.json``."""
+    result, names = outcome.result, outcome.label_names
+    answers: dict[str, Any] = {}
+    for when, outputs in (("before", result.clean_outputs), ("after", result.adversarial_outputs)):
+        answers[when] = names[max(range(len(outputs)), key=outputs.__getitem__)]
+        answers[f"{when}_probabilities"] = dict(zip(names, outputs, strict=True))
+    return {
+        "model": outcome.model,
+        "suite": TEXTS,
+        "attack": outcome.attack,
+        ROW: number,
+        "label": outcome.label,
+        "outcome": result.outcome,
+        "num_queries": result.num_queries,
+        "original": list(result.original),
+        "perturbed": list(result.perturbed),
+        "changes": changes_of(result),
+        **answers,
+    }
 
 
 def _label_index(label: str, names: tuple[str, ...]) -> int:

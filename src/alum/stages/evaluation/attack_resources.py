@@ -1,6 +1,6 @@
 """Resources of attacks on texts, such as a masked language model or WordNet, loaded where an attack needs them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -9,10 +9,9 @@ from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel
 from alum.attacks.text.base import Resources, TextAttack
 from alum.attacks.text.candidates.masked_lm import MaskedWords
 from alum.attacks.text.candidates.wordnet import WordNet
+from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.searches.settings import Similarity
 from alum.core.errors import InputError
-from alum.evaluation.kinds.base import AttackedKind
-from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.sentence_similarity import SentenceSimilarity
 from alum.models.checkpoint import Checkpoint
 from alum.models.text_model import TextModel
@@ -24,21 +23,17 @@ TEXT_LENGTH_TOKENS = 512
 
 
 def attack_resources(
-    arguments: TextAttackArguments,
-    attacks: Iterable[TextAttack],
-    kind: AttackedKind,
-    model: TextModel,
-    mapping: LabelMapping | None = None,
+    arguments: TextAttackArguments, attacks: Iterable[TextAttack], gradients: Callable[[], Gradients]
 ) -> Resources:
-    """Loads the resources that attacks on texts need against a model.
+    """Loads the resources that attacks on texts need; ``gradients`` makes those of the model, where one follows them.
 
-    ``mapping`` is given where the model's labels are not those of the attacked rows. A resource that no setting names
-    is left out, and the attack that needs it says so. Raises `InputError` for resources that cannot be loaded.
+    A resource that no setting names is left out, and the attack that needs it says so. Raises `InputError` for
+    resources that cannot be loaded.
     """
     needs = {need for attack in attacks for need in attack.needs}
     masked_lm, wordnet_dir = arguments.masked_lm, arguments.wordnet_dir
     return Resources(
-        gradients=kind.gradients(model, mapping) if "gradients" in needs else None,
+        gradients=gradients() if "gradients" in needs else None,
         masked_lm=_masked_words(arguments.checkpoint(masked_lm)) if "masked_lm" in needs and masked_lm else None,
         wordnet=WordNet(Path(wordnet_dir)) if "wordnet" in needs and wordnet_dir else None,
     )

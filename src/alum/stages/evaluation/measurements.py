@@ -1,14 +1,10 @@
 """Measurements of an evaluation: each model on each suite, into records of rows that a later call resumes from."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from alum.attacks.condition import Condition
 from alum.attacks.text.base import Resources
@@ -17,13 +13,10 @@ from alum.core.errors import InputError
 from alum.data.files import read_json_object
 from alum.evaluation.gradient_masking import check_gradient_masking
 from alum.evaluation.label_names import LabelMapping
-from alum.evaluation.model_on_task import ModelOnTask
+from alum.evaluation.measured_model import LoadedFunction, LoadedModel, ModelSource, Reading, loaded
 from alum.evaluation.scores.measured_calibration import LOGIT_FIELDS
 from alum.evaluation.scores.row_records import ROW, RowRecords
 from alum.evaluation.scores.summary import Measurement
-from alum.models.checkpoint import Checkpoint
-from alum.models.text_model import TextModel
-from alum.models.tokenization import Tokenization
 from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
 from alum.stages.evaluation.plan import PGD, TYPING, Plan, PlannedAttack
 from alum.stages.evaluation.progress import EvaluationProgress
@@ -38,35 +31,6 @@ CHECKED_ROWS = 32
 ROWS = "rows"
 
 
-@dataclass(frozen=True)
-class LoadedModel:
-    """Fine-tuned model with its tokenizer, under the name that it has in records."""
-
-    name: str
-    checkpoint: Checkpoint
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-
-    @classmethod
-    def of(cls, name: str, checkpoint: Checkpoint, auto_class: Any) -> "LoadedModel":
-        """Loads a model; raises `InputError` where it cannot be loaded, or was not fine-tuned with this head."""
-        tokenizer, model = checkpoint.tokenizer, checkpoint.trained_model(auto_class)
-        model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
-        return cls(name, checkpoint, model, tokenizer)
-
-    def described(self) -> dict[str, Any]:
-        """Entry of the model in ``results.json``."""
-        return {"name": self.name, "path": self.checkpoint.name_or_path, "num_parameters": self.model.num_parameters()}
-
-    def digest(self) -> str:
-        """Digest of the model's weights, whatever files they are in."""
-        digest = hashlib.blake2b(digest_size=16)
-        for name, values in sorted(self.model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(values.cpu().contiguous().view(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()
-
-
 class EvaluationRun:
     """Measures what an evaluation's plan says; records are kept in ``folder``, or in memory where that is None."""
 
@@ -75,43 +39,51 @@ class EvaluationRun:
         self._plan, self._folder, self._progress = plan, folder, progress
         _check_file_names(plan.models)
         _check_file_names([suite.name for suite in plan.suites])
-        self._checkpoints = {name: plan.arguments.checkpoint(path) for name, path in plan.models.items()}
+        self._sources = plan.sources()
         self._labelled = {
             (name, suite.name): labelled
-            for name, checkpoint in self._checkpoints.items()
-            for suite, labelled in _with_labels_of(name, checkpoint, plan.suites)
+            for name, source in self._sources.items()
+            for suite, labelled in _with_labels_of(name, source, plan.suites)
         }
         self._similarity = attack_similarity(plan.arguments)
         self._resources: Resources | None = None
 
-    def subjects(self, name: str) -> tuple[LoadedModel, list[Subject]]:
+    def subjects(self, name: str) -> tuple[LoadedModel | LoadedFunction, list[Subject]]:
         """Loads a model by its name in the plan, and pairs it with each suite.
 
         Raises `InputError` if it cannot be loaded, or is not the model that earlier records under this name are of.
         """
-        loaded = self._loaded(name)
-        subjects = [self.subject(loaded, suite) for suite in self._plan.suites]
+        model = self._loaded(name)
+        subjects = [self.subject(model, suite) for suite in self._plan.suites]
         if self._folder is not None:
             record = self._folder / ROWS / _file_name(name) / "model.json"
-            path = loaded.checkpoint.name_or_path
-            described = {"path": path, "digest": loaded.digest()}
-            if record.is_file() and read_json_object(record) != described:
+            path, digest = model.source.name_or_path, model.digest()
+            described = {"path": path, "digest": digest}
+            known = read_json_object(record) if record.is_file() else None
+            if known is not None and digest is None:
+                raise InputError(
+                    f"an evaluation of {path} cannot be gone on with, since it cannot be told from another one: start "
+                    "anew with overwrite_output_dir."
+                )
+            if known is not None and known != described:
                 raise InputError(
                     f"{path} is not the model {name} that the evaluation in {self._folder} began with. Evaluate "
                     "it into another folder, or start anew with --overwrite_output_dir."
                 )
             record.parent.mkdir(parents=True, exist_ok=True)
             write_json(record, described)
-        return loaded, subjects
+        return model, subjects
 
-    def subject(self, loaded: LoadedModel, suite: SuiteData) -> Subject:
+    def subject(self, model: LoadedModel | LoadedFunction, suite: SuiteData) -> Subject:
         arguments = self._plan.arguments
-        data, mapping = self._labelled[loaded.name, suite.name]
-        length = loaded.checkpoint.input_length_tokens(arguments.max_seq_length, suite.max_length_tokens)
-        tokenization = Tokenization(loaded.tokenizer, length)
-        text_model = TextModel(loaded.model, tokenization, arguments.per_device_eval_batch_size)
-        model = ModelOnTask(text_model, suite.evaluated, mapping, arguments.tolerance)
-        return Subject(loaded.name, model, data, arguments)
+        data, mapping = self._labelled[model.name, suite.name]
+        reading = Reading(
+            arguments.max_seq_length,
+            suite.max_length_tokens,
+            arguments.per_device_eval_batch_size,
+            arguments.tolerance,
+        )
+        return Subject(model.name, model.on_task(suite.evaluated, mapping, reading), data, arguments)
 
     def measurements(self, subject: Subject) -> Iterator[Measurement]:
         """Measures a model on a suite, clean and under each planned attack, but no rows that have a record already."""
@@ -127,7 +99,7 @@ class EvaluationRun:
         On a part of the rows, and with the perturbations of ``another`` model where one is named. Returns the check's
         entry in ``results.json``, or None for kinds of task where a single answer is not right or wrong.
         """
-        if subject.model.is_wrong is None:
+        if subject.with_gradients.is_wrong is None:
             return None
         arguments = self._plan.arguments
         place = self._file(subject, GRADIENT_MASKING)
@@ -138,7 +110,10 @@ class EvaluationRun:
         other = self.subject(self._loaded(another), subject.data) if another else None
         with self._progress.shown(f"{subject.name} on {subject.data.name}, check for gradient masking", len(rows)):
             parts = check_gradient_masking(
-                subject.model, subject.model.features(rows), subject.middle_pgd, other.model if other else None
+                subject.with_gradients,
+                subject.model.features(rows),
+                subject.middle_pgd,
+                other.with_gradients if other else None,
             )
         check = {
             "model": subject.name,
@@ -151,9 +126,8 @@ class EvaluationRun:
             write_json(place, check)
         return check
 
-    def _loaded(self, name: str) -> LoadedModel:
-        auto_class = self._plan.suites[0].evaluated.supervision.auto_class
-        return LoadedModel.of(name, self._checkpoints[name], auto_class)
+    def _loaded(self, name: str) -> LoadedModel | LoadedFunction:
+        return loaded(name, self._sources[name], self._plan.suites[0].evaluated)
 
     def _at_each_radius(self, subject: Subject, attack: PlannedAttack | None, rows: TaskRows) -> Iterator[Measurement]:
         """Yields the measurement at each radius, after measuring the rows that have no record yet."""
@@ -212,13 +186,7 @@ class EvaluationRun:
         """Resources of the planned attacks; those that do not depend on the attacked model are loaded once."""
         attacks = [text_attack_named(attack.name) for attack in self._plan.attacks if attack.family == "text"]
         needed = attacks if self._resources is None else [a for a in attacks if a.needs == {"gradients"}]
-        found = attack_resources(
-            self._plan.arguments,
-            needed,
-            subject.attacked_kind,
-            subject.model.text_model,
-            subject.model.mapping,
-        )
+        found = attack_resources(self._plan.arguments, needed, subject.gradients)
         self._resources = found if self._resources is None else replace(self._resources, gradients=found.gradients)
         return self._resources
 
@@ -230,13 +198,13 @@ class EvaluationRun:
 
 
 def _with_labels_of(
-    name: str, checkpoint: Checkpoint, suites: Iterable[SuiteData]
+    name: str, source: ModelSource, suites: Iterable[SuiteData]
 ) -> Iterator[tuple[SuiteData, tuple[SuiteData, LabelMapping | None]]]:
     """Yields each suite as it is, and with the labels of a model, of which only the configuration is read."""
-    names: dict[Any, str] = checkpoint.config.id2label or {}
     for suite in suites:
+        names = suite.rows.label_names if source.label_names is None else source.label_names
         try:
-            yield suite, suite.in_labels_of([names[index] for index in sorted(names)])
+            yield suite, suite.in_labels_of(names)
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
 

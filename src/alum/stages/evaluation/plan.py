@@ -12,9 +12,12 @@ from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.kinds.base import AttackedKind
 from alum.evaluation.kinds.lookup import ATTACKED_KINDS
+from alum.evaluation.measured_model import ModelSource
 from alum.evaluation.scores.summary import AttackFamily
+from alum.models.text_function import TextFunction
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData, SuiteSpec, load_suite
+from alum.stages.runs.given import NOTHING, Given
 
 TYPING, PGD = "typing", "pgd"
 NO_ATTACKS = "none"
@@ -47,6 +50,13 @@ class Plan:
     models: dict[str, str]
     suites: tuple[SuiteData, ...]
     attacks: tuple[PlannedAttack, ...]
+    given: Given = NOTHING
+    """Models among them, and rows of the suites, that were given in memory."""
+
+    def sources(self) -> dict[str, ModelSource]:
+        """Where the models come from by their names: memory, or else their paths."""
+        given = self.given.models
+        return {name: given.get(name) or self.arguments.checkpoint(path) for name, path in self.models.items()}
 
     def attacks_on(self, suite: SuiteData) -> tuple[PlannedAttack, ...]:
         chosen = self.arguments.attacked_suites
@@ -57,15 +67,17 @@ class Plan:
         return {suite.name: _digest(suite) for suite in self.suites}
 
 
-def plan_of(arguments: EvaluateArguments) -> Plan:
+def plan_of(arguments: EvaluateArguments, given: Given = NOTHING) -> Plan:
     """Makes the plan of an evaluation and loads its suites, but no models.
 
-    Raises `InputError` for names, files and settings that cannot be used, or not together.
+    Models and rows that were ``given`` in memory stand in for paths of their names. Raises `InputError` for names,
+    files and settings that cannot be used, or not together.
     """
     attacks = tuple(_attack(name, arguments) for name in _attack_names(arguments))
     models = _models(arguments.model_name_or_path)
+    specs = _suite_specs(arguments, given)
     columns = arguments.group_column, arguments.cluster_column
-    suites = tuple(load_suite(spec, arguments, *columns) for spec in _suite_specs(arguments))
+    suites = tuple(load_suite(spec, arguments, *columns) for spec in specs)
     names = [suite.name for suite in suites]
     if len(set(names)) < len(names):
         raise InputError(f"each suite needs a name of its own, but they are {', '.join(names)}: give NAME=PATH.")
@@ -76,8 +88,11 @@ def plan_of(arguments: EvaluateArguments) -> Plan:
     if len(heads) > 1:
         kinds = ", ".join(f"{suite.name} ({suite.evaluated.name})" for suite in suites)
         raise InputError(f"one model cannot be measured on suites of different kinds: {kinds}. Evaluate them apart.")
-    plan = Plan(arguments, models, suites, attacks)
+    plan = Plan(arguments, models, suites, attacks, given)
     for suite in suites:
+        for name, source in given.models.items():
+            if isinstance(source, TextFunction):
+                _check_function(name, source, suite, plan)
         for attack in plan.attacks_on(suite):
             _check_fit(attack, suite)
         if arguments.adversarial_gain and not _has_losses(suite):
@@ -114,9 +129,9 @@ def _short_name(path: str, specs: Sequence[str]) -> str:
     return path
 
 
-def _suite_specs(arguments: EvaluateArguments) -> list[SuiteSpec]:
+def _suite_specs(arguments: EvaluateArguments, given: Given) -> list[SuiteSpec]:
     """Suites that are asked for, with their paths where known; the rows of ``--validation_file`` are one too."""
-    specs = []
+    specs = [SuiteSpec(name, table=table) for name, table in given.tables.items()]
     for spec in map(SuiteSpec.parse, arguments.suites):
         if arguments.data_dir and spec.path is None:
             inside = [p for p in sorted(Path(arguments.data_dir).glob(f"{spec.name}*")) if p.stem == spec.name]
@@ -194,9 +209,36 @@ def _attacked_by(attack: PlannedAttack, suite: SuiteData) -> str | None:
         return None if _has_typed_texts(suite) else "columns of text"
     if not isinstance(suite.evaluated, AttackedKind):
         return f"texts of {', '.join(ATTACKED_KINDS)}"
-    if "gradients" in text_attack_named(attack.name).needs and not suite.evaluated.has_gradients:
+    if _needs_gradients(attack) and not suite.evaluated.has_gradients:
         return "classifiers"
     return None
+
+
+def _check_function(name: str, function: TextFunction, suite: SuiteData, plan: Plan) -> None:
+    """Checks what can be asked of a function from texts to probabilities; raises `InputError`."""
+    if not suite.evaluated.takes_functions:
+        raise InputError(
+            f"{name} is a function from texts to probabilities of labels, but {suite.name} is {_kind_in_words(suite)}: "
+            "give the model itself."
+        )
+    needing = [attack.name for attack in plan.attacks_on(suite) if _needs_gradients(attack)]
+    needing += ["the adversarial gain"] if plan.arguments.adversarial_gain else []
+    if needing:
+        raise InputError(
+            f"{', '.join(needing)}: expected a model, whose gradients are followed there, but {name} is a function "
+            "from texts to probabilities, which gives none. Leave that out, or give the model itself."
+        )
+    if function.label_names is None and not suite.has_ordered_labels:
+        raise InputError(
+            f"the labels of {suite.name} are {', '.join(suite.rows.label_names)}, in no order that the columns of "
+            f"{name} would follow: give the name of each column as label_names."
+        )
+
+
+def _needs_gradients(attack: PlannedAttack) -> bool:
+    if attack.family == "text":
+        return "gradients" in text_attack_named(attack.name).needs
+    return attack.family == "embedding"
 
 
 def _has_losses(suite: SuiteData) -> bool:

@@ -13,7 +13,7 @@ class EvaluationProgress:
     """Shows an evaluation's progress on standard error, by default, so that its printed results can be piped."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or Console(stderr=True, force_jupyter=False)  # lines, in notebooks too
 
     @contextmanager
     def shown(self, title: str, num_rows: int) -> Iterator[Callable[[int], None]]:

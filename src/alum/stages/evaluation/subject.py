@@ -11,14 +11,17 @@ from alum.attacks.embedding_pgd import EmbeddingPGD
 from alum.attacks.text.base import Resources
 from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult
+from alum.attacks.text.searches.hotflip import Gradients
 from alum.attacks.text.searches.settings import Similarity
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
+from alum.evaluation.function_on_task import FunctionOnTask
 from alum.evaluation.kinds.base import AttackableRow, AttackedKind, TextVictim
 from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.evaluation.scores.measured_calibration import with_logits
 from alum.evaluation.scores.row_records import ROW
+from alum.reports.exports import changes_of
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData
 from alum.tasks.base import GatheredOutputs, first_output
@@ -32,7 +35,7 @@ class Subject:
     """Model to be measured on a suite; ``data`` is the suite, in the labels that the model's answers are given in."""
 
     name: str
-    model: ModelOnTask
+    model: ModelOnTask | FunctionOnTask
     data: SuiteData
     arguments: EvaluateArguments
 
@@ -52,8 +55,9 @@ class Subject:
 
     def under_pgd(self, rows: TaskRows, epsilons: Sequence[float]) -> list[tuple[float, list[Record]]]:
         """Predicts and scores rows under PGD on their embeddings at each radius; ``epsilons`` must rise."""
-        features = self.model.features(rows)
-        by_radius = zip(epsilons, self.model.outputs_by_radius(features, self.pgd, epsilons), strict=True)
+        model = self.with_gradients
+        features = model.features(rows)
+        by_radius = zip(epsilons, model.outputs_by_radius(features, self.pgd, epsilons), strict=True)
         return [(epsilon, self._records(outputs, features, rows)) for epsilon, outputs in by_radius]
 
     def attacked(
@@ -61,8 +65,7 @@ class Subject:
     ) -> Iterator[Record]:
         """Attacks the texts of rows, and yields the record of each as soon as its search ends."""
         attackable = self.attacked_kind.attackable_rows(rows, self.arguments.tolerance)
-        unknown_word = self.model.text_model.tokenizer.unk_token
-        settings = self.arguments.search_settings(attackable[0].attacked_texts, unknown_word, similarity)
+        settings = self.arguments.search_settings(attackable[0].attacked_texts, self.model.unknown_word, similarity)
         search = text_attack_named(attack).search(settings, resources)
         searches = (search(row.example, row.goal, self.victim.characters_read(row.example)) for row in attackable)
         labels = self.attacked_kind.right_labels(rows) if self.attacked_kind.chooses_label else None
@@ -72,6 +75,12 @@ class Subject:
                 record = with_logits(record, self.logits_victim([result.perturbed])[0], labels[index])
             yield record
 
+    @property
+    def with_gradients(self) -> ModelOnTask:
+        """Model for measures that follow its gradients; the plan has refused them for functions."""
+        assert isinstance(self.model, ModelOnTask)
+        return self.model
+
     @cached_property
     def attacked_kind(self) -> AttackedKind:
         """Kind of the suite's task, for attacks on texts; raises `InputError` for kinds whose texts none can change."""
@@ -79,12 +88,17 @@ class Subject:
 
     @cached_property
     def victim(self) -> TextVictim:
-        return self.attacked_kind.victim(self.model.text_model, self.data.rows, self.model.mapping)
+        return self.model.victim(self.data.rows)
 
     @cached_property
     def logits_victim(self) -> TextVictim:
         """Victim with logits as its outputs, for kinds that choose one label."""
-        return self.attacked_kind.logits_victim(self.model.text_model, self.model.mapping)
+        return self.model.logits_victim()
+
+    def gradients(self) -> Gradients:
+        """Gradients that attacks on texts follow."""
+        model = self.with_gradients
+        return self.attacked_kind.gradients(model.text_model, model.mapping)
 
     def right_answers(self) -> dict[int, str]:
         """Right answer of each row in words, by the row's number."""
@@ -130,10 +144,7 @@ class Subject:
             "changed_share": len(result.changes) / max(result.num_words, 1),
             "original": list(result.original),
             "perturbed": list(result.perturbed),
-            "changes": [
-                {"text": change.place.text, "word": change.place.word, "old": change.old, "new": change.new}
-                for change in result.changes
-            ],
+            "changes": changes_of(result),
             "before": before[0],
             "after": after[0],
             "before_probabilities": before[1],

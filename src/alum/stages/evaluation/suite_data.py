@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from datasets import ClassLabel
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -38,10 +39,11 @@ class SuiteArguments(ColumnArguments, Protocol):
 
 @dataclass(frozen=True)
 class SuiteSpec:
-    """Suite as a user names it: one of the table of suites, or a name of their own with the path of its rows."""
+    """Suite as a user names it: one of the table of suites, or a name of their own with its rows or their path."""
 
     name: str
     path: str | None = None
+    table: Table | None = None
 
     @classmethod
     def parse(cls, text: str) -> SuiteSpec:
@@ -79,6 +81,12 @@ class SuiteData:
     @property
     def max_length_tokens(self) -> int:
         return self.suite.source.max_length_tokens if self.suite else DEFAULT_LENGTH_TOKENS
+
+    @property
+    def has_ordered_labels(self) -> bool:
+        """Whether the rows, or the suite, say in which order labels are numbered; names alone are sorted."""
+        label = self.rows.table.rows.features[self.rows.layout.label]
+        return self.suite is not None or isinstance(label, ClassLabel) or label.dtype not in ("string", "large_string")
 
     @property
     def groups(self) -> list[str] | None:
@@ -153,7 +161,7 @@ def load_suite(
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
     suite = suite_at_a_path(spec.name) if spec.path else SUITES.get(spec.name)
-    table = _table_at(spec.path, suite) if spec.path else _table_of_hub(spec.name)
+    table = _table_of(spec, suite)
     layout = suite.source.layout if suite else _own_layout(spec.name, arguments)
     rows = TaskRows(table, layout)
     _check_columns(rows, suite)
@@ -194,6 +202,12 @@ def linked(columns: Sequence[Sequence[str]]) -> list[str]:
     size = num_rows + len(nodes)
     _, names = connected_components(coo_array((np.ones(len(rows)), (rows, ends)), shape=(size, size)), directed=False)
     return [str(name) for name in names[:num_rows]]
+
+
+def _table_of(spec: SuiteSpec, suite: Suite | None) -> Table:
+    if spec.table is not None:
+        return spec.table
+    return _table_at(spec.path, suite) if spec.path else _table_of_hub(spec.name)
 
 
 def _own_layout(name: str, arguments: SuiteArguments) -> Layout:

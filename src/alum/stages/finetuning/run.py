@@ -2,8 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, overload
 
 from datasets import Dataset
 from transformers import (
@@ -14,27 +17,43 @@ from transformers import (
     set_seed,
 )
 
-from alum.core.errors import InputError
+from alum.core.errors import InputError, unknown_name
+from alum.data.rows_in_memory import dataset_of
+from alum.models.checkpoint import Checkpoint
+from alum.models.model_in_memory import ModelInMemory
 from alum.models.model_parts import check_layer
 from alum.models.tokenization import Tokenization
+from alum.reports.exports import frame_of
 from alum.reports.model_card import write_model_card
+from alum.reports.numbers import training_rows
+from alum.reports.pages.notebook import inline_table, show
+from alum.reports.tables import show_table
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
+from alum.stages.finetuning.own_model import in_labels_of, named_by
 from alum.stages.finetuning.predictions import write_predictions
 from alum.stages.finetuning.task_data import TaskData, load_task_data
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import check_run_folder, opened_run_folder, write_json, write_settings
+from alum.stages.runs.given import check_no_tokenizer, made
+from alum.stages.runs.stopping import Interrupted
 from alum.stages.runs.training import LoggedGain, first_and_last_gain, train
 from alum.tasks.base import GatheredOutputs
 from alum.tasks.rows import TaskRows
 from alum.training.trainer import AlumTrainer
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """Result of fine-tuning: validation metrics by name (rates in [0, 1]), and the cost of the training."""
+    """Result of fine-tuning: validation metrics by name (rates in [0, 1]), and the cost of the training.
 
-    output_dir: str
+    ``output_dir`` is None where nothing was kept on the disk.
+    """
+
+    output_dir: str | None
     task: str
     method: str
     metrics: dict[str, float]
@@ -49,21 +68,127 @@ class FinetuneResult:
     last_gain: LoggedGain | None = None
     """Adversarial gain at the last step, or the last attacked one before it."""
 
+    def to_pandas(self) -> "DataFrame":
+        """Makes a data frame of one row, to be concatenated with those of other runs."""
+        return frame_of([{name: value for name, value in vars(self).items() if name not in ("model", "tokenizer")}])
+
+    def show(self) -> None:
+        """Shows metrics and cost, in a notebook or the terminal."""
+        show(self, lambda: show_table(self._title, ("", "value"), training_rows(vars(self))))
+
+    @property
+    def _title(self) -> str:
+        return f"{self.task}, {self.method}"
+
+    def _repr_html_(self) -> str:
+        return inline_table(self._title, dict(training_rows(vars(self))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetunedModel(FinetuneResult):
+    """Result of a fine-tuning of rows in memory, with the trained model and its tokenizer."""
+
+    model: PreTrainedModel = field(repr=False, compare=False)
+    tokenizer: PreTrainedTokenizerBase = field(repr=False, compare=False)
+
+
+@overload
+def finetune(
+    model: FinetuneArguments,
+    tokenizer: FinetuneConfig,
+    splits: Mapping[str, Dataset] | None = None,
+) -> FinetuneResult: ...
+
+
+@overload
+def finetune(
+    model: PreTrainedModel | str,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    train_rows: Any,
+    validation_rows: Any = None,
+    **settings: Any,
+) -> FinetunedModel: ...
+
 
 def finetune(
-    arguments: FinetuneArguments, config: FinetuneConfig, splits: Mapping[str, Dataset] | None = None
+    model: Any,
+    tokenizer: Any = None,
+    splits: Mapping[str, Dataset] | None = None,
+    train_rows: Any = None,
+    validation_rows: Any = None,
+    **settings: Any,
 ) -> FinetuneResult:
     """Fine-tunes a model on a task and saves it, with its tokenizer and label names, for `transformers` to load.
 
-    ``splits`` are rows in memory (``train``, ``validation``, …), used instead of the files that the arguments name.
+    ``model`` is a path or id, or a ``transformers`` model with its head and ``tokenizer``, which is then trained
+    itself, as the Trainer does it. ``train_rows`` and ``validation_rows`` are a `datasets.Dataset`, a pandas data frame
+    or a list of dictionaries, the latter only for metrics. ``settings`` are the fields of `FinetuneArguments` and
+    `FinetuneConfig`, such as ``text_columns``, ``label_column``, ``adv_method`` and ``num_train_epochs``. The result
+    has the model; without an ``output_dir`` nothing is left on the disk.
+
+    Or a `FinetuneArguments` and a `FinetuneConfig` are given, with ``splits`` of rows (``train``, ``validation``, …)
+    instead of the files that the arguments name, or without.
 
     Raises `InputError` for data, settings or checkpoints that cannot be used, before any training.
     """
+    if isinstance(model, FinetuneArguments):
+        if not isinstance(tokenizer, FinetuneConfig) or settings or not train_rows is validation_rows is None:
+            raise InputError("beside FinetuneArguments give a FinetuneConfig, and splits if need be: nothing else.")
+        return _finetuned(model, tokenizer, splits, model.checkpoint(model.model_name_or_path))[0]
+    if train_rows is None or splits is not None:
+        raise InputError("expected train_rows to train on, or FinetuneArguments that name files or a task.")
+    given = {"train": train_rows, "validation": validation_rows}
+    tables = {split: dataset_of(rows, f"{split}_rows") for split, rows in given.items() if rows is not None}
+    if isinstance(model, str):
+        check_no_tokenizer(tokenizer)
+    base = model if isinstance(model, str) else ModelInMemory.of(model, tokenizer)
+    path = base if isinstance(base, str) else base.name_or_path
+    arguments, config = _settings({"model_name_or_path": path, **settings})
+    source = arguments.checkpoint(path) if isinstance(base, str) else base
+    kept = config.output_dir
+    with nullcontext(kept) if kept else TemporaryDirectory() as config.output_dir:
+        try:
+            result, trained = _finetuned(arguments, config, tables, source)
+        except Interrupted as stop:
+            if kept:
+                raise
+            message = "stopped, and nothing was kept: give an output_dir to go on from a checkpoint."
+            raise Interrupted(message, stop.exit_code) from None
+    return FinetunedModel(
+        **{**vars(result), "output_dir": kept},
+        model=trained,
+        tokenizer=source.tokenizer if isinstance(base, str) else tokenizer,
+    )
+
+
+def _settings(given: Mapping[str, Any]) -> tuple[FinetuneArguments, FinetuneConfig]:
+    """Settings by name, as the two dataclasses have them; raises `InputError` for those that none of them has."""
+    of_task = {one.name for one in dataclasses.fields(FinetuneArguments)}
+    of_training = {name: value for name, value in given.items() if name not in of_task}
+    known = [one.name for one in dataclasses.fields(FinetuneConfig) if one.init]
+    for name in of_training:
+        if name not in known:
+            raise unknown_name("setting", name, sorted({*of_task, *known}))
+    if not of_training.get("output_dir"):
+        of_training = {"save_strategy": "no", **of_training}
+    arguments = made(FinetuneArguments, {name: value for name, value in given.items() if name in of_task})
+    return arguments, made(FinetuneConfig, of_training)
+
+
+def _finetuned(
+    arguments: FinetuneArguments,
+    config: FinetuneConfig,
+    splits: Mapping[str, Dataset] | None,
+    base: Checkpoint | ModelInMemory,
+) -> tuple[FinetuneResult, PreTrainedModel]:
     check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
-    method, base = config.method(), arguments.checkpoint(arguments.model_name_or_path)
+    method = config.method()
     if method.alpha > 0:  # before data are read, which may take long
         check_layer(method.layer, base.config, base.name_or_path)
     data = _task_data(arguments, config, splits)
+    if isinstance(base, ModelInMemory):
+        data = in_labels_of(base, data)
     tokenization = Tokenization(
         base.tokenizer, base.input_length_tokens(arguments.max_seq_length, data.max_length_tokens)
     )
@@ -73,7 +198,7 @@ def finetune(
 
     features = {split: encoded(rows) for split, rows in data.splits.items()}
     set_seed(config.seed)
-    model = base.model(data.supervision.auto_class, **data.supervision.head(data.label_names))
+    model = _model(base, data)
     trainer = _trainer(model, config, data, features, base.tokenizer)
     with opened_run_folder(
         config.output_dir,
@@ -104,13 +229,22 @@ def finetune(
         write_model_card(
             folder, arguments.model_name_or_path, asdict(result), asdict(config), trainer.method, environment()
         )
-    return result
+    return result, model
+
+
+def _model(base: Checkpoint | ModelInMemory, data: TaskData) -> PreTrainedModel:
+    if isinstance(base, ModelInMemory):
+        return named_by(base.model, data.label_names)
+    return base.model(data.supervision.auto_class, **data.supervision.head(data.label_names))
 
 
 def _task_data(arguments: FinetuneArguments, config: FinetuneConfig, splits: Mapping[str, Dataset] | None) -> TaskData:
     """Loads the task's rows, as many as were asked for, with a test split where it is to be predicted."""
     wanted = ("test",) if config.do_predict or arguments.test_file is not None else ()
-    data = load_task_data(arguments, ("train", "validation"), wanted=wanted, splits=splits)
+    needs = ("train", "validation") if splits is None or "validation" in splits else ("train",)
+    if "validation" not in needs and config.eval_strategy != "no":
+        raise InputError("eval_strategy needs rows to evaluate on: give validation_rows, or leave it out.")
+    data = load_task_data(arguments, needs, wanted=wanted, splits=splits)
     limits = {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples}
     limited = {split: rows.first(limits.get(split)) for split, rows in data.splits.items()}
     return dataclasses.replace(data, splits=limited)
@@ -133,7 +267,7 @@ def _trainer(
         model=model,
         args=config,
         train_dataset=features["train"],
-        eval_dataset=features["validation"],
+        eval_dataset=features.get("validation"),
         processing_class=tokenizer,
         data_collator=data.supervision.collator(tokenizer),
         compute_metrics=validation_scores,

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from alum.core.errors import InputError
-from alum.stages.runs.settings import CheckpointArguments, require_one_or_more, require_seeds
+from alum.stages.runs.settings import CheckpointArguments, one_for_a_list, require_one_or_more, require_seeds
 
 
 @dataclass(kw_only=True)
@@ -47,6 +47,7 @@ class RadiusArguments(CheckpointArguments):
     seed: int = field(default=0, metadata={"help": "Seed of the rows and of noise."})
 
     def __post_init__(self) -> None:
+        one_for_a_list(self)
         require_one_or_more(self, "max_seq_length", "max_eval_samples")
         require_seeds(self, "seed")
         for epsilon in self.epsilons:

@@ -11,13 +11,10 @@ import torch
 from datasets import Dataset
 
 from alum.core.methods import method_named
+from alum.evaluation.measured_model import LoadedModel, Reading
 from alum.evaluation.model_on_task import ModelOnTask
-from alum.models.checkpoint import Checkpoint
 from alum.models.model_parts import word_embeddings
-from alum.models.text_model import TextModel
-from alum.models.tokenization import Tokenization
 from alum.reports.radius import draw_radius
-from alum.stages.evaluation.measurements import LoadedModel
 from alum.stages.evaluation.suite_data import SuiteData, SuiteSpec, load_suite
 from alum.stages.radius.arguments import RadiusArguments
 from alum.stages.runs.folder import opened_or_resumed, write_json
@@ -104,13 +101,12 @@ def _measured(arguments: RadiusArguments) -> RadiusResult:
 
 
 def _model_on(suite: SuiteData, arguments: RadiusArguments) -> ModelOnTask:
-    checkpoint: Checkpoint = arguments.checkpoint(arguments.model_name_or_path)
-    loaded = LoadedModel.of(arguments.model_name_or_path, checkpoint, suite.evaluated.supervision.auto_class)
-    names: dict[Any, str] = checkpoint.config.id2label or {}
-    data, mapping = suite.in_labels_of([names[index] for index in sorted(names)])
-    length = checkpoint.input_length_tokens(arguments.max_seq_length, suite.max_length_tokens)
-    text_model = TextModel(loaded.model, Tokenization(loaded.tokenizer, length), BATCH_SIZE)
-    return ModelOnTask(text_model, data.evaluated, mapping)
+    name = arguments.model_name_or_path
+    model = LoadedModel.of(name, arguments.checkpoint(name), suite.evaluated)
+    data, mapping = suite.in_labels_of(model.source.label_names)
+    return model.on_task(
+        data.evaluated, mapping, Reading(arguments.max_seq_length, suite.max_length_tokens, BATCH_SIZE)
+    )
 
 
 def radius_of(effects: Sequence[Effect], divergence: float) -> float | None:

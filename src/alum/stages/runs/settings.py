@@ -4,8 +4,9 @@ The Trainer takes them as `alum.stages.runs.config.StageConfig`, which needs tor
 """
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from alum.core.errors import InputError
 
@@ -31,6 +32,19 @@ def instead(of: type, name: str, default: Any) -> Any:
     """Declares the field ``name`` of the dataclass ``of`` anew, with the same help and another default."""
     (found,) = (f for f in dataclasses.fields(of) if f.name == name)
     return field(default=default, metadata=dict(found.metadata))
+
+
+def one_for_a_list(settings: Any) -> None:
+    """Makes a list of a single name or number where a dataclass declares a list: a name is not its letters.
+
+    >>> from alum.stages.evaluation.arguments import EvaluateArguments
+    >>> EvaluateArguments(model_name_or_path="runs/a", attacks="pgd").attacks
+    ['pgd']
+    """
+    for one in dataclasses.fields(settings):
+        value = getattr(settings, one.name)
+        if get_origin(one.type) is list and (isinstance(value, str | tuple) or not isinstance(value, Iterable)):
+            setattr(settings, one.name, list(value) if isinstance(value, tuple) else [value])
 
 
 def require_one_or_more(settings: Any, *names: str) -> None:

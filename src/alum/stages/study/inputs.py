@@ -12,7 +12,7 @@ from alum.data.writing import write_text
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.held_out import text_corpus
 from alum.stages.pretraining.texts import find_texts
-from alum.stages.study.cells.keys import field_names, made
+from alum.stages.study.cells.keys import field_names, stage_settings
 from alum.stages.study.kept_rows import digest_of, keep_rows, place_of_rows
 from alum.stages.study.settings import PRETRAIN, Settings, Study, placed, texts_in
 
@@ -133,7 +133,7 @@ def _texts(study: Study, known: StudyInputs) -> tuple[Mapping[str, str], Mapping
     fields = field_names(PretrainArguments)
     try:
         given = {name: value for name, value in placed(study.pretraining).items() if name in fields}
-        arguments = made(PretrainArguments, given, "pretraining")
+        arguments = stage_settings(PretrainArguments, given, "pretraining")
         found = find_texts(arguments)
         files = texts_in(placed(study.pretraining))
         held_out = {name: text_corpus(file, arguments).fingerprint for name, file in files.items()}

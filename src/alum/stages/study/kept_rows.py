@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteSpec, load_suite
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.task_data import load_task_data
+from alum.stages.runs.kept import SPLITS, lines_of
 from alum.stages.study.settings import Settings
 from alum.tasks.rows import TaskRows
 
-SPLITS = ("train", "validation", "test")
 _DATA_ARGUMENTS = {one.name for one in dataclasses.fields(FinetuneArguments)} - {"model_name_or_path"}
 _COLUMNS = ("kind", "text_columns", "label_column", "choice_columns")
 
@@ -50,7 +50,7 @@ def keep_rows(name: str, settings: Settings, folder: Path) -> tuple[dict[str, st
         shutil.rmtree(draft, ignore_errors=True)
         for file, (_, rows) in files.items():
             (draft / file).parent.mkdir(parents=True, exist_ok=True)
-            write_text(draft / file, "".join(_lines(rows)))
+            write_text(draft / file, "".join(lines_of(rows)))
         draft.rename(place)
     return digests, data.main_metric
 
@@ -102,10 +102,6 @@ def _three_splits(splits: Mapping[str, TaskRows], share: float | None) -> dict[s
 
 def _digest(rows: Dataset) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for line in _lines(rows):
+    for line in lines_of(rows):
         digest.update(line.encode("utf-8", errors="surrogatepass"))
     return digest.hexdigest()
-
-
-def _lines(rows: Dataset) -> Iterable[str]:
-    return (json.dumps(row, sort_keys=True, default=str) + "\n" for row in rows)

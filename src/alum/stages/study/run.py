@@ -2,17 +2,24 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal
 
 from alum.core.errors import InputError
 from alum.data.writing import holds_only_drafts, write_text
+from alum.reports.exports import frame_of
 from alum.reports.numbers import duration_text, metric_text
-from alum.reports.study.page import write_study_page
+from alum.reports.pages.notebook import inline_page, show
+from alum.reports.study.page import study_page, write_study_page
 from alum.reports.study.record import StudyRecord
+from alum.reports.study.terminal import show_study
 from alum.stages.evaluation.plan import plan_of
 from alum.stages.runs.folder import write_json
+from alum.stages.runs.kept import with_files
+from alum.stages.runs.settings import require_one_or_more
 from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
 from alum.stages.study.cells.cell_run import evaluation_of
 from alum.stages.study.cells.finetune_cell import FinetuneCell
@@ -22,12 +29,16 @@ from alum.stages.study.inputs import StudyInputs, inputs_of
 from alum.stages.study.merging import joined, same_everywhere
 from alum.stages.study.outcome import outcome_of
 from alum.stages.study.planning import LOSS, StudyPlan, validation_loss
-from alum.stages.study.reading.study_file import read_study
+from alum.stages.study.reading.study_file import read_study, study_in, with_seeds
 from alum.stages.study.settings import STANDARD, Study, StudyArguments
 from alum.stages.study.workers import LOGS, work_off
 
-STUDY_FILE = "study.yaml"
+STUDY_FILE, GIVEN = "study.yaml", "given"
 _STOPPED_BY_USER, _TERMINATED = 130, 143
+
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class CellsFailed(Exception):
@@ -38,21 +49,71 @@ class CellsFailed(Exception):
 class StudyResult:
     """Results of a study, as in its ``results.json``, and its folder."""
 
-    results: StudyRecord
+    results: StudyRecord = field(repr=False)
     output_dir: str
 
+    def to_pandas(
+        self, part: Literal["scores", "comparisons", "costs", "answers", "searches"] = "scores"
+    ) -> "DataFrame":
+        """Makes a data frame of a part of the results, a row for each entry; of scores by default."""
+        return frame_of(self.results[part])
 
-def study(arguments: StudyArguments) -> StudyResult:
+    def show(self) -> None:
+        """Shows the page in a notebook, and its tables in a terminal."""
+        show(self, lambda: show_study(self.results))
+
+    def _repr_html_(self) -> str:
+        return inline_page(study_page(self.results), "Study")
+
+
+def study(
+    study: StudyArguments | Study | Mapping[str, Any] | str,
+    output_dir: str | None = None,
+    *,
+    workers: int = 1,
+    seeds: str | list[int] | None = None,
+) -> StudyResult:
     """Trains and measures what a study lacks, and writes its ``results.json`` and ``report.html``.
+
+    ``study`` is `StudyArguments`, which name a file and all else, or that file, or a `Study`, or a dictionary in the
+    form of the file. In a dictionary, tasks may have ``train_rows``, ``validation_rows`` and ``test_rows`` in memory
+    instead of files, and ``base``, tasks and arms a ``model`` with its ``tokenizer``; these are written to
+    ``output_dir``.
 
     A folder that holds the study is gone on with, and what is new in the file (arms, tasks, seeds) is added to it.
     With several workers call it from under ``if __name__ == "__main__"``, since they are started anew. Raises
     `InputError` for what cannot be used, `Interrupted` when stopped, and `CellsFailed` at the end where some failed.
     """
-    asked = read_study(arguments.study_file, arguments.seeds)
-    folder = _opened(Path(arguments.output_dir))
+    if isinstance(study, StudyArguments):
+        output_dir, workers, seeds = study.output_dir, study.workers, study.seeds
+    if output_dir is None:
+        raise InputError("a study needs an output_dir: its trainings are kept there, and gone on with.")
+    require_one_or_more(SimpleNamespace(workers=workers), "workers")
+    file = study.study_file if isinstance(study, StudyArguments) else study
+    asked = read_study(file, seeds if isinstance(seeds, str) else None) if isinstance(file, str) else file
+    folder = _opened(Path(output_dir))
     with _alone(folder):
-        return _run(_with_former(folder, asked), folder, arguments.workers)
+        if not isinstance(asked, Study):
+            asked = study_in(_with_files(asked, folder / GIVEN))
+        return _run(_with_former(folder, with_seeds(asked, seeds)), folder, workers)
+
+
+def _with_files(found: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Dictionary of a study with rows and models in memory written to a folder, by the parts that name them."""
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"expected a study as a dictionary, a file, a Study or StudyArguments, not {type(found).__name__}."
+        )
+    written = dict(found)
+    if isinstance(found.get("base"), Mapping):
+        written["base"] = with_files(dict(found["base"]), folder / "base")
+    for part in ("tasks", "arms"):
+        if isinstance(found.get(part), Mapping):
+            written[part] = {
+                name: with_files(dict(own), folder / part / name) if isinstance(own, Mapping) else own
+                for name, own in found[part].items()
+            }
+    return written
 
 
 def merge_studies(output_dir: str, parts: list[str]) -> StudyResult:
@@ -77,7 +138,7 @@ def _opened(folder: Path) -> Path:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output_dir {folder} is a file: name a folder.")
     if folder.is_dir() and not (folder / STUDY_FILE).is_file():
-        others = [path for path in folder.iterdir() if path.name not in ("data", "inputs.json", LOGS, ".lock")]
+        others = [path for path in folder.iterdir() if path.name not in ("data", "inputs.json", LOGS, ".lock", GIVEN)]
         if any(not path.name.endswith(".draft") for path in others):
             raise InputError(f"output_dir {folder} already holds something that is no study: name another folder.")
     try:

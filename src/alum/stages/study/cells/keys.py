@@ -32,7 +32,7 @@ def telling(settings: Settings, *dataclasses_of_stage: type) -> dict[str, Any]:
     }
 
 
-def made(of: Callable[..., _Made], given: Mapping[str, Any], where: str) -> _Made:
+def stage_settings(of: Callable[..., _Made], given: Mapping[str, Any], where: str) -> _Made:
     """Makes settings of a stage; raises `InputError`, with the place that they are of, where they cannot be used."""
     try:
         return of(**given)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from alum.stages.runs.settings import one_for_a_list
+
 
 @dataclass
 class CompareArguments:
@@ -13,3 +15,6 @@ class CompareArguments:
     output_dir: str | None = field(
         default=None, metadata={"help": "Folder for results.json and report.html; none: no files."}
     )
+
+    def __post_init__(self) -> None:
+        one_for_a_list(self)

@@ -1,0 +1,82 @@
+"""The notebooks in examples/ run from top to bottom, cell by cell, and were put away without outputs."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import pandas
+import pytest
+
+from places import ROOT
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+# What Jupyter does with the code of cells, without its dozens of packages: all cells share their names, and the value
+# of an expression that ends a cell is displayed, as HTML where it has some.
+RUN = """
+import ast, json, sys
+
+names = {"__name__": "__main__"}
+for number, cell in enumerate(json.loads(sys.stdin.read()), start=1):
+    parts = ast.parse(cell, f"cell {number}")
+    last = parts.body.pop() if parts.body and isinstance(parts.body[-1], ast.Expr) else None
+    exec(compile(parts, f"cell {number}", "exec"), names)
+    value = None if last is None else eval(compile(ast.Expression(last.value), f"cell {number}", "eval"), names)
+    if value is not None:
+        print("SHOWN", number, value._repr_html_() if hasattr(value, "_repr_html_") else repr(value))
+"""
+
+
+def cells_of(notebook):
+    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+
+
+def code_of(notebook):
+    return ["".join(cell["source"]) for cell in cells_of(notebook) if cell["cell_type"] == "code"]
+
+
+def test_there_is_one():
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_is_in_jupyters_format_without_outputs(notebook):
+    """Fields that https://nbformat.readthedocs.io/en/latest/format_description.html asks for in version 4.5."""
+    found = json.loads(notebook.read_text(encoding="utf-8"))
+    assert (found["nbformat"], found["nbformat_minor"], set(found)) == (
+        4,
+        5,
+        {"cells", "metadata", "nbformat", "nbformat_minor"},
+    )
+    assert len({cell["id"] for cell in found["cells"]}) == len(found["cells"])
+    for cell in found["cells"]:
+        of_code = {"execution_count", "outputs"} if cell["cell_type"] == "code" else set()
+        assert set(cell) == {"cell_type", "id", "metadata", "source"} | of_code
+        assert all(line.endswith("\n") for line in cell["source"][:-1])
+        assert (cell.get("outputs", []), cell.get("execution_count")) == ([], None)
+    for code in code_of(notebook):
+        assert max(map(len, code.splitlines())) <= 120
+        ast.parse(code)
+
+
+@pytest.mark.slow
+def test_the_notebook_evaluates_attacks_shows_and_exports(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", RUN],
+        input=json.dumps(code_of(ROOT / "examples/evaluate_in_memory.ipynb")),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "rows, deepwordbug" in done.stdout  # the tables of the evaluation
+    assert "<del>" in done.stdout  # the attacked text
+    texts = pandas.read_csv(tmp_path / "attacked.csv")
+    lines = (tmp_path / "attacked.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(texts) == len(lines) == 2 * 60
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["attacked.csv", "attacked.jsonl"]
+    shares = texts[texts["before"] == texts["label"]].groupby("model").size() / 60
+    assert (shares > 0.8).all()
