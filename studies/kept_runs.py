@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,9 +11,6 @@ from typing import Any
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import finetune
-from alum.stages.pretraining.arguments import PretrainArguments
-from alum.stages.pretraining.config import PretrainConfig
-from alum.stages.pretraining.run import pretrain
 from alum.stages.runs.environment import environment
 from benchmarks.places import DATA, DOCS, ROOT, needed
 from benchmarks.tables import versions
@@ -57,34 +54,11 @@ def finetuned(folder: Path, arguments: FinetuneArguments, **settings: Any) -> di
     return record_of(folder)
 
 
-def pretrained(folder: Path, arguments: PretrainArguments, **settings: Any) -> dict[str, Any]:
-    """The record of a pre-training run, which is made unless it is there."""
-    if not is_finished(folder):
-        pretrain(arguments, PretrainConfig(**_into(folder), **settings))
-    return record_of(folder)
-
-
 def _into(folder: Path) -> dict[str, Any]:
     return {"output_dir": str(folder), "overwrite_output_dir": True, "save_strategy": "no", "disable_tqdm": True}
 
 
-def logged(folder: Path, name: str) -> dict[int, float]:
-    """A metric that a run logged, by its step."""
-    lines = map(json.loads, (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
-    return {line["step"]: line[name] for line in lines if name in line}
-
-
-def drop_weights(folder: Path) -> None:
-    """Leaves a run's records alone."""
-    for weights in folder.glob("*.safetensors"):
-        weights.unlink()
-
-
 # -- the record of a study ---------------------------------------------------------------------------------------------
-
-
-def all_records(runs: Path) -> Iterator[dict[str, Any]]:
-    return (record_of(file.parent) for file in sorted(runs.glob("*/results.json")))
 
 
 def study_record(**results: Any) -> dict[str, Any]:

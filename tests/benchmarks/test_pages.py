@@ -11,8 +11,6 @@ from benchmarks.architectures import page as architectures_page
 from benchmarks.cells import page as cells_page
 from benchmarks.gpu import page as gpu_page
 from benchmarks.pages import Page, PageError, filled
-from studies import pretraining_page as pretraining_study_page
-from studies import robustness_page, tasks_page
 
 PROSE = """# Speed
 
@@ -108,8 +106,6 @@ def test_the_command_names_the_page_that_it_refuses(tmp_path, monkeypatch):
 
 COMMITTED = [
     architectures_page, cells_page, cost_page, directions_page, gpu_page, pretraining_page, textattack_page,
-    pretraining_study_page,
-    robustness_page, tasks_page,
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from alum.core.divergences import ROUNDING_NATS
 MISSING = "–"
 _RATES = ("accuracy", "precision", "recall", "f1", "exact_match", "within_tolerance", "success_rate", "_share")
 _COUNTS = ("mean_queries",)
+_LOSSES = ("loss", "perplexity", "mse")
 
 
 def is_rate(metric: str) -> bool:
@@ -18,6 +19,15 @@ def is_rate(metric: str) -> bool:
     (True, True, False)
     """
     return metric.startswith(_RATES) or metric.endswith(_RATES)
+
+
+def is_loss(metric: str) -> bool:
+    """Whether less of a metric by this name is better.
+
+    >>> is_loss("loss"), is_loss("validation_perplexity"), is_loss("log_likelihood")
+    (True, True, False)
+    """
+    return metric.endswith(_LOSSES)
 
 
 def is_number(value: float | None) -> bool:
@@ -70,6 +80,15 @@ def difference_text(metric: str, difference: float | None) -> str:
     if difference is None or not math.isfinite(difference):
         return MISSING
     return _number(metric, difference, signed=True)
+
+
+def shows_difference(metric: str, difference: float) -> bool:
+    """Whether a difference is more than nothing in the digits that reports have.
+
+    >>> shows_difference("loss", -0.0004), shows_difference("accuracy", 0.0006)
+    (False, True)
+    """
+    return bool(difference_text(metric, difference).strip("+−0."))
 
 
 def p_text(p_value: float | None) -> str:

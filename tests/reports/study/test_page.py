@@ -53,6 +53,7 @@ def results():
         "seeds": [0, 1, 2],
         "num_cells": 9,
         "missing": [],
+        "notes": [],
         "answers": answers_of(comparisons),
         "scores": [score(arm, 0.9) for arm in ARMS] + [score("standard", 0.4, "pgd", 0.03)],
         "comparisons": comparisons,

@@ -253,8 +253,8 @@ def test_names_that_are_no_suite(tmp_path):
     with pytest.raises(InputError, match=r"unknown suite 'han'.*Did you mean 'hans'\? .*give han=PATH"):
         loaded("han")
     file = write_rows(tmp_path / "rows.jsonl", sentences(1))
-    with pytest.raises(InputError, match=r"'anli_r1' is none of the suites .*--text_columns and --label_column"):
-        loaded(f"anli_r1={file}")
+    with pytest.raises(InputError, match=r"'anli_r4' is none of the suites .*--text_columns and --label_column"):
+        loaded(f"anli_r4={file}")
 
 
 @pytest.mark.parametrize("name", ["cad_imdb", "cad_nli", "imdb_contrast"])
@@ -317,3 +317,42 @@ def test_rows_are_grouped_by_any_column(tmp_path):
     assert load_suite(spec, arguments).groups is None
     with pytest.raises(InputError, match="topic"):
         load_suite(spec, arguments, "topic")
+
+
+def clusters_of(name, rows, folder, **arguments):
+    spec = SuiteSpec(name, str(write_rows(folder / "rows.jsonl", rows)))
+    return load_suite(spec, Arguments(), **arguments).clusters
+
+
+def test_rows_of_a_counterfactual_pair_are_one_cluster(tmp_path):
+    """Of NLI by a premise or hypothesis that stayed as it was, of reviews by the number that their files have."""
+    pairs = [("a", "x"), ("a", "y"), ("b", "x"), ("c", "z"), ("d", "z")]
+    rows = [{"premise": premise, "hypothesis": hypothesis, "label": 0} for premise, hypothesis in pairs]
+    first, second, third, fourth, fifth = clusters_of("cad_nli", rows, tmp_path)
+    assert first == second == third != fourth == fifth
+    reviews = [{"text": f"film {number}", "label": number % 2, "batch_id": number // 2} for number in range(4)]
+    assert clusters_of("cad_imdb", reviews, tmp_path) == ["0", "0", "1", "1"]
+    assert clusters_of("cad_imdb", [{"text": "a", "label": 0}], tmp_path) is None
+
+
+def test_a_premise_is_no_hypothesis_of_the_same_words(tmp_path):
+    rows = [{"premise": "a", "hypothesis": "b", "label": 0}, {"premise": "b", "hypothesis": "a", "label": 1}]
+    first, second = clusters_of("cad_nli", rows, tmp_path)
+    assert first != second
+
+
+def test_rows_are_clustered_by_any_column(tmp_path):
+    rows = [{"text": f"film {pair}", "label": number % 2, "pair": pair} for number, pair in enumerate("aabb")]
+    assert clusters_of("cad_imdb", rows, tmp_path, cluster_column="pair") == ["a", "a", "b", "b"]
+    with pytest.raises(InputError, match="no column 'pairs'"):
+        clusters_of("cad_imdb", rows, tmp_path, cluster_column="pairs")
+
+
+def test_a_named_task_at_a_path_is_a_suite(tmp_path):
+    rows = write_rows(tmp_path / "rows.jsonl", [{"premise": "a", "hypothesis": "b", "label": 1}])
+    data = load_suite(SuiteSpec("scitail", str(rows)), Arguments())
+    assert (data.rows.label_names, data.main_metric) == (("entails", "neutral"), "accuracy")
+    pairs = [{"premise": "a", "hypothesis": "b", "label": 0}, {"premise": "a", "hypothesis": "c", "label": 2}]
+    assert clusters_of("anli", pairs, tmp_path) == ["a", "a"]
+    with pytest.raises(InputError, match="unknown suite 'scitail'"):
+        load_suite(SuiteSpec("scitail"), Arguments())

@@ -9,8 +9,9 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from alum.core.errors import InputError
+from alum.stages.study.reading.study_file import study_in
 from alum.stages.study.run import study
-from alum.stages.study.settings import StudyArguments, study_in
+from alum.stages.study.settings import StudyArguments
 from tiny_stages import save_untrained
 from tiny_texts import opinions, write_rows
 

@@ -2,7 +2,7 @@ import pytest
 
 from alum.core.errors import InputError
 from alum.stages.study.merging import same_everywhere
-from alum.stages.study.settings import study_in
+from alum.stages.study.reading.study_file import study_in
 
 
 def study_of(**parts):

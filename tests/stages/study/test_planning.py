@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 
 from alum.core.errors import InputError
+from alum.stages.study.cells.finetune_cell import FinetuneCell
+from alum.stages.study.cells.ledger import Ledger
 from alum.stages.study.inputs import StudyInputs
-from alum.stages.study.ledger import Ledger, cell_of
 from alum.stages.study.planning import CellPlace, StudyPlan
-from alum.stages.study.settings import study_in
+from alum.stages.study.reading.study_file import study_in
 
 DATA = {"train": "t", "validation": "v", "test": "e"}
 BASE = {"model_name_or_path": "m", "text_columns": "text", "label_column": "label", "num_train_epochs": 2}
@@ -131,15 +132,13 @@ def test_a_key_is_of_settings_and_data_alone(planned):
         {"evaluation": None},
     ],
 )
-def test_a_key_differs_where_the_outcome_may(planned, other):
-    plan = planned()
-    cell = cell_of("a", "alum", {**BASE, "adv_method": "alum"}, 1, plan.inputs, {"attacks": ["none"]})
+def test_a_key_differs_where_the_outcome_may(other):
+    cell = FinetuneCell("a", "alum", {**BASE, "adv_method": "alum"}, 1, DATA, "digest", {"attacks": ["none"]})
     assert dataclasses.replace(cell, **other).key != cell.key
 
 
-def test_a_search_does_not_know_the_test_rows(planned):
-    plan = planned()
-    cell = cell_of("a", "alum", {**BASE, "adv_method": "alum"}, 1, plan.inputs, None)
+def test_a_search_does_not_know_the_test_rows():
+    cell = FinetuneCell("a", "alum", {**BASE, "adv_method": "alum"}, 1, DATA, "digest")
     assert dataclasses.replace(cell, data={**DATA, "test": "other"}).key == cell.key
 
 

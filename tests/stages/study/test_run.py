@@ -277,7 +277,7 @@ def test_calls_that_cannot_be_meant(whole, words, message, capsys):
 
 
 def test_a_training_that_fails_is_told_of_and_the_rest_is_done(here, monkeypatch, capsys):
-    from alum.stages.study import cell_run
+    from alum.stages.study.cells import cell_run
 
     finetune = cell_run.finetune
 
@@ -315,7 +315,7 @@ def test_validation_rows_may_be_held_back_from_training(here):
 
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_it_and_says_how_to_go_on(here, monkeypatch, stop, code, capsys):
-    from alum.stages.study import cell_run
+    from alum.stages.study.cells import cell_run
 
     measure = cell_run._measure
 

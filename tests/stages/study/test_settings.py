@@ -1,7 +1,8 @@
 import pytest
 
 from alum.core.errors import InputError
-from alum.stages.study.settings import StudyArguments, read_study, seeds_in, study_in
+from alum.stages.study.reading.study_file import read_study, seeds_in, study_in
+from alum.stages.study.settings import StudyArguments
 
 MINIMAL = {
     "base": {"model_name_or_path": "m", "text_columns": "text", "label_column": "label"},

@@ -59,6 +59,12 @@ class Packing:
         """Id of the token that ends each document."""
         return self._frame.document_end
 
+    def documents(self, rows: np.ndarray) -> np.ndarray:
+        """Number of the document that each packed row ``[rows, length]`` begins in, as they were packed, from 0 on."""
+        first, last = len(self._frame.before), self.length_tokens - len(self._frame.after)
+        ends = (rows[:, first:last] == self._frame.document_end).sum(1)
+        return np.asarray(ends.cumsum() - ends)
+
     def rows(self, documents: Iterable[str]) -> Iterator[list[int]]:
         """Packs documents into sequences, in their order."""
         for rows in self._rows(documents):

@@ -49,7 +49,7 @@ class EvaluatedCompletion(EvaluatedKind):
 
     def set_metric(self, name: str, predictions: Sequence[Any], rows: TaskRows) -> SetMetric:
         if name == "perplexity":
-            return SetMetric(_sums(predictions, "nats"), _perplexity, is_error=True)
+            return SetMetric(_sums(predictions, "nats"), _perplexity, is_bounded=False, is_error=True)
         return SetMetric(_sums(predictions, "right_tokens"), lambda sums: sums[..., 0] / np.maximum(sums[..., 1], 1))
 
 

@@ -67,10 +67,16 @@ def mean_metric(scores: Sequence[float]) -> SetMetric:
     return SetMetric(rows, lambda sums: np.asarray(sums[..., 0] / sums[..., 1]))
 
 
+def loss_metric(losses: Sequence[float], num_tokens: Sequence[float]) -> SetMetric:
+    """Loss per token of rows that have several: sums of losses over their numbers of tokens."""
+    rows = np.stack((np.asarray(losses, float), np.asarray(num_tokens, float)), axis=1)
+    return SetMetric(rows, lambda sums: np.asarray(sums[..., 0] / sums[..., 1]), is_bounded=False)
+
+
 def level_over_seeds(metrics: Sequence[SetMetric], clusters: Clusters = None, seed: int = 0) -> SeedSpread:
     """Mean of a metric over seeds, one of ``metrics`` for each, all of the same rows in the same order."""
     values = np.array([metric.value for metric in metrics])
-    return _spread(values, _resampled(metrics, clusters, seed), _count(metrics, clusters))
+    return _spread(values, _resampled(metrics, clusters, seed), _count(metrics, clusters), metrics[0].is_bounded)
 
 
 def difference_over_seeds(
@@ -79,7 +85,8 @@ def difference_over_seeds(
     """Mean over seeds of the second arm's metric minus the first's, paired by seed and by row."""
     drawn = _resampled([*first, *second], clusters, seed)
     differences = np.array([b.value - a.value for a, b in zip(first, second, strict=True)])
-    return _spread(differences, drawn[:, len(first) :] - drawn[:, : len(first)], _count(first, clusters))
+    resampled = drawn[:, len(first) :] - drawn[:, : len(first)]
+    return _spread(differences, resampled, _count(first, clusters), first[0].is_bounded)
 
 
 def spread_of_values(values: Sequence[float]) -> SeedSpread:
@@ -89,17 +96,18 @@ def spread_of_values(values: Sequence[float]) -> SeedSpread:
     return SeedSpread(float(found.mean()), variance, 0.0, len(found), 1)
 
 
-def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int) -> SeedSpread:
+def _spread(values: np.ndarray, drawn: np.ndarray, num_clusters: int, is_bounded: bool) -> SeedSpread:
     """Spread of the mean of ``values`` ``[seeds]``, of which ``drawn`` ``[resamples, seeds]`` are those of resamples.
 
     Seeds and rows are crossed: a score has a part of its seed, a part of its row and a rest, which is in the variance
     of seeds and in that of rows, and counts once (Searle, Casella and McCulloch 1992, Variance Components, section
     4.3). Of resamples the variance of one seed's value is that of rows and rest, that of the mean has the rest over the
     number of seeds. Where all rows agree, two more that are off by 1, each way, keep the value from certainty, as in
-    `statistics.compare`.
+    `statistics.compare`; rows that count for any number never agree by chance.
     """
     num_seeds = len(values)
-    of_mean, least = float(np.nanvar(drawn.mean(1))), 2 / ((num_clusters + 1) * (num_clusters + 2))
+    of_mean = float(np.nanvar(drawn.mean(1)))
+    least = 2 / ((num_clusters + 1) * (num_clusters + 2)) if is_bounded else 0.0
     if num_seeds == 1:
         return SeedSpread(float(values[0]), None, max(of_mean, least), 1, num_clusters)
     seed_variance = float(values.var(ddof=1))

@@ -11,11 +11,13 @@ from scipy.stats import rankdata
 class SetMetric:
     """Metric of a set of rows: what each row adds to some sums, ``[rows, d]``, and the metric of sums ``[..., d]``.
 
-    NaN where it is not defined, as a correlation of constants.
+    NaN where it is not defined, as a correlation of constants. It ``is_bounded`` if no row can count for more than 1,
+    as where rows are right or wrong, but not for losses.
     """
 
     rows: np.ndarray
     of: Callable[[np.ndarray], np.ndarray]
+    is_bounded: bool = True
     is_error: bool = False
     """Whether less is better; a model's lead in such a metric is not told."""
 

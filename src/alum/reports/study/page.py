@@ -15,6 +15,7 @@ from alum.reports.numbers import (
     difference_text,
     duration_text,
     interval_text,
+    is_loss,
     is_rate,
     p_text,
     value_text,
@@ -26,6 +27,11 @@ from alum.reports.study.record import ArmComparison, ArmScore, StudyRecord
 
 logger = logging.getLogger(__name__)
 
+_FOREST_UNITS = {
+    "rates": "percentage points (right: better than {baseline})",
+    "losses": "nats a token (left: better than {baseline})",
+    "others": "difference (right: better than {baseline})",
+}
 BASELINE_TITLES = {"standard": "standard training", "standard_plus": "standard training at equal cost"}
 
 
@@ -74,6 +80,7 @@ def _contents(results: StudyRecord) -> dict[str, Any]:
             for arm in dict.fromkeys(answer["arm"] for answer in results["answers"])
         ],
         "missing": results["missing"],
+        "notes": results["notes"],
         "has_charts": has_matplotlib(),
         "forests": [_forest(results, baseline) for baseline in baselines] if has_matplotlib() else [],
         "score_tables": [_score_table(results, task) for task in results["tasks"]],
@@ -98,9 +105,9 @@ def _look(index: int) -> dict[str, Any]:
 
 
 def _forest(results: StudyRecord, baseline: str) -> dict[str, Any]:
-    """Picture of the main metrics without an attack, one for metrics in percent and one for others."""
+    """Picture of the main metrics without an attack, one for metrics in percent, one for losses and one for others."""
     pictures = []
-    for rates in (True, False):
+    for kind, unit in _FOREST_UNITS.items():
         rows = []
         for task in results["tasks"]:
             found = {
@@ -108,14 +115,18 @@ def _forest(results: StudyRecord, baseline: str) -> dict[str, Any]:
                 for entry in results["comparisons"]
                 if (entry["task"], entry["baseline"], entry["attack"]) == (task, baseline, None)
                 and entry["is_main"]
-                and is_rate(entry["metric"]) == rates
+                and _forest_kind(entry["metric"]) == kind
             }
             if found:
-                rows.append(ForestRow(visible(task), [_point(found.get(arm), rates) for arm in results["arms"]]))
+                points = [_point(found.get(arm), in_percent=kind == "rates") for arm in results["arms"]]
+                rows.append(ForestRow(visible(task), points))
         if rows:
-            unit = f"{'percentage points' if rates else 'difference'} (right: better than {baseline})"
-            pictures.append(forest_plot(rows, unit, f"{baseline} {rates}"))
+            pictures.append(forest_plot(rows, unit.format(baseline=baseline), f"{baseline} {kind}"))
     return {"title": f"Against {BASELINE_TITLES.get(baseline, baseline)}", "pictures": pictures}
+
+
+def _forest_kind(metric: str) -> str:
+    return "rates" if is_rate(metric) else "losses" if is_loss(metric) else "others"
 
 
 def _point(entry: ArmComparison | None, in_percent: bool) -> Point | None:

@@ -91,6 +91,7 @@ class StudyRecord(TypedDict):
     seeds: list[int]
     num_cells: int
     missing: list[str]
+    notes: list[str]
     answers: list[ArmAnswer]
     scores: list[ArmScore]
     comparisons: list[ArmComparison]

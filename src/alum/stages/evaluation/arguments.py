@@ -116,6 +116,13 @@ class EvaluateArguments(TextAttackArguments):
     group_column: str | None = field(
         default=None, metadata={"help": "Column by whose values rows are also scored apart; default: the suite's."}
     )
+    cluster_column: str | None = field(
+        default=None,
+        metadata={
+            "help": "Column whose values rows share that are drawn together, as the two of a counterfactual pair; "
+            "default: the suite's."
+        },
+    )
     max_seq_length: int | None = field(
         default=None,
         metadata={"help": "Longest input in tokens; default: the suite's, or the model's if that is less."},

@@ -179,7 +179,7 @@ class EvaluationRun:
             records=records,
             groups=[groups[number] for number in rows.numbers] if groups else (),
             clusters=[clusters[number] for number in rows.numbers] if clusters else (),
-            set_metrics={} if attack and attack.family == "text" else subject.set_metrics(rows, records),
+            set_metrics={} if attack and attack.family == "text" else subject.data.set_metrics(rows, records),
         )
 
     def _resources_for(self, subject: Subject) -> Resources:

@@ -76,7 +76,8 @@ def plan_of(arguments: EvaluateArguments, given: Given = NOTHING) -> Plan:
     attacks = tuple(_attack(name, arguments) for name in _attack_names(arguments))
     models = _models(arguments.model_name_or_path)
     specs = _suite_specs(arguments, given)
-    suites = tuple(load_suite(spec, arguments, arguments.group_column) for spec in specs)
+    columns = arguments.group_column, arguments.cluster_column
+    suites = tuple(load_suite(spec, arguments, *columns) for spec in specs)
     names = [suite.name for suite in suites]
     if len(set(names)) < len(names):
         raise InputError(f"each suite needs a name of its own, but they are {', '.join(names)}: give NAME=PATH.")

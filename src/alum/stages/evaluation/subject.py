@@ -1,6 +1,6 @@
 """One model on one suite, measured row by row: clean, with typing errors, under PGD, and under attacks on texts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,6 @@ from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.evaluation.scores.measured_calibration import with_logits
 from alum.evaluation.scores.row_records import ROW
-from alum.evaluation.scores.set_metrics import SetMetric, worst_of_variants
 from alum.reports.exports import changes_of
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData
@@ -121,25 +120,6 @@ class Subject:
         """PGD at the middle one of the radii that are measured."""
         epsilons = sorted(self.arguments.epsilons)
         return replace(self.pgd, epsilon=epsilons[(len(epsilons) - 1) // 2])
-
-    def set_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
-        """Metrics of the suite that are no means over rows, by name."""
-        asked = self.data.metrics or (self.data.main_metric, *self.data.evaluated.further_metrics)
-        names = [name for name in asked if name not in records[0]["scores"]]
-        predictions = [record.get("prediction") for record in records]
-        found = {name: self.data.evaluated.set_metric(name, predictions, rows) for name in names}
-        return found | self._worst_metrics(rows, records)
-
-    def _worst_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
-        """Each score of rows at the worst of their variants, where a suite has such."""
-        if self.data.originals is None:
-            return {}
-        of_numbers = dict(zip(self.data.rows.numbers, self.data.originals, strict=True))
-        originals = [of_numbers[number] for number in rows.numbers]
-        return {
-            f"worst_{name}": worst_of_variants([record["scores"][name] for record in records], originals)
-            for name in records[0]["scores"]
-        }
 
     def _records(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Record]:
         evaluated = self.data.evaluated

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from datasets import ClassLabel
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from alum.core.errors import InputError, unknown_name
 from alum.data.split_files import file_of, split_files
@@ -20,7 +22,8 @@ from alum.data.values import whole_number
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
 from alum.evaluation.kinds.lookup import evaluated_kind
 from alum.evaluation.label_names import LabelMapping
-from alum.evaluation.suites import SUITES, Suite
+from alum.evaluation.scores.set_metrics import SetMetric, worst_of_variants
+from alum.evaluation.suites import SUITES, Suite, suite_at_a_path
 from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, known_layouts, layout_of, supervision_of
 from alum.tasks.hub import load_split
 from alum.tasks.layout import ID_COLUMNS, Layout
@@ -66,6 +69,7 @@ class SuiteData:
     num_rows_available: int
     """Number of all labelled rows, of which ``rows`` may be a part."""
     group_column: str | None = None
+    cluster_columns: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -96,7 +100,8 @@ class SuiteData:
     @property
     def clusters(self) -> list[str] | None:
         """Name of what each row shares with others, as a context; None where every row stands by itself."""
-        return self._column(self.suite.cluster_column if self.suite else None)
+        found = [values for column in self.cluster_columns if (values := self._column(column)) is not None]
+        return linked(found) if found else None
 
     @property
     def originals(self) -> list[str] | None:
@@ -114,6 +119,25 @@ class SuiteData:
         rows, mapping = self.evaluated.in_labels_of(model_names, self.rows, self.name, are_own=self.suite is None)
         return dataclasses.replace(self, rows=rows), mapping
 
+    def set_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
+        """Metrics of the suite that are no means over rows, by name, of the records of some of its rows."""
+        asked = self.metrics or (self.main_metric, *self.evaluated.further_metrics)
+        names = [name for name in asked if name not in records[0]["scores"]]
+        predictions = [record.get("prediction") for record in records]
+        found = {name: self.evaluated.set_metric(name, predictions, rows) for name in names}
+        return found | self._worst_metrics(rows, records)
+
+    def _worst_metrics(self, rows: TaskRows, records: Sequence[Mapping[str, Any]]) -> dict[str, SetMetric]:
+        """Each score of rows at the worst of their variants, where the suite has such."""
+        if self.originals is None:
+            return {}
+        of_numbers = dict(zip(self.rows.numbers, self.originals, strict=True))
+        originals = [of_numbers[number] for number in rows.numbers]
+        return {
+            f"worst_{name}": worst_of_variants([record["scores"][name] for record in records], originals)
+            for name in records[0]["scores"]
+        }
+
     def described(self) -> dict[str, Any]:
         """Entry of the suite in ``results.json``."""
         return {
@@ -129,22 +153,25 @@ class SuiteData:
         }
 
 
-def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | None = None) -> SuiteData:
+def load_suite(
+    spec: SuiteSpec, arguments: SuiteArguments, group_column: str | None = None, cluster_column: str | None = None
+) -> SuiteData:
     """Loads the labelled rows of a suite from its path, a file or a folder, or else from the hub.
 
-    A name that is not in the table of suites is one of the user's own. Rows are grouped by ``group_column``, or as the
-    suite says. With ``max_eval_samples`` the rows are a random part in their original order, which depends on the seed
-    and the number of rows alone; see `part_of`.
+    A name that is not in the table of suites is one of the user's own, unless it is that of a named task. Rows are
+    grouped by ``group_column`` and clustered by ``cluster_column``, or as the suite says. With ``max_eval_samples`` the
+    rows are a random part in their original order, which depends on the seed and the number of rows alone; see
+    `part_of`.
 
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
-    suite = SUITES.get(spec.name)
+    suite = suite_at_a_path(spec.name) if spec.path else SUITES.get(spec.name)
     if spec.path is None and spec.table is None and suite is None:
         raise _no_suite(spec.name)
     layout = suite.source.layout if suite else _own_layout(spec, arguments)
-    rows = TaskRows(_table(spec, suite, layout, group_column), layout)
-    if group_column:
-        rows.table.require([group_column])
+    asked = [column for column in (group_column, cluster_column) if column]
+    rows = TaskRows(_table(spec, suite, layout, asked), layout)
+    rows.table.require(asked)
     rows = rows.labelled(are_published=suite is not None)
     supervision = SUPERVISED[suite.source.kind] if suite else supervision_of(arguments, rows)
     evaluated = evaluated_kind(supervision)
@@ -163,7 +190,25 @@ def load_suite(spec: SuiteSpec, arguments: SuiteArguments, group_column: str | N
         source=rows.table.where,
         num_rows_available=len(rows),
         group_column=group_column or (suite.group_column if suite else None),
+        cluster_columns=(cluster_column,) if cluster_column else suite.cluster_columns if suite else (),
     )
+
+
+def linked(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Names of clusters of rows that share a value in any of the columns, or are linked by further rows.
+
+    >>> linked([["a", "a", "b", "c"]]), linked([["a", "a", "b", "c"], ["x", "y", "y", "z"]])
+    (['a', 'a', 'b', 'c'], ['0', '0', '0', '1'])
+    """
+    if len(columns) == 1:
+        return list(columns[0])
+    num_rows = len(columns[0])
+    values = [(number, value) for number, column in enumerate(columns) for value in column]
+    nodes = {value: num_rows + number for number, value in enumerate(dict.fromkeys(values))}
+    rows, ends = list(range(num_rows)) * len(columns), [nodes[value] for value in values]
+    size = num_rows + len(nodes)
+    _, names = connected_components(coo_array((np.ones(len(rows)), (rows, ends)), shape=(size, size)), directed=False)
+    return [str(name) for name in names[:num_rows]]
 
 
 def _own_layout(spec: SuiteSpec, arguments: SuiteArguments) -> Layout:
@@ -187,7 +232,7 @@ def _own_layout(spec: SuiteSpec, arguments: SuiteArguments) -> Layout:
         ) from None
 
 
-def _table(spec: SuiteSpec, suite: Suite | None, layout: Layout, group_column: str | None) -> Table:
+def _table(spec: SuiteSpec, suite: Suite | None, layout: Layout, asked: Sequence[str]) -> Table:
     """Table of a suite with the columns that are used, from its path or the hub."""
     columns = [*layout.inputs, layout.label]
     try:
@@ -198,9 +243,9 @@ def _table(spec: SuiteSpec, suite: Suite | None, layout: Layout, group_column: s
             table.require(columns)
             return table
         file = _file_at(Path(spec.path), suite)
-        further = (suite.group_column, suite.cluster_column, suite.variant_column) if suite else ()
+        further = (suite.group_column, *suite.cluster_columns, suite.variant_column) if suite else ()
         optional = [name for name in (*further, *ID_COLUMNS) if name is not None]
-        return Table.of(load_table(file, [*columns, *([group_column] if group_column else [])], optional), str(file))
+        return Table.of(load_table(file, [*columns, *asked], optional), str(file))
     except MissingColumnError as error:
         if suite is None:
             raise

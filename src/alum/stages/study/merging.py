@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from alum.core.errors import InputError
+from alum.stages.study.cells.ledger import CELL, CELLS
 from alum.stages.study.inputs import DATA, StudyInputs, known_inputs
-from alum.stages.study.ledger import CELL, CELLS
-from alum.stages.study.settings import Settings, Study
-
-_PATHS = ("data_dir", "train_file", "validation_file", "test_file", "model_name_or_path")
+from alum.stages.study.settings import PLACES, PRETRAIN, Settings, Study
 
 
 def same_everywhere(studies: Sequence[Study], names: Sequence[str]) -> Study:
@@ -25,6 +23,7 @@ def same_everywhere(studies: Sequence[Study], names: Sequence[str]) -> Study:
             ("task", first.tasks, other.tasks),
             ("arm", first.arms, other.arms),
             ("search", first.search, other.search),
+            ("pretraining", {"": first.pretraining}, {"": other.pretraining}),
             ("evaluation", {"": first.evaluation}, {"": other.evaluation}),
         ):
             _check_alike(what, mine, theirs, (names[0], name))
@@ -33,6 +32,7 @@ def same_everywhere(studies: Sequence[Study], names: Sequence[str]) -> Study:
     return Study(
         tasks={task: settings for study in studies for task, settings in study.tasks.items()},
         arms={arm: settings for study in studies for arm, settings in study.arms.items()},
+        pretraining=studies[-1].pretraining,
         seeds=tuple(sorted({seed for study in studies for seed in study.seeds})),
         search={arm: grid for study in studies for arm, grid in study.search.items()},
         search_seeds=next((study.search_seeds for study in studies if study.search), first.search_seeds),
@@ -47,7 +47,7 @@ def joined(studies: Sequence[Study], parts: Sequence[Path], folder: Path) -> tup
     inputs = _same_inputs([known_inputs(part) for part in parts], folder)
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:
-        for place in sorted((part / DATA).iterdir()):
+        for place in sorted((part / DATA).glob("*")):
             if not place.name.startswith("."):
                 shutil.copytree(place, folder / DATA / place.name, dirs_exist_ok=True)
         for record in sorted((part / CELLS).glob(f"*/{CELL}")):
@@ -63,6 +63,8 @@ def _same_inputs(all_known: Sequence[StudyInputs], folder: Path) -> StudyInputs:
     tasks: dict[str, Mapping[str, str]] = {}
     models: dict[str, str] = {}
     metrics: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    held_out: dict[str, str] = {}
     for known in all_known:
         for task, digests in known.tasks.items():
             if tasks.setdefault(task, digests) != digests:
@@ -70,8 +72,12 @@ def _same_inputs(all_known: Sequence[StudyInputs], folder: Path) -> StudyInputs:
         for path, digest in known.models.items():
             if models.setdefault(path, digest) != digest:
                 raise InputError(f"the model {path} is not the same in {known.folder}: give it another place.")
+        for whole, part in ((texts, known.texts), (held_out, known.held_out)):
+            for name, digest in part.items():
+                if whole.setdefault(name, digest) != digest:
+                    raise InputError(f"the text {name} is not the same in {known.folder}: one study has one.")
         metrics |= known.main_metrics
-    return StudyInputs(folder, tasks, models, metrics)
+    return StudyInputs(folder, tasks, models, metrics, texts, held_out)
 
 
 def _check_alike(what: str, mine: Mapping[str, Any], theirs: Mapping[str, Any], names: tuple[str, str]) -> None:
@@ -88,4 +94,6 @@ def _check_alike(what: str, mine: Mapping[str, Any], theirs: Mapping[str, Any], 
 
 def _without_places(settings: Settings) -> dict[str, Any]:
     """Settings without the paths, which may be others on another machine: what lies there is known by digests."""
-    return {name: value for name, value in settings.items() if name not in _PATHS}
+    found = {name: value for name, value in settings.items() if name not in PLACES}
+    before = settings.get(PRETRAIN)
+    return found if not isinstance(before, Mapping) else {**found, PRETRAIN: _without_places(before)}

@@ -21,13 +21,16 @@ from alum.stages.runs.folder import write_json
 from alum.stages.runs.kept import with_files
 from alum.stages.runs.settings import require_one_or_more
 from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
-from alum.stages.study.cell_run import evaluation_of
+from alum.stages.study.cells.cell_run import evaluation_of
+from alum.stages.study.cells.finetune_cell import FinetuneCell
+from alum.stages.study.cells.ledger import Cell, Ledger
+from alum.stages.study.cells.pretrain_cell import PretrainCell
 from alum.stages.study.inputs import StudyInputs, inputs_of
-from alum.stages.study.ledger import Cell, Ledger, cell_of
 from alum.stages.study.merging import joined, same_everywhere
 from alum.stages.study.outcome import outcome_of
-from alum.stages.study.planning import StudyPlan
-from alum.stages.study.settings import STANDARD, Study, StudyArguments, read_study, study_in, with_seeds
+from alum.stages.study.planning import LOSS, StudyPlan, validation_loss
+from alum.stages.study.reading.study_file import read_study, study_in, with_seeds
+from alum.stages.study.settings import STANDARD, Study, StudyArguments
 from alum.stages.study.workers import LOGS, work_off
 
 STUDY_FILE, GIVEN = "study.yaml", "given"
@@ -159,8 +162,12 @@ def _run(study: Study, folder: Path, num_workers: int) -> StudyResult:
 
     def done(cell: Cell, seconds: float) -> None:
         record = plan.ledger.record(cell) or {}
-        metric = inputs.main_metrics[cell.task]
-        score = metric_text(metric, record["metrics"][metric])
+        if isinstance(cell, PretrainCell):
+            metric, value = LOSS, validation_loss(record)
+        else:
+            metric = inputs.main_metrics[cell.task]
+            value = record["metrics"][metric]
+        score = metric_text(metric, value)
         finished = sum(plan.ledger.record(one) is not None for one in plan.cells().values())
         text = f"{cell.described()}: validation {metric} {score}, {duration_text(seconds)}"
         print(f"{text}; {finished} of {len(list(plan.places()))}", file=sys.stderr, flush=True)
@@ -192,14 +199,17 @@ def _summed_up(plan: StudyPlan) -> StudyRecord:
 def _check_settings(plan: StudyPlan) -> None:
     """Checks each arm's settings on each task, and how it is to be measured, before anything is trained."""
     study, inputs = plan.study, plan.inputs
-    for task in study.tasks:
-        for arm in study.arms:
+    for arm in study.arms:
+        if study.pretrains(arm):
+            for values in study.searched_pretraining(arm):
+                PretrainCell(arm, {**study.pretraining_of(arm), **values}, 0, inputs.texts, None).check()
+        for task in study.tasks:
             for values in study.searched(arm):
-                settings = {**study.tasks[task], **study.arms[arm], **values}
-                _checked(cell_of(task, arm, settings, 0, inputs, study.evaluation), inputs)
+                settings = {**study.finetuning_of(task, arm), **values}
+                _checked(FinetuneCell(task, arm, settings, 0, inputs.tasks[task], "", study.evaluation), inputs)
 
 
-def _checked(cell: Cell, inputs: StudyInputs) -> None:
+def _checked(cell: FinetuneCell, inputs: StudyInputs) -> None:
     cell.check()
     if cell.arm == STANDARD:
         try:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from alum.core.errors import InputError
 from alum.stages.runs.stopping import Interrupted
-from alum.stages.study.cell_run import run_cell
+from alum.stages.study.cells.cell_run import run_cell
+from alum.stages.study.cells.ledger import Cell, Ledger
 from alum.stages.study.inputs import StudyInputs
-from alum.stages.study.ledger import Cell, Ledger
 from alum.stages.study.planning import StudyPlan
 
 LOGS = "logs"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from alum.evaluation.scores.seeds import SeedSpread
 from alum.evaluation.scores.statistics import holm
-from alum.reports.numbers import is_rate
+from alum.reports.numbers import is_loss, is_rate, shows_difference
 from alum.reports.study.record import ArmComparison, ArmScore
 
 STUDY_SCHEMA_VERSION = 1
@@ -72,7 +72,8 @@ def compared_arms(differences: Sequence[ArmDifference]) -> list[ArmComparison]:
     sooner = _more_seeds(differences, adjusted)
     entries = []
     for one, p_adjusted, more_seeds in zip(differences, adjusted, sooner, strict=True):
-        is_clear = p_adjusted < SIGNIFICANT_DIFFERENCE and one.spread.value != 0
+        is_clear = p_adjusted < SIGNIFICANT_DIFFERENCE and shows_difference(one.measure.metric, one.spread.value)
+        is_better = (one.spread.value > 0) != is_loss(one.measure.metric)
         low, high = one.spread.interval()
         entries.append(
             ArmComparison(
@@ -88,7 +89,7 @@ def compared_arms(differences: Sequence[ArmDifference]) -> list[ArmComparison]:
                 high=high,
                 p_value=one.spread.p_value(),
                 p_adjusted=p_adjusted,
-                verdict=("better" if one.spread.value > 0 else "worse") if is_clear else "undecided",
+                verdict=("better" if is_better else "worse") if is_clear else "undecided",
                 num_seeds=one.spread.num_seeds,
                 num_rows=one.num_rows,
                 more_seeds=more_seeds,

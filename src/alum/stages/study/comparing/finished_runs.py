@@ -71,6 +71,7 @@ def compare_runs(arguments: CompareArguments) -> StudyRecord:
         seeds=sorted({value.seed for value in values}),
         num_cells=len(runs),
         missing=[],
+        notes=[],
         answers=answers_of(comparisons),
         scores=list(_scores(values, arms)),
         comparisons=comparisons,

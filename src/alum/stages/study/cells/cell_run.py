@@ -1,0 +1,147 @@
+"""Runs of a study's cells: training, measures on what had no part in it, and a record, which is written last."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from alum.data.writing import write_text
+from alum.stages.evaluation.arguments import EvaluateArguments
+from alum.stages.evaluation.measurements import EvaluationRun
+from alum.stages.evaluation.plan import plan_of
+from alum.stages.evaluation.progress import EvaluationProgress
+from alum.stages.finetuning.run import finetune
+from alum.stages.pretraining.held_out import HeldOutLosses, held_out_losses, text_corpus
+from alum.stages.pretraining.run import pretrain
+from alum.stages.runs.environment import environment
+from alum.stages.study.cells.finetune_cell import FinetuneCell
+from alum.stages.study.cells.ledger import Cell, Ledger
+from alum.stages.study.cells.pretrain_cell import PretrainCell
+from alum.stages.study.inputs import StudyInputs
+from alum.stages.study.settings import placed
+
+MEASURED, MODEL = "measured", "model"
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
+
+
+def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) -> None:
+    """Trains and measures a cell in its folder of the ledger; what a run that was killed has left there is removed."""
+    place = ledger.place(cell.key)
+    shutil.rmtree(place, ignore_errors=True)
+    if isinstance(cell, PretrainCell):
+        record, keep_model = _pretrained(cell, place), keep_model or cell.is_fine_tuned
+    else:
+        record = _finetuned(cell, inputs, ledger, place)
+    record |= {
+        "key": cell.key,
+        "settings": dict(cell.settings),
+        "seed": cell.seed,
+        "model": cell.model,
+        "divergence": mean_divergence(place / "metrics.jsonl"),
+        "environment": environment(),
+        "has_model": keep_model,
+    }
+    for checkpoint in place.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    if not keep_model:
+        for weights in (file for form in _WEIGHTS for file in place.glob(form)):
+            weights.unlink()
+    ledger.add(cell.key, record)
+
+
+def evaluation_of(cell: FinetuneCell, inputs: StudyInputs, model: Path) -> EvaluateArguments:
+    """Settings of the evaluation of a cell's ``model`` on the rows to measure on."""
+    return EvaluateArguments(
+        model_name_or_path=[f"{MODEL}={model}"],
+        check_gradient_masking=False,
+        trust_remote_code=cell.settings.get("trust_remote_code", False),
+        **inputs.test_rows(cell.task, cell.settings),
+        **placed(cell.evaluation or {}),
+    )
+
+
+def losses_file(place: Path, text: str) -> Path:
+    """File with the losses of a pre-trained model on a text, a line for each sequence."""
+    return place / MEASURED / f"{text}.jsonl"
+
+
+def mean_divergence(log: Path) -> float | None:
+    """Mean divergence over the steps that were attacked, from the means that a training logged; None without any."""
+    total, steps, last = 0.0, 0, 0
+    for logs in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
+        if logs.get("adversarial_loss") is None:
+            continue
+        if logs.get("adv_alpha", 0.0) > 0 and logs["adversarial_loss"] > 0:
+            total, steps = total + logs["adversarial_loss"] * (logs["step"] - last), steps + logs["step"] - last
+        last = logs["step"]
+    return total / steps if steps else None
+
+
+# -- fine-tuning -------------------------------------------------------------------------------------------------------
+
+
+def _finetuned(cell: FinetuneCell, inputs: StudyInputs, ledger: Ledger, place: Path) -> dict[str, Any]:
+    pretrained = "" if cell.pretrained is None else str(ledger.place(cell.pretrained))
+    result = finetune(cell.arguments(str(inputs.data_dir(cell.task)), pretrained), cell.config(str(place)))
+    return {
+        "data": dict(cell.data),
+        "evaluation": cell.evaluation,
+        "pretrained": cell.pretrained,
+        "conditions": [] if cell.evaluation is None else _measure(cell, inputs, place),
+        "label_names": result.label_names,
+        "metrics": result.metrics,
+        "num_steps": result.num_steps,
+        "train_flops": result.train_flops,
+        "train_seconds": result.train_seconds,
+    }
+
+
+def _measure(cell: FinetuneCell, inputs: StudyInputs, place: Path) -> list[dict[str, Any]]:
+    """Measures a trained cell on the rows to measure on, whose records are kept; the conditions and their metrics."""
+    plan = plan_of(evaluation_of(cell, inputs, place))
+    run = EvaluationRun(plan, place / MEASURED, EvaluationProgress(Console(quiet=True)))
+    _, subjects = run.subjects(MODEL)
+    return [
+        {
+            **asdict(measurement.condition),
+            "family": measurement.family,
+            "num_rows": len(measurement.records),
+            "row_metrics": list(measurement.records[0]["scores"]),
+            "set_metrics": list(measurement.set_metrics),
+        }
+        for subject in subjects
+        for measurement in run.measurements(subject)
+    ]
+
+
+# -- pre-training ------------------------------------------------------------------------------------------------------
+
+
+def _pretrained(cell: PretrainCell, place: Path) -> dict[str, Any]:
+    arguments, config = cell.arguments(), cell.config(str(place))
+    result = pretrain(arguments, config)
+    texts = {name: text_corpus(file, arguments) for name, file in cell.held_out_files().items()}
+    losses = held_out_losses(place, texts, arguments, config) if texts else {}
+    for name, of_text in losses.items():
+        _write_losses(losses_file(place, name), of_text)
+    return {
+        "texts": dict(cell.texts),
+        "held_out": None if cell.held_out is None else dict(cell.held_out),
+        "held_out_tokens": {name: of_text.digest for name, of_text in losses.items()},
+        "metrics": result.metrics,
+        "num_steps": result.num_steps,
+        "train_flops": result.train_flops,
+        "train_seconds": result.train_seconds,
+    }
+
+
+def _write_losses(file: Path, of_text: HeldOutLosses) -> None:
+    columns = (of_text.losses, of_text.num_right, of_text.num_tokens, of_text.documents)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    names = ("loss", "num_right", "num_tokens", "document")
+    file.parent.mkdir(exist_ok=True)
+    lines = (json.dumps({"row": number, **dict(zip(names, row, strict=True))}) for number, row in enumerate(rows))
+    write_text(file, "".join(f"{line}\n" for line in lines))

@@ -1,0 +1,54 @@
+"""Keys of cells: digests of all that their outcome depends on, and nothing else."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from alum.core.errors import InputError
+from alum.stages.study.settings import PLACES, Settings
+
+_Made = TypeVar("_Made")
+
+# Nothing that these change is in a model.
+_WITHOUT_EFFECT = {"report_to", "disable_tqdm", "per_device_eval_batch_size", "dataset_name", "dataset_config_name"}
+_WITHOUT_EFFECT |= {"save_total_limit", "save_minutes", "run_name", "project", "log_level", "validation_share"}
+
+
+def key_of(what: Mapping[str, Any]) -> str:
+    """Key of a cell by what its outcome depends on."""
+    return hashlib.blake2b(json.dumps(what, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
+
+
+def telling(settings: Settings, *dataclasses_of_stage: type) -> dict[str, Any]:
+    """Settings that tell trainings apart: no defaults of the stage, no places, and nothing without effect."""
+    defaults = _defaults(dataclasses_of_stage)
+    return {
+        name: float(value) if type(value) is int else value  # 2 epochs are 2.0
+        for name, value in settings.items()
+        if name not in PLACES | _WITHOUT_EFFECT and (name == "adv_method" or value != defaults[name])
+    }
+
+
+def stage_settings(of: Callable[..., _Made], given: Mapping[str, Any], where: str) -> _Made:
+    """Makes settings of a stage; raises `InputError`, with the place that they are of, where they cannot be used."""
+    try:
+        return of(**given)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def field_names(dataclass_of_stage: type) -> set[str]:
+    return {one.name for one in dataclasses.fields(dataclass_of_stage)}
+
+
+@cache
+def _defaults(dataclasses_of_stage: tuple[type, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for of in dataclasses_of_stage:
+        for one in dataclasses.fields(of):
+            factory = one.default_factory
+            found[one.name] = factory() if factory is not dataclasses.MISSING else one.default
+    return found
