@@ -337,3 +337,24 @@ def test_the_suites_are_listed(capsys):
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("Suites", "hans", "accuracy", "licence"))
     assert main(["suites", "--nothing"]) == 2
+
+
+def test_a_package_that_is_missing_is_named_in_a_line(monkeypatch, capsys):
+    def fail(command, argv):
+        raise ImportError("liger-kernel is not available. Install it.")
+
+    monkeypatch.setattr("alum.cli.main.commands.run", fail)
+    assert main(["env"]) == 2
+    assert capsys.readouterr().err == "alum: error: liger-kernel is not available. Install it.\n"
+
+
+def test_names_that_no_file_can_have_are_input_errors(capsys):
+    assert main(["compare", "one=" + "a" * 5000, "other=b"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("alum: error: ")
+    assert len(said) < 1600
+
+
+def test_control_characters_of_what_was_given_are_spelled_out(capsys):
+    assert main(["methods", "--config", "\x1b[31mred"]) == 2
+    assert r"\x1b[31mred" in capsys.readouterr().err

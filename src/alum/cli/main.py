@@ -50,6 +50,9 @@ _OF_NAMES = {
 }  # fmt: skip
 """Errors of files that were named, which the user can mend; those of the machine are a failure of the work."""
 
+_MOST_CHARACTERS = 1500
+"""Characters of an error that are shown, which may quote what a file holds."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command, by default that of ``sys.argv``, and returns its exit code."""
@@ -76,6 +79,8 @@ def _run(command: str, argv: Sequence[str]) -> int:
         return _say(f"alum: {stopped}", stopped.exit_code)
     except BrokenPipeError:
         return 1
+    except ImportError as error:  # of a package that a setting asks for
+        return _say(f"alum: error: {error}", 2)
     except OSError as error:
         if error.errno in _OF_NAMES:
             return _say(f"alum: error: {error.filename!r} cannot be used: {error.strerror}.", 2)
@@ -100,7 +105,8 @@ def _set_up() -> None:
 
 def _say(message: str, code: int) -> int:
     _end_bars()
-    print(visible(" ".join(message.split())), file=sys.stderr)
+    line = visible(" ".join(message.split()))
+    print(line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]} …", file=sys.stderr)
     return code
 
 

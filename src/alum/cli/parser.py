@@ -78,6 +78,8 @@ class CommandParser(argparse.ArgumentParser):
         """Raises `InputError` for the first unknown flag: argparse alone would first name a missing one."""
         for word in itertools.takewhile(lambda word: word != "--", argv):
             flag = word.split("=")[0]
+            if word == f"{flag}=--":  # which argparse takes for a list without entries
+                self.error(f"argument {flag}: expected a value, not '--'")
             if flag.startswith("--") and " " not in word and flag not in self._option_string_actions:
                 raise InputError(self._unknown(flag, "flag"))
 

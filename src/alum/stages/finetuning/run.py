@@ -23,8 +23,10 @@ from alum.data.rows_in_memory import dataset_of
 from alum.models.checkpoint import Checkpoint
 from alum.models.model_in_memory import ModelInMemory
 from alum.models.model_parts import check_layer
+from alum.models.text_model import on_device
 from alum.models.tokenization import Tokenization
 from alum.models.tokenizer_fit import check_tokenizer_fits, require_padding, take_padding_of
+from alum.models.trial import check_first_pass
 from alum.reports.exports import frame_of
 from alum.reports.model_card import write_model_card
 from alum.reports.numbers import training_rows
@@ -206,6 +208,9 @@ def _finetuned(
     model = _model(base, data)
     check_best_metric(config, data, model, tokenization)
     trainer = _trainer(model, config, data, features, base.tokenizer)
+    first_rows = features["train"].select(range(min(2, len(features["train"]))))
+    batch = data.supervision.collator(base.tokenizer)(list(first_rows))
+    check_first_pass(model, on_device(batch, model.device), base.name_or_path)
     with opened_run_folder(
         config.output_dir,
         config.overwrite_output_dir,

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from accelerate.utils import DynamoBackend
+from torch._inductor import list_mode_options
 from transformers import TrainingArguments
 from transformers.integrations.integration_utils import (
     INTEGRATION_TO_CALLBACK,
     get_available_reporting_integrations,
 )
+from transformers.utils import is_liger_kernel_available
 
 from alum.core.errors import InputError, unknown_name
 from alum.stages.runs.settings import StageSettings, instead, require_one_or_more, require_seeds
@@ -24,6 +26,7 @@ _RANGES = {
     "dataloader_num_workers": (0, 2**16),
     "num_train_epochs": (-1, float("inf")),
     "neftune_noise_alpha": (0, float("inf")),
+    "warmup_steps": (0, 2**53),
 }
 """Lowest values, and what is above all of them."""
 
@@ -41,7 +44,11 @@ class StageConfig(StageSettings, AlumConfig):
         super().__post_init__()
         self.output_dir = asked_for  # TrainingArguments writes to a folder of its own choice where none was given
         _check_trackers(self.report_to)
-        _check_compiler(self.torch_compile_backend)
+        if self.use_liger_kernel and not is_liger_kernel_available():
+            raise InputError(
+                "use_liger_kernel needs the package liger-kernel, which is not installed: install it first."
+            )
+        _check_compiler(self.torch_compile_backend, self.torch_compile_mode)
         require_one_or_more(
             self, "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"
         )
@@ -51,6 +58,8 @@ class StageConfig(StageSettings, AlumConfig):
                 expected = f"lie in [{low:g}, {high:g})" if high < float("inf") else f"be {low:g} or more and finite"
                 raise InputError(f"{name} must {expected}, not {value}.")
         require_seeds(self, "seed", "data_seed")
+        if self.optim_args and not all(part.count("=") == 1 for part in self.optim_args.split(",")):
+            raise InputError(f"optim_args must be of the form name=value,name=value, not {self.optim_args!r}.")
         if self.max_steps == 0 or (self.max_steps < 0 and not self.num_train_epochs > 0):
             raise InputError(
                 f"nothing to train: max_steps is {self.max_steps} and num_train_epochs {self.num_train_epochs}. "
@@ -75,8 +84,10 @@ def _check_trackers(names: str | list[str] | None) -> None:
             raise InputError(f"report_to names {name}, which is not installed: install it, or say --report_to none.")
 
 
-def _check_compiler(backend: str | None) -> None:
-    """Raises `InputError` for a backend of `torch.compile` that is not known."""
+def _check_compiler(backend: str | None, mode: str | None) -> None:
+    """Raises `InputError` for a backend or mode of `torch.compile` that is not known."""
+    if mode is not None and mode not in (modes := list_mode_options()):
+        raise unknown_name("torch_compile_mode", mode, modes)
     known = [one.value.lower() for one in DynamoBackend if one != DynamoBackend.NO]
     if backend is not None and backend.lower() not in known:
         raise unknown_name("torch_compile_backend", backend, known)
