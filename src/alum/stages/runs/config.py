@@ -9,7 +9,7 @@ from transformers.integrations.integration_utils import (
     INTEGRATION_TO_CALLBACK,
     get_available_reporting_integrations,
 )
-from transformers.utils import is_liger_kernel_available
+from transformers.utils.import_utils import is_liger_kernel_available
 
 from alum.core.errors import InputError, unknown_name
 from alum.stages.runs.settings import StageSettings, instead, require_one_or_more, require_seeds
