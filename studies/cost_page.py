@@ -15,10 +15,18 @@ from studies.kept_runs import conditions
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+CHEAP, ENOUGH = 1.25, 0.8
+"""Cost of a cheap arm at most, and the share of the gain that it has to keep."""
+
 
 def parts(record: Mapping[str, Any]) -> dict[str, str]:
     minutes = f"{record['training_minutes']:.0f} minutes of training, two runs at a time"
-    return {"conditions": conditions(record, "make study-cost", minutes), "scale": scale(record), "arms": table(record)}
+    return {
+        "conditions": conditions(record, "make study-cost", minutes),
+        "scale": scale(record),
+        "arms": table(record),
+        "presets": presets(record),
+    }
 
 
 def scale(record: Mapping[str, Any]) -> str:
@@ -32,8 +40,7 @@ def scale(record: Mapping[str, Any]) -> str:
 
 def table(record: Mapping[str, Any]) -> str:
     """A row an arm: means over the seeds, and the share that it keeps of what one-pass ALUM adds under PGD."""
-    means = arm_means(record)
-    standard, whole = (means[arm]["pgd"] if arm in means else float("nan") for arm in ("standard", "alum_one_pass"))
+    means, kept = arm_means(record), kept_shares(record)
     rows = [
         (
             arm,
@@ -41,11 +48,33 @@ def table(record: Mapping[str, Any]) -> str:
             f"{of['accuracy']:.3f}",
             f"{of['pgd']:.3f}",
             " / ".join(f"{value:.3f}" for value in of["pgd_of_seeds"]),
-            f"{100 * (of['pgd'] - standard) / (whole - standard):.0f} %" if whole != standard else "–",
+            f"{100 * kept[arm]:.0f} %" if kept else "–",
         )
         for arm, of in sorted(means.items(), key=lambda pair: pair[1]["cost"])
     ]
     return markdown_table(["arm", "FLOPs", "accuracy", "under PGD", "by seed", "of one-pass ALUM's gain"], rows)
+
+
+def presets(record: Mapping[str, Any]) -> str:
+    """Cheap arms that keep most of what one-pass ALUM adds under PGD, if there are any."""
+    means, kept = arm_means(record), kept_shares(record)
+    cheap = [arm for arm, of in means.items() if arm != "standard" and of["cost"] <= CHEAP + 0.005 and kept]
+    enough = [arm for arm in cheap if kept[arm] >= ENOUGH]
+    asked = f"at most {CHEAP} standard trainings keeps at least {100 * ENOUGH:.0f} % of what one-pass ALUM adds"
+    if enough:
+        return f"For {asked}: {', '.join(enough)}."
+    nearest = max(cheap, key=lambda arm: kept[arm], default=None)
+    nearest_words = f": the nearest is `{nearest}` with {100 * kept[nearest]:.0f} %" if nearest else ""
+    return f"No arm for {asked}{nearest_words}. So none is a row of the table of methods."
+
+
+def kept_shares(record: Mapping[str, Any]) -> dict[str, float]:
+    """Share of one-pass ALUM's gain under PGD that each arm has; none before both ends of it are known."""
+    means = arm_means(record)
+    if not {"standard", "alum_one_pass"} <= means.keys():
+        return {}
+    standard, whole = means["standard"]["pgd"], means["alum_one_pass"]["pgd"]
+    return {arm: (of["pgd"] - standard) / (whole - standard) for arm, of in means.items()} if whole != standard else {}
 
 
 def arm_means(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
