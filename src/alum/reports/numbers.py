@@ -1,7 +1,7 @@
 """Numbers as texts for reports: metrics, intervals, differences, p values, shares, times."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from alum.core.divergences import ROUNDING_NATS
@@ -183,3 +183,13 @@ def gain_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _of_further(gain: Mapping[str, Any]) -> str:
     strength = gain["strength"]
     return "" if strength is None else f", strength {100 * strength:.0f} %"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Joins names for a sentence, with commas and a final "and".
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -4,9 +4,9 @@ from alum.attacks.condition import Condition
 from alum.reports.evaluation.scores import (
     Scores,
     best_of,
-    listed,
     texts_of,
 )
+from alum.reports.numbers import listed
 from evaluation_results import EPSILONS, evaluation_results
 
 

@@ -84,6 +84,17 @@ def test_the_page_says_what_the_record_does(results):
     assert "Not finished" not in text
 
 
+def test_many_arms_are_rows_and_the_title_is_short(results):
+    arms = [f"arm {number}" for number in range(6)]
+    results["arms"] = ARMS + arms
+    results["scores"] += [score(arm, 0.5 + 0.01 * number) for number, arm in enumerate(arms)]
+    page = study_page(results)
+    assert "<h1><bdi>9 arms on 1 task</bdi></h1>" in page
+    table = text_of(page[page.index("<table") : page.index("</table>")])
+    assert table.startswith("sst2 arm clean accuracy pgd, ε 0.03 accuracy cost ● standard 90.0 % 88.0–92.0")
+    assert table.index("arm 4 54.0 %") < table.index("arm 5 55.0 %")
+
+
 def test_names_cannot_run_as_code_and_nothing_is_loaded(results):
     page = study_page(results)
     assert "<b>alum" not in page

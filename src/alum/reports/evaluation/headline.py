@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from alum.attacks.condition import LOG_LIKELIHOOD, Condition
 from alum.reports.evaluation.record import CheckRecord, EvaluationRecord, ScoreRecord
-from alum.reports.evaluation.scores import Scores, clean_of, condition_of, listed, metric_words
-from alum.reports.numbers import is_number, rough_interval_text, value_text
+from alum.reports.evaluation.scores import Scores, clean_of, condition_of, metric_words
+from alum.reports.numbers import is_number, listed, rough_interval_text, value_text
 
 SIGNIFICANT = 0.05
 HARMLESS_PART = "cross_entropy_has_gradients"

@@ -31,7 +31,6 @@ from alum.reports.evaluation.scores import (
     Scores,
     best_of,
     condition_of,
-    listed,
     metric_words,
     of_likelihoods,
     texts_of,
@@ -43,16 +42,16 @@ from alum.reports.numbers import (
     gain_text,
     interval_text,
     is_number,
+    listed,
     p_text,
     percent_text,
 )
-from alum.reports.pages.html_page import html_page, setting_texts
+from alum.reports.pages.html_page import html_page, names_in_title, setting_texts
 from alum.reports.pages.matrices import MOST_BESIDE, Entry, Heading, matrices
 from alum.reports.pages.svg import GLYPHS, NUM_STYLES, has_matplotlib
 
 logger = logging.getLogger(__name__)
 
-_MAX_TITLE_CHARACTERS = 80
 _TESTS = {"mcnemar": "McNemar’s mid-p test", "permutation": "a permutation test"}
 
 
@@ -104,7 +103,7 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
         "choices": _choices(results["examples"]),
         "settings": setting_texts(results["settings"]),
         "environment": setting_texts(results["environment"]),
-        "title": f"{_title(scores.models)} under attack",
+        "title": f"{names_in_title(scores.models, f'{len(scores.models)} models')} under attack",
         "created": _date(results["created"]),
         "elapsed": duration_text(results["elapsed_seconds"]),
         "num_rows": sum(suite["num_rows"] for suite in results["suites"]),
@@ -310,11 +309,6 @@ def _probability(probabilities: Mapping[str, float] | None, label: str) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _title(models: Sequence[str]) -> str:
-    names = listed(models) if models else "No model"
-    return names if len(models) <= MOST_BESIDE and len(names) <= _MAX_TITLE_CHARACTERS else f"{len(models)} models"
 
 
 def _unbroken(sentence: str) -> str:

@@ -168,13 +168,3 @@ def texts_of(score: ScoreRecord | None) -> tuple[str, str]:
         return MISSING, ""
     metric = score["metric"]
     return value_text(metric, score["value"]), interval_text(metric, score["low"], score["high"])
-
-
-def listed(names: Iterable[str]) -> str:
-    """Joins names for a sentence, with commas and a final "and".
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

@@ -4,14 +4,17 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from alum.data.visible_text import visible
+from alum.reports.numbers import listed
+from alum.reports.pages.matrices import MOST_BESIDE
 
+_MAX_TITLE_CHARACTERS = 80
 _LINK = re.compile(r"https?://[^\s<>\"']*[\w/]|arXiv:\d{4}\.\d{4,5}")
 
 
@@ -32,6 +35,16 @@ def html_page(template: str, contents: Mapping[str, Any], script: str | None = N
     policy += f"script-src '{_digest(code)}'; " if script else ""
     policy += "base-uri 'none'; form-action 'none'"
     return environment.get_template(template).render(style=style, script=code, policy=policy, **contents)
+
+
+def names_in_title(names: Sequence[str], many: str) -> str:
+    """Names for a title, or ``many`` where they are none, or too many or too long for one.
+
+    >>> names_in_title(["a", "b"], "2 models"), names_in_title(list("abcdef"), "6 models")
+    ('a and b', '6 models')
+    """
+    title = listed(names) if names else ""
+    return title if 0 < len(names) <= MOST_BESIDE and len(title) <= _MAX_TITLE_CHARACTERS else many
 
 
 def setting_texts(settings: Mapping[str, Any]) -> list[tuple[str, str]]:

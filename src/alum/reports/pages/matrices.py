@@ -44,6 +44,7 @@ def matrices(
     corner: str,
     models: Sequence[Heading],
     lines: Sequence[tuple[Heading, Sequence[Entry | None]]],
+    model_corner: str = "model",
 ) -> list[Matrix]:
     """Tables of lines, each with a cell for each model: one with a row a line, or several with a row a model.
 
@@ -56,5 +57,5 @@ def matrices(
     for start in range(0, len(lines), _MOST_COLUMNS):
         part = lines[start : start + _MOST_COLUMNS]
         rows = [(models[index], [cells[index] for _, cells in part]) for index in order]
-        tables.append(Matrix("model", [heading for heading, _ in part], rows, has_model_rows=True))
+        tables.append(Matrix(model_corner, [heading for heading, _ in part], rows, has_model_rows=True))
     return tables

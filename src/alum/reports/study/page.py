@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from alum.reports.numbers import (
     p_text,
     value_text,
 )
-from alum.reports.pages.html_page import html_page, setting_texts
+from alum.reports.pages.html_page import html_page, names_in_title, setting_texts
+from alum.reports.pages.matrices import Entry, Heading, Matrix, matrices
 from alum.reports.pages.svg import GLYPHS, NUM_STYLES, Point, has_matplotlib
 from alum.reports.study.forest import ForestRow, forest_plot
-from alum.reports.study.record import ArmComparison, ArmScore, StudyRecord
+from alum.reports.study.record import ArmComparison, ArmCost, ArmScore, StudyRecord
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +67,11 @@ def times_text(ratio: float | None) -> str:
 def _contents(results: StudyRecord) -> dict[str, Any]:
     baselines = list(dict.fromkeys(entry["baseline"] for entry in results["comparisons"]))
     return {
-        "title": f"{', '.join(results['arms'])}",
+        "title": names_in_title(results["arms"], _many(results)),
         "num_cells": results["num_cells"],
         "seeds": results["seeds"],
         "tasks": results["tasks"],
-        "arms": [{"name": arm, **_look(results["arms"].index(arm))} for arm in results["arms"]],
+        "arms": _headings(results, results["arms"]),
         "answers": [
             {
                 "arm": arm,
@@ -83,9 +84,8 @@ def _contents(results: StudyRecord) -> dict[str, Any]:
         "notes": results["notes"],
         "has_charts": has_matplotlib(),
         "forests": [_forest(results, baseline) for baseline in baselines] if has_matplotlib() else [],
-        "score_tables": [_score_table(results, task) for task in results["tasks"]],
-        "comparisons": [_comparison_table(results, baseline) for baseline in baselines],
-        "costs": _cost_table(results),
+        "score_tables": [(task, _score_tables(results, task)) for task in results["tasks"]],
+        "comparisons": [_comparison_tables(results, baseline) for baseline in baselines],
         "searches": [
             {
                 **search,
@@ -98,6 +98,11 @@ def _contents(results: StudyRecord) -> dict[str, Any]:
         "settings": setting_texts(_flat(results["settings"])),
         "environments": [setting_texts(environment) for environment in results["environments"]],
     }
+
+
+def _many(results: StudyRecord) -> str:
+    num_tasks = len(results["tasks"])
+    return f"{len(results['arms'])} arms on {num_tasks} task{'' if num_tasks == 1 else 's'}"
 
 
 def _look(index: int) -> dict[str, Any]:
@@ -146,74 +151,69 @@ def _interval(entry: ArmComparison) -> str:
     return interval_text(entry["metric"], entry["low"], entry["high"], signed=True)
 
 
-def _score_table(results: StudyRecord, task: str) -> dict[str, Any]:
-    """Table of a task: a row for each metric, without an attack and under each, a cell for each arm."""
+def _headings(results: StudyRecord, arms: Sequence[str]) -> list[Heading]:
+    return [Heading(arm, **_look(results["arms"].index(arm))) for arm in arms]
+
+
+def _score_tables(results: StudyRecord, task: str) -> list[Matrix]:
+    """Tables of a task: a line for each metric, without an attack and under each, and one for the cost."""
     lines: dict[tuple[str, str], dict[str, ArmScore]] = {}
     for score in results["scores"]:
         if score["task"] == task:
             line = condition_words(score["attack"], score["epsilon"]), metric_words(score["metric"])
             lines.setdefault(line, {})[score["arm"]] = score
-    return {
-        "task": task,
-        "rows": [
-            {"name": name, "metric": metric, "cells": [_score_cell(found.get(arm)) for arm in results["arms"]]}
-            for (name, metric), found in lines.items()
-        ],
-    }
+    scores = [
+        (Heading(name, metric), [_score_entry(found.get(arm)) for arm in results["arms"]])
+        for (name, metric), found in lines.items()
+    ]
+    costs = {cost["arm"]: cost for cost in results["costs"] if cost["task"] == task}
+    cost_line = (Heading("cost"), [_cost_entry(costs.get(arm)) for arm in results["arms"]])
+    return matrices("under", _headings(results, results["arms"]), [*scores, cost_line], model_corner="arm")
 
 
-def _score_cell(score: ArmScore | None) -> tuple[str, str]:
+def _score_entry(score: ArmScore | None) -> Entry | None:
     if score is None:
-        return MISSING, ""
-    return value_text(score["metric"], score["value"]), interval_text(score["metric"], score["low"], score["high"])
+        return None
+    interval = interval_text(score["metric"], score["low"], score["high"])
+    return Entry(value_text(score["metric"], score["value"]), [interval], score["value"])
 
 
-def _comparison_table(results: StudyRecord, baseline: str) -> dict[str, Any]:
+def _cost_entry(cost: ArmCost | None) -> Entry | None:
+    """FLOPs over those of standard training, or seconds where none were counted."""
+    if cost is None:
+        return None
+    if cost["times_standard"] is None:
+        return Entry(duration_text(cost["seconds"]), number=cost["seconds"])
+    return Entry(times_text(cost["times_standard"]), number=cost["times_standard"])
+
+
+def _comparison_tables(results: StudyRecord, baseline: str) -> dict[str, Any]:
+    """Tables of comparisons with a baseline: a line for each task, condition and metric."""
     entries = [entry for entry in results["comparisons"] if entry["baseline"] == baseline]
     arms = [arm for arm in results["arms"] if any(entry["arm"] == arm for entry in entries)]
     lines: dict[tuple[str, str], dict[str, ArmComparison]] = {}
     for entry in entries:
         name = f"{condition_words(entry['attack'], entry['epsilon'])}, {metric_words(entry['metric'])}"
         lines.setdefault((entry["task"], name), {})[entry["arm"]] = entry
+    found = [
+        (Heading(task, name), [_comparison_entry(line.get(arm)) for arm in arms])
+        for (task, name), line in lines.items()
+    ]
     return {
         "baseline": BASELINE_TITLES.get(baseline, baseline),
-        "arms": [{"name": arm, **_look(results["arms"].index(arm))} for arm in arms],
         "count": len(entries),
-        "rows": [
-            {"task": task, "name": name, "cells": [_comparison_cell(found.get(arm)) for arm in arms]}
-            for (task, name), found in lines.items()
-        ],
+        "tables": matrices("task, under, metric", _headings(results, arms), found, model_corner="arm"),
     }
 
 
-def _comparison_cell(entry: ArmComparison | None) -> dict[str, Any] | None:
+def _comparison_entry(entry: ArmComparison | None) -> Entry | None:
     if entry is None:
         return None
-    return {
-        "difference": _difference(entry),
-        "interval": _interval(entry),
-        "p": p_text(entry["p_adjusted"]),
-        "verdict": "" if entry["verdict"] == "undecided" else entry["verdict"],
-        "more": f"{entry['more_seeds']} more seeds" if entry["more_seeds"] else "",
-    }
-
-
-def _cost_table(results: StudyRecord) -> list[dict[str, Any]]:
-    """Rows by task, a cell for each arm: FLOPs over standard's, or seconds where none were counted."""
-    found = {(cost["task"], cost["arm"]): cost for cost in results["costs"]}
-    rows = []
-    for task in results["tasks"]:
-        cells = []
-        for arm in results["arms"]:
-            cost = found.get((task, arm))
-            if cost is None:
-                cells.append(MISSING)
-            elif cost["times_standard"] is None:
-                cells.append(duration_text(cost["seconds"]))
-            else:
-                cells.append(times_text(cost["times_standard"]))
-        rows.append({"task": task, "cells": cells})
-    return rows
+    p = p_text(entry["p_adjusted"])
+    notes = [_interval(entry), f"p\u00a0{p if p.startswith('<') else '= ' + p}"]
+    notes += [f"{entry['more_seeds']} more seeds"] if entry["more_seeds"] else []
+    verdict = "" if entry["verdict"] == "undecided" else entry["verdict"]
+    return Entry(_difference(entry), notes, entry["difference"], verdict=verdict)
 
 
 def _values(values: Mapping[str, Any]) -> str:
