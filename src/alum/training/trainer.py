@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import (
     PreTrainedTokenizerBase,
@@ -166,7 +167,8 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         if self._is_to_be_checked and result.delta is not None:
             self._is_to_be_checked = False
             if not is_compiled(self.model_wrapped):  # compiled without gradients, a pass may draw other masks
-                batch.check()
+                with _disable_current_modes():  # it is no part of a step's cost, which counters of FLOPs measure
+                    batch.check()
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         self._clock.start_step(measured=self._logs_time() and self._logs_step(self.state.global_step + 1))

@@ -58,6 +58,7 @@ def results():
         "scores": [score(arm, 0.9) for arm in ARMS] + [score("standard", 0.4, "pgd", 0.03)],
         "comparisons": comparisons,
         "costs": costs,
+        "curves": [],
         "searches": [{**search, "tried": [[{"adv_epsilon": 0.1}, 0.9], [{"adv_epsilon": 0.3}, 0.85]]}],
     }
 
@@ -93,6 +94,20 @@ def test_many_arms_are_rows_and_the_title_is_short(results):
     table = text_of(page[page.index("<table") : page.index("</table>")])
     assert table.startswith("sst2 arm clean accuracy pgd, ε 0.03 accuracy cost ● standard 90.0 % 88.0–92.0")
     assert table.index("arm 4 54.0 %") < table.index("arm 5 55.0 %")
+
+
+def test_scores_over_steps_are_drawn_where_trainings_were_measured_on_the_way(results):
+    assert "Over the steps" not in study_page(results)
+    curve = {"task": "sst2", "metric": "accuracy", "num_seeds": 3, "steps": [10, 20, 40], "values": [0.5, 0.7, 0.8]}
+    results["curves"] = [{**curve, "arm": "standard"}, {**curve, "arm": "standard_plus", "values": [0.6, 0.6, 0.6]}]
+    page = study_page(results)
+    assert '<h2 id="curves-title">Over the steps of training</h2>' in page
+    section = page[page.index('id="curves"') : page.index('id="searches"')]
+    titles = re.findall(r"<title>(.*?)</title>", section)
+    assert titles[:3] == [
+        f"standard, step {n}: {v} %, mean of 3" for n, v in ((10, "50.0"), (20, "70.0"), (40, "80.0"))
+    ]
+    assert len(titles) == 6
 
 
 def test_names_cannot_run_as_code_and_nothing_is_loaded(results):

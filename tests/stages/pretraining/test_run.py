@@ -261,7 +261,7 @@ def test_the_best_checkpoint_is_that_of_the_lowest_perplexity(text, tmp_path):
 
 def test_a_run_that_diverges_is_stopped(text, tmp_path):
     with pytest.raises(Diverged, match="the loss has been no number for 3 logs"):
-        run(text, tmp_path / "run", learning_rate=1e30, max_grad_norm=0.0, logging_steps=1, max_steps=20)
+        run(text, tmp_path / "run", weight_decay=1e30, max_grad_norm=0.0, logging_steps=1, max_steps=20)
     assert not (tmp_path / "run" / "results.json").exists()
     assert log_lines(tmp_path / "run" / "metrics.jsonl")[-1]["loss"] is None
 

@@ -24,7 +24,8 @@ from alum.reports.pages.html_page import html_page, names_in_title, setting_text
 from alum.reports.pages.matrices import Entry, Heading, Matrix, matrices
 from alum.reports.pages.svg import GLYPHS, NUM_STYLES, Point, has_matplotlib
 from alum.reports.study.forest import ForestRow, forest_plot
-from alum.reports.study.record import ArmComparison, ArmCost, ArmScore, StudyRecord
+from alum.reports.study.record import ArmComparison, ArmCost, ArmCurve, ArmScore, StudyRecord
+from alum.reports.study.steps import steps_chart
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ def _contents(results: StudyRecord) -> dict[str, Any]:
         "forests": [_forest(results, baseline) for baseline in baselines] if has_matplotlib() else [],
         "score_tables": [(task, _score_tables(results, task)) for task in results["tasks"]],
         "comparisons": [_comparison_tables(results, baseline) for baseline in baselines],
+        "curves": _curves(results) if has_matplotlib() else [],
         "searches": [
             {
                 **search,
@@ -214,6 +216,32 @@ def _comparison_entry(entry: ArmComparison | None) -> Entry | None:
     notes += [f"{entry['more_seeds']} more seeds"] if entry["more_seeds"] else []
     verdict = "" if entry["verdict"] == "undecided" else entry["verdict"]
     return Entry(_difference(entry), notes, entry["difference"], verdict=verdict)
+
+
+def _curves(results: StudyRecord) -> list[tuple[str, str]]:
+    """Tasks whose trainings were measured on the way, each with its picture."""
+    pictures = []
+    for task in dict.fromkeys(curve["task"] for curve in results["curves"]):
+        curves = {curve["arm"]: curve for curve in results["curves"] if curve["task"] == task}
+        metric = next(iter(curves.values()))["metric"]
+        lines = [_curve_points(curves[arm]) if arm in curves else [] for arm in results["arms"]]
+        unit = f"{metric_words(metric)}, %" if is_rate(metric) else metric_words(metric)
+        pictures.append((task, steps_chart(lines, unit, f"steps {task}")))
+    return pictures
+
+
+def _curve_points(curve: ArmCurve) -> list[Point]:
+    metric, factor = curve["metric"], 100 if is_rate(curve["metric"]) else 1
+    return [
+        Point(
+            factor * value,
+            factor * value,
+            factor * value,
+            visible(f"{curve['arm']}, step {step}: {value_text(metric, value)}, mean of {curve['num_seeds']}"),
+            step,
+        )
+        for step, value in zip(curve["steps"], curve["values"], strict=True)
+    ]
 
 
 def _values(values: Mapping[str, Any]) -> str:

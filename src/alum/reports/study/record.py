@@ -57,6 +57,17 @@ class ArmCost(TypedDict):
     times_standard: float | None
 
 
+class ArmCurve(TypedDict):
+    """Mean validation score of an arm's trainings on a task by its main metric, at the steps at which all have one."""
+
+    task: str
+    arm: str
+    metric: str
+    num_seeds: int
+    steps: list[int]
+    values: list[float]
+
+
 class ArmAnswer(TypedDict):
     """Comparison of an arm with a baseline over all tasks, by their main metrics without an attack, in words too."""
 
@@ -96,4 +107,5 @@ class StudyRecord(TypedDict):
     scores: list[ArmScore]
     comparisons: list[ArmComparison]
     costs: list[ArmCost]
+    curves: list[ArmCurve]
     searches: list[SearchRecord]

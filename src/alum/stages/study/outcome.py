@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from alum.evaluation.scores.seeds import difference_over_seeds, level_over_seeds
-from alum.reports.study.record import ArmCost, ArmScore, SearchRecord, StudyRecord
+from alum.reports.study.record import ArmCost, ArmCurve, ArmScore, SearchRecord, StudyRecord
 from alum.reports.study.words import answers_of
+from alum.stages.study.cells.cell_run import scores_by_step
 from alum.stages.study.cells.finetune_cell import FinetuneCell
 from alum.stages.study.cells.ledger import Cell
 from alum.stages.study.cells.pretrain_cell import PretrainCell
@@ -50,6 +51,7 @@ def outcome_of(plan: StudyPlan) -> StudyRecord:
         scores=[score for task in measured for score in _scores(plan, task)],
         comparisons=comparisons,
         costs=list(_costs(plan, found)),
+        curves=list(_curves(plan, found)),
         searches=_searches(plan),
     )
 
@@ -133,6 +135,19 @@ def _cost_by_arm(plan: StudyPlan, task: str, found: Mapping[CellPlace, Cell], un
         if place.task == task:
             costs.setdefault(place.arm, {})[place.seed] = plan.cost(place, unit) or 0.0
     return {arm: costs[arm] for arm in plan.study.arms if arm in costs}
+
+
+def _curves(plan: StudyPlan, found: Mapping[CellPlace, Cell]) -> Iterator[ArmCurve]:
+    """Yields the mean validation score of each arm on each task over the steps, where it was measured on the way."""
+    for task in plan.study.tasks:
+        metric = plan.inputs.main_metrics[task]
+        for arm in plan.study.arms:
+            cells = [cell for place, cell in found.items() if (place.task, place.arm) == (task, arm)]
+            of_seeds = [scores_by_step(plan.ledger.place(cell.key), metric) for cell in cells]
+            steps = sorted(set(of_seeds[0]).intersection(*of_seeds[1:])) if of_seeds else []
+            if len(steps) > 1:
+                values = [fmean(scores[step] for scores in of_seeds) for step in steps]
+                yield ArmCurve(task=task, arm=arm, metric=metric, num_seeds=len(cells), steps=steps, values=values)
 
 
 def _searches(plan: StudyPlan) -> list[SearchRecord]:

@@ -24,6 +24,7 @@ from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.settings import placed
 
 MEASURED, MODEL = "measured", "model"
+METRICS_LOG = "metrics.jsonl"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 
 
@@ -40,7 +41,7 @@ def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) 
         "settings": dict(cell.settings),
         "seed": cell.seed,
         "model": cell.model,
-        "divergence": mean_divergence(place / "metrics.jsonl"),
+        "divergence": mean_divergence(place / METRICS_LOG),
         "environment": environment(),
         "has_model": keep_model,
     }
@@ -78,6 +79,14 @@ def mean_divergence(log: Path) -> float | None:
             total, steps = total + logs["adversarial_loss"] * (logs["step"] - last), steps + logs["step"] - last
         last = logs["step"]
     return total / steps if steps else None
+
+
+def scores_by_step(place: Path, metric: str) -> dict[int, float]:
+    """Validation scores of a training in a folder by step, as far as it was measured on the way."""
+    log = place / METRICS_LOG
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    logs = [found for found in map(json.loads, lines) if f"eval_{metric}" in found]
+    return {found["step"]: found[f"eval_{metric}"] for found in logs}
 
 
 # -- fine-tuning -------------------------------------------------------------------------------------------------------

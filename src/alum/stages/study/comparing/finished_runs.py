@@ -76,6 +76,7 @@ def compare_runs(arguments: CompareArguments) -> StudyRecord:
         scores=list(_scores(values, arms)),
         comparisons=comparisons,
         costs=list(_costs(runs)),
+        curves=[],
         searches=[],
     )
     if folder is not None:
