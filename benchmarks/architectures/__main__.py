@@ -12,7 +12,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from benchmarks.architectures.page import PAGE
-from benchmarks.architectures.trials import trials_of
+from benchmarks.architectures.trials import quiet_with_one_thread, trials_of
 from benchmarks.records import Record, parser
 
 LANGUAGE_MODELS = (
@@ -30,7 +30,7 @@ def main() -> None:
     names = (
         REHEARSAL if given.rehearse else (*sorted(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES), *LANGUAGE_MODELS)
     )
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), initializer=quiet_with_one_thread) as pool:
         found = []
         for trial in pool.map(trials_of, names):
             print(trial["architecture"], trial.get("not_tried", "tried"), flush=True)

@@ -19,11 +19,15 @@ LAYERS = ("word", "embeddings", 1)
 _MODEL_SECONDS, _STEP_SECONDS = 60, 60
 
 
-def trials_of(architecture: str) -> dict[str, Any]:
-    """Record of an architecture: its class, and a gain, refusal or failure for each place and method."""
+def quiet_with_one_thread() -> None:
+    """Sets up a process that does nothing but trials."""
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     warnings.simplefilter("ignore")
+
+
+def trials_of(architecture: str) -> dict[str, Any]:
+    """Record of an architecture: its class, and a gain, refusal or failure for each place and method."""
     try:
         with _time_limit(_MODEL_SECONDS):
             model = small_model(architecture)
