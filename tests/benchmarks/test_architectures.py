@@ -1,6 +1,8 @@
 import pytest
+import torch
 
 from alum.core.errors import InputError
+from alum.models.inputs import unlabelled
 from alum.models.model_parts import block, word_embeddings
 from alum.tasks.lookup import kind_of
 from benchmarks.architectures.page import reasons_in, table
@@ -74,3 +76,14 @@ def test_the_table_has_gains_and_numbers_of_reasons():
     reasons = reasons_in(rows)
     assert reasons == ["the model has none", "ValueError: no"]
     assert table(rows, reasons).splitlines()[-1] == "| `one` | One | 12 / 3.5 | no (1) | – / failed (2) |"
+
+
+def test_passes_without_labels_have_the_decoder_inputs_that_the_model_makes_of_labels_inside():
+    """M2M-100, which has no function for it that could be called."""
+    model = small_model("m2m_100").eval()
+    rows = rows_for(model)
+    with torch.no_grad():
+        inside = model(**rows).logits
+        given = model(**unlabelled(model, rows)).logits
+    torch.testing.assert_close(given, inside)
+    assert all(cell["gain"] > 2 for place in trials_of("m2m_100")["places"].values() for cell in place.values())

@@ -38,10 +38,9 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 def read_json_object(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads a JSON file that holds values by name; raises `InputError` where it is something else."""
+    text = read_text(path)
     try:
-        found = json.loads(read_text(path))
-    except InputError:
-        raise
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}.") from None
     if not isinstance(found, dict):

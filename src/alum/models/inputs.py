@@ -22,10 +22,21 @@ def unlabelled(model: nn.Module, inputs: Inputs) -> dict[str, Any]:
     Sequence-to-sequence models make the decoder's inputs of the labels, which are given here instead.
     """
     rest = {name: value for name, value in inputs.items() if name not in LABEL_INPUTS}
-    made_of_labels = getattr(model, "prepare_decoder_input_ids_from_labels", None)
-    if made_of_labels is not None and "labels" in inputs and rest.get("decoder_input_ids") is None:
-        rest["decoder_input_ids"] = made_of_labels(labels=inputs["labels"])
+    labels = inputs.get("labels")
+    if labels is None or rest.get("decoder_input_ids") is not None:
+        return rest
+    if (made_of_labels := getattr(model, "prepare_decoder_input_ids_from_labels", None)) is not None:
+        rest["decoder_input_ids"] = made_of_labels(labels=labels)
+    elif type(model).__name__.endswith("ForConditionalGeneration"):  # M2M-100 makes them of labels inside
+        rest["decoder_input_ids"] = _shifted_right(labels, model.config)
     return rest
+
+
+def _shifted_right(labels: Tensor, config: Any) -> Tensor:
+    """Labels behind the token that decoding starts with, without the last, and padding for those left out."""
+    first = torch.full_like(labels[:, :1], config.decoder_start_token_id)
+    shifted = torch.cat([first, labels[:, :-1]], 1)
+    return shifted.masked_fill(shifted.eq(IGNORED_LABEL), config.pad_token_id)
 
 
 def num_rows(inputs: Inputs) -> int:

@@ -20,7 +20,8 @@ from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.label_outputs import LabelRecording
 
-_ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 3e-2}
+_ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 1e-2}
+_COARSEST = 3e-2
 """Difference of outputs, as a share of their norm, that two equal passes may have where kernels sum in any order."""
 
 
@@ -107,12 +108,12 @@ class HookedBatch:
         To be called once for a model, after a clean pass. Raises `InputError` with the reason.
         """
         zero = torch.zeros_like(self.injection.recorded(), dtype=torch.float32)
-        versions = [weight._version for weight in self.model.parameters()]
+        versions = self._versions_of_weights()
         with keeping_random_state(self.mask.device), self.without_dropout(), self._masks():
             untouched = self.compared(self.run())
             with self.injection.unrecorded().adding(zero):
                 is_same = self._is_same(self.compared(self.run()), untouched)
-        if versions != [weight._version for weight in self.model.parameters()]:
+        if self._versions_of_weights() != versions:
             raise InputError(
                 f"{type(self.model).__name__} changes its weights where it goes from training to evaluation, which "
                 "passes of one step do. Choose another architecture, or adv_method 'standard'."
@@ -126,8 +127,14 @@ class HookedBatch:
                 "what is perturbed. Choose another layer or model, or adv_method 'standard'."
             )
 
+    def _versions_of_weights(self) -> list[int]:
+        """How often each weight was written to; none where they are sharded, and gathered anew for each pass."""
+        if any("FSDP" in (name := type(module).__name__) or "FullySharded" in name for module in self.model.modules()):
+            return []
+        return [weight._version for weight in self.model.parameters()]
+
     def _is_same(self, outputs: Tensor, others: Tensor) -> bool:
-        tolerance = _ROUNDING[self._precision(outputs)]
+        tolerance = _ROUNDING.get(self._precision(outputs), _COARSEST)
         return not outputs.numel() or bool((outputs - others).norm() <= tolerance * others.norm())
 
     def _precision(self, outputs: Tensor) -> torch.dtype:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from alum.reports.pages.svg import DASHES, MUTED, NUM_STYLES, Point, axes_of, dot_of, drawn, look_of, texts_of_points
+from alum.reports.pages.svg import MUTED, Point, axes_of, dot_of, draw_line, drawn, look_of, texts_of_points
 
 if TYPE_CHECKING:  # an extra
     from matplotlib.figure import Figure
@@ -50,16 +50,10 @@ def ranking_chart(rows: Sequence[tuple[str, int, Point | None]], is_rate: bool, 
 def _curves_figure(lines: Sequence[Sequence[Point]], is_rate: bool, has_bands: bool) -> "Figure":
     figure, axes = axes_of(_CURVE_HEIGHT, left=44, right=12, top=10, bottom=44)
     for index, points in enumerate(lines):
-        colour, marker = look_of(index)
-        x = [point.x for point in points]
-        low, high = ([getattr(point, end) for point in points] for end in ("low", "high"))
         if has_bands:
-            axes.fill_between(x, low, high, color=colour, alpha=_BAND_ALPHA, linewidth=0, zorder=2)
-        values = [point.value for point in points]
-        axes.plot(x, values, color=colour, linewidth=1.8, linestyle=DASHES[index % NUM_STYLES], zorder=3)
-        for number, point in enumerate(points):
-            gid = f"{index}-{number}"
-            axes.plot([point.x], [point.value], color=colour, marker=marker, gid=gid, **dot_of(6.5))
+            x, low, high = ([getattr(point, name) for point in points] for name in ("x", "low", "high"))
+            axes.fill_between(x, low, high, color=look_of(index)[0], alpha=_BAND_ALPHA, linewidth=0, zorder=2)
+        draw_line(axes, index, points, dot_size=6.5)
     radii = sorted({point.x for points in lines for point in points})
     axes.set_xscale("function", functions=(_root, _square))
     axes.set_xlim(0, max(radii) or 1.0)
@@ -77,11 +71,7 @@ def _reliability_figure(lines: Sequence[Sequence[Point]]) -> "Figure":
     figure, axes = axes_of(_CURVE_HEIGHT, left=44, right=20, top=10, bottom=44)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, zorder=2)
     for index, points in enumerate(lines):
-        colour, marker = look_of(index)
-        x, values = [point.x for point in points], [point.value for point in points]
-        axes.plot(x, values, color=colour, linewidth=1.8, linestyle=DASHES[index % NUM_STYLES], zorder=3)
-        for number, point in enumerate(points):
-            axes.plot([point.x], [point.value], color=colour, marker=marker, gid=f"{index}-{number}", **dot_of(5.5))
+        draw_line(axes, index, points, dot_size=5.5)
     axes.set_xlabel("confidence", color=MUTED, fontsize=11)
     for axis, set_limits in ((axes.xaxis, axes.set_xlim), (axes.yaxis, axes.set_ylim)):
         _scale(axis, set_limits, [], is_rate=True)

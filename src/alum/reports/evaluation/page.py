@@ -48,7 +48,7 @@ from alum.reports.numbers import (
 )
 from alum.reports.pages.html_page import html_page, names_in_title, setting_texts
 from alum.reports.pages.matrices import MOST_BESIDE, Entry, Heading, matrices
-from alum.reports.pages.svg import GLYPHS, NUM_STYLES, has_matplotlib
+from alum.reports.pages.svg import has_matplotlib, look_in_text
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
     scores = Scores(results)
     return {
         "models": [
-            {**model, **_look(index), "answer": _unbroken(answer(results, scores, model["name"]))}
+            {**model, **look_in_text(index), "answer": _unbroken(answer(results, scores, model["name"]))}
             for index, model in enumerate(results["models"])
         ],
         "has_many_models": len(scores.models) > MOST_BESIDE,
@@ -110,18 +110,14 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
     }
 
 
-def _look(index: int) -> dict[str, Any]:
-    return {"style": f"m{index % NUM_STYLES}", "glyph": GLYPHS[(index + index // NUM_STYLES) % NUM_STYLES]}
-
-
 def _look_of(model: str, models: Sequence[str]) -> dict[str, Any]:
-    return _look(models.index(model) if model in models else 0)
+    return look_in_text(models.index(model) if model in models else 0)
 
 
 def _headings(scores: Scores, order: Sequence[str] = ()) -> list[Heading]:
     """Headings of the models; ``order`` has their names by rank."""
     ranks = {model: rank for rank, model in enumerate(order, start=1)}
-    return [Heading(model, rank=ranks.get(model), **_look(index)) for index, model in enumerate(scores.models)]
+    return [Heading(model, rank=ranks.get(model), **look_in_text(index)) for index, model in enumerate(scores.models)]
 
 
 def _summary(results: EvaluationRecord, scores: Scores) -> list[dict[str, Any]]:

@@ -85,6 +85,20 @@ def look_of(index: int) -> tuple[str, str]:
     return _MODELS[index % NUM_STYLES], _MARKERS[(index + index // NUM_STYLES) % NUM_STYLES]
 
 
+def look_in_text(index: int) -> dict[str, Any]:
+    """Class of the style sheet and glyph by which text beside a picture shows a model as `look_of` draws it."""
+    return {"style": f"m{index % NUM_STYLES}", "glyph": GLYPHS[(index + index // NUM_STYLES) % NUM_STYLES]}
+
+
+def draw_line(axes: "Axes", index: int, points: Sequence[Point], dot_size: float) -> None:
+    """Draws a model's line through points, each with a dot that shows its text when pointed at."""
+    colour, marker = look_of(index)
+    x, values = [point.x for point in points], [point.value for point in points]
+    axes.plot(x, values, color=colour, linewidth=1.8, linestyle=DASHES[index % NUM_STYLES], zorder=3)
+    for number, point in enumerate(points):
+        axes.plot([point.x], [point.value], color=colour, marker=marker, gid=f"{index}-{number}", **dot_of(dot_size))
+
+
 def dot_of(size: float) -> dict[str, Any]:
     return {"markersize": size, "markeredgecolor": PAPER, "markeredgewidth": 0.9, "linestyle": "none", "zorder": 4}
 

@@ -22,7 +22,7 @@ from alum.reports.numbers import (
 )
 from alum.reports.pages.html_page import html_page, names_in_title, setting_texts
 from alum.reports.pages.matrices import Entry, Heading, Matrix, matrices
-from alum.reports.pages.svg import GLYPHS, NUM_STYLES, Point, has_matplotlib
+from alum.reports.pages.svg import Point, has_matplotlib, look_in_text
 from alum.reports.study.forest import ForestRow, forest_plot
 from alum.reports.study.record import ArmComparison, ArmCost, ArmCurve, ArmScore, StudyRecord
 from alum.reports.study.steps import steps_chart
@@ -77,7 +77,7 @@ def _contents(results: StudyRecord) -> dict[str, Any]:
             {
                 "arm": arm,
                 "sentences": [answer["sentence"] for answer in results["answers"] if answer["arm"] == arm],
-                **_look(results["arms"].index(arm)),
+                **look_in_text(results["arms"].index(arm)),
             }
             for arm in dict.fromkeys(answer["arm"] for answer in results["answers"])
         ],
@@ -105,10 +105,6 @@ def _contents(results: StudyRecord) -> dict[str, Any]:
 def _many(results: StudyRecord) -> str:
     num_tasks = len(results["tasks"])
     return f"{len(results['arms'])} arms on {num_tasks} task{'' if num_tasks == 1 else 's'}"
-
-
-def _look(index: int) -> dict[str, Any]:
-    return {"style": f"m{index % NUM_STYLES}", "glyph": GLYPHS[(index + index // NUM_STYLES) % NUM_STYLES]}
 
 
 def _forest(results: StudyRecord, baseline: str) -> dict[str, Any]:
@@ -154,7 +150,7 @@ def _interval(entry: ArmComparison) -> str:
 
 
 def _headings(results: StudyRecord, arms: Sequence[str]) -> list[Heading]:
-    return [Heading(arm, **_look(results["arms"].index(arm))) for arm in arms]
+    return [Heading(arm, **look_in_text(results["arms"].index(arm))) for arm in arms]
 
 
 def _score_tables(results: StudyRecord, task: str) -> list[Matrix]:

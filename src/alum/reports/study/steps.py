@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from alum.reports.pages.svg import DASHES, MUTED, NUM_STYLES, Point, axes_of, dot_of, drawn, look_of, texts_of_points
+from alum.reports.pages.svg import MUTED, Point, axes_of, draw_line, drawn, texts_of_points
 
 if TYPE_CHECKING:  # an extra
     from matplotlib.figure import Figure
@@ -19,11 +19,7 @@ def steps_chart(lines: Sequence[Sequence[Point]], unit: str, name: str) -> str:
 def _figure(lines: Sequence[Sequence[Point]], unit: str) -> "Figure":
     figure, axes = axes_of(_HEIGHT, left=58, right=14, top=10, bottom=44)
     for index, points in enumerate(lines):
-        colour, marker = look_of(index)
-        x, values = [point.x for point in points], [point.value for point in points]
-        axes.plot(x, values, color=colour, linewidth=1.8, linestyle=DASHES[index % NUM_STYLES], zorder=3)
-        for number, point in enumerate(points):
-            axes.plot([point.x], [point.value], color=colour, marker=marker, gid=f"{index}-{number}", **dot_of(5.5))
+        draw_line(axes, index, points, dot_size=5.5)
     axes.set_xlim(left=0)
     axes.set_xlabel("steps", color=MUTED, fontsize=11)
     axes.set_ylabel(unit, color=MUTED, fontsize=11)

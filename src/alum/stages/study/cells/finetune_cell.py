@@ -6,7 +6,7 @@ from functools import cached_property
 
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
-from alum.stages.study.cells.keys import field_names, key_of, stage_settings, telling
+from alum.stages.study.cells.keys import field_names, key_of, stage_settings, telling, training_settings
 from alum.stages.study.settings import PLACES, Settings, placed
 
 
@@ -59,9 +59,4 @@ class FinetuneCell:
         return stage_settings(FinetuneArguments, given, f"{self.task}, {self.arm}")
 
     def config(self, output_dir: str) -> FinetuneConfig:
-        names = field_names(FinetuneConfig)
-        given = {name: value for name, value in self.settings.items() if name in names}
-        saved = given.get("eval_strategy", "no") if given.get("load_best_model_at_end") else "no"
-        quiet = {"save_strategy": saved, "disable_tqdm": True, "count_flops_every": 10}
-        given = {**quiet, **given, "output_dir": output_dir, "seed": self.seed}
-        return stage_settings(FinetuneConfig, given, f"{self.task}, {self.arm}")
+        return training_settings(FinetuneConfig, self.settings, output_dir, self.seed, f"{self.task}, {self.arm}")

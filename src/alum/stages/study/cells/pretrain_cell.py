@@ -6,7 +6,7 @@ from functools import cached_property
 
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
-from alum.stages.study.cells.keys import field_names, key_of, stage_settings, telling
+from alum.stages.study.cells.keys import field_names, key_of, stage_settings, telling, training_settings
 from alum.stages.study.settings import Settings, placed, texts_in
 
 
@@ -68,9 +68,4 @@ class PretrainCell:
         return stage_settings(PretrainArguments, given, f"pre-training, {self.arm}")
 
     def config(self, output_dir: str) -> PretrainConfig:
-        names = field_names(PretrainConfig)
-        given = {name: value for name, value in self.settings.items() if name in names}
-        saved = given.get("eval_strategy", "no") if given.get("load_best_model_at_end") else "no"
-        quiet = {"save_strategy": saved, "disable_tqdm": True, "count_flops_every": 10}
-        given = {**quiet, **given, "output_dir": output_dir, "seed": self.seed}
-        return stage_settings(PretrainConfig, given, f"pre-training, {self.arm}")
+        return training_settings(PretrainConfig, self.settings, output_dir, self.seed, f"pre-training, {self.arm}")
