@@ -5,13 +5,15 @@
 PYTHON ?= $(shell for python in python3.11 python3; do $$python --version >/dev/null 2>&1 && echo $$python && break; done)
 TORCH_INDEX ?=
 PLAN ?= text:2x128:0-4
-EXTRAS ?= dev,peft,plots,sentence-transformers,trl
+CASES ?= 260
+EXTRAS ?= dev,peft,sentence-transformers,trl
 
 # TextAttack cannot live beside transformers 5.
 THEIR_PACKAGES := torch==2.13.0 textattack==0.3.11 flair==0.15.1 'transformers<5' 'huggingface-hub<1'
 
 BIN := .venv/bin
 WORKERS ?= 2
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile # tests of a module share what they train
 INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -24,7 +26,7 @@ export ALUM_DATA=$${ALUM_DATA:-../shared/data} MINILM=$$($(BIN)/python -c 'from 
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-robustness study-pretraining study-continual study-cost evidence bench bench-pretrain bench-textattack bench-gpu architectures cells fuzz test test-slow check house format clean
+.PHONY: help install demo demo-fast study-tasks study-robustness study-text study-pretraining study-continual study-cost evidence bench bench-pretrain bench-textattack bench-gpu bench-data architectures cells engines fuzz kill safety docs test test-slow test-deepspeed check house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,16 +39,19 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $@
 
-demo: $(INSTALLED) ## pre-train, fine-tune and attack small models on the CPU, into demo-run
-	$(BIN)/alum demo --output_dir demo-run --overwrite_output_dir
+demo: $(INSTALLED) ## pre-train, fine-tune and attack small models on the CPU, into demo-run (stopped: goes on; finished: shown again)
+	$(BIN)/alum demo --output_dir demo-run
 
 demo-fast: $(INSTALLED) ## the same with less of everything, into demo-run-fast
-	$(BIN)/alum demo --fast --output_dir demo-run-fast --overwrite_output_dir
+	$(BIN)/alum demo --fast --output_dir demo-run-fast
 
 study-tasks: $(INSTALLED) ## fine-tune every task of the data folder, into docs/studies (needs ALUM_DATA)
 	$(STUDY)
 
 study-robustness: $(INSTALLED) ## fine-tune by several methods and attack all that comes of it, into docs/studies (needs ALUM_DATA)
+	$(STUDY)
+
+study-text: $(INSTALLED) ## fine-tune against changes of the text and attack what comes of it, into docs/studies (needs ALUM_DATA)
 	$(STUDY)
 
 study-pretraining: $(INSTALLED) ## pre-train from scratch by several methods and fine-tune, into docs/studies (needs ALUM_DATA)
@@ -90,20 +95,44 @@ bench-gpu: $(INSTALLED) ## check half precision and time training on a CUDA GPU,
 	$(BIN)/python -m benchmarks.gpu.cost --device cuda --output_dir build/gpu
 	$(BIN)/python -m benchmarks.gpu.page build/gpu
 
+bench-data: $(INSTALLED) ## tokenise and stream text of growing size on Linux, into docs/benchmarks
+	$(BIN)/python -m benchmarks.data_growth
+
 architectures: $(INSTALLED) ## every architecture of transformers that can be built small, by place and method, into docs/benchmarks
 	$(BIN)/python -m benchmarks.architectures
 
 cells: $(INSTALLED) ## every method on every kind, in every precision and way to train, beside plain PyTorch, into docs/benchmarks
 	$(BIN)/python -m benchmarks.cells
 
+engines: $(INSTALLED) ## every method at every place and stage in several processes, beside one, into docs/benchmarks
+	$(BIN)/python -m benchmarks.engines
+
 fuzz: $(INSTALLED) ## run 1,500 bad command lines, made at random from right ones, ten minutes on two cores
 	PYTHONPATH=tests $(BIN)/python -m fuzz --cases 1500
 
+safety: $(INSTALLED) ## run every command on models, checkpoints and data made to do harm, three minutes, into docs/safety.md
+	PYTHONPATH=tests:. $(BIN)/python -m safety
+
+kill: $(INSTALLED) ## kill runs anywhere, go on with them and compare, half an hour on two cores, into docs/reliability.md (CASES=260)
+	PYTHONPATH=tests:. $(BIN)/python -m kill --cases $(CASES) --page
+
+docs: $(INSTALLED) ## the site, into build/docs; a broken link and a public name without a page are errors
+	$(PIP_INSTALL) --editable '.[docs]'
+	HF_HUB_OFFLINE=1 $(BIN)/python -m sphinx --fail-on-warning --nitpicky --keep-going --quiet --jobs auto \
+		--doctree-dir build/doctrees docs build/docs
+	@echo "Open build/docs/index.html."
+
 test: $(INSTALLED) ## all tests but the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(INSTALLED) ## the slow tests alone
-	$(BIN)/pytest -m slow
+	$(PYTEST) -m slow
+
+test-deepspeed: $(INSTALLED) ## DeepSpeed's ZeRO beside DDP on the CPU, in an environment of its own, five minutes
+	$(PYTHON) -m venv .venv-deepspeed
+	.venv-deepspeed/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . \
+		deepspeed==0.19.8 pytest pytest-timeout
+	PATH="$(CURDIR)/.venv-deepspeed/bin:$$PATH" .venv-deepspeed/bin/python -m pytest -m slow tests/training/test_deepspeed.py
 
 check: $(INSTALLED) ## what must pass: format, lint, strict types, import contract, limits of the source, all tests
 	$(BIN)/ruff format --check
@@ -111,7 +140,7 @@ check: $(INSTALLED) ## what must pass: format, lint, strict types, import contra
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python tools/house.py
-	$(BIN)/pytest
+	$(PYTEST)
 
 house: $(INSTALLED) ## measure the source, and how long commands take to start, against limits (tools/house.py)
 	$(BIN)/python tools/house.py --timed
@@ -121,5 +150,5 @@ format: $(INSTALLED) ## rewrite the code in the format that check asks for
 	$(BIN)/ruff check --fix
 
 clean: ## remove .venv, caches, builds and what the demo wrote
-	rm -rf .venv .venv-textattack build dist demo-run* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-deepspeed .venv-textattack build dist demo-run* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests tools benchmarks studies -name __pycache__ -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from alum.core.methods import METHODS
+from alum.core.pass_counts import pass_counts
 from benchmarks.growth import METHODS as GROWING
 from benchmarks.growth import Cell
 from benchmarks.pages import Page
@@ -88,7 +89,7 @@ def _milliseconds(seconds: float, floor: float) -> str:
 
 def growth_sizes(_: Mapping[str, Any]) -> str:
     base = Cell()
-    passes = ", ".join(f"{name} {METHODS[name].cost_in_standard_steps * 3:.0f}" for name in GROWING)
+    passes = ", ".join(f"{name} {pass_counts(METHODS[name]).in_standard_steps * 3:.0f}" for name in GROWING)
     return (
         f"From {base.batch_size} sentences of {base.length_tokens} tokens, {base.num_layers} layers and K = 1. "
         f"Passes of a step: {passes}, and 2 for each further ascent step."

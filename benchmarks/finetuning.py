@@ -61,7 +61,7 @@ class Scale:
 
 
 FULL = Scale(3200, 100, 2, 8, Effort(300.0, steps_per_turn=1, counted_steps=1, profiled_steps=5))
-REHEARSAL = Scale(64, 2, 1, 1, Effort(0.0, steps_per_turn=1, counted_steps=1, profiled_steps=1))
+REHEARSAL = Scale(64, 2, 4, 8, Effort(0.0, steps_per_turn=1, counted_steps=1, profiled_steps=1))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Task:
 def task_of(folder: Path, name: str, tokenizer: PreTrainedTokenizerBase, num_rows: int) -> Task:
     """The longest batch comes first, and again after it: the first step is not measured, the next one's memory is."""
     arguments = FinetuneArguments(
-        model_name_or_path="", task=name, train_file=str(folder / "train.jsonl"), validation_file=None
+        model_name_or_path="", task=name, train_file=[str(folder / "train.jsonl")], validation_file=None
     )
     data = load_task_data(arguments, ("train",))
     tokenization = Tokenization(tokenizer, MAX_LENGTH_TOKENS)

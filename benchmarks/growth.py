@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import BertForSequenceClassification
 
 from alum.core.methods import method_named
+from alum.core.pass_counts import pass_counts
 from alum.training.config import AlumConfig
 from alum.training.trainer import AlumTrainer
 from benchmarks.harness import Effort, comparison
@@ -49,7 +50,7 @@ class Cell:
     def passes(self) -> float:
         """In forward ones, where a backward pass counts two."""
         steps = {} if self.method == "standard" else {"num_steps": self.num_steps}
-        return 3 * method_named(self.method, **steps).cost_in_standard_steps
+        return 3 * pass_counts(method_named(self.method, **steps)).in_standard_steps
 
     @property
     def flops_by_count(self) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from alum.core.divergences import ROUNDING_NATS
+from alum.core.outputs.rounding import ROUNDING_NATS
 
 Row: TypeAlias = Mapping[str, Any]
 Column: TypeAlias = tuple[str, Callable[[Row, Row], str]]

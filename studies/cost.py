@@ -81,7 +81,7 @@ def _trained(arm: str, seed: int, scale: Scale, folders: Folders, name: str) -> 
     arguments = FinetuneArguments(
         model_name_or_path=minilm(),
         task="sst2",
-        train_file=str(folders.runs / "train.jsonl"),
+        train_file=[str(folders.runs / "train.jsonl")],
         validation_file=str(folders.data / "glue_sst2" / "validation.jsonl"),
         max_seq_length=64,
         max_eval_samples=16,

@@ -109,6 +109,9 @@ def example(**settings):
         "before_probabilities": {"negative": 0.004, "positive": 0.996},
         "after_probabilities": {"negative": 0.812, "positive": 0.188},
         "num_queries": 31,
+        "changed_content_share": 2 / 6,
+        "similarity": 0.871,
+        "perplexity_ratio": 41.3,
         **settings,
     }
 
@@ -138,6 +141,13 @@ def _scores(suite):
             share = {"value": 0.11 + 0.03 * index, "low": 0.10 + 0.03 * index, "high": 0.13 + 0.03 * index}
             succeeded = round(clean * (1 - kept) * num_rows)
             yield {**attacked, "metric": "changed_word_share", **share, "num_rows": succeeded}
+            content = {name: 1.6 * value for name, value in share.items()}
+            yield {**attacked, "metric": "changed_content_share", **content, "num_rows": succeeded}
+            if attack == "deepwordbug":
+                similar = {"value": 0.87 - 0.01 * index, "low": 0.85, "high": 0.89}
+                yield {**attacked, "metric": "similarity", **similar, "num_rows": succeeded}
+                ratio = {"value": 38.4, "low": 29.9, "high": 51.0}
+                yield {**attacked, "metric": "perplexity_ratio", **ratio, "num_rows": succeeded}
             queries = {"value": 38.2 + 7 * index, "low": 34.0 + 7 * index, "high": 42.9 + 7 * index}
             yield {**attacked, "metric": "mean_queries", **queries, "num_rows": round(clean * num_rows)}
         if suite == "hans":
@@ -282,6 +292,7 @@ def _attacks():
             "source": "keys beside the right one, letters swapped, left out or doubled",
             "differs": "",
             "settings": {"rate": 0.1, "seed": 0},
+            "may_change_label": False,
         },
         {
             "name": "pgd",
@@ -289,6 +300,7 @@ def _attacks():
             "source": "Madry et al. 2018, arXiv:1706.06083",
             "differs": "on word embeddings; radius in units of their mean length",
             "settings": {"num_steps": 10, "norm": "l2", "num_restarts": 1},
+            "may_change_label": False,
         },
         {
             "name": "deepwordbug",
@@ -296,6 +308,7 @@ def _attacks():
             "source": "Gao et al. 2018, arXiv:1801.04354",
             "differs": "greedy until the answer changes",
             "settings": {"max_edit_distance": 30},
+            "may_change_label": False,
         },
         {
             "name": "hotflip",
@@ -303,6 +316,7 @@ def _attacks():
             "source": "Ebrahimi et al. 2018, arXiv:1712.06751",
             "differs": "words alone",
             "settings": {"max_changed_word_share": 0.2},
+            "may_change_label": False,
         },
     ]
 

@@ -13,7 +13,7 @@ from places import ROOT, TESTS
 from tiny_stages import LENGTH_TOKENS, save_untrained
 from tiny_texts import opinions, write_rows
 
-BLOCK = re.compile(r"```python\n# (?P<file>[\w/]+\.py)(?:, (?P<table>\w+))?\n(?P<code>.*?)```", re.S)
+BLOCK = re.compile(r"```python\n# (?P<file>[\w/]+\.py)(?:, (?P<table>at the end|\w+))?\n(?P<code>.*?)```", re.S)
 IMPORTS = {  # of what rows name
     "tasks/lookup.py": "from alum.tasks.kinds.rating import RatingSupervision\n",
     "evaluation/kinds/lookup.py": "from alum.evaluation.kinds.rating import EvaluatedRating\n",
@@ -22,7 +22,7 @@ IMPORTS = {  # of what rows name
 
 def with_row(source, table, row):
     """The module's source with one more row at the end of a table: a tuple, a dict, or a dict made from a tuple."""
-    for node in ast.parse(source).body:
+    for node in ast.walk(ast.parse(source)):
         names = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
         if any(isinstance(name, ast.Name) and name.id == table for name in names):
             rows = node.value.generators[0].iter if isinstance(node.value, ast.DictComp) else node.value
@@ -39,12 +39,15 @@ def extended(tmp_path_factory):
     folder = tmp_path_factory.mktemp("extended")
     shutil.copytree(ROOT / "src" / "alum", folder / "alum", ignore=shutil.ignore_patterns("__pycache__"))
     blocks = list(BLOCK.finditer((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
-    assert len(blocks) == 9
+    assert len(blocks) == 13
     for block in blocks:
         module = folder / "alum" / block["file"]
         if block["table"] is None:
             assert not module.exists()
             module.write_text(block["code"], encoding="utf-8")
+        elif block["table"] == "at the end":
+            with module.open("a", encoding="utf-8") as file:
+                file.write(f"\n\n{block['code']}")
         else:
             source = with_row(module.read_text(encoding="utf-8"), block["table"], block["code"])
             imports = IMPORTS.get(block["file"], "")
@@ -96,6 +99,31 @@ def test_the_kind_the_method_and_the_attack_work_together(extended, ratings, tmp
     )
     for name in ("clean", "typing", "pgd", "insertions"):
         assert name in shown
+
+
+@pytest.mark.slow
+def test_the_divergence_is_that_of_the_new_kind(extended):
+    """Of 3 in one number √10 - 1, of 4 and 3 in two √17 + √10 - 2, and where nothing counts 0; its slope at 0 is 0."""
+    code = (
+        "import torch; from alum.core.divergences import pseudo_huber as d; from alum.tasks.lookup import SUPERVISED\n"
+        "assert SUPERVISED['rating'].kind.distance is d\n"
+        "p, q = torch.tensor([[3.0, 0.0], [4.0, 3.0], [9.0, 9.0]], requires_grad=True), torch.zeros(3, 2)\n"
+        "found = d(p, q, torch.tensor([True, True, False]))\n"
+        "torch.testing.assert_close(found, torch.tensor([10**0.5 - 1, 17**0.5 + 10**0.5 - 2, 0.0]))\n"
+        "found.sum().backward(); assert p.grad[0, 1] == 0 < p.grad[0, 0] < 1"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(extended), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_command_is_listed_and_runs(extended):
+    assert "list the kinds of task, each with its number of text columns" in alum(extended, "--help")
+    shown = alum(extended, "kinds")
+    assert re.search(r"pair_classification\W+2\b", shown)
+    assert re.search(r"rating\W+1\b", shown)
 
 
 @pytest.mark.slow

@@ -2,6 +2,9 @@
 
 import ast
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -60,23 +63,57 @@ def test_a_notebook_is_in_jupyters_format_without_outputs(notebook):
         ast.parse(code)
 
 
-@pytest.mark.slow
-def test_the_notebook_evaluates_attacks_shows_and_exports(tmp_path):
+def run(name, folder):
+    """What a notebook prints and shows; what it writes that has no place of its own lies in ``folder``."""
+    places = {"TMPDIR": str(folder / "temporary")}
+    (folder / "temporary").mkdir()
     done = subprocess.run(
         [sys.executable, "-c", RUN],
-        input=json.dumps(code_of(ROOT / "examples/evaluate_in_memory.ipynb")),
-        cwd=tmp_path,
+        input=json.dumps(code_of(ROOT / "examples" / name)),
+        cwd=folder,
+        env={**os.environ, **places, "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "rows, deepwordbug" in done.stdout  # the tables of the evaluation
-    assert "<del>" in done.stdout  # the attacked text
+    shutil.rmtree(folder / "temporary")
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_notebook_evaluates_attacks_shows_and_exports(tmp_path):
+    shown = run("evaluate_in_memory.ipynb", tmp_path)
+    assert "rows, deepwordbug" in shown  # the tables of the evaluation
+    assert "<del>" in shown  # the attacked text
     texts = pandas.read_csv(tmp_path / "attacked.csv")
     lines = (tmp_path / "attacked.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(texts) == len(lines) == 2 * 60
     assert sorted(path.name for path in tmp_path.iterdir()) == ["attacked.csv", "attacked.jsonl"]
     shares = texts[texts["before"] == texts["label"]].groupby("model").size() / 60
     assert (shares > 0.8).all()
+
+
+@pytest.mark.slow
+def test_the_notebook_fine_tunes_shows_card_and_logs_and_evaluates(tmp_path):
+    shown = run("finetune_and_evaluate.ipynb", tmp_path)
+    assert "pipeline_tag: text-classification" in shown
+    assert "'label': 'good'" in shown  # what the trained model says of a good film
+    assert "adversarial_gain" in shown
+    cells = r"<td>(\w+)</td>\s*<td>(\w+)</td>\s*<td>([\w.]+)</td>\s*<td>([\d.]+)</td>"  # model, attack, epsilon, value
+    found = {tuple(row[:3]): float(row[3]) for row in re.findall(cells, shown)}
+    clean = {model: value for (model, attack, _), value in found.items() if attack in ("NaN", "None")}
+    assert clean.keys() == {"standard", "alum_virtual"}
+    assert min(clean.values()) > 0.9
+    assert found["alum_virtual", "pgd", "1.0"] > found["standard", "pgd", "1.0"] + 0.1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_notebook_finds_a_radius_and_compares_the_arms_of_a_study(tmp_path):
+    shown = run("study_and_radius.ipynb", tmp_path)
+    assert "Recommended: --adv_epsilon" in shown
+    assert len(re.findall(r"<td>(?:noise|alum_virtual)</td>", shown)) >= 4  # each arm, clean and under PGD
+    assert re.search(r"^alum_virtual - alum_virtual is .* than standard", shown, re.M)
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The README's commands and snippets run as they stand there, on little data."""
+"""Commands and snippets of the README and of the page on ways in run as they stand there, on little data."""
 
 import json
 import random
@@ -10,15 +10,21 @@ import pytest
 import torch
 
 from alum.cli.main import main
+from alum.core.methods import METHODS
+from alum.core.pass_counts import pass_counts
 from places import ROOT
+from studies.evidence.reading.figures import TASK_FIGURES
+from studies.evidence.reading.findings import findings_of
 from tiny_models import classifier
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+WAYS = (ROOT / "docs" / "start" / "ways.md").read_text(encoding="utf-8")
+RESULTS = (ROOT / "docs" / "results" / "index.md").read_text(encoding="utf-8")
 WORDS = ["the", "film", "play", "good", "bad", "dull", "bright", "story", "actor", "ends", "never", "quite", "night"]
 
 
 def commands() -> list[list[str]]:
-    blocks = re.findall(r"(?:^    .*\n)+", README, flags=re.MULTILINE)
+    blocks = re.findall(r"(?:^    .*\n)+", WAYS, flags=re.MULTILINE)
     joined = "".join(blocks).replace("\\\n", " ")
     return [shlex.split(line) for line in joined.splitlines() if line.strip().startswith("alum ")]
 
@@ -67,9 +73,7 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
 
 
 def test_the_trainer_snippet_changes_three_lines(tmp_path):
-    snippet = next(
-        block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "Trainer(" in block
-    )
+    snippet = next(block for block in re.findall(r"```python\n(.*?)```", WAYS, flags=re.DOTALL) if "Trainer(" in block)
     rows = [{"input_ids": [2, 7 + i, 3], "attention_mask": [1, 1, 1], "labels": i % 2} for i in range(8)]
     names = {"model": classifier("bert", num_labels=2), "data": rows}
     code = snippet.replace('output_dir="out"', f'output_dir="{tmp_path}", max_steps=2, use_cpu=True, report_to="none"')
@@ -79,9 +83,7 @@ def test_the_trainer_snippet_changes_three_lines(tmp_path):
 
 
 def test_the_loop_snippet_fills_the_gradients():
-    snippet = next(
-        block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "AlumStep(" in block
-    )
+    snippet = next(block for block in re.findall(r"```python\n(.*?)```", WAYS, flags=re.DOTALL) if "AlumStep(" in block)
     model = classifier("bert", num_labels=2)
     before = model.classifier.weight.detach().clone()
     batch = {"input_ids": torch.tensor([[2, 8, 3], [2, 9, 3]]), "labels": torch.tensor([0, 1])}
@@ -91,12 +93,50 @@ def test_the_loop_snippet_fills_the_gradients():
     assert not torch.equal(model.classifier.weight, before)
 
 
+@pytest.mark.slow
+def test_the_readme_s_lines_train_as_they_stand_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    torch.manual_seed(0)
+    names = {}
+    last = "AlumTrainer(model=model, args=args, train_dataset=rows)"
+    assert f"\n{last}.train()" in snippet
+    exec(snippet.replace(f"{last}.train()", f"trainer = {last}\ntrainer.train()"), names)
+    logs = [entry for entry in names["trainer"].state.log_history if "loss" in entry]
+    assert [entry["step"] for entry in logs] == [1, 32, 64, 96]
+    assert all(entry["adversarial_gain"] > 5 for entry in logs)
+    assert len([line for line in snippet.splitlines() if line]) <= 10
+
+
+def test_the_readme_is_read_in_two_minutes():
+    assert len(README.splitlines()) <= 120
+
+
 def test_what_it_points_to_exists():
-    root = ROOT
     paths = re.findall(r"\]\(((?!http)[^)#]+)\)", README) + re.findall(r"`((?:src|examples|docs)/[\w./]*)`", README)
-    assert len(paths) >= 4
+    paths += re.findall(r"(?:src|srcset)=\"((?!http)[^\"]+)\"", README)
+    assert len(paths) >= 20
     for path in paths:
-        assert (root / path).exists(), path
+        assert (ROOT / path).exists(), path
+
+
+def test_what_it_says_of_the_evidence_is_in_its_tables():
+    (study,) = (each for each in findings_of(ROOT / "docs" / "results" / "evidence.jsonl") if each.study == "snli:full")
+    of = {
+        arm: {figure.name: figure.mean(list(study.arms[arm].values())) for figure in TASK_FIGURES} for arm in study.arms
+    }
+    virtual, standard = of["virtual"], of["standard, at the cost of virtual"]
+    shown = " ".join(README.split())
+    for figure, said in (
+        ("PGD, ε 0.03", r"([\d.]+) % instead of ([\d.]+) % under PGD"),
+        ("NLL", r"([\d.]+) instead of ([\d.]+) nats"),
+    ):
+        ((ours, theirs),) = re.findall(said, shown)
+        scale = 100 if "%" in said else 1
+        assert float(ours) == pytest.approx(scale * float(virtual[figure]), abs=scale * 0.00051)
+        assert float(theirs) == pytest.approx(scale * float(standard[figure]), abs=scale * 0.00051)
+    ((noise,),) = [re.findall(r"noise of the same divergence has ([\d.]+) %", shown)]
+    assert float(noise) == pytest.approx(100 * float(of["noise of its divergence"]["PGD, ε 0.03"]), abs=0.051)
 
 
 def test_the_cost_table_is_what_was_measured():
@@ -104,7 +144,7 @@ def test_the_cost_table_is_what_was_measured():
     (measured,) = (task["rows"] for task in record["tasks"] if task["task"] == "glue_sst2")
     by_name = {row["contender"]: row for row in measured}
     floor = by_name["Hugging Face"]
-    table = README.partition("| step of fine-tuning MiniLM-L6 on SST-2 |")[2].partition("\n\n")[0]
+    table = RESULTS.partition("| step of fine-tuning MiniLM-L6 on SST-2 |")[2].partition("\n\n")[0]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
     assert len(rows) >= 5
     for name, seconds, peak_bytes, *strength in rows:
@@ -115,13 +155,22 @@ def test_the_cost_table_is_what_was_measured():
             assert (cell == "–") == (row[figure] is None)
             if row[figure] is not None:
                 assert float(cell.replace(",", "")) == pytest.approx(row[figure], rel=0.06)
-    assert f"Medians of {record['date']}" in " ".join(README.split())
+    assert f"Medians of {record['date']}" in " ".join(RESULTS.split())
 
 
 def test_the_share_of_a_pretraining_step_is_what_was_measured():
     record = json.loads((ROOT / "docs" / "benchmarks" / "pretraining.json").read_text(encoding="utf-8"))
     (rows,) = (size["rows"] for size in record["sizes"] if size["size"] == "4x256")
     own, floor = ({row["contender"]: row for row in rows}[name] for name in ("alum_one_pass", "Hugging Face"))
-    ((time, flops),) = re.findall(r"one-pass ALUM takes\s+([\d.]+) of the time, and ([\d.]+) of the FLOPs", README)
+    ((time, flops),) = re.findall(r"one-pass ALUM takes\s+([\d.]+) of the time, and ([\d.]+) of the FLOPs", RESULTS)
     assert float(time) == pytest.approx(own["seconds"] / floor["seconds"], abs=0.0051)
     assert float(flops) == pytest.approx(own["flops"] / floor["flops"], abs=0.0051)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/concepts/methods.md"])
+def test_the_table_of_methods_is_that_of_the_code(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, flags=re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(METHODS)
+    for name, cost in rows:
+        assert float(cost) == pytest.approx(pass_counts(METHODS[name]).in_standard_steps, abs=0.0051)

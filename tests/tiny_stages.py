@@ -53,16 +53,16 @@ def finetune_config(folder: Path, **settings: Any) -> FinetuneConfig:
     return FinetuneConfig(**{"output_dir": str(folder), "num_train_epochs": 8, **_QUIET, **settings})
 
 
-def save_untrained(folder: Path) -> Path:
+def save_untrained(folder: Path, length_tokens: int = LENGTH_TOKENS) -> Path:
     """A masked language model with random weights and its tokenizer, 16 wide."""
-    tokenizer = train_wordpiece([row["text"] for row in opinions()], 120, LENGTH_TOKENS)
+    tokenizer = train_wordpiece([row["text"] for row in opinions()], 120, length_tokens)
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=16,
-        max_position_embeddings=LENGTH_TOKENS,
+        max_position_embeddings=length_tokens,
     )
     BertForMaskedLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

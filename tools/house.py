@@ -42,7 +42,7 @@ from source_counts import Module, modules_in
 
 ROOT = Path(__file__).parents[1]
 ROOMY_FOLDERS = ("stages", "attacks", "reports", "evaluation")
-TIMED_COMMANDS = ("tasks", "suites", "--help", "finetune --help")
+TIMED_COMMANDS = ("tasks", "suites", "methods", "--help", "finetune --help")
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def train_victim(setup: Setup) -> None:
     arguments = FinetuneArguments(
         model_name_or_path=minilm(),
         task="sst2",
-        train_file=str(setup.data / "train.jsonl"),
+        train_file=[str(setup.data / "train.jsonl")],
         validation_file=str(setup.data / "validation.jsonl"),
         max_seq_length=64,
     )

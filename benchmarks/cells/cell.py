@@ -12,10 +12,10 @@ import torch.distributed
 from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from alum.core.divergences import ROUNDING_NATS
 from alum.core.errors import InputError
 from alum.core.methods import METHODS, Method
 from alum.core.objective import AlumResult
+from alum.core.outputs.rounding import ROUNDING_NATS
 from alum.training.config import AlumConfig
 from alum.training.parts.step_noise import StepNoise
 from alum.training.trainer import AlumTrainer
@@ -173,8 +173,8 @@ def step_written_out(cell: Cell, inputs: Sequence[Sequence[Mapping[str, Tensor]]
 
     def at(step: int, epsilon: float) -> PlainStep:
         model.zero_grad()
-        noise = [StepNoise(_SEED, process, torch.device("cpu")).at(step) for process in range(len(inputs))]
-        batches = [MicroBatch(own, noise[process]) for process, several in enumerate(inputs) for own in several]
+        seed = StepNoise(_SEED, 0, torch.device("cpu")).common.seed_at(step)
+        batches = [MicroBatch(own, seed) for several in inputs for own in several]
         return plain_step(model, cell.kind, dataclasses.replace(method, epsilon=epsilon), batches, cell.autocast)
 
     found = at(0, method.epsilon)

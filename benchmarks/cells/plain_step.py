@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from alum.core.methods import Method
+from benchmarks.cells.plain_noise import normal_noise, uniform_noise
 
 _IGNORED = -100  # the label of items that are left out
 _NO_LOGIT = -1e4  # of padding, which is no answer
@@ -32,10 +33,10 @@ A first step's proximal term is zero, and its gradient too: the average of the w
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Inputs with labels, and the state of the random generator that their first δ is drawn from."""
+    """Inputs with labels, and the seed of their first δ."""
 
     inputs: Mapping[str, Tensor]
-    generator: Generator
+    seed: int = 0
 
 
 class PlainStep(NamedTuple):
@@ -88,7 +89,7 @@ def mean_divergence(
     """Mean divergence between the outputs at x + δ and at x over the items of all micro-batches."""
     found = []
     for own, delta in zip(inputs, deltas, strict=True):
-        passes = _Passes(model, kind, method, MicroBatch(own, Generator()), autocast=False)
+        passes = _Passes(model, kind, method, MicroBatch(own), autocast=False)
         found.append(_divergence(passes.at(delta), passes.at(None)))
     return float(_mean(found))
 
@@ -295,10 +296,11 @@ def _radius(x: Tensor, mask: Tensor, method: Method) -> Tensor:
 def _first_delta(passes: _Passes, radius: Tensor, x: Tensor, method: Method) -> Tensor:
     if method.init_std == 0:
         return torch.zeros_like(x)
+    tokens = passes.batch.inputs["input_ids"].flatten(0, -2), passes.mask.squeeze(-1)
     if method.init_noise == "normal":
-        noise = torch.randn(x.shape, generator=passes.batch.generator)
+        noise = normal_noise(*tokens, x.shape[-1], passes.batch.seed)
     else:  # as wide as a standard deviation of 1
-        noise = 3**0.5 * (2 * torch.rand(x.shape, generator=passes.batch.generator) - 1)
+        noise = uniform_noise(*tokens, x.shape[-1], passes.batch.seed)
     if method.norm == "l2":  # the standard deviation is that of the length
         num_vectors = passes.mask.sum((1, 2)).view(-1, 1, 1) if method.scope == "sequence" else 1
         noise = noise / (num_vectors * x.shape[-1]) ** 0.5

@@ -20,24 +20,19 @@ from alum.training.parts.task_losses import refuse_without_labels
 from benchmarks.trainings import STEPPED
 
 
-class _InTwoProcesses(AlumConfig):
-    world_size = 2
-
-
 @dataclass(frozen=True)
 class _Combination:
     settings: Mapping[str, Any]
     distributed: DistributedType = DistributedType.NO
-    config: type[AlumConfig] = AlumConfig
     own_loss: bool = False
+    fsdp_version: int = 2
 
 
 _COMBINATIONS: dict[str, _Combination] = {
     "`adv_target_divergence`": _Combination({"adv_target_divergence": 0.1}),
-    "`torch_compile` in several processes": _Combination(
-        {"torch_compile": True}, DistributedType.MULTI_CPU, _InTwoProcesses
-    ),
-    "FSDP, a block perturbed": _Combination({"adv_layer": "1"}, DistributedType.FSDP),
+    "`torch_compile`": _Combination({"torch_compile": True}),
+    "FSDP1": _Combination({}, DistributedType.FSDP, fsdp_version=1),
+    "FSDP2": _Combination({}, DistributedType.FSDP),
     "DeepSpeed": _Combination({}, DistributedType.DEEPSPEED),
     "DeepSpeed, `adv_fraction` below 1": _Combination({"adv_fraction": 0.5}, DistributedType.DEEPSPEED),
     "an optimizer that steps in the backward pass": _Combination({"optim": "lomo"}),
@@ -69,8 +64,8 @@ def refusals() -> list[dict[str, Any]]:
 def _asked(combination: _Combination, method: str, folder: str) -> Callable[[], None]:
     def ask() -> None:
         settings = {**STEPPED, "output_dir": folder, "adv_method": method, **combination.settings}
-        args = combination.config(**settings)
-        check_combination(args, args.method(), combination.distributed, own_loss=combination.own_loss)
+        args = AlumConfig(**settings)
+        check_combination(args, args.method(), combination.distributed, combination.fsdp_version, combination.own_loss)
 
     return ask
 

@@ -1,21 +1,21 @@
 """Tiny models with a head for each kind of task, without dropout, and four labelled rows for each."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
 from transformers import (
-    BertConfig,
     BertForMaskedLM,
     BertForMultipleChoice,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
-    GPT2Config,
     GPT2LMHeadModel,
     PreTrainedModel,
 )
+
+from benchmarks.tiny_configs import tiny_bert, tiny_gpt2
 
 Row = dict[str, Tensor]
 
@@ -48,35 +48,8 @@ def rows_for(kind: str) -> list[Row]:
 # -- models ------------------------------------------------------------------------------------------------------------
 
 
-def _bert(**settings: Any) -> BertConfig:
-    return BertConfig(
-        vocab_size=_VOCAB_SIZE,
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=16,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        **settings,
-    )
-
-
-def _gpt2() -> GPT2Config:
-    return GPT2Config(
-        vocab_size=_VOCAB_SIZE,
-        n_embd=32,
-        n_layer=1,
-        n_head=2,
-        n_positions=16,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        pad_token_id=_PAD,
-        bos_token_id=_FIRST,
-        eos_token_id=_LAST,
-    )
-
+_bert = partial(tiny_bert, _VOCAB_SIZE, 1)
+_gpt2 = partial(tiny_gpt2, _VOCAB_SIZE, 1, pad_token_id=_PAD, bos_token_id=_FIRST, eos_token_id=_LAST)
 
 _MODELS: dict[str, Callable[[], PreTrainedModel]] = {
     "sequence_classification": lambda: BertForSequenceClassification(_bert(num_labels=_NUM_CLASSES)),

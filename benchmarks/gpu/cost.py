@@ -31,6 +31,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from alum.core.pass_counts import pass_counts
 from alum.training.config import AlumConfig
 from alum.training.trainer import AlumTrainer
 from benchmarks.gpu.lines import Lines, flags_of, synchronize
@@ -179,7 +180,9 @@ class Contest:
         for _ in range(_WARM_STEPS):
             training.step()
         figures = {
-            "predicted_ratio": trainer.method.cost_in_standard_steps if isinstance(trainer, AlumTrainer) else 1.0,
+            "predicted_ratio": pass_counts(trainer.method).in_standard_steps
+            if isinstance(trainer, AlumTrainer)
+            else 1.0,
             **_memory_of(training, self.device, held_by_others),
             **_waits_of(training, self.device),
         }

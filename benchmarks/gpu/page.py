@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from alum.core.divergences import ROUNDING_NATS
+from alum.core.outputs.rounding import ROUNDING_NATS
 from benchmarks.gpu import cost, half_precision, identities
 from benchmarks.gpu.lines import record_in
 from benchmarks.gpu.precision import PRECISIONS

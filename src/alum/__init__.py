@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from alum.models.hooks.hooked_batch import HookedBatch
     from alum.models.hooks.injection import Injection
     from alum.reports.exports import AttackedTexts
+    from alum.stages.augmentation.arguments import AugmentArguments
+    from alum.stages.augmentation.run import AugmentResult, augment
     from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
     from alum.stages.evaluation.attack import AttackOutcome, AttackOutcomes, attack
     from alum.stages.evaluation.run import EvaluateResult, evaluate
     from alum.stages.finetuning.arguments import FinetuneArguments
     from alum.stages.finetuning.config import FinetuneConfig
-    from alum.stages.finetuning.run import FinetunedModel, FinetuneResult, finetune
+    from alum.stages.finetuning.result import FinetunedModel, FinetuneResult
+    from alum.stages.finetuning.run import finetune
     from alum.stages.pretraining.arguments import PretrainArguments
     from alum.stages.pretraining.config import PretrainConfig
     from alum.stages.pretraining.run import PretrainResult, pretrain
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from alum.tasks.kinds.text_embedding import TEXT_EMBEDDING, TEXT_EMBEDDING_DIRECTION
     from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
     from alum.training.config import AlumConfig
+    from alum.training.parts.drawn_texts import RowTexts
     from alum.training.step import AlumStep
     from alum.training.trainer import AlumMixin, AlumTrainer
 
@@ -48,11 +52,11 @@ __all__ = [
     "CAUSAL_LM", "MASKED_LM", "METHODS", "MULTIPLE_CHOICE", "MULTI_LABEL_CLASSIFICATION", "PREFERENCE",
     "QUESTION_ANSWERING", "REGRESSION", "SEQUENCE_CLASSIFICATION", "SEQUENCE_TO_SEQUENCE", "TEXT_EMBEDDING",
     "TEXT_EMBEDDING_DIRECTION", "TOKEN_CLASSIFICATION", "AlumConfig", "AlumMixin", "AlumResult", "AlumStep",
-    "AlumTrainer", "AttackArguments", "AttackOutcome", "AttackOutcomes", "AttackedTexts", "Batch", "EvaluateArguments",
-    "EvaluateResult", "FinetuneArguments", "FinetuneConfig", "FinetuneResult", "FinetunedModel", "HookedBatch",
-    "Injection", "InputError", "Method", "PretrainArguments", "PretrainConfig", "PretrainResult", "Study",
-    "StudyArguments", "StudyResult", "TaskKind", "alum_loss", "attack", "evaluate", "finetune", "merge_studies",
-    "method_named", "pretrain", "study",
+    "AlumTrainer", "AttackArguments", "AttackOutcome", "AttackOutcomes", "AttackedTexts", "AugmentArguments",
+    "AugmentResult", "Batch", "EvaluateArguments", "EvaluateResult", "FinetuneArguments", "FinetuneConfig",
+    "FinetuneResult", "FinetunedModel", "HookedBatch", "Injection", "InputError", "Method", "PretrainArguments",
+    "PretrainConfig", "PretrainResult", "RowTexts", "Study", "StudyArguments", "StudyResult", "TaskKind", "alum_loss",
+    "attack", "augment", "evaluate", "finetune", "merge_studies", "method_named", "pretrain", "study",
 ]
 
 _EXPORTED = {
@@ -63,12 +67,15 @@ _EXPORTED = {
     "alum.models.hooks.hooked_batch": ("HookedBatch",),
     "alum.models.hooks.injection": ("Injection",),
     "alum.reports.exports": ("AttackedTexts",),
+    "alum.stages.augmentation.arguments": ("AugmentArguments",),
+    "alum.stages.augmentation.run": ("AugmentResult", "augment"),
     "alum.stages.evaluation.arguments": ("AttackArguments", "EvaluateArguments"),
     "alum.stages.evaluation.attack": ("AttackOutcome", "AttackOutcomes", "attack"),
     "alum.stages.evaluation.run": ("EvaluateResult", "evaluate"),
     "alum.stages.finetuning.arguments": ("FinetuneArguments",),
     "alum.stages.finetuning.config": ("FinetuneConfig",),
-    "alum.stages.finetuning.run": ("FinetuneResult", "FinetunedModel", "finetune"),
+    "alum.stages.finetuning.result": ("FinetuneResult", "FinetunedModel"),
+    "alum.stages.finetuning.run": ("finetune",),
     "alum.stages.pretraining.arguments": ("PretrainArguments",),
     "alum.stages.pretraining.config": ("PretrainConfig",),
     "alum.stages.pretraining.run": ("PretrainResult", "pretrain"),
@@ -85,6 +92,7 @@ _EXPORTED = {
     "alum.tasks.kinds.text_embedding": ("TEXT_EMBEDDING", "TEXT_EMBEDDING_DIRECTION"),
     "alum.tasks.kinds.token_classification": ("TOKEN_CLASSIFICATION",),
     "alum.training.config": ("AlumConfig",),
+    "alum.training.parts.drawn_texts": ("RowTexts",),
     "alum.training.step": ("AlumStep",),
     "alum.training.trainer": ("AlumMixin", "AlumTrainer"),
 }

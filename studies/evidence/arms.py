@@ -13,7 +13,7 @@ class Arm:
 
     Controls are made to match another arm of the same seed: ``divergence_of`` is the arm whose mean divergence this one
     is to have, by its radius; ``radius_of`` the one whose median radius it has. ``epochs`` and ``dropout`` are factors
-    on those of the study.
+    on those of the study. ``start_epochs`` is how many epochs of standard training come first.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Arm:
     radius_of: str | None = None
     epochs: float = 1.0
     dropout: float = 1.0
+    start_epochs: int = 0
 
     @property
     def reference(self) -> str | None:
@@ -59,6 +60,13 @@ TEXT_ARMS = (
     Arm("one-pass, independent masks", "alum_one_pass", _INDEPENDENT),
     Arm("R-Drop, α 3", "r_drop", {"alpha": 3.0}),
     Arm("virtual, independent masks, α 3", "alum_virtual", {**_INDEPENDENT, "alpha": 3.0}),
+    Arm("R-Drop, α 10", "r_drop", {"alpha": 10.0}),
+    Arm(
+        "virtual, independent masks, α 3, after 4 epochs",
+        "alum_virtual",
+        {**_INDEPENDENT, "alpha": 3.0},
+        start_epochs=4,
+    ),
     Arm("standard, twice the dropout", "standard", dropout=2.0),
     Arm("as published", "alum_paper", _PAPER),
 )

@@ -56,7 +56,7 @@ class FewLabels:
         arguments = FinetuneArguments(
             model_name_or_path="",
             task=self.task,
-            train_file=str(folder / "train.jsonl"),
+            train_file=[str(folder / "train.jsonl")],
             validation_file=str(folder / f"{self.test}.jsonl"),
         )
         loaded = load_task_data(arguments, ("train", "validation"))

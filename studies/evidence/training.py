@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from alum.core.pass_counts import pass_counts
 from alum.training.step import AlumStep
 from studies.evidence.arms import Arm
 
@@ -35,7 +36,10 @@ class Course:
 
 
 class Training:
-    """A model in training by an arm, which has its divergence or radius from the record of its ``reference``."""
+    """A model in training by an arm, which has its divergence or radius from the record of its ``reference``.
+
+    ``cost_in_standard_steps`` is the number of FLOPs so far, in steps of standard training.
+    """
 
     def __init__(
         self, model: PreTrainedModel, arm: Arm, course: Course, reference: Mapping[str, Any] | None = None
@@ -44,7 +48,8 @@ class Training:
         epsilon = course.epsilon if arm.radius_of is None or reference is None else reference["median_radius"]
         self.model, self.arm, self.course = model, arm, course
         self.step = AlumStep(model, arm.method, target_divergence=target, **arm.settings_at(epsilon))
-        self.num_steps, self.seconds = 0, 0.0
+        self.num_epochs, self.num_steps, self.seconds, self.cost_in_standard_steps = 0, 0, 0.0, 0.0
+        self._first_step = AlumStep(model, "standard")
         on_cuda = model.device.type == "cuda"
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY, fused=on_cuda)
 
@@ -59,29 +64,31 @@ class Training:
             radii.append(self._radius)
             sums += self._step(batch)
         task_loss, divergence = (sums / len(radii)).tolist()
+        self.num_epochs += 1
         self.seconds += time.perf_counter() - start
         return {"training_loss": task_loss, "divergence": divergence, "radius": median(radii)}
 
     @property
+    def _current_step(self) -> AlumStep:
+        return self._first_step if self.num_epochs < self.arm.start_epochs else self.step
+
+    @property
     def _radius(self) -> float:
-        moves_nothing = "epsilon" in self.step.method.idle_settings() or not self.step.method.alpha
-        return 0.0 if moves_nothing else self.step.method.epsilon * self.step.radius.factor
+        step = self._current_step
+        moves_nothing = "epsilon" in step.method.idle_settings() or not step.method.alpha
+        return 0.0 if moves_nothing else step.method.epsilon * step.radius.factor
 
     def _step(self, batch: Mapping[str, Tensor]) -> Tensor:
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.course.autocast):
-            result = self.step(batch)
+            result = self._current_step(batch)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_NORM)
         for group in self._optimizer.param_groups:
             group["lr"] = self.course.learning_rate(self.num_steps)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.num_steps += 1
+        self.cost_in_standard_steps += pass_counts(self._current_step.method).in_standard_steps
         return torch.stack((result.task_loss.float(), result.adversarial_loss.float()))
-
-    @property
-    def cost_in_standard_steps(self) -> float:
-        """FLOPs so far, in steps of standard training."""
-        return self.num_steps * self.step.method.cost_in_standard_steps
 
 
 def strength(epochs: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -58,7 +58,7 @@ def test_a_step_is_the_one_in_plain_pytorch(method, kind, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_plain_task_loss_is_that_of_the_model(kind):
     inputs, plain, own = batch_of(kind), model_for(kind), model_for(kind)
-    plain_step(plain, kind, METHODS["standard"], [MicroBatch(inputs, torch.Generator())])
+    plain_step(plain, kind, METHODS["standard"], [MicroBatch(inputs)])
     own(**inputs).loss.backward()
     for ours, theirs in zip(plain.parameters(), own.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
@@ -66,7 +66,7 @@ def test_the_plain_task_loss_is_that_of_the_model(kind):
 
 def test_a_setting_that_is_not_written_out_is_not_passed_over():
     row = dataclasses.make_dataclass("Row", [("shape", str, "round")], bases=(Method,), frozen=True)
-    batch = MicroBatch(batch_of("regression"), torch.Generator().manual_seed(0))
+    batch = MicroBatch(batch_of("regression"))
     plain_step(model_for("regression"), "regression", row("usual", "here"), [batch])
     with pytest.raises(NotImplementedError, match="shape of method 'other' is not written out"):
         plain_step(model_for("regression"), "regression", row("other", "here", shape="square"), [batch])

@@ -7,10 +7,13 @@ import pytest
 from transformers import HfArgumentParser
 
 from alum.cli.flags import parser_of
+from alum.stages.augmentation.arguments import AugmentArguments
 from alum.stages.demo.arguments import DemoArguments
 from alum.stages.evaluation.arguments import AttackArguments, EvaluateArguments
 from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneSettings
 from alum.stages.pretraining.arguments import PretrainArguments, PretrainSettings
+from alum.stages.reduction.arguments import ReduceArguments
+from alum.stages.triggers.arguments import TriggersArguments
 from alum.training.settings import AdversarySettings
 
 SETTINGS = [
@@ -102,3 +105,18 @@ def test_what_is_none_of_them_is_refused_by_both(flags, capsys):
         with pytest.raises(SystemExit) as ended:
             parser.parse_known_args(flags.split())
         assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "reports"), [(EvaluateArguments, True), (AttackArguments, False), (AugmentArguments, False)]
+)
+def test_only_what_reports_on_meaning_says_so(settings, reports):
+    """`alum evaluate` has figures on how changed words fit and how similar texts stay, the others have none."""
+    helps = {action.dest: action.help for action in parser_of(settings)._actions}
+    assert ("how well" in helps["masked_lm"]) == reports
+    assert ("how much" in helps["similarity_model"]) == reports
+
+
+@pytest.mark.parametrize("settings", [ReduceArguments, TriggersArguments])
+def test_classifiers_have_no_flag_of_choices(settings):
+    assert "choice_columns" not in {action.dest for action in parser_of(settings)._actions}

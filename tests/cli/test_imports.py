@@ -20,7 +20,19 @@ SLOW = {"torch", "transformers", "datasets", "tokenizers", "sklearn", "scipy", "
 
 @pytest.mark.parametrize(
     "words",
-    ["", "--help", "--version", "nope", "tasks", "suites", *(f"{command} --help" for command in COMMANDS)],
+    [
+        "",
+        "--help",
+        "--version",
+        "nope",
+        "tasks",
+        "tasks sst2",
+        "tasks --json",
+        "suites",
+        "methods",
+        "methods --json",
+        *(f"{command} --help" for command in COMMANDS),
+    ],
 )
 def test_it_answers_without_the_libraries_that_take_seconds(words):
     done = subprocess.run([sys.executable, "-c", SCRIPT, *words.split()], capture_output=True, text=True, check=False)

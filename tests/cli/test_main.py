@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
 from alum.stages.pretraining import run as pretraining
 from small_files import files_up_to
+from terminal_tables import table_cells
 from tiny_models import language_model
 from tiny_stages import save_untrained
 from tiny_texts import opinions, tree, write_rows, write_text
@@ -206,7 +208,7 @@ def test_done_is_0(here, capsys):
     assert main(f"evaluate --model_name_or_path out {EVALUATE.split('model ')[1]} --attacks none".split()) == 0
     shown = capsys.readouterr().out
     assert "clean" in shown
-    assert re.search(r"│ rows +│ clean +│ +8 │", shown)
+    assert ["rows", "clean", "8"] in [row[:3] for row in table_cells(shown)]
 
 
 def test_failed_work_is_1_with_a_traceback_in_a_file(here, capsys, monkeypatch):
@@ -222,6 +224,40 @@ def test_failed_work_is_1_with_a_traceback_in_a_file(here, capsys, monkeypatch):
     assert "Traceback" in details.read_text()
     assert "in fail" in details.read_text()
     details.unlink()
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "out/rows"), "out/rows"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "out"), "out"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos"), "a file"),
+        (OSError(errno.ENOSPC, "No space left on device"), "a file"),  # which need not be standard output
+    ],
+)
+def test_a_disk_that_is_full_wherever_it_is_written_to_is_no_failure(monkeypatch, capsys, tmp_path, error, what):
+    """Such as where a folder is made; the file for a traceback would not fit either."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("alum.cli.commands.run", fail)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", fail)
+    assert main(["tasks"]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(
+        rf"alum: error: {what} could not be written: .*; [\d,.]+ MB are free in {tmp_path}\. .*\n", said
+    )
+
+
+def test_an_error_that_names_no_file_names_none(monkeypatch, capsys):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("alum.cli.commands.run", fail)
+    assert main(["tasks"]) == 1
+    assert capsys.readouterr().err.startswith("alum: failed: OSError: [Errno 5] Input/output error (details in ")
 
 
 def test_an_error_has_a_line_below_the_bar_that_it_interrupts(capsys, monkeypatch):

@@ -10,9 +10,9 @@ from torch import nn
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import SettingError
-from alum.core.likelihoods import CATEGORICAL, TOKENS
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
+from alum.core.outputs.likelihoods import CATEGORICAL, TOKENS
 from alum.models.hooks.frozen import frozen
 
 X = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
@@ -42,7 +42,7 @@ class Network(nn.Module):
 class SmallBatch:
     """A network on embeddings X times a weight that is 1, whose divergence can be spoilt."""
 
-    mask, scale = MASK, SCALE
+    mask, scale, row_noise = MASK, SCALE, None
 
     def __init__(self, spoil_divergence=1.0, spoil_gradient=1.0, dropout="shared"):
         torch.manual_seed(0)

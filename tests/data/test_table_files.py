@@ -65,8 +65,10 @@ def test_integers_beside_missing_ones_stay_integers(tmp_path, ending, expected):
             "rows.json, line 1: a JSON array, where one object a line",
         ),
         ("rows.jsonl.gz", "a", "rows.jsonl.gz is compressed: unpack it first"),
-        ("rows.jsonl", "", "is empty"),
-        ("rows.csv", "a,b\n", "has no rows"),
+        ("rows.jsonl", "", "is empty: expected rows, one for each example"),
+        ("rows.csv", "", "is empty: expected rows, one for each example"),
+        ("rows.json", "\n", "is empty: expected rows, one for each example"),
+        ("rows.csv", "a,b\n", r"has no rows: expected one for each example\."),
         ("rows.xlsx", "a", r"expected a file that ends in \.jsonl, .*not '\.xlsx'"),
         ("rows", "a", "not 'nothing'"),
     ],
@@ -84,3 +86,17 @@ def test_missing_columns_are_named_beside_those_that_there_are():
     require_columns(table, ["text", "label"], "rows.jsonl")
     with pytest.raises(InputError, match=r"rows.jsonl has no column 'premise', 'gold': .* text, label, score"):
         require_columns(table, ["premise", "text", "gold"], "rows.jsonl")
+
+
+@pytest.mark.parametrize("edge", [1 << 13, 1 << 20])
+def test_a_quoted_line_end_is_whole_wherever_it_stands(tmp_path, edge):
+    """At the edge of a block pyarrow 26.0.1's reader of CSV loses the newline behind a carriage return.
+
+    https://github.com/apache/arrow/issues/51368
+    """
+    path = tmp_path / "a.csv"
+    for place in range(edge - 2, edge + 2):
+        before = "z" * (place - len('text,label\r\n"'))
+        path.write_bytes(f'text,label\r\n"{before}\r\nb",x\r\nplain,y\r\n'.encode())
+        assert path.read_bytes()[place : place + 2] == b"\r\n"
+        assert load_table(path)["text"][:] == [f"{before}\r\nb", "plain"]

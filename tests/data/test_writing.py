@@ -116,8 +116,9 @@ def test_a_file_is_written_whole(tmp_path):
 
 def test_a_file_that_does_not_fit_leaves_the_former_one(tmp_path):
     write_whole(tmp_path / "file", b"former")
-    refused = pytest.raises(InputError, match="file could not be written: File too large")
-    with refused, files_up_to(LIMIT_BYTES):
+    needed = f"{2 * LIMIT_BYTES / 1e6:.1f} MB"
+    told = rf"file could not be written: File too large; [\d,.]+ MB are free in .*, and it takes {needed}"
+    with pytest.raises(InputError, match=told), files_up_to(LIMIT_BYTES):
         write_whole(tmp_path / "file", json.dumps("a" * 2 * LIMIT_BYTES).encode())
     assert (tmp_path / "file").read_bytes() == b"former"
     assert os.listdir(tmp_path) == ["file"]
@@ -134,6 +135,24 @@ def test_who_may_read_a_file_is_what_the_user_says_now(tmp_path, mask, mode, lef
         write_whole(tmp_path / "file", b"content")
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_its_user_has_closed_to_others_stays_so(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "file").chmod(0o600)
+    with umask(0o022):
+        write_whole(tmp_path / "file", b"content")
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+
+
+def test_an_interrupted_write_leaves_no_draft(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "file", b"content")
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

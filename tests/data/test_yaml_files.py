@@ -29,6 +29,7 @@ def test_anchors_stand_for_what_they_name(read):
     ("text", "words"),
     [
         ("a: [", "is not YAML"),
+        ("a: \x1b[31mred\n", "is not YAML: unacceptable character #x001b"),
         ("a: 1\n---\nb: 2\n", "is not YAML"),
         ("? [a]\n: 1\n", "is not YAML"),
         ("a: !!python/object/apply:os.system ['true']\n", "is not YAML"),

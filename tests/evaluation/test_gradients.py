@@ -5,6 +5,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from alum.attacks.text.protocol import Misclassified
+from alum.attacks.text.searches.gradients import GradientQuestion
 from alum.attacks.text.searches.hotflip import HotFlipSearch, best_flips
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
@@ -18,6 +19,11 @@ from tiny_texts import opinions
 from tiny_tokenizers import TOKENIZERS
 
 TEXTS = [row["text"] for row in opinions(24)]
+
+
+def at_words(gradients, example, places, label):
+    (found,) = gradients.at_words([GradientQuestion(example, places, label)])
+    return found
 
 
 def all_places(example):
@@ -56,7 +62,7 @@ def test_gains_are_those_of_each_flip_of_a_linear_model(linear, label):
         for word in words
         if word != worded.word(place)
     }
-    flips = best_flips(gradients((text,), worded.places([0]), label), gradients.embeddings, 10_000)
+    flips = best_flips(at_words(gradients, (text,), worded.places([0]), label), gradients.embeddings, 10_000)
     assert {flip[:2] for flip in flips} == {pair for pair, gain in expected.items() if gain > 0}
     for flip in flips:
         assert flip.gain == pytest.approx(expected[flip[:2]], rel=1e-4)
@@ -91,7 +97,7 @@ def test_gradients_are_those_of_finite_differences(architecture, kind, example):
     tested = tested.double()
     label, spare, step = 2, len(tokenizer), 1e-3
     gradients = ClassifierGradients(text_model(tested, tokenizer, 64))
-    found = gradients(example, all_places(example), label)
+    found = at_words(gradients, example, all_places(example), label)
     assert len(found) >= 2
     encoded = tokenizer(*example, return_tensors="pt")
     table = tested.get_input_embeddings().weight.data
@@ -121,10 +127,10 @@ def test_a_model_that_is_sure_has_a_gradient_still(bert):
     model, tokenizer = bert
     label = int(ClassifierVictim(text_model(model, tokenizer, 64))([(TEXTS[0],)]).argmax())
     gradients = ClassifierGradients(text_model(model, tokenizer, 64))
-    before = gradients((TEXTS[0],), all_places((TEXTS[0],)), label)
+    before = at_words(gradients, (TEXTS[0],), all_places((TEXTS[0],)), label)
     with torch.no_grad():
         model.classifier.bias[label] += 100
-    after = gradients((TEXTS[0],), all_places((TEXTS[0],)), label)
+    after = at_words(gradients, (TEXTS[0],), all_places((TEXTS[0],)), label)
     with torch.no_grad():
         model.classifier.bias[label] -= 100
     for one, other in zip(before, after, strict=True):
@@ -135,10 +141,10 @@ def test_a_model_that_is_sure_has_a_gradient_still(bert):
 def test_words_that_are_cut_off_have_none_and_nothing_is_left_behind(bert):
     model, tokenizer = bert
     example = (" ".join(["dog cat"] * 5000),)
-    found = ClassifierGradients(text_model(model, tokenizer, 16))(example, all_places(example), 0)
+    found = at_words(ClassifierGradients(text_model(model, tokenizer, 16)), example, all_places(example), 0)
     assert 0 < len(found) <= 14
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert ClassifierGradients(text_model(model, tokenizer, 16))(("",), [], 0) == []
+    assert at_words(ClassifierGradients(text_model(model, tokenizer, 16)), ("",), [], 0) == []
 
 
 def test_flips_raise_the_loss_of_a_transformer(bert):
@@ -160,3 +166,63 @@ def test_flips_raise_the_loss_of_a_transformer(bert):
         np.testing.assert_allclose(result.adversarial_outputs, logits.softmax(-1), atol=1e-5)
         assert (result.outcome == "succeeded") == (int(logits.argmax()) != labels[number])
     assert outcomes.count("succeeded") > len(TEXTS) // 2
+
+
+# -- many texts together -----------------------------------------------------------------------------------------------
+
+
+def plain_gradients(model, tokenizer, text, label):
+    """Of one text alone, at the rows of its own embeddings, with the tokens' characters."""
+    encoded = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
+    offsets, ids = encoded.pop("offset_mapping")[0].tolist(), encoded.pop("input_ids")
+    embedded = model.get_input_embeddings()(ids).detach().requires_grad_()
+    logits = model(inputs_embeds=embedded, **encoded).logits[0]
+    others = torch.cat((logits[:label], logits[label + 1 :]))
+    (others.logsumexp(0) - logits[label]).backward()
+    return embedded.grad[0], offsets
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind", "side"), [("bert", "wordpiece", "right"), ("llama", "byte_level_bpe", "left")]
+)
+def test_importance_is_the_length_of_the_mean_gradient_over_the_tokens_of_a_word(architecture, kind, side):
+    """Of texts of several lengths in one batch, whichever side is padded; the last word has several tokens."""
+    tokenizer = TOKENIZERS[kind](TEXTS)
+    tokenizer.padding_side = side
+    settings = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "num_labels": 3}
+    model = classifier(architecture, **settings).double()
+    texts = [f"{' '.join(text.split()[:count])} rivercat" for text, count in zip(TEXTS, (1, 3, 6, 9), strict=False)]
+    questions = [GradientQuestion((text,), all_places((text,)), 1) for text in texts]
+    found = ClassifierGradients(text_model(model, tokenizer, 64)).importance(questions)
+    for text, importance in zip(texts, found, strict=True):
+        gradient, offsets = plain_gradients(model, tokenizer, text, 1)
+        worded = WordedExample.of((text,))
+        starts = worded.texts[0].starts()
+        assert list(importance) == worded.places([0])
+        for place, value in importance.items():
+            start, end = starts[place.word], starts[place.word] + len(worded.word(place))
+            own = [i for i, (a, b) in enumerate(offsets) if a < b <= end and b > start]
+            assert value == pytest.approx(float(gradient[own].mean(0).abs().sum()), rel=1e-4)
+        assert len([i for i, (a, b) in enumerate(offsets) if b > len(text) - len("rivercat") and a < b]) > 1
+
+
+def test_thirty_searches_take_their_gradients_together(bert):
+    """As many passes with gradients as one search takes at most, not thirty times as many."""
+    model, tokenizer = bert
+    examples = [(" ".join(TEXTS[0].split()[:6]),)] * 30
+    model_of = text_model(model, tokenizer, 64)
+    label = int(ClassifierVictim(model_of)(examples[:1]).argmax())
+    search = HotFlipSearch(ClassifierGradients(model_of), Constraints(), SearchSettings())
+
+    def count(num_searches):
+        passes = []
+        handle = model.register_forward_pre_hook(lambda module, args: passes.append(torch.is_grad_enabled()))
+        searches = [search(example, Misclassified(label)) for example in examples[:num_searches]]
+        results = dict(run_searches(ClassifierVictim(model_of), searches))
+        handle.remove()
+        return sum(passes), results
+
+    once, alone = count(1)
+    together, results = count(30)
+    assert 1 <= once == together
+    assert {result.changes for result in results.values()} == {alone[0].changes}

@@ -83,6 +83,13 @@ def test_the_loss_of_a_causal_model_is_named(tmp_path):
     assert Checkpoint(str(tmp_path)).model(AutoModelForCausalLM).loss_type == "ForCausalLM"
 
 
+@pytest.mark.parametrize("load", [Checkpoint.model, Checkpoint.trained_model])
+def test_a_masked_language_model_is_no_causal_one(checkpoint, load):
+    """Its weights would all be there, and it would see what it is to predict."""
+    with pytest.raises(InputError, match="is no causal language model: a bert reads what follows, too"):
+        load(checkpoint, AutoModelForCausalLM)
+
+
 def test_loading_says_nothing_of_new_weights_and_leaves_the_log_level(checkpoint, folder, capfd):
     before = logging.get_verbosity()
     logging.set_verbosity_info()
@@ -158,7 +165,10 @@ def test_a_folder_of_something_else(tmp_path):
 def test_a_name_that_is_nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for what, read in zip(("model", "tokenizer", "model"), everything("no-such-model"), strict=True):
-        refused(f"no {what} can be loaded from no-such-model: .* Nor is there a folder of that name in .*", read)
+        expected = (
+            f"no {what} can be loaded from no-such-model: there is no folder of that name in .*, and of the hub's"
+        )
+        refused(expected, read)
 
 
 def test_a_tokenizer_alone_is_no_model(folder):
@@ -178,6 +188,50 @@ def test_pickled_weights(checkpoint, folder):
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")
     refused("pickled weights, which can run code and are not loaded", lambda: checkpoint.model(AutoModel))
+
+
+def named_in(folder, name, value):
+    path = folder / name
+    path.write_text(json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **value}))
+
+
+INDEX = "model.safetensors.index.json"
+PICKLES = {
+    "a shard": (INDEX, {"weight_map": {"bert.a": "pytorch_model.bin"}}, f"the {INDEX} of .* names 'pytorch_model.bin'"),
+    "a shard elsewhere": (INDEX, {"weight_map": {"bert.a": "../x.safetensors"}}, f"{INDEX} of .* names '../x.safetens"),
+    "the weights": ("config.json", {"transformers_weights": "adapter_model.bin"}, "config.json of .* names 'adapter_m"),
+    "an adapter": ("adapter_config.json", {"peft_type": "LORA"}, "holds an adapter .*merge_and_unload"),
+}
+
+
+@pytest.mark.parametrize("what", PICKLES)
+def test_pickles_that_are_named_are_never_opened(what, checkpoint, folder):
+    file, value, message = PICKLES[what]
+    (folder / "model.safetensors").rename(folder / "elsewhere.safetensors")
+    for name in ("pytorch_model.bin", "adapter_model.bin"):
+        (folder / name).mkdir()  # which could not be read as a file
+    named_in(folder, file, value)
+    refused(message, lambda: checkpoint.model(AutoModel), lambda: checkpoint.trained_model(AutoModelForMaskedLM))
+
+
+def test_pickles_beside_the_weights_are_left_alone(checkpoint, folder):
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    named_in(folder, "pytorch_model.bin.index.json", {"weight_map": {"a": "pytorch_model.bin"}})
+    checkpoint.trained_model(AutoModelForMaskedLM)
+
+
+def test_weights_in_shards_are_loaded(checkpoint, folder):
+    model = BertForMaskedLM.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="10KB")
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+    assert checkpoint.trained_model(AutoModelForMaskedLM).state_dict().keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_kernels_of_the_hub_are_not_fetched(key, checkpoint, folder):
+    named_in(folder, "config.json", {key: "kernels-community/flash-attn"})
+    refused("asks for the kernel 'kernels-community/flash-attn'", lambda: checkpoint.model(AutoModel))
 
 
 def test_weights_that_were_cut_short(checkpoint, folder):
@@ -299,3 +353,10 @@ def test_a_head_for_other_labels_is_a_new_one(folder, checkpoint):
 def test_a_model_without_a_head_for_the_task_gets_one_whatever_its_architecture(architecture, tmp_path):
     AutoModel.from_config(config_of(architecture)).save_pretrained(tmp_path)
     Checkpoint(str(tmp_path)).model(AutoModelForSequenceClassification, num_labels=2)
+
+
+@pytest.mark.parametrize("name", ["-1", "a b", "x/y/z"])
+def test_a_name_that_can_be_no_id_is_refused_whatever_is_loaded_first(name):
+    for load in (Checkpoint.trained_model, Checkpoint.model):
+        with pytest.raises(InputError, match="no model can be loaded from"):
+            load(Checkpoint(name), AutoModelForSequenceClassification)

@@ -37,8 +37,8 @@ def shown(found, names=("bad", "good"), terminal=False, width=100, **settings):
 def test_before_and_after_are_legible_without_colour():
     lines = shown(result()).splitlines()
     assert lines[0] == "The attack succeeded: the model said good, and now says bad."
-    assert ["good", "87.5", "%", "25.0", "%"] in [line.replace("│", " ").split() for line in lines]
-    assert ["bad", "12.5", "%", "75.0", "%"] in [line.replace("│", " ").split() for line in lines]
+    assert ["good", "87.5", "%", "25.0", "%"] in [line.split() for line in lines]
+    assert ["bad", "12.5", "%", "75.0", "%"] in [line.split() for line in lines]
     assert "a [gentle → gentel] cat" in lines
     assert lines[-1] == "Words changed: 1 of 3. Queries: 1,234."
     assert "\x1b" not in "".join(lines)

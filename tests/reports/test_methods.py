@@ -5,7 +5,9 @@ import pytest
 from rich.console import Console
 
 from alum.core.methods import METHODS
+from alum.core.pass_counts import pass_counts
 from alum.reports.methods import show_methods
+from terminal_tables import table_cells
 
 
 def shown(width):
@@ -17,12 +19,9 @@ def shown(width):
 def cells(text):
     """Value of each setting by method, of all tables."""
     found, heads = {}, []
-    for line in text.splitlines():
-        if line.startswith("┃"):
-            heads = [cell.strip() for cell in line.strip("┃").split("┃")]
-        elif line.startswith("│") and heads[0] == "setting":
-            name, *values = (cell.strip() for cell in line.strip("│").split("│"))
-            found |= {(method, name): value for method, value in zip(heads[1:], values, strict=True)}
+    for name, *values in table_cells(text):
+        heads = values if name == "setting" else heads
+        found |= {(method, name): value for method, value in zip(heads, values, strict=False)}
     return found
 
 
@@ -36,10 +35,10 @@ def test_each_setting_of_each_method_stands_there(width):
                 assert text == "–"
             else:
                 assert text == str(value) or float(text) == pytest.approx(value, rel=5e-3)
-        assert float(found[name, "cost in steps"]) == pytest.approx(method.cost_in_standard_steps, rel=5e-3)
+        assert float(found[name, "cost in steps"]) == pytest.approx(pass_counts(method).in_standard_steps, rel=5e-3)
 
 
 def test_each_method_has_its_source():
     text = re.sub(r"\s+", " ", shown(200))
     assert text.count("arXiv:2004.08994") >= 3
-    assert all(f"│ {name} " in text for name in METHODS)
+    assert all(re.search(rf"\b{name} +\S", text) for name in METHODS)

@@ -80,6 +80,7 @@ def save_tiny(folder):
     [
         ("tasks", ["squad", "wnut_17"]),
         ("robustness", ["snli"]),
+        ("text", ["sst2"]),
         ("pretraining", None),
         ("continual", ["imdb_original"]),
     ],

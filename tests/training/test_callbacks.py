@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import signal
@@ -54,6 +55,13 @@ def metrics(tmp_path):
     return path
 
 
+def state_at(step, metrics):
+    """State that a checkpoint of a step has, with what was logged until then."""
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    in_training = itertools.takewhile(lambda line: "train_runtime" not in line, lines)
+    return TrainerState(global_step=step, log_history=[line for line in in_training if line["step"] <= step])
+
+
 @pytest.mark.parametrize(
     ("step", "kept"),
     [(0, []), (1, [(1, "loss")]), (2, [(1, "loss"), (2, "loss"), (2, "eval_loss")])]
@@ -62,18 +70,34 @@ def metrics(tmp_path):
 @pytest.mark.parametrize("half_a_line", ["", "{", '{"step": 1, "loss": 0.', '{"step": 1, "loss": 0.5}'])
 def test_what_will_be_logged_again_is_dropped(tmp_path, metrics, step, kept, half_a_line):
     """The summary of training, and what follows it, is of the run that was finished."""
+    state = state_at(step, metrics)
     with metrics.open("a") as file:
         file.write(half_a_line)
-    MetricsFile(metrics).on_train_begin(config(tmp_path), TrainerState(global_step=step), TrainerControl())
+    MetricsFile(metrics).on_train_begin(config(tmp_path), state, TrainerControl())
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     assert [(line["step"], list(line)[1]) for line in lines] == kept
 
 
 def test_only_the_half_line_is_dropped_where_the_run_was_killed_while_writing(tmp_path, metrics):
-    first = metrics.read_bytes().splitlines(keepends=True)[0]
+    first, state = metrics.read_bytes().splitlines(keepends=True)[0], state_at(1, metrics)
     metrics.write_bytes(first + b'{"step": 2, "lo')
-    MetricsFile(metrics).on_train_begin(config(tmp_path), TrainerState(global_step=2), TrainerControl())
+    MetricsFile(metrics).on_train_begin(config(tmp_path), state, TrainerControl())
     assert metrics.read_bytes() == first
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff\n", b"{}\n[[\n", b"[" * 100_000 + b"\n"])
+def test_lines_that_were_lost_or_damaged_come_back(tmp_path, metrics, damaged):
+    lines, state = metrics.read_bytes().splitlines(keepends=True), state_at(3, metrics)
+    metrics.write_bytes(lines[0] + damaged + b"".join(lines[2:]))
+    MetricsFile(metrics).on_train_begin(config(tmp_path), state, TrainerControl())
+    assert metrics.read_bytes() == b"".join(lines[:4])
+
+
+def test_a_file_of_metrics_that_is_gone_comes_back(tmp_path, metrics):
+    lines, state = metrics.read_bytes().splitlines(keepends=True), state_at(2, metrics)
+    metrics.unlink()
+    MetricsFile(metrics).on_train_begin(config(tmp_path), state, TrainerControl())
+    assert metrics.read_bytes() == b"".join(lines[:3])
 
 
 # -- stopping ----------------------------------------------------------------------------------------------------------

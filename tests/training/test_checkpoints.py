@@ -1,10 +1,13 @@
 import hashlib
 import json
+import pickle
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from accelerate import Accelerator
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
@@ -14,6 +17,9 @@ from alum.training.checkpoints import (
     AtomicCheckpoints,
     checkpoints_in,
     damage,
+    give_replaced_back,
+    is_model_only,
+    misfit,
     newest_whole_checkpoint,
     set_later_ones_aside,
     write_manifest,
@@ -67,6 +73,7 @@ def test_a_checkpoint_has_the_trainers_files_and_the_manifest_of_all_of_them(und
     theirs = trained(classifier(), plain_config(tmp_path, save_strategy="steps"), labelled_sentences(), Trainer)
     assert theirs.state.global_step == 4
     files = tree(tmp_path / "checkpoint-4")
+    del files["training_args.bin"]  # the Trainer's settings as a pickle, which nothing needs to go on
     for checkpoint in checkpoints_in(undisturbed[0]):
         ours = tree(checkpoint)
         entries = json.loads(ours.pop(MANIFEST))["files"]
@@ -288,3 +295,137 @@ def test_tied_weights_are_not_said_to_be_missing(tmp_path, monkeypatch):
     weights = {name: value for name, value in again.model.state_dict().items() if "LayerNorm" not in name}
     again._issue_warnings_after_load(again.model.load_state_dict(weights, strict=False))
     assert "LayerNorm" in said[0]
+
+
+# -- what is never unpickled -------------------------------------------------------------------------------------------
+
+
+class Payload:
+    """A pickle of it makes a file when it is read by a reader that runs code."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (Path.touch, (self.marker,))
+
+
+@pytest.fixture
+def payload(tmp_path):
+    marker = tmp_path / "code was run"
+    pickle.loads(pickle.dumps(Payload(marker)))
+    assert marker.exists(), "the payload must work"
+    marker.unlink()
+    yield Payload(marker)
+    assert not marker.exists()
+
+
+STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_state_that_was_replaced_is_not_read(run, payload, name):
+    torch.save({"state": payload}, run / "checkpoint-4" / name)
+    with pytest.raises(InputError, match=rf"checkpoint-4 is damaged: {name} has .*, not \w+\."):
+        go_on(run, str(run / "checkpoint-4"))
+
+
+def without_scaler(init):
+    def made(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        del self.scaler
+
+    return made
+
+
+@pytest.mark.parametrize("name", [*STATES, "scaler.pt"])
+def test_code_in_a_state_is_told_in_our_words_where_the_manifest_has_its_digest(run, payload, name, monkeypatch):
+    torch.save({"state": payload}, run / "checkpoint-4" / name)
+    write_manifest(run / "checkpoint-4")
+    if name == "scaler.pt":  # of which there is none on a CPU otherwise
+        monkeypatch.setattr(Accelerator, "scaler", torch.amp.GradScaler("cpu"), raising=False)
+        monkeypatch.setattr(Accelerator, "__init__", without_scaler(Accelerator.__init__))
+    with pytest.raises(InputError, match=r"checkpoint-4 was not loaded: .*would run code") as refused:
+        go_on(run, str(run / "checkpoint-4"))
+    assert "weights_only" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "optimizer.bin", "rng_state_0.pth", "shards/x.bin"])
+def test_what_was_added_to_a_checkpoint_is_refused(run, payload, name):
+    added = run / "checkpoint-4" / name
+    added.parent.mkdir(exist_ok=True)
+    torch.save(payload, added)
+    with pytest.raises(InputError, match=f"{name} is not in its manifest.json, and was added"):
+        go_on(run, str(run / "checkpoint-4"))
+    added.unlink()
+    (run / "checkpoint-4" / ".notes").write_text("of a file browser")
+    assert damage(run / "checkpoint-4") is None
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "adapters/adapter_model.bin", "pytorch_model.bin.index.json"])
+def test_pickled_weights_are_refused_also_with_a_manifest(run, payload, name, by_name):
+    checkpoint = run / "checkpoint-5"
+    (checkpoint / "model.safetensors").unlink()
+    (checkpoint / "adapters").mkdir()
+    torch.save(payload, checkpoint / name)
+    write_manifest(checkpoint)
+    with pytest.raises(InputError, match=f"checkpoint-5 holds {name}, pickled weights"):
+        go_on(run, str(checkpoint) if by_name else True)
+
+
+@pytest.mark.parametrize("shard", ["pytorch_model.bin", "../evil.safetensors", "/tmp/evil.safetensors", 5])
+def test_an_index_names_safetensors_beside_it_alone(run, shard):
+    checkpoint = run / "checkpoint-4"
+    (checkpoint / "model.safetensors").unlink()
+    (checkpoint / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
+    write_manifest(checkpoint)
+    with pytest.raises(InputError, match=rf"model.safetensors.index.json of .*checkpoint-4 names {shard!r}"):
+        go_on(run, str(checkpoint))
+
+
+def test_a_checkpoint_without_a_manifest_is_not_gone_on_from(run):
+    (run / "checkpoint-4" / MANIFEST).unlink()
+    with pytest.raises(InputError, match=r"checkpoint-4 has no manifest.json.*--model_name_or_path"):
+        go_on(run, str(run / "checkpoint-4"))
+
+
+def test_the_best_checkpoint_is_looked_at_before_it_is_loaded(run, payload, tmp_path):
+    """Its path stands in the state of the checkpoint that a run goes on from, and may lead anywhere."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    torch.save(payload, elsewhere / "pytorch_model.bin")
+    trainer = go_on(run)
+    trainer.state.best_model_checkpoint = str(elsewhere)
+    with pytest.raises(InputError, match=r"elsewhere has no manifest.json"):
+        trainer._load_best_model()
+
+
+def test_a_checkpoint_that_was_to_be_replaced_has_its_name_again(tmp_path):
+    """Killed after the old one was moved away, and before the new one had its name."""
+    for step in (3, 6):
+        (tmp_path / ".drafts" / f"checkpoint-{step}.replaced").mkdir(parents=True)
+        (tmp_path / ".drafts" / f"checkpoint-{step}.replaced" / "old").touch()
+    (tmp_path / "checkpoint-6").mkdir()
+    give_replaced_back(tmp_path)
+    assert names(tmp_path) == [".drafts", "checkpoint-3", "checkpoint-6"]
+    assert names(tmp_path / "checkpoint-3") == ["old"]
+    assert names(tmp_path / "checkpoint-6") == []
+
+
+def test_a_checkpoint_of_another_shape_is_told_before_it_is_loaded(undisturbed):
+    checkpoint = undisturbed[0] / "checkpoint-4"
+    assert misfit(checkpoint, classifier()) is None
+    wider = classifier(num_labels=5)
+    of_model = list(wider.classifier.weight.shape)
+    of_checkpoint = [classifier().config.num_labels, *of_model[1:]]
+    assert misfit(checkpoint, wider) in (
+        f"its classifier.{name} is of the shape {of_checkpoint[:count]}, and that of the model of {of_model[:count]}"
+        for name, count in (("weight", 2), ("bias", 1))
+    )
+
+
+def test_a_checkpoint_of_a_model_alone_is_told(undisturbed, tmp_path):
+    assert not is_model_only(undisturbed[0] / "checkpoint-4")
+    trained(classifier(), saving(tmp_path, save_only_model=True), labelled_sentences())
+    assert is_model_only(tmp_path / "checkpoint-4")

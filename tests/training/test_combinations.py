@@ -6,46 +6,53 @@ from transformers import TrainerCallback
 from alum.core.errors import InputError
 from alum.core.methods import METHODS, method_named
 from alum.training.combinations import check_combination
-from alum.training.config import AlumConfig
 from alum.training.trainer import AlumTrainer
 from tiny_models import classifier
 from tiny_runs import config, labelled_sentences, weights
 
 
-def check(folder, name, distributed_type, **settings):
+def check(folder, name, distributed_type, fsdp_version=1, **settings):
     args = config(folder, adv_method=name, **settings)
-    check_combination(args, args.method(), distributed_type, own_loss=False)
+    check_combination(args, args.method(), distributed_type, fsdp_version, own_loss=False)
 
 
-@pytest.mark.parametrize("layer", ["0", "1"])
-def test_one_pass_at_a_block_is_refused_where_weights_are_freed_between_passes(tmp_path, layer):
-    with pytest.raises(InputError, match=rf"with FSDP 'alum_one_pass' cannot perturb block {layer}.*or a method"):
-        check(tmp_path, "alum_one_pass", DistributedType.FSDP, adv_layer=layer)
+@pytest.mark.parametrize("distributed_type", [DistributedType.FSDP, DistributedType.DEEPSPEED])
+def test_a_choice_by_the_gradient_needs_all_embeddings(tmp_path, distributed_type):
+    settings = {"adv_space": "text", "adv_text_draws": 2}
+    with pytest.raises(InputError, match=r"adv_text_choice 'gradient' looks up .* Choose 'divergence'"):
+        check(tmp_path, "alum_one_pass", distributed_type, 2, adv_text_choice="gradient", **settings)
+    check(tmp_path, "alum_one_pass", distributed_type, 2, **settings)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [("alum_one_pass", {}), ("alum_one_pass", {"adv_layer": "embeddings"}), ("alum", {"adv_layer": "1"})],
-)
-def test_others_are_not(tmp_path, name, settings):
-    check(tmp_path, name, DistributedType.FSDP, **settings)
-    check(tmp_path, "alum_one_pass", DistributedType.MULTI_CPU, adv_layer="1")
+@pytest.mark.parametrize("name", ["alum", "alum_one_pass", "r_drop"])
+def test_the_first_fsdp_is_refused_which_frees_weights_between_passes(tmp_path, name):
+    with pytest.raises(InputError, match=rf"{name!r} has several forward passes .*Use FSDP2: fsdp_config"):
+        check(tmp_path, name, DistributedType.FSDP, fsdp_version=1)
 
 
-def test_compiled_passes_in_several_processes_would_not_share_masks(tmp_path, monkeypatch):
-    check(tmp_path, "alum", DistributedType.NO, torch_compile=True)
-    monkeypatch.setattr(AlumConfig, "world_size", 2)
-    with pytest.raises(InputError, match=r"cannot share dropout masks.*Leave torch_compile out, or set adv_dropout"):
-        check(tmp_path, "alum", DistributedType.MULTI_CPU, torch_compile=True)
-    check(tmp_path, "alum", DistributedType.MULTI_CPU, torch_compile=True, adv_dropout="off")
-    check(tmp_path, "alum", DistributedType.MULTI_CPU)
+@pytest.mark.parametrize("layer", ["word", "embeddings", "1"])
+def test_the_second_is_not(tmp_path, layer):
+    for name in ("alum", "alum_one_pass"):
+        check(tmp_path, name, DistributedType.FSDP, fsdp_version=2, adv_layer=layer)
+        check(tmp_path, name, DistributedType.MULTI_CPU, adv_layer=layer)
+
+
+@pytest.mark.parametrize("distributed_type", [DistributedType.FSDP, DistributedType.DEEPSPEED])
+def test_compiled_passes_share_masks_in_one_process_and_under_ddp_alone(tmp_path, distributed_type):
+    for kind in (DistributedType.NO, DistributedType.MULTI_CPU):
+        check(tmp_path, "alum", kind, torch_compile=True)
+    with pytest.raises(InputError, match=r"share their dropout masks\. Leave torch_compile out"):
+        check(tmp_path, "alum", distributed_type, fsdp_version=2, torch_compile=True)
+    check(tmp_path, "alum", distributed_type, fsdp_version=2, torch_compile=True, adv_dropout="off")
 
 
 @pytest.mark.parametrize("settings", [{"adv_method": "alum_one_pass"}, {"adv_method": "alum", "adv_fraction": 0.5}])
-def test_two_backward_passes_are_refused_where_the_first_updates_the_weights(tmp_path, settings):
-    args = config(tmp_path, **settings)
-    with pytest.raises(InputError, match="DeepSpeed updates the weights in its backward pass"):
-        check_combination(args, method_named(settings["adv_method"]), DistributedType.DEEPSPEED, own_loss=False)
+def test_two_backward_passes_are_refused_where_they_do_not_add_up(tmp_path, monkeypatch, settings):
+    args, method = config(tmp_path, **settings), method_named(settings["adv_method"])
+    check_combination(args, method, DistributedType.DEEPSPEED, fsdp_version=1, own_loss=False)
+    monkeypatch.setattr("alum.training.combinations.is_deepspeed_zero3_enabled", lambda: True)
+    with pytest.raises(InputError, match=r"which DeepSpeed does not add up with ZeRO 3\. Set stage 2"):
+        check_combination(args, method, DistributedType.DEEPSPEED, fsdp_version=1, own_loss=False)
 
 
 # -- optimizers that step in the backward pass -------------------------------------------------------------------------

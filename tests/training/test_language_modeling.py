@@ -70,6 +70,19 @@ def test_masks_differ_from_step_to_step_and_agree_from_run_to_run(tmp_path, toke
     assert len({tuple(mask.flatten().tolist()) for mask in masked}) == 4
 
 
+def test_a_row_has_the_masks_of_its_step_in_any_batch(tmp_path, tokenizer):
+    found = []
+    for sizes in (
+        {"per_device_train_batch_size": 8},
+        {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4},
+    ):
+        trainer = trainer_of(tmp_path, tokenizer, adv_method="standard", max_steps=2, **sizes)
+        seen = Seen(trainer.model)
+        trainer.train()
+        found.append(torch.cat([inputs["input_ids"] for inputs in seen.inputs]))
+    assert torch.equal(*found)
+
+
 def test_the_mask_rate_follows_the_progress_of_training(tmp_path, tokenizer):
     supervise = Supervise(TokenMasks(tokenizer), MaskRate(0.05, 0.85))
     trainer = trainer_of(tmp_path, tokenizer, supervise=supervise, adv_method="standard", max_steps=8)

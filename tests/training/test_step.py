@@ -131,3 +131,48 @@ def test_what_has_no_label_for_a_row_cannot_be_turned(model):
     labels = batch["input_ids"] if model.config.problem_type is None else torch.tensor([0.1, 0.2])
     with pytest.raises(InputError, match="one label out of several for each row"):
         AlumStep(model, "alum_one_pass", ascent="predicted")({**batch, "labels": labels})
+
+
+# -- noise -------------------------------------------------------------------------------------------------------------
+
+
+def noised(step):
+    return step({**token_batch(), "labels": LABELS}).delta
+
+
+def test_each_call_and_seed_has_noise_of_its_own():
+    step = AlumStep(classifier(), "noise")
+    deltas = [noised(step), noised(step), noised(AlumStep(classifier(), "noise", seed=1))]
+    again = AlumStep(classifier(), "noise", seed=0)
+    assert torch.equal(noised(again), deltas[0])
+    assert torch.equal(noised(again), deltas[1])
+    assert len({delta.sum().item() for delta in deltas}) == 3
+
+
+def test_noise_does_not_touch_the_global_random_state():
+    state = torch.get_rng_state()
+    noised(AlumStep(classifier(dropout=0.0), "noise"))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("settings", [{"method": "noise"}, {"method": "alum", "target_divergence": 0.1}])
+def test_a_loop_goes_on_with_the_state_it_has_kept(settings):
+    undisturbed, stopped = (AlumStep(classifier(dropout=0.0), **settings) for _ in range(2))
+    first = [noised(undisturbed) for _ in range(4)]
+    second = [noised(stopped) for _ in range(2)]
+    resumed = AlumStep(stopped.model, **settings)
+    resumed.load_state_dict(stopped.state_dict())
+    second += [noised(resumed) for _ in range(2)]
+    for found, expected in zip(second, first, strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_rows_of_vectors_draw_from_the_global_random_state():
+    vectors = torch.randn(2, 6, 32, generator=torch.Generator().manual_seed(0))
+    step = AlumStep(classifier(dropout=0.0), "noise", layer="embeddings")
+    deltas = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        deltas.append(step({"inputs_embeds": vectors, "labels": LABELS}).delta)
+    assert torch.equal(deltas[0], deltas[1])
+    assert not torch.equal(deltas[0], deltas[2])

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 import torch._dynamo.config
-from torch._dynamo.eval_frame import OptimizedModule
+from torch import nn
 from torch._dynamo.utils import counters
 
 from alum.training.step import AlumStep
@@ -20,13 +20,19 @@ COMPILED = {"torch_compile": True, "torch_compile_backend": "aot_eager"}
 @pytest.fixture
 def compiled_passes(monkeypatch):
     """The inputs of each pass that went through a compiled model."""
-    passes, call = [], OptimizedModule.__call__
+    passes, compile_ = [], nn.Module.compile
 
-    def counted(self, *args, **kwargs):
-        passes.append(kwargs)
-        return call(self, *args, **kwargs)
+    def compile_and_count(self, *args, **kwargs):
+        compile_(self, *args, **kwargs)
+        call = self._compiled_call_impl
 
-    monkeypatch.setattr(OptimizedModule, "__call__", counted)
+        def counted(*inputs, **named):
+            passes.append(named)
+            return call(*inputs, **named)
+
+        self._compiled_call_impl = counted
+
+    monkeypatch.setattr(nn.Module, "compile", compile_and_count)
     torch.compiler.reset()
     with torch._dynamo.config.patch(skip_nnmodule_hook_guards=True):  # as in a new process, and afterwards as it was
         yield passes

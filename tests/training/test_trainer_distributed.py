@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from alum.core.methods import METHODS as TABLE
 from places import TESTS
 
-METHODS = ["standard", "alum", "alum_one_pass", "alum_virtual", "fgm", "pgd", "freelb", "smart"]
+METHODS = [name for name, row in TABLE.items() if not row.is_for_language_models]
 MODELS = ["classifier", "language_model"]
 
 SCRIPT = """
@@ -21,23 +22,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch.nn.parallel import DistributedDataParallel
-from tiny_models import classifier, headed, language_model
+from tiny_models import MASK, classifier, headed, language_model
 from tiny_runs import answered_sentences, config, labelled_sentences, logged, masked_sentences, weights
 from transformers import AutoModelForQuestionAnswering
 
-from alum.core import perturbation
 from alum.core.divergences import symmetric_kl
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
 
-
-def same_for_every_example(like, generator):
-    noise = torch.randn(like.shape[1:], generator=torch.Generator().manual_seed(0))
-    return noise.expand(like.shape)
-
-
-perturbation._standard_normal = perturbation._standard_uniform = same_for_every_example
 torch.set_num_threads(1)
 folder, rank, size = Path(sys.argv[1]), int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 shared = {
@@ -73,15 +66,27 @@ for method in ("alum", "alum_virtual"):
         run(f"{side}-{method}", classifier, labelled_sentences(), adv_method=method, adv_clean_side=side)
 
 
+def with_texts(batch):
+    # Texts of as many words, of which the next ones in the vocabulary stand in some places.
+    ids = batch["input_ids"]
+    others = [(ids % 3 == k, (ids + k + 1).clamp(max=59)) for k in range(3)]
+    drawn = torch.stack([torch.where((ids > MASK) & here, other, ids) for here, other in others], 1)
+    places = torch.arange(ids.shape[1])
+    aligned = torch.stack((places, places + 1)).expand(*drawn.shape[:2], 2, -1)
+    mask = batch["attention_mask"].unsqueeze(1).expand_as(drawn)
+    return {**batch, "drawn_texts": {"input_ids": drawn, "attention_mask": mask, "aligned": aligned}}
+
+
 def loop(name, method, **settings):
     # A loop of one's own, through DDP where there are several processes.
     model, rows = classifier(dropout=0.0).train(), labelled_sentences(16)
+    of_texts = with_texts if "space" in settings else dict
     wrapped = DistributedDataParallel(model) if size > 1 else model
     step = AlumStep(wrapped, method, **settings)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for batch in (rows[:8], rows[8:]):
         own = batch[rank::size]
-        step({key: torch.stack([row[key] for row in own]) for key in own[0]})
+        step(of_texts({key: torch.stack([row[key] for row in own]) for key in own[0]}))
         optimizer.step()
         optimizer.zero_grad()
         step.after_optimizer_step()
@@ -93,6 +98,9 @@ if size > 1:
 for method in METHODS:
     for layer in ("word", "embeddings") if method == "freelb" else ("word", "embeddings", 1):
         loop(f"{method}-{layer}", method, layer=layer)
+for space in ("text", "both"):
+    for choice in ("divergence", "gradient"):
+        loop(f"{space}-{choice}", "alum_one_pass", space=space, text_draws=3, text_choice=choice)
 loop("without-alum_one_pass", "alum_one_pass", alpha=0.0)
 loop("target-alum_one_pass", "alum_one_pass", target_divergence=0.1)
 run("accumulated", language_model, masked_sentences(), adv_method="alum_one_pass", **halves)
@@ -113,6 +121,9 @@ if size > 1:
         single = {"per_device_train_batch_size": 1, "adv_fraction": 0.25, "max_steps": 12}
         run(f"single-{method}", classifier, labelled_sentences(), adv_method=method, **single)
         run(f"skipping-{method}", classifier, labelled_sentences(), adv_method=method, kind=kind)
+    for space in ("text", "both"):
+        chosen = {"space": space, "text_draws": 3, "text_choice": "gradient"}
+        loop(f"skipping-{space}", "alum_one_pass", kind=kind, **chosen)
     run("skipping-first", classifier, labelled_sentences(), adv_method="alum", adv_clean_side="first", kind=kind)
 """
 
@@ -160,6 +171,7 @@ def test_two_processes_train_as_one_with_batches_twice_as_large(folders, name):
         *(f"{method}-{layer}" for method in METHODS for layer in ("word", "embeddings", 1) if method != "freelb"),
         "freelb-word",
         "freelb-embeddings",
+        *(f"{space}-{choice}" for space in ("text", "both") for choice in ("divergence", "gradient")),
         "without-alum_one_pass",
         "target-alum_one_pass",
     ],
@@ -186,6 +198,14 @@ def test_a_term_skipped_in_one_process_neither_hangs_nor_parts_them(folders, nam
     torch.testing.assert_close(first, second, rtol=0, atol=0)
     assert all(weight.isfinite().all() for weight in first.values())
     assert logs["adversarial_skipped"] == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", ["text", "both"])
+def test_a_text_loss_skipped_in_one_process_neither_hangs_nor_parts_them(folders, space):
+    first, second = (load_file(folders[2] / f"loop-skipping-{space}-{rank}.safetensors") for rank in (0, 1))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    assert all(weight.isfinite().all() for weight in first.values())
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from alum.core.methods import Norm, Scope
 from alum.core.projections import embedding_scale, project_onto_ball, unit_direction
 from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
+from alum.models.hooks.packed_rows import PackedRows
 from alum.models.inputs import Inputs
 
 _NORM: Norm = "l2"
@@ -28,8 +29,8 @@ Losses = Callable[[Any, Inputs], Tensor]
 class AttackedBatch:
     """A batch of examples with the model to attack, the losses to raise, and what counts as success.
 
-    ``mask`` ``[n · batch, length]`` is True where tokens may be perturbed; n is 1, or the number of choices of each
-    example. All callables take ``inputs``, or the same of some examples only.
+    ``mask`` ``[n · batch, length]``, of the rows of δ, is True where tokens may be perturbed; n is 1, or the number of
+    choices of each example. All callables take ``inputs``, or the same of some examples only.
     """
 
     model: nn.Module
@@ -45,6 +46,12 @@ class AttackedBatch:
     last step."""
     further_losses: Callable[[Mapping[str, Tensor]], Sequence[Losses]] | None = None
     """From clean outputs, losses that are ascended too, each from all starts, by examples that still stand."""
+    packed: Callable[[Inputs], PackedRows | None] | None = None
+    """From inputs, the rows of δ where they are not the rows that the model reads."""
+
+    def injection(self) -> Injection:
+        """Place of the perturbation, without a recorded pass."""
+        return Injection(self.model, packed=self.packed(self.inputs) if self.packed is not None else None)
 
     def select(self, rows: Tensor) -> "AttackedBatch":
         """A batch of the examples ``rows`` alone."""
@@ -127,7 +134,6 @@ class EmbeddingPGD:
         """
         if any(not smaller < larger for smaller, larger in zip([0.0, *epsilons], epsilons, strict=False)):
             raise InputError(f"the radii of a curve must be above 0 and rise, not {list(epsilons)}.")
-        injection = Injection(batch.model)
         worst, embeddings = _clean(batch)
         num_examples = len(worst.fallen)
         unit = embedding_scale(embeddings, batch.mask, _NORM, _SCOPE)
@@ -145,7 +151,7 @@ class EmbeddingPGD:
                         own, radius = (
                             _by_example(x, num_examples)[standing].flatten(0, 1) for x in (start, epsilon * unit)
                         )
-                        climb = _Climb(injection, batch.select(standing), standing, ascended)
+                        climb = _Climb(batch.select(standing), standing, ascended)
                         self._run(climb, own, radius, worst)
             yield worst.copy()
 
@@ -161,7 +167,7 @@ class EmbeddingPGD:
         batch, rows = climb.batch, climb.rows
         for step in range(self.num_steps + 1):
             is_last = step == self.num_steps
-            found, gradient = _at(climb.injection, batch, delta, None if is_last else climb.ascended)
+            found, gradient = _at(batch, delta, None if is_last else climb.ascended)
             worst.take_worse(rows, found)
             if gradient is None:
                 return
@@ -180,7 +186,6 @@ class EmbeddingPGD:
 class _Climb:
     """What one ascent is of: the examples ``rows`` of an attacked batch, as a batch, and the loss that it follows."""
 
-    injection: Injection
     batch: AttackedBatch
     rows: Tensor
     ascended: Losses
@@ -188,11 +193,10 @@ class _Climb:
 
 def worst_of(batch: AttackedBatch, perturbations: Iterable[Tensor]) -> WorstFound:
     """Worst of some perturbations ``[n · batch, length, hidden]`` and of none at all, for each example."""
-    injection = Injection(batch.model)
     worst, _ = _clean(batch)
     rows = torch.arange(len(worst.fallen), device=worst.fallen.device)
     for delta in perturbations:
-        worst.take_worse(rows, _at(injection, batch, delta)[0])
+        worst.take_worse(rows, _at(batch, delta)[0])
     return worst
 
 
@@ -203,35 +207,31 @@ def slopes(batch: AttackedBatch, epsilon: float) -> tuple[Tensor, Tensor]:
     random direction where that is zero. Where the gradient is of the function that the model computes, both are about
     the same.
     """
-    injection = Injection(batch.model)
     clean, embeddings = _clean(batch)
-    _, gradient = _at(injection, batch, torch.zeros_like(clean.delta), batch.losses)
+    _, gradient = _at(batch, torch.zeros_like(clean.delta), batch.losses)
     assert gradient is not None
     generator = torch.Generator(embeddings.device).manual_seed(0)
     direction = torch.where(gradient.any(-1, keepdim=True), gradient, _random_directions(gradient, generator))
     unit = embedding_scale(embeddings, batch.mask, _NORM, _SCOPE)
     side = epsilon * unit * unit_direction(direction, _NORM, _SCOPE) * batch.mask.unsqueeze(-1)
     expected = _by_example(2 * gradient * side, len(clean.fallen)).flatten(1).sum(1)
-    ahead, behind = (_at(injection, batch, delta)[0].losses for delta in (side, -side))
+    ahead, behind = (_at(batch, delta)[0].losses for delta in (side, -side))
     return expected, ahead - behind
 
 
 def _clean(batch: AttackedBatch) -> tuple[WorstFound, Tensor]:
     """Result of the zero perturbation, and the embeddings ``[n · batch, length, hidden]``."""
-    # An injection of its own: what it records is of these rows, of which fewer and fewer are attacked.
-    with torch.no_grad(), Injection(batch.model).recording() as recorded:
+    with torch.no_grad(), batch.injection().recording() as recorded:
         outputs = batch.run(batch.inputs)
     embeddings = recorded()
     return _found(batch, outputs, torch.zeros_like(embeddings, dtype=torch.float32)).copy(), embeddings
 
 
-def _at(
-    injection: Injection, batch: AttackedBatch, delta: Tensor, ascended: Losses | None = None
-) -> tuple[WorstFound, Tensor | None]:
+def _at(batch: AttackedBatch, delta: Tensor, ascended: Losses | None = None) -> tuple[WorstFound, Tensor | None]:
     """Result of δ, and the gradient there of a loss, if one is given: zero outside the mask and where not finite."""
 
     def run(delta: Tensor) -> Any:
-        with injection.adding(delta):
+        with batch.injection().adding(delta):
             return batch.run(batch.inputs)
 
     if ascended is None:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from alum.cli.flags import own_fields_first, parser_of
-from alum.cli.help import USAGE, DefaultsFormatter, help_text
+from alum.cli.help import USAGE, DefaultsFormatter, help_text, mend_texts, titles_of
 from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
 from alum.data.yaml_files import read_yaml
-from alum.stages.runs.settings import TrainingSettings
+from alum.stages.runs.settings import StageSettings
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -32,8 +32,9 @@ class CommandParser(argparse.ArgumentParser):
     ) -> None:
         self._positional = positional
         self._types = [*settings] if config is None else [*settings, config]
-        trains = any(issubclass(of, TrainingSettings) for of in self._types)
-        self._training = _names(TrainingSettings) if trains else []
+        trains = any(issubclass(of, StageSettings) for of in self._types)
+        names = [name for of in self._types for name in _names(of)]
+        self._titles = titles_of(command, names, _names(StageSettings) if trains else [])
         self._rare = [] if config is None else _rare_names()
         super().__init__(
             prog=f"alum {command}",
@@ -43,6 +44,10 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=DefaultsFormatter,
             parents=[*map(parser_of, settings), *([] if config is None else [_trainers_parser_of(config)])],
         )
+        for action in self._actions:
+            if positional is not None and action.dest == positional:
+                word = positional.upper() if action.required else f"[{positional.upper()}]"
+                self.usage = USAGE.replace("[", f"{word} [", 1)
         self.add_argument("--help_all", action=_ShowAll, help="Show all settings.")
 
     def parse(self, argv: Sequence[str]) -> tuple[Any, ...]:
@@ -54,12 +59,12 @@ class CommandParser(argparse.ArgumentParser):
         if file is not None:
             argv = [*self._flags_of(file), *argv]
         values, rest = self.parse_known_args(argv)
+        if rest:
+            raise InputError(self._left_over(rest[0], argv))
         try:
             parsed = [_object(of, values) for of in self._types]
         except (ValueError, ImportError) as error:  # a dataclass refuses its values
             raise InputError(str(error)) from None
-        if rest:
-            raise InputError(self._unknown(rest[0].split("=")[0], "flag"))
         return tuple(parsed)
 
     def show_help_if_asked(self, argv: Sequence[str]) -> None:
@@ -69,7 +74,11 @@ class CommandParser(argparse.ArgumentParser):
             self.exit()
 
     def format_help(self, show_all: bool = False) -> str:
-        return help_text(self, self._training, self._rare, show_all)
+        return help_text(self, self._titles, self._rare, show_all)
+
+    def print_help(self, file: Any = None) -> None:
+        """Prints the help; argparse would keep silent about output that cannot be written."""
+        print(self.format_help(), end="", file=file)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}. See {self.prog} --help.")
@@ -82,6 +91,18 @@ class CommandParser(argparse.ArgumentParser):
                 self.error(f"argument {flag}: expected a value, not '--'")
             if flag.startswith("--") and " " not in word and flag not in self._option_string_actions:
                 raise InputError(self._unknown(flag, "flag"))
+
+    def _left_over(self, word: str, argv: Sequence[str]) -> str:
+        """Message about a word that belongs to no flag."""
+        if word.startswith("-"):
+            return self._unknown(word.split("=")[0], "flag")
+        for flag, value, further in zip(argv, argv[1:], argv[2:], strict=False):
+            if further == word and flag.startswith("--") and not value.startswith("--"):
+                return (
+                    f"{word!r} is one word too many: {flag} takes one value, here {value!r}. A list has commas, "
+                    f"{flag} {value},{word}, and a value with spaces quotes, {flag} '{value} {word}'."
+                )
+        return f"{word!r} belongs to no flag: expected --FLAG VALUE. See {self.prog} --help."
 
     def _flags_of(self, file: str) -> list[str]:
         settings = read_yaml(file)
@@ -122,6 +143,7 @@ def _trainers_parser_of(config: type) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = HfArgumentParser(config, add_help=False)  # type: ignore[arg-type]
     order = [field.name for field in own_fields_first(config)]
     parser._actions.sort(key=lambda action: order.index(action.dest))
+    mend_texts(parser)
     return parser
 
 
@@ -133,7 +155,7 @@ def _rare_names() -> list[str]:
     """Settings of the Trainer that few people use."""
     from transformers import TrainingArguments
 
-    often = set(_names(TrainingSettings))
+    often = set(_names(StageSettings))
     return [name for name in _names(TrainingArguments) if name not in often]
 
 

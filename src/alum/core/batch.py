@@ -7,6 +7,8 @@ from typing import Protocol
 
 from torch import Generator, Tensor
 
+from alum.core.randomness.row_noise import RowNoise
+
 
 @dataclass(frozen=True)
 class LabelOutputs:
@@ -30,6 +32,17 @@ class Batch(Protocol):
     scale: Tensor | float
     """Weight of the mean over this batch's items in the step's loss; 1 without gradient accumulation."""
 
+    @property
+    def row_noise(self) -> RowNoise | None:
+        """Random numbers that belong to the rows, known from where the clean pass has reached x.
+
+        None where the rows cannot be told from each other; random numbers then come from a generator.
+        """
+
+    @property
+    def num_draws(self) -> int:
+        """Number of changed texts that were drawn for each row."""
+
     def clean(self) -> tuple[Tensor, Tensor, Tensor]:
         """Clean pass: returns the task loss ℓ (a scaled scalar), the outputs ``[items, ...]`` and the embeddings x."""
 
@@ -47,6 +60,9 @@ class Batch(Protocol):
     def outputs(self, delta: Tensor) -> Tensor:
         """Adversarial pass: returns the outputs f(x + δ), ``[items, ...]``."""
 
+    def outputs_anew(self) -> Tensor:
+        """Pass at x that computes x again, with a graph of its own: returns the outputs f(x), ``[items, ...]``."""
+
     def averaged_outputs(self) -> Tensor:
         """Pass at x with an average of the weights, without a graph: returns the outputs f(x; θ̃), ``[items, ...]``."""
 
@@ -55,6 +71,18 @@ class Batch(Protocol):
 
     def task_loss_cut_at_x(self, delta: Tensor) -> Tensor:
         """Adversarial pass whose backward pass stops at x too and adds to ``x.grad``; another one has to follow."""
+
+    def drawn_outputs(self, draws: Tensor) -> Tensor:
+        """Pass over one of the texts drawn for each row, by their numbers ``draws`` ``[rows]``: returns the outputs."""
+
+    def drawn_task_loss(self, draws: Tensor) -> Tensor:
+        """Pass over such texts with the labels of their rows: returns the task loss, a scaled scalar."""
+
+    def first_order_gains(self, gradient: Tensor) -> Tensor:
+        """By how much each of the drawn texts raises the task loss to first order, ``[rows, draws]``.
+
+        ``gradient`` is that of the task loss at x, up to a factor that is positive and the same for a row's texts.
+        """
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         """Computes D between two outputs, ``[items]``."""

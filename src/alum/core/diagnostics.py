@@ -10,7 +10,8 @@ from torch import Generator, Tensor
 from alum.core.batch import Batch
 from alum.core.methods import Method
 from alum.core.perturbation import further_ascent, random_perturbation_like
-from alum.core.random_state import keeping_random_state
+from alum.core.randomness.random_state import keeping_random_state
+from alum.core.randomness.row_noise import RowNoise
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,10 @@ class Probes:
     num_further_steps: int = 0
     generator: Generator | None = None
 
-    def noise_like(self, delta: Tensor) -> Iterable[Tensor]:
-        # A generator of its own, so that measuring does not change what training draws next.
+    def noise_like(self, delta: Tensor, rows: RowNoise | None) -> Iterable[Tensor]:
+        # Draws and a generator of its own, so that measuring does not change what training draws next.
+        if rows is not None:
+            return (random_perturbation_like(delta, rows.of_draw(1 + number)) for number in range(self.num_draws))
         seed = self.generator.initial_seed() + 1 if self.generator else 0
         generator = Generator(delta.device).manual_seed(seed)
         return (random_perturbation_like(delta, generator) for _ in range(self.num_draws))
@@ -84,7 +87,8 @@ def diagnose(
             if method.dropout != "shared":
                 clean = batch.outputs(torch.zeros_like(delta))
             at_delta, *at_noise = (
-                batch.divergence(batch.outputs(moved), clean).mean() for moved in (delta, *probes.noise_like(delta))
+                batch.divergence(batch.outputs(moved), clean).mean()
+                for moved in (delta, *probes.noise_like(delta, batch.row_noise))
             )
             further = _further_divergence(batch, method, delta, clean, x, probes.num_further_steps)
     # Weight casts that autocast cached without gradients here must not be used by a pass that needs them.

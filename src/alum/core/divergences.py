@@ -18,8 +18,6 @@ Divergence = Callable[..., Tensor]
 
 IGNORED_LABEL = -100
 """Marks positions without a label, as in torch's cross-entropy."""
-ROUNDING_NATS = 1e-9
-"""Divergences below are in a good part rounding of fp32, and their ratios mean nothing."""
 
 
 def symmetric_kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:

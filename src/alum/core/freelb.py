@@ -42,7 +42,7 @@ def freelb_loss(
 
     def start(x: Tensor) -> Tensor:
         nonlocal delta, radius
-        delta, radius = first_perturbation(x, batch.mask, method, generator)
+        delta, radius = first_perturbation(x, batch.mask, method, batch.row_noise or generator)
         return delta.requires_grad_()
 
     weight = method.alpha / method.num_steps

@@ -18,6 +18,8 @@ Projection = Literal["ball", "rescale"]
 EpsilonUnit = Literal["relative", "absolute"]
 Noise = Literal["normal", "uniform"]
 DropoutMode = Literal["shared", "independent", "off"]
+Space = Literal["embedding", "text", "both"]
+TextChoice = Literal["divergence", "gradient"]
 Layer = Literal["word", "embeddings"] | int
 Layers = Layer | tuple[Layer, ...]
 _DEPTHS: dict[Layer, Layer] = {"word": -2, "embeddings": -1}  # beside the numbers of blocks
@@ -65,6 +67,15 @@ class Method:
     init_noise: Noise = "normal"
     """Distribution of the first δ's coordinates; a uniform one is as wide as its standard deviation says: ±√3 of it."""
     dropout: DropoutMode = "shared"
+    space: Space = "embedding"
+    """Where the adversary changes the input: at embeddings, by δ; in the text, by taking one of the texts that were
+    drawn for each row, whose passes have dropout masks of their own or, with dropout off, none; or both, with a term
+    each, of the same weight."""
+    text_draws: int = 1
+    """Texts that are drawn for each row, of which one is taken by ``text_choice``; 1 is random."""
+    text_choice: TextChoice = "divergence"
+    """Which of several texts is taken: that of the largest divergence, found by passes without gradients, or the one
+    that raises the task loss most to first order, by the gradient of its own backward pass."""
     layer: Layers = "word"
     """Where δ is added; of several places, in the order of a forward pass, each has a δ and a radius of its own."""
     proximal_weight: float = 0.0
@@ -93,6 +104,8 @@ class Method:
         self._check_proximal_term()
         if self.term == "ascent_losses":
             self._check_ascent_losses()
+        if self.changes_text:
+            self._check_text()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -195,6 +208,33 @@ class Method:
                     "For others choose 'pgd'.",
                 )
 
+    def _check_text(self) -> None:
+        if self.text_draws < 1:
+            raise SettingError("text_draws", f"must be 1 or more, not {self.text_draws}.")
+        if self.term not in ("divergence", "task_loss"):
+            raise SettingError(
+                "space",
+                f"must be 'embedding' with method {self.name!r}, not {self.space!r}: its term is of δ alone. "
+                "Choose 'alum', 'pgd' or another whose term is the divergence or the task loss.",
+            )
+        if self.chooses_text_by_gradient:
+            self._check_text_choice()
+        if self.differentiates_clean_side_first:
+            raise SettingError(
+                "clean_side",
+                f"must be 'joint' or 'constant' with space {self.space!r}, not 'first': the clean pass's graph would "
+                "be gone before the texts that were drawn are compared with it.",
+            )
+
+    def _check_text_choice(self) -> None:
+        if self.gradient != "task_backward" or self.layers != ("word",):
+            raise SettingError(
+                "text_choice",
+                f"cannot be 'gradient' with method {self.name!r} at layer {self.layer!r}: it is by the gradient that "
+                "the task loss's own backward pass leaves at the word embeddings, before texts are compared. Choose "
+                "'alum_one_pass' or 'fgm' at layer 'word', or 'divergence'.",
+            )
+
     def idle_settings(self) -> dict[str, str]:
         """Settings that have no effect in this method, each with the reason.
 
@@ -202,17 +242,25 @@ class Method:
         'no ascent step is taken (num_steps 0)'
         """
         idle: dict[str, str] = {}
+        if not self.changes_text:
+            idle |= dict.fromkeys(("text_draws", "text_choice"), "no text is changed (space 'embedding')")
+        elif self.text_draws == 1:
+            idle["text_choice"] = "a single text is drawn (text_draws 1)"
+        if self.space == "text":
+            of_delta = ("ascent", "num_steps", "step_size", "step_rule", "norm", "scope", "projection", "epsilon",
+                        "epsilon_unit", "init_std", "init_noise", "layer")  # fmt: skip
+            idle |= dict.fromkeys(of_delta, "the adversary changes the text, and no embeddings (space 'text')")
         if self.is_for_language_models:
             unused = ("ascent", "clean_side", "num_steps", "step_size", "step_rule", "norm", "scope", "projection",
                       "init_std", "init_noise", "dropout", "layer", "proximal_momentum")  # fmt: skip
-            return dict.fromkeys(unused, "its δ is at the output embeddings of the labels, in closed form")
-        if self.num_steps == 0:
+            return idle | dict.fromkeys(unused, "its δ is at the output embeddings of the labels, in closed form")
+        if self.num_steps == 0 and self.space != "text":
             reason = "no ascent step is taken (num_steps 0)"
             idle |= dict.fromkeys(("ascent", "step_size", "step_rule"), reason)
             if self.init_std == 0:
                 reason = "nothing is perturbed (num_steps 0, init_std 0)"
                 idle |= dict.fromkeys(("epsilon", "epsilon_unit", "norm", "scope", "projection"), reason)
-        if self.init_std == 0:
+        if self.init_std == 0 and self.space != "text":
             idle["init_noise"] = "δ starts at zero (init_std 0)"
         normalizes = self.step_rule == "normalized" and self.num_steps > 0
         if self.norm == "linf" and self.projection == "ball" and not normalizes:
@@ -229,6 +277,22 @@ class Method:
         return self.term == "output_embeddings"
 
     @property
+    def changes_text(self) -> bool:
+        """Whether rows are compared with, or trained at, texts that were drawn for them."""
+        return self.alpha > 0 and self.space != "embedding"
+
+    @property
+    def chooses_text_by_gradient(self) -> bool:
+        return self.changes_text and self.text_draws > 1 and self.text_choice == "gradient"
+
+    @property
+    def place(self) -> str:
+        """Where texts are changed, in words that follow the method's name; empty where only embeddings are."""
+        if not self.changes_text:
+            return ""
+        return " in the text" if self.space == "text" else " at the embeddings and in the text"
+
+    @property
     def has_proximal_term(self) -> bool:
         return self.alpha > 0 and self.proximal_weight > 0
 
@@ -237,6 +301,8 @@ class Method:
         """Whether the clean pass is back-propagated before the adversarial one: one graph is alive at a time."""
         if self.alpha == 0 or self.is_for_language_models:
             return False
+        if self.space == "text":
+            return self.chooses_text_by_gradient
         return self.gradient == "task_backward" or self.term != "divergence" or self.clean_side != "joint"
 
     @property
@@ -254,27 +320,6 @@ class Method:
         if self.term == "ascent_losses":
             return 0
         return self.num_steps if self.gradient == "own_pass" else max(self.num_steps - 1, 0)
-
-    @property
-    def cost_in_standard_steps(self) -> float:
-        """FLOPs of a training step relative to standard training, where a backward pass costs two forward passes.
-
-        Clean pass 1 + its backward 2; gradient through the clean pass 1 (activations only); each ascent pass 1 + 1;
-        adversarial pass 1 + 2. Where D's clean side is differentiated first, 1 for an adversarial pass before it, and 1
-        for a clean pass before that if the ascent has passes of its own. Without dropout D's clean side is a pass of
-        its own, 1, and 2 more where it is differentiated. A proximal term has a pass without a graph, 1. Where the
-        ascent's losses are trained on, each of its passes is a standard step; where δ is at the output embeddings, the
-        one pass there is.
-        """
-        if self.alpha == 0 or self.is_for_language_models:
-            return 1.0
-        if self.term == "ascent_losses":
-            return float(self.num_steps)
-        units = 6 + (self.gradient == "clean_pass") + 2 * self.num_own_passes
-        units += self.differentiates_clean_side_first + self.ascends_before_clean_graph
-        if self.dropout == "off" and "divergence" in (self.term, self.ascent):
-            units += 1 if self.has_one_graph else 3
-        return (units + self.has_proximal_term) / 3
 
 
 # fmt: off

@@ -17,8 +17,8 @@ from alum.core.methods import Method
 from alum.core.outputs.adversarial_softmax import adversarial_softmax
 from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
 from alum.core.outputs.task_gradient import kept_from_vanishing, turned_where_wrong
-from alum.core.perturbation import Perturbation, worst_case_perturbation
-from alum.core.random_state import keeping_random_state, random_state, set_random_state
+from alum.core.perturbation import Perturbation, worst_case_perturbation, worst_draws
+from alum.core.randomness.random_state import keeping_random_state, random_state, set_random_state
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class AlumResult:
     delta: Tensor | None = None
     diagnostics: Diagnostics | None = None
     proximal_loss: Tensor | None = None
+    text_loss: Tensor | None = None
+    """Part of ``adversarial_loss`` that is at changed texts; None where the method has none."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def alum_loss(
         return _result_of_ascent(batch, method, backward, probes)
     if method.alpha > 0 and method.term == "output_embeddings":
         return _result_at_output_embeddings(batch, method)
+    if method.alpha > 0 and method.space == "text":
+        return _result_at_texts(batch, method, backward)
     clean = _clean_side(batch, method, with_graph=not method.ascends_before_clean_graph)
     known = clean.constant()
     if method.alpha == 0:
@@ -97,11 +101,16 @@ def alum_loss(
 
     # Before the adversarial pass's graph grows, beside which that of more ascent would make a new peak of memory.
     diagnostics = _diagnostics(batch, method, found, known, probes)
-    adversarial_loss = _adversarial_loss(batch, method, found, clean)
+    text_loss = _text_loss(batch, method, clean, first_gradient)
+    adversarial_loss = _adversarial_loss(batch, method, found, clean) + text_loss
     proximal_loss = _proximal_loss(batch, method, clean)
     finite = found.finite & adversarial_loss.detach().isfinite() & proximal_loss.detach().isfinite()
     if not finite:  # the one place that waits for the device
-        adversarial_loss, proximal_loss = _nothing(batch, found.delta), torch.zeros_like(proximal_loss)
+        adversarial_loss, text_loss, proximal_loss = (
+            _nothing(batch, found.delta),
+            torch.zeros_like(text_loss),
+            torch.zeros_like(proximal_loss),
+        )
     return AlumResult(
         loss=clean.task_loss + method.alpha * adversarial_loss + method.proximal_weight * proximal_loss,
         task_loss=known.task_loss,
@@ -111,6 +120,7 @@ def alum_loss(
         delta=found.delta,
         diagnostics=diagnostics,
         proximal_loss=proximal_loss.detach(),
+        text_loss=text_loss.detach(),
     )
 
 
@@ -146,6 +156,35 @@ def _result_at_output_embeddings(batch: Batch, method: Method) -> AlumResult:
     )
 
 
+def _result_at_texts(batch: Batch, method: Method, backward: Callable[[Tensor], None]) -> AlumResult:
+    """Losses where the adversary changes the text alone: two passes, whose graphs are alive at once.
+
+    Or one after the other, where the text is chosen by the gradient that the first one leaves at x.
+    """
+    clean, gradient = _CleanSide(*batch.clean()), None
+    known = clean.constant()
+    if method.chooses_text_by_gradient:
+        clean.x.retain_grad()  # and not cut there: no pass comes after that goes down from x
+        gradient = _back_propagate_task_loss(batch, method, clean, None, backward)
+        clean = known
+    if method.dropout == "off" and method.term == "divergence":
+        clean = _without_dropout(batch, clean, differentiated=method.clean_side != "constant")
+    text_loss, proximal_loss = _text_loss(batch, method, clean, gradient), _proximal_loss(batch, method, clean)
+    finite = text_loss.detach().isfinite() & proximal_loss.detach().isfinite()
+    if not finite:
+        text_loss = _nothing_at(batch.outputs_anew()) if method.has_one_graph else torch.zeros_like(text_loss)
+        proximal_loss = torch.zeros_like(proximal_loss)
+    return AlumResult(
+        loss=clean.task_loss + method.alpha * text_loss + method.proximal_weight * proximal_loss,
+        task_loss=known.task_loss,
+        adversarial_loss=text_loss.detach(),
+        alpha=method.alpha,
+        skipped=(~finite).to(torch.float32),
+        proximal_loss=proximal_loss.detach(),
+        text_loss=text_loss.detach(),
+    )
+
+
 def _clean_side(batch: Batch, method: Method, with_graph: bool = True) -> _CleanSide:
     if with_graph:
         return _CleanSide(*(batch.clean_cut_at_x() if method.has_one_graph else batch.clean()))
@@ -175,7 +214,8 @@ def _worst_case(
 ) -> Perturbation:
     ascended = _ascended(batch, method, known, labels)
     with batch.without_weight_gradients():
-        return worst_case_perturbation(ascended, known.x.detach(), batch.mask, method, first_gradient, generator)
+        source = batch.row_noise or generator
+        return worst_case_perturbation(ascended, known.x.detach(), batch.mask, method, first_gradient, source)
 
 
 def _ascended(batch: Batch, method: Method, known: _CleanSide, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
@@ -282,12 +322,34 @@ def _proximal_loss(batch: Batch, method: Method, clean: _CleanSide) -> Tensor:
     return _mean_divergence(batch, clean.outputs, batch.averaged_outputs())
 
 
+def _text_loss(batch: Batch, method: Method, clean: _CleanSide, gradient: Tensor | None) -> Tensor:
+    """D, or the task loss, at the worst of the texts drawn for each row; zero where texts are not changed.
+
+    ``gradient`` is that of the task loss at x, by which methods that choose by it find the worst.
+    """
+    if not method.changes_text:
+        return torch.zeros_like(clean.task_loss.detach())
+    if method.chooses_text_by_gradient:
+        assert gradient is not None, "the task loss was back-propagated"
+        draws = batch.first_order_gains(gradient).argmax(1)
+    else:
+        draws = worst_draws(batch, clean.outputs.detach())
+    if method.term == "task_loss":
+        return batch.drawn_task_loss(draws)
+    side = clean.outputs.detach() if method.clean_side == "constant" else clean.outputs
+    return _mean_divergence(batch, batch.drawn_outputs(draws), side)
+
+
 def _nothing(batch: Batch, delta: Tensor) -> Tensor:
     """Zero, with zero gradients: processes that wait for each other's gradients still get them.
 
     Multiplying the term by zero would not do: 0 · NaN is NaN, in the backward pass of every layer that saved one.
     """
-    return (batch.outputs(torch.zeros_like(delta)).float() * 0.0).nan_to_num().sum()
+    return _nothing_at(batch.outputs(torch.zeros_like(delta)))
+
+
+def _nothing_at(outputs: Tensor) -> Tensor:
+    return (outputs.float() * 0.0).nan_to_num().sum()
 
 
 def _diagnostics(

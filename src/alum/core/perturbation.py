@@ -1,4 +1,4 @@
-"""Inner maximisation of ALUM: lines 4 to 9 of Algorithm 1 (arXiv:2004.08994)."""
+"""Inner maximisation of ALUM: lines 4 to 9 of Algorithm 1 (arXiv:2004.08994), and the worst of some changed texts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from alum.core.batch import Batch
 from alum.core.methods import Method
 from alum.core.projections import embedding_scale, norm_of, project_onto_ball, rescale_to_sphere, unit_direction
+from alum.core.randomness.random_state import keeping_random_state
+from alum.core.randomness.row_noise import RandomSource, RowNoise
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ def worst_case_perturbation(
     mask: Tensor,
     method: Method,
     first_gradient: Tensor | None = None,
-    generator: torch.Generator | None = None,
+    generator: RandomSource = None,
 ) -> Perturbation:
     """Maximises ``objective(δ)`` over δ in the ball by ``method.num_steps`` steps of projected gradient ascent.
 
@@ -51,7 +54,7 @@ def worst_case_perturbation(
 
 
 def first_perturbation(
-    embeddings: Tensor, mask: Tensor, method: Method, generator: torch.Generator | None = None
+    embeddings: Tensor, mask: Tensor, method: Method, generator: RandomSource = None
 ) -> tuple[Tensor, Tensor]:
     """δ that the ascent starts from, and the radius of its ball, ``[batch, 1, 1]``."""
     unit = embedding_scale(embeddings, mask.bool(), method.norm, method.scope)
@@ -86,7 +89,7 @@ def further_ascent(
         yield delta
 
 
-def _start(like: Tensor, radius: Tensor, mask: Tensor, method: Method, generator: torch.Generator | None) -> Tensor:
+def _start(like: Tensor, radius: Tensor, mask: Tensor, method: Method, generator: RandomSource) -> Tensor:
     """Noise whose size is a share of the radius, however many coordinates a ball has."""
     share = method.init_std * radius
     if method.norm == "l2":
@@ -96,18 +99,24 @@ def _start(like: Tensor, radius: Tensor, mask: Tensor, method: Method, generator
     return share * draw(like, generator) * mask
 
 
-def random_perturbation_like(delta: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def random_perturbation_like(delta: Tensor, generator: RandomSource = None) -> Tensor:
     """Random perturbation that is as long in L2 at each token as ``delta`` is."""
     return unit_direction(_standard_normal(delta, generator), "l2", "token") * norm_of(delta, "l2", "token")
 
 
-def _standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
+def _standard_normal(like: Tensor, generator: RandomSource) -> Tensor:
+    if isinstance(generator, RowNoise):
+        return generator.normal(like.shape[-1])
     return torch.randn(like.shape, generator=generator, device=like.device)
 
 
-def _standard_uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
+def _standard_uniform(like: Tensor, generator: RandomSource) -> Tensor:
     """Of mean 0 and variance 1: between ±√3."""
-    return (2 * torch.rand(like.shape, generator=generator, device=like.device) - 1) * 3**0.5
+    if isinstance(generator, RowNoise):
+        between_0_and_1 = generator.uniform(like.shape[-1])
+    else:
+        between_0_and_1 = torch.rand(like.shape, generator=generator, device=like.device)
+    return (2 * between_0_and_1 - 1) * 3**0.5
 
 
 def gradient_at(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
@@ -134,3 +143,21 @@ def _step(gradient: Tensor, radius: Tensor, method: Method) -> Tensor:
 def _project(delta: Tensor, radius: Tensor, method: Method) -> Tensor:
     rule = project_onto_ball if method.projection == "ball" else rescale_to_sphere
     return rule(delta, radius, method.norm, method.scope)
+
+
+@torch.no_grad()
+def worst_draws(batch: Batch, clean_outputs: Tensor) -> Tensor:
+    """Finds which of the texts drawn for each row has the largest divergence; returns their numbers, ``[rows]``.
+
+    ``clean_outputs`` ``[rows, ...]``. A pass without gradients for each, all with the same dropout masks; none where a
+    single text was drawn.
+    """
+    device = clean_outputs.device
+    numbers = [torch.full((len(clean_outputs),), draw, device=device) for draw in range(batch.num_draws)]
+    if len(numbers) == 1:
+        return numbers[0]
+    divergences = []
+    for draws in numbers:
+        with keeping_random_state(device):
+            divergences.append(batch.divergence(batch.drawn_outputs(draws), clean_outputs))
+    return torch.stack(divergences).argmax(0)

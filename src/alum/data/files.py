@@ -31,9 +31,9 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
+def read_text(path: str | os.PathLike[str], expected: str = "text") -> str:
     """Reads a UTF-8 file; raises `InputError` for an empty, binary or otherwise encoded one, with the offset."""
-    return "".join(text_pieces(path))
+    return "".join(text_pieces(path, expected))
 
 
 def read_json_object(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -48,28 +48,44 @@ def read_json_object(path: str | os.PathLike[str]) -> dict[str, Any]:
     return found
 
 
-def lines_in(path: str | os.PathLike[str]) -> Iterator[str]:
+def lines_in(path: str | os.PathLike[str], expected: str = "text") -> Iterator[str]:
     r"""Reads a UTF-8 file by lines without their ends, ``\n`` or ``\r\n``; raises as `text_pieces` does."""
+    return (line for line, _ in lines_from(path, expected=expected))
+
+
+def lines_from(
+    path: str | os.PathLike[str], offset: int = 0, number: int = 1, expected: str = "text"
+) -> Iterator[tuple[str, int]]:
+    """Reads lines as `lines_in` does, from a byte ``offset`` on, where line ``number`` begins.
+
+    Gives each with the offset of the line after it, which is past the end of the file after the last one.
+    """
+    pieces = text_pieces(path, expected, offset, number)
+    if offset == 0 and next(byte_pieces(existing_file(path)), b"").startswith(codecs.BOM_UTF8):
+        offset = len(codecs.BOM_UTF8)  # which is no part of the first line
     unfinished: list[str] = []
-    for piece in text_pieces(path):
+    for piece in pieces:
         first, *others = piece.split("\n")
         unfinished.append(first)
         for line in others:
-            yield "".join(unfinished).removesuffix("\r")
+            ended = "".join(unfinished)
+            offset += len(ended.encode()) + 1
+            yield ended.removesuffix("\r"), offset
             unfinished = [line]
-    yield "".join(unfinished).removesuffix("\r")
+    ended = "".join(unfinished)
+    yield ended.removesuffix("\r"), offset + len(ended.encode()) + 1
 
 
-def text_pieces(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Reads a UTF-8 file in pieces, without its byte order mark.
+def text_pieces(path: str | os.PathLike[str], expected: str = "text", offset: int = 0, line: int = 1) -> Iterator[str]:
+    """Reads a UTF-8 file in pieces, without its byte order mark; ``expected`` says what it is to hold.
 
-    Raises `InputError`, on reaching the place, where the file is binary or not UTF-8, with the offset; at the end where
-    it holds no text.
+    Begins at the byte ``offset``, where that line begins. Raises `InputError`, on reaching the place, where the file is
+    binary or not UTF-8, with the offset; at the end where it holds no text.
     """
     path = existing_file(path)
     _refuse_other_formats(path)
-    rest, offset, line, blank = b"", 0, 1, True  # `rest` is read but not decoded, and begins at `offset`
-    for piece in chain(byte_pieces(path), [b""]):
+    rest, blank = b"", offset == 0  # `rest` is read but not decoded, and begins at `offset`
+    for piece in chain(byte_pieces(path, offset), [b""]):
         data = rest + piece
         if (zero := data.find(b"\0")) >= 0:
             raise InputError(f"{path} is a binary file (a zero byte at offset {offset + zero}): expected UTF-8 text.")
@@ -87,7 +103,7 @@ def text_pieces(path: str | os.PathLike[str]) -> Iterator[str]:
         blank = blank and not text.strip()
         yield text
     if blank:
-        raise InputError(f"{path} is empty: expected text.")
+        raise InputError(f"{path} is empty: expected {expected}.")
 
 
 _COMPRESSED = {b"\x1f\x8b": "gzip -d", b"BZh": "bunzip2", b"\xfd7zXZ\0": "unxz", b"(\xb5/\xfd": "zstd -d"}
@@ -108,10 +124,11 @@ def _refuse_other_formats(path: Path) -> None:
             )
 
 
-def byte_pieces(path: Path) -> Iterator[bytes]:
-    """Reads the bytes of a file in pieces; raises `InputError` where they cannot be read."""
+def byte_pieces(path: Path, offset: int = 0) -> Iterator[bytes]:
+    """Reads the bytes of a file in pieces, from an offset on; raises `InputError` where they cannot be read."""
     try:
         with path.open("rb") as file:
+            file.seek(offset)
             while piece := file.read(PIECE_BYTES):
                 yield piece
     except OSError as error:

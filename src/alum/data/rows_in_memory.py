@@ -1,5 +1,6 @@
 """Rows that a caller holds in memory, in the forms that people have them in, as a table of ``datasets``."""
 
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from pyarrow import ArrowException
 
 from alum.core.errors import InputError
 
+_ROWS_AT_ONCE = 1000
 EXPECTED = "a datasets.Dataset, a pandas data frame or a list of dictionaries, one a row"
 
 
@@ -33,6 +35,15 @@ def dataset_of(rows: Any, where: str) -> Dataset:
 def is_rows(value: Any) -> bool:
     """Whether a value is rows in one of the forms that `dataset_of` reads, by its type and its first element."""
     return isinstance(value, Dataset) or _is_frame(value) or (_is_list(value) and all(map(_is_row, value[:1])))
+
+
+def content_digest(rows: Dataset) -> str:
+    """Digest of the rows of a table, their order and the names and types of their columns."""
+    digest = hashlib.blake2b(str(rows.features).encode(), digest_size=16)
+    for table in rows.with_format("arrow").iter(_ROWS_AT_ONCE):
+        for batch in table.combine_chunks().to_batches():
+            digest.update(batch.serialize())
+    return digest.hexdigest()
 
 
 def _table(rows: Any) -> Dataset | None:

@@ -20,6 +20,7 @@ from alum.core.errors import InputError
 from alum.data.files import ARRAY_NOT_LINES, existing_file, lines_in, read_text
 from alum.data.squad_files import is_squad, squad_rows
 
+_ROWS = "rows, one for each example"
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -28,7 +29,11 @@ _Wanted = Callable[[Sequence[str]], list[str]]
 
 
 class MissingColumnError(InputError):
-    """An `InputError` about a table that lacks a column."""
+    """An `InputError` about a table that lacks columns, which are ``missing``."""
+
+    def __init__(self, message: str, missing: Sequence[str]) -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 def load_table(
@@ -48,7 +53,7 @@ def load_table(
 
     table = _read(path, wanted)
     if len(table) == 0:
-        raise InputError(f"{path} has no rows.")
+        raise InputError(f"{path} has no rows: expected one for each example. Name the file that holds them.")
     return table
 
 
@@ -85,7 +90,7 @@ def _require(names: Sequence[str], columns: Sequence[str], where: str) -> None:
     missing = [column for column in columns if column not in names]
     if missing:
         raise MissingColumnError(
-            f"{where} has no column {', '.join(map(repr, missing))}: its columns are {', '.join(names)}."
+            f"{where} has no column {', '.join(map(repr, missing))}: its columns are {', '.join(names)}.", missing
         )
 
 
@@ -93,7 +98,7 @@ def _require(names: Sequence[str], columns: Sequence[str], where: str) -> None:
 
 
 def _from_csv(path: Path, wanted: _Wanted) -> Dataset:
-    read_text(path)  # raises for what is no text
+    read_text(path, _ROWS)  # raises for what is no text
     try:
         names, rows = _csv_rows(path, {})
     except csv.Error as error:
@@ -159,7 +164,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from content
         return
     is_first = True
-    for number, line in enumerate(lines_in(path), start=1):
+    for number, line in enumerate(lines_in(path, _ROWS), start=1):
         if not line.strip():
             continue
         if is_first and line.lstrip().startswith("["):
@@ -171,7 +176,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _json_object(path: Path) -> list[dict[str, Any]] | None:
     """Rows of a file that is one object: SQuAD's, or a single row; None for others."""
-    text = read_text(path)
+    text = read_text(path, _ROWS)
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):  # lines, whose errors have the number of the line
@@ -199,7 +204,7 @@ def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def _json_array(path: Path, number: int) -> list[dict[str, Any]]:
     """Rows of a file that is one array of objects, which begins at line ``number``."""
-    text = read_text(path)
+    text = read_text(path, _ROWS)
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError):

@@ -5,12 +5,14 @@ import errno
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from alum.core.errors import InputError
 
 _DRAFT = ".draft"
+_DRAFTED = (".json", ".jsonl", ".md", ".tsv", ".html", ".png")  # files of a run that are written whole
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Rust's libraries (safetensors, tokenizers) put the number into their text.
 _RUST = re.compile(r"\(os error (\d+)\)")
@@ -42,14 +44,17 @@ def why_unwritable(error: BaseException | None) -> str | None:
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: a draft beside it, on the disk, and then it takes the name.
 
-    Readable by whom the user's umask says. Raises `InputError` where there is no space, and leaves no draft; a killed
-    write does leave one, which the next write of the same file replaces.
+    Readable by whom the user's umask says, and by nobody who might not read the file that was there before. Raises
+    `InputError` where there is no space, and leaves no draft; a killed write does leave one, which the next write of
+    the same file replaces.
     """
     draft = draft_of(path)
-    with explained_if_full(path):
+    with explained_if_full(path, len(content)):
         try:
             draft.unlink(missing_ok=True)  # a file that is written over would keep its permissions
             with draft.open("wb") as file:
+                if (former := _permissions(path)) is not None:
+                    os.chmod(draft, former & stat.S_IMODE(os.fstat(file.fileno()).st_mode))
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -57,6 +62,13 @@ def write_whole(path: Path, content: bytes) -> None:
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
+
+
+def _permissions(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -77,6 +89,13 @@ def holds_only_drafts(folder: Path) -> bool:
     return all(path.name.startswith(".") and path.suffix == _DRAFT and path.is_file() for path in folder.iterdir())
 
 
+def remove_drafts(folder: Path) -> None:
+    """Removes from a folder the drafts of records and pages that killed writes have left."""
+    for draft in folder.glob(f".*{_DRAFT}"):
+        if Path(draft.stem).suffix in _DRAFTED and draft.is_file():
+            draft.unlink(missing_ok=True)
+
+
 def free_space(folder: Path) -> str:
     """Says how much space a folder's disk has, ``12.3 MB are free in FOLDER``, for a message."""
     return f"{megabytes(shutil.disk_usage(folder).free)} are free in {folder.absolute()}"
@@ -87,15 +106,22 @@ def megabytes(num_bytes: int) -> str:
 
 
 @contextlib.contextmanager
-def explained_if_full(path: Path) -> Iterator[None]:
-    """Raises `InputError` where ``path``, a file or folder, cannot be written since the disk is full."""
+def explained_if_full(path: Path, num_bytes: int | None = None) -> Iterator[None]:
+    """Raises `InputError` where ``path``, a file or folder of ``num_bytes``, cannot be written as the disk is full."""
     try:
         yield
     except Exception as error:
         reason = why_unwritable(error)
         if reason is None:
             raise
-        raise InputError(
-            f"{path} could not be written: {reason}; {free_space(path.parent)}. Free space, then run it again: "
-            "a training run goes on with --resume_from_checkpoint true."
-        ) from None
+        raise InputError(unwritten(path, reason, num_bytes)) from None
+
+
+def unwritten(path: Path, reason: str, num_bytes: int | None = None) -> str:
+    """Says that a file or folder, of ``num_bytes`` if they are known, could not be written, and what to do."""
+    place = next(place for place in path.absolute().parents if place.is_dir())
+    needed = "" if num_bytes is None else f", and it takes {megabytes(num_bytes)}"
+    return (
+        f"{path} could not be written: {reason}; {free_space(place)}{needed}. Free space, then give the "
+        "same command again, a training with --resume_from_checkpoint true."
+    )

@@ -15,7 +15,18 @@ MOST_VALUES = 10_000
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
     """Reads a YAML file; raises `InputError` for what is none, refers to itself, or stands for too much."""
-    loader = _Loader(read_text(path))
+    text = read_text(path)
+    try:
+        return _value_of(_Loader(text), path)  # which raises for control characters
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except _RefersToItself:
+        raise InputError(f"{path} has an alias for something that the alias is a part of: write it out.") from None
+    except RecursionError:
+        raise InputError(f"{path} nests too deep: expected settings by name.") from None
+
+
+def _value_of(loader: "_Loader", path: str | os.PathLike[str]) -> Any:
     try:
         node = loader.get_single_node()
         if node is None:
@@ -25,12 +36,6 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
                 f"{path} stands for more than {MOST_VALUES:,} values: expected settings. Use fewer aliases."
             )
         return loader.construct_document(node)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    except _RefersToItself:
-        raise InputError(f"{path} has an alias for something that the alias is a part of: write it out.") from None
-    except RecursionError:
-        raise InputError(f"{path} nests too deep: expected settings by name.") from None
     finally:
         loader.dispose()
 

@@ -65,6 +65,9 @@ class FunctionOnTask:
     unknown_word = None
     """A function has no tokenizer, and so no word of its own for unknown ones."""
 
+    def check_first_pass(self, rows: TaskRows, name: str) -> None:
+        """Nothing: what a function raises is its owner's to read."""
+
     def features(self, rows: TaskRows) -> Dataset:
         """Texts of the rows, which are all that the function reads."""
         return Dataset.from_dict({f"text_{index}": texts for index, texts in enumerate(rows.texts())})

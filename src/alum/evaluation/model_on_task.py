@@ -20,8 +20,9 @@ from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.label_names import LabelMapping
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
-from alum.models.inputs import LABEL_INPUTS, Inputs, padding_mask_for
+from alum.models.inputs import LABEL_INPUTS, Inputs
 from alum.models.text_model import TextModel, batches_by_length, on_device
+from alum.models.trial import check_first_pass
 from alum.tasks.base import GatheredOutputs, TaskKind
 from alum.tasks.rows import TaskRows
 
@@ -67,6 +68,11 @@ class ModelOnTask:
         """Encodes rows as model inputs and labels."""
         return self.evaluated.supervision.encode(rows, self.text_model.tokenization)
 
+    def check_first_pass(self, rows: TaskRows, name: str) -> None:
+        """Runs the model, which is called ``name``, on the first of some rows; raises `InputError` where it fails."""
+        _, inputs = next(self.batches(self.features(rows.first(1))))
+        check_first_pass(self.model, inputs, name, self.run)
+
     @property
     def is_wrong(self) -> WrongAnswers | None:
         """Test for wrong answers, by feature; None for spans of several windows, and for numbers without tolerance."""
@@ -108,8 +114,9 @@ class ModelOnTask:
                 model=self.model,
                 run=self.run,
                 inputs=inputs,
-                mask=padding_mask_for(self.model, inputs),
+                mask=self.evaluated.perturbed(self.model, inputs),
                 losses=losses,
+                packed=self.evaluated.packed,
                 further_losses=self.evaluated.further_losses,
                 fallen=self.is_wrong,
             )
@@ -127,7 +134,7 @@ class ModelOnTask:
 
     def run(self, inputs: Inputs) -> Any:
         """Runs a forward pass, without the model's own loss; logits are those of the task's labels."""
-        outputs = self.model(**{name: values for name, values in inputs.items() if name not in LABEL_INPUTS})
+        outputs = self.evaluated.outputs(self.model, inputs)
         if self.mapping is not None:
             outputs["logits"] = self.mapping.joined(outputs["logits"])
         return outputs
@@ -161,7 +168,7 @@ class ModelOnTask:
             with torch.no_grad():
                 clean = self.kind.compared(self.run(inputs), inputs)
             for index, delta in enumerate(self._deltas(inputs, method, epsilons, seed + number)):
-                with torch.no_grad(), Injection(self.model, method.layer).adding(delta):
+                with torch.no_grad(), self._injection(inputs, method).adding(delta):
                     outputs = self.run(inputs)
                     divergence = self.kind.distance(self.kind.compared(outputs, inputs), clean).mean()
                 right = len(rows) if self.is_wrong is None else int((~self.is_wrong(outputs, inputs)).sum())
@@ -187,6 +194,9 @@ class ModelOnTask:
                 of_delta = epsilon
             yield delta * (epsilon / of_delta)
 
+    def _injection(self, inputs: Inputs, method: Method) -> Injection:
+        return Injection(self.model, method.layer, self.evaluated.packed(inputs))
+
     def _gathered(self, outputs: Any, inputs: Inputs) -> tuple[np.ndarray, ...]:
         logits = outputs["logits"] if "logits" in outputs else (outputs["start_logits"], outputs["end_logits"])
         for values in logits if isinstance(logits, tuple) else (logits,):
@@ -208,8 +218,8 @@ class ModelOnTask:
 
         return HookedBatch(
             model=self.model,
-            injection=Injection(self.model, method.layer),
-            mask=padding_mask_for(self.model, inputs),
+            injection=self._injection(inputs, method),
+            mask=self.evaluated.perturbed(self.model, inputs),
             run=lambda: self.run(inputs),
             run_with_loss=with_loss,
             compared=lambda outputs: self.kind.compared(outputs, inputs),

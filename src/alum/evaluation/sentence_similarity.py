@@ -35,6 +35,10 @@ class SentenceSimilarity:
         same = np.array([[a == b for a, b in zip(original, example, strict=True)] for example in examples])
         return np.asarray(np.where(same, 1.0, cosines).min(-1))
 
+    def without_memory(self) -> "SentenceSimilarity":
+        """Gives the same similarity, which has not met any text yet."""
+        return SentenceSimilarity(self.text_model)
+
     def _vectors(self, texts: list[str]) -> VictimOutputs:
         """Of length 1, ``[texts, hidden]``."""
         encoded = self.text_model.tokenization(texts)

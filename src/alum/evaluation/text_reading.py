@@ -60,7 +60,7 @@ def characters_read(example: Example, tokenization: Tokenization) -> tuple[int, 
         return lengths
     check_unicode(example)
     whole = tokenization.tokenizer(*example, verbose=False)[0]
-    cut = tokenization(*example)[0]
+    cut = tokenization.read(*example)
     read = []
     for text, length in enumerate(lengths):
         ends = [end for own, (_, end) in zip(cut.sequence_ids, cut.offsets, strict=True) if own == text]

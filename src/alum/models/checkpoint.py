@@ -1,6 +1,7 @@
 """Model checkpoints by id or folder: configuration, tokenizer and weights, with errors that a user can act on."""
 
 import logging
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from alum.core.errors import InputError
+from alum.models.loading.language_objectives import objectives_of
+from alum.models.loading.refused_files import RUNS_CODE, refuse_kernels, refuse_pickled_weights
 from alum.models.tokenizer_fit import OFFSET_POSITIONS, check_padding
 
 logger = logging.getLogger(__name__)
@@ -40,6 +43,7 @@ class Checkpoint:
         _check_folder(self.name_or_path)
         config = self._loaded("model", AutoConfig.from_pretrained)
         assert isinstance(config, PretrainedConfig)
+        refuse_kernels(config, self.name_or_path)
         check_padding(config, self.name_or_path)
         return config
 
@@ -93,6 +97,13 @@ class Checkpoint:
 
     def _model_and_new_weights(self, auto_class: Any, **config: Any) -> tuple[PreTrainedModel, set[str]]:
         _check_folder(self.name_or_path)
+        refuse_pickled_weights(self.name_or_path)
+        refuse_kernels(self.config, self.name_or_path)
+        if auto_class is AutoModelForCausalLM and "causal_lm" not in objectives_of(self.config):
+            raise InputError(
+                f"{self.name_or_path} is no causal language model: a {self.config.model_type} reads what follows, too. "
+                "Give one that predicts the next token, such as GPT-2, Llama or Qwen."
+            )
         # Its report of new and unused weights is long, and a new head is what fine-tuning asks for.
         verbosity = transformers_logging.get_verbosity()
         transformers_logging.set_verbosity_error()
@@ -222,16 +233,13 @@ def _check_folder(name_or_path: str, *one_of: str) -> None:
 
 def _not_loaded(what: str, name_or_path: str, error: Exception) -> InputError:
     path = Path(name_or_path)
-    if (path / "pytorch_model.bin").is_file() and not (path / "model.safetensors").is_file():
-        return InputError(
-            f"{path} holds pickled weights, which can run code and are not loaded: save the model again with a current "
-            "transformers, whose save_pretrained writes model.safetensors."
-        )
+    if isinstance(error, pickle.UnpicklingError):  # a form of weights that the checks before loading do not know
+        return InputError(f"{name_or_path} holds {RUNS_CODE}")
     if "trust_remote_code=True" in str(error):
         return InputError(
             f"{name_or_path} comes with code of its own, which runs only where it is trusted: read it, and then say "
             "--trust_remote_code true."
         )
     first_line = (str(error).strip() or repr(error)).splitlines()[0]
-    nor_here = "" if path.exists() else f" Nor is there a folder of that name in {Path.cwd()}."
-    return InputError(f"no {what} can be loaded from {name_or_path}: {first_line}{nor_here}")
+    elsewhere = "" if path.exists() else f"there is no folder of that name in {Path.cwd()}, and of the hub's models: "
+    return InputError(f"no {what} can be loaded from {name_or_path}: {elsewhere}{first_line}")

@@ -34,10 +34,12 @@ class Size:
 
 @dataclass(frozen=True)
 class Family:
-    """One architecture: its sizes, how they are configured, and its default objective and kind of tokenizer."""
+    """One architecture: its sizes, how they are configured, the vocabulary that it was published with, and its default
+    objective and kind of tokenizer."""
 
     sizes: Mapping[str, Size]
     config: Callable[[Size, Tokenization], PretrainedConfig]
+    published_vocab_size: int
     objective: Objective = "masked_lm"
     tokenizer_kind: TokenizerKind = "byte_level_bpe"
 
@@ -60,6 +62,11 @@ def objective_of(architecture: str) -> Objective:
 def tokenizer_kind_of(architecture: str) -> TokenizerKind:
     """Kind of tokenizer that models of this name were published with; raises `InputError` for an unknown one."""
     return _named(architecture)[0].tokenizer_kind
+
+
+def published_vocab_size_of(architecture: str) -> int:
+    """Size of the vocabulary that models of this name were published with; raises `InputError` for an unknown one."""
+    return _named(architecture)[0].published_vocab_size
 
 
 def num_blocks_of(architecture: str) -> int:
@@ -188,9 +195,9 @@ _GPT2_SIZES = {
     "large": Size(36, 1280, 5120),
 }
 FAMILIES: dict[str, Family] = {
-    "bert": Family(_SIZES, _bert, tokenizer_kind="wordpiece"),
-    "roberta": Family(_SIZES, _roberta),
-    "modernbert": Family(_MODERNBERT_SIZES, _modernbert),
-    "gpt2": Family(_GPT2_SIZES, _gpt2, objective="causal_lm"),
+    "bert": Family(_SIZES, _bert, 30522, tokenizer_kind="wordpiece"),
+    "roberta": Family(_SIZES, _roberta, 50265),
+    "modernbert": Family(_MODERNBERT_SIZES, _modernbert, 50368),
+    "gpt2": Family(_GPT2_SIZES, _gpt2, 50257, objective="causal_lm"),
 }
 ARCHITECTURES = tuple(f"{name}-{size}" for name, family in FAMILIES.items() for size in family.sizes)

@@ -76,12 +76,14 @@ def _rows(inputs: Inputs) -> Tensor:
 def padding_mask(inputs: Inputs, pad_token_id: int | None = None) -> Tensor:
     """Mask ``[batch, length]``, True at tokens that are not padding.
 
-    It is the attention mask, else True where ``input_ids`` are not ``pad_token_id``. Multiple choice has a row for
-    every choice, ``[batch · choices, length]``, as its models do.
+    It is the attention mask, else True where ``input_ids`` are not ``pad_token_id``, and everywhere without these.
+    Multiple choice has a row for every choice, ``[batch · choices, length]``, as its models do.
     """
     attention_mask: Tensor | None = inputs.get("attention_mask")
     if attention_mask is not None and attention_mask.dim() == 2:
         return attention_mask.bool()
+    if inputs.get("input_ids") is None and isinstance(vectors := inputs.get("inputs_embeds"), Tensor):
+        return torch.ones(vectors.shape[:2], dtype=torch.bool, device=vectors.device)
     ids: Tensor = inputs["input_ids"]
     if attention_mask is not None and attention_mask.shape == ids.shape:
         mask = attention_mask.bool()

@@ -49,7 +49,28 @@ def word_embeddings(model: nn.Module) -> nn.Module:
             f"{type(model).__name__} has no input embeddings to perturb: expected a transformers text model whose "
             "get_input_embeddings() returns a module. For another torch module give the module to perturb itself."
         )
-    return embeddings
+    return _as_saved(embeddings, stack)
+
+
+def _as_saved(module: nn.Module, stack: nn.Module) -> nn.Module:
+    """Finds the module that runs in the place of one in a module that peft trains a copy of (``modules_to_save``)."""
+    path = next((name for name, found in stack.named_modules() if found is module), "")
+    at = stack
+    for part in path.split(".") if path else ():
+        copies, active = getattr(at, "modules_to_save", None), getattr(at, "active_adapter", None)
+        if isinstance(copies, nn.ModuleDict) and part != "modules_to_save" and str(active) in copies:
+            at = copies[str(active)]
+        if part != "original_module":
+            at = at.get_submodule(part)
+    return at if path else module
+
+
+def num_virtual_tokens(model: nn.Module) -> int:
+    """Number of vectors that an adapter of peft puts before those of the words, in each row: in prompt tuning."""
+    config = getattr(model, "active_peft_config", None)
+    if config is None or not config.is_prompt_learning or config.peft_type == "PREFIX_TUNING":
+        return 0  # prefixes stand in the cache of keys and values
+    return int(config.num_virtual_tokens)
 
 
 def output_embeddings(model: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from alum.attacks.text.protocol import AttackResult, Change
 from alum.attacks.text.worded import Place, WordedExample
+from alum.data.visible_console import VisibleConsole
 from alum.data.visible_text import visible
 from alum.reports.numbers import percent_text
 from alum.reports.tables import show_table
@@ -26,7 +27,7 @@ def show_attack(
 
     The texts are shown as they are but for control characters, which are spelled out.
     """
-    console = console or Console()
+    console = console or VisibleConsole()
     console.print(Text(_headline(result, label, label_names), style="bold"))
     if num_unread_words:
         console.print(f"{num_unread_words:,} words stand beyond the model's length: they never matter.")
@@ -34,7 +35,7 @@ def show_attack(
     for index, text in enumerate(_marked(result)):
         if len(result.original) > 1:
             console.print(Text(f"Text {index + 1}:", style="bold"))
-        console.print(text, soft_wrap=True)
+        console.print(text, soft_wrap=not console.is_terminal)
     console.print(Text(_counts(result), style="dim"))
 
 

@@ -2,23 +2,18 @@
 
 import contextlib
 import json
-import logging
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from alum.reports.pictures import write_picture
 
-if TYPE_CHECKING:  # an extra
+if TYPE_CHECKING:  # slow to load
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-logger = logging.getLogger(__name__)
 
 LOSS_PICTURE = "loss.png"
 Series = dict[int, float]  # value by step
@@ -89,31 +84,11 @@ class RunCurves:
         return None
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Mean, least and greatest value over the seeds of a study's arm, at each of its steps."""
-
-    steps: list[int]
-    mean: list[float]
-    least: list[float]
-    greatest: list[float]
-    num_seeds: int
-
-    @classmethod
-    def over_seeds(cls, seeds: Sequence[Mapping[int, float]]) -> "Spread":
-        """Computes the spread at the steps that all seeds have, so that each mean is over the same seeds."""
-        steps = sorted(set.intersection(*map(set, seeds))) if seeds else []
-        if not steps:
-            return cls([], [], [], [], len(seeds))
-        values = np.array([[seed[step] for step in steps] for seed in seeds])
-        return cls(steps, values.mean(0).tolist(), values.min(0).tolist(), values.max(0).tolist(), len(seeds))
-
-
 def write_loss_curve(folder: Path) -> Path | None:
     """Draws a run's losses from the records in its folder, and returns the path of the plot, ``loss.png``.
 
     Losses over steps with the adversarial phase shaded; below them the adversarial loss and the adversarial gain.
-    Returns None and draws nothing where the records hold no losses or matplotlib is not installed.
+    Returns None and draws nothing where the records hold no losses.
     """
     curves = RunCurves.from_records(_records(folder / "metrics.jsonl"))
     with contextlib.suppress(OSError, LookupError, TypeError, AttributeError):  # none, of another stage, or broken
@@ -121,21 +96,6 @@ def write_loss_curve(folder: Path) -> Path | None:
     if not curves.has_losses:
         return None
     return write_picture(folder / LOSS_PICTURE, lambda: run_figure(curves, run_title(folder)))
-
-
-def write_validation_curves(
-    path: Path, arms: Mapping[str, Sequence[Mapping[int, float]]], title: str, y_label: str
-) -> Path | None:
-    """Draws a line for each arm of a study, the mean over its seeds, and a band from their least to their greatest.
-
-    ``arms`` has the value by step for each seed of each arm; steps that not all seeds of an arm have are left out.
-    Returns None and draws nothing where no finite value is left or matplotlib is not installed.
-    """
-    spreads = {name: Spread.over_seeds(seeds) for name, seeds in arms.items()}
-    spreads = {name: spread for name, spread in spreads.items() if any(map(math.isfinite, spread.mean))}
-    if not spreads:
-        return None
-    return write_picture(path, lambda: arms_figure(spreads, title, y_label))
 
 
 def run_title(folder: Path) -> str:
@@ -172,24 +132,6 @@ def run_figure(curves: RunCurves, title: str) -> "Figure":
     losses.set_xlim(-0.01 * last, 1.01 * last)
     _finish(losses, title)
     (losses, *panels)[-1].set_xlabel("step")
-    return figure
-
-
-def arms_figure(spreads: Mapping[str, Spread], title: str, y_label: str) -> "Figure":
-    """Plots a line for each arm of a study and, where it has several seeds, the band that they span."""
-    figure, (axes,) = _panels(1)
-    for index, (name, spread) in enumerate(spreads.items()):
-        style = _line(index)
-        label = f"{name} ({spread.num_seeds} seed{'s' if spread.num_seeds > 1 else ''})"
-        _plot(axes, dict(zip(spread.steps, spread.mean, strict=True)), label=label, **style)
-        if spread.num_seeds > 1:
-            axes.fill_between(
-                spread.steps, spread.least, spread.greatest, color=style["color"], alpha=0.25, linewidth=0
-            )
-    axes.set_ylabel(y_label, parse_math=False)
-    axes.set_xlabel("step")
-    axes.margins(x=0.01)
-    _finish(axes, title)
     return figure
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alum.attacks.text.protocol import AttackResult
+from alum.attacks.text.protocol import Change
 from alum.data.writing import write_text
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ class AttackedTexts:
         return [_flat(record) for record in self.records]
 
 
-def changes_of(result: AttackResult) -> list[dict[str, Any]]:
-    """Entries of the words that an attack changed, in records."""
+def entries_of(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """Entries of the words that were changed, in records."""
     return [
         {"text": change.place.text, "word": change.place.word, "old": change.old, "new": change.new}
-        for change in result.changes
+        for change in changes
     ]
 
 

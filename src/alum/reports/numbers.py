@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alum.core.divergences import ROUNDING_NATS
+from alum.core.outputs.rounding import ROUNDING_NATS
 
 MISSING = "–"
 _RATES = ("accuracy", "precision", "recall", "f1", "exact_match", "within_tolerance", "success_rate", "_share")
@@ -164,6 +164,7 @@ def training_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [(f"validation {name}", metric_text(name, value)) for name, value in result["metrics"].items()]
     for name, key in (("training rows", "num_train_rows"), ("unlabelled rows left out", "num_unlabelled_rows")):
         rows.append((name, str(result[key])))
+    rows += [(f"training rows of {file}", str(count)) for file, count in result.get("num_rows_by_file", {}).items()]
     rows += [("steps", str(result["num_steps"])), ("training seconds", f"{result['train_seconds']:.1f}")]
     return rows + gain_rows(result)
 

@@ -1,17 +1,15 @@
-"""Pictures of matplotlib, an extra, in one style, written whole or not at all."""
+"""Pictures of matplotlib in one style, written whole or not at all; it is loaded where the first one is drawn."""
 
 import io
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alum.data.visible_text import visible
 from alum.data.writing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-logger = logging.getLogger(__name__)
 
 _STYLE = {
     "axes.grid": True,
@@ -24,15 +22,22 @@ _STYLE = {
 }
 
 
-def write_picture(path: Path, figure: Callable[[], "Figure"]) -> Path | None:
-    """Writes a picture as PNG and returns its path; None, with a warning, where matplotlib is not installed."""
-    try:
-        import matplotlib.style
-    except ImportError:
-        logger.warning("%s is not drawn, since matplotlib is not installed: pip install 'alum[plots]'.", path.name)
-        return None
+def with_visible_texts(figure: "Figure") -> "Figure":
+    """Makes what a picture is labelled with `visible`, which fonts and SVG have no place for otherwise."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(visible(text.get_text()))
+    return figure
+
+
+def write_picture(path: Path, figure: Callable[[], "Figure"]) -> Path:
+    """Writes a picture as PNG and returns its path."""
+    import matplotlib.style
+
     picture = io.BytesIO()
     with matplotlib.style.context(["default", _STYLE]):  # whatever the user's own settings are
-        figure().savefig(picture, format="png", dpi=120)
+        with_visible_texts(figure()).savefig(picture, format="png", dpi=120)
     write_whole(path, picture.getvalue())
     return path

@@ -12,7 +12,7 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from alum.core.divergences import Divergence
 from alum.core.errors import InputError
-from alum.core.likelihoods import Likelihood
+from alum.core.outputs.likelihoods import Likelihood
 from alum.core.outputs.log_odds import log_odds_against
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
@@ -46,6 +46,8 @@ class TaskKind:
     """What ``compared`` outputs stand for, for methods that ascend the loss at labels of the model's own."""
     compares_labelled_only: bool = False
     """Whether the items are positions that carry a label, as tokens are: without labels nothing is compared."""
+    compares_rows: bool = False
+    """Whether a row has one output for its whole text, so that it can be compared with that of a changed text."""
     shifts_labels: bool = False
     """Whether a position predicts the label of the next one, as in causal language models."""
 
@@ -61,6 +63,8 @@ class Supervision(ABC):
     main_metric: str
     """Metric that the best checkpoint is chosen by; higher is better."""
 
+    pipeline_tag: str | None = None
+    """What hubs call the kind of task; None where they have no name for it."""
     known_layouts: tuple[Layout, ...] = ()
     """Columns that such rows often have, by which they are read where no columns are named."""
     label_is_text = False
@@ -78,12 +82,34 @@ class Supervision(ABC):
         """Settings of a model's configuration that its head needs, such as the names of the labels."""
         return {}
 
+    def usage(self, model: str, num_texts: int) -> str:
+        """Lines of Python that use a model of this kind on made-up texts, as many as it reads together.
+
+        ``model`` is Python for the name that it is loaded by. Without lines of its own a kind prints raw outputs.
+        """
+        texts = ", ".join(('"A text."', '"Another."')[:num_texts] or ['"A text."'])
+        return f"""
+from transformers import AutoTokenizer, {self.auto_class.__name__}
+
+tokenizer = AutoTokenizer.from_pretrained({model})
+model = {self.auto_class.__name__}.from_pretrained({model})
+print(model(**tokenizer({texts}, return_tensors="pt")))
+"""
+
     @abstractmethod
     def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
         """Encodes rows as model inputs and labels, truncated, not padded; one feature a row, several for long contexts.
 
         Raises `InputError`, naming file and row, for values that do not fit the layout.
         """
+
+    def examples(self, rows: TaskRows) -> list[tuple[str, ...]]:
+        """Texts of each row, as many in every one, which adversaries may change where `TaskKind.compares_rows`."""
+        return rows.examples()
+
+    def encode_examples(self, examples: Sequence[tuple[str, ...]], tokenization: Tokenization) -> dict[str, list[Any]]:
+        """Encodes texts as they are in `examples`, as `encode` does those of rows, without labels."""
+        return dict(tokenization(*map(list, zip(*examples, strict=True))))
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
         """Makes the function that pads features to a batch."""

@@ -2,12 +2,14 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from datasets import ClassLabel, Value
 
 from alum.core.errors import InputError
+from alum.data.table_files import MissingColumnError
 from alum.tasks.base import Supervision
 from alum.tasks.labels import are_quantities
 from alum.tasks.layout import Layout
@@ -25,7 +27,9 @@ class ColumnArguments(Protocol):
     kind: str | None
     text_columns: str | None
     label_column: str | None
-    choice_columns: str | None
+
+    @property
+    def choice_columns(self) -> str | None: ...
 
 
 def layout_of(
@@ -54,6 +58,20 @@ def layout_of(
     if arguments.label_column:
         changes["label"] = arguments.label_column
     return dataclasses.replace(layout, **changes)  # type: ignore[arg-type]
+
+
+@contextmanager
+def flags_named(layout: Layout, **others: str | None) -> Iterator[None]:
+    """Adds to errors about missing columns the settings that name them: those of a layout, and ``others``."""
+    try:
+        yield
+    except MissingColumnError as error:
+        named = {"text_columns": layout.text, "label_column": (layout.label,), "choice_columns": layout.choices}
+        columns_of = {**named, **{name: (column,) for name, column in others.items()}}
+        flags = [f"--{name}" for name, columns in columns_of.items() if set(columns) & set(error.missing)]
+        if not flags:
+            raise
+        raise InputError(f"{error} Name another with {' and '.join(flags)}.") from None
 
 
 def supervision_of(arguments: ColumnArguments, rows: TaskRows) -> Supervision:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from datasets import ClassLabel, Dataset
 
 from alum.core.errors import InputError
-from alum.data.table import Table
+from alum.data.table import Table, drawn_by_weight, require_weights
 from alum.tasks.layout import Layout
 
 
@@ -44,9 +45,37 @@ class TaskRows:
         return self.table.column(self.layout.label)
 
     def texts(self) -> list[list[str]]:
-        """Texts, ``[columns][rows]``; raises `InputError` where a column is missing or is not of text."""
+        """Texts, ``[columns][rows]``, in the layout's wordings where it has some.
+
+        Raises `InputError` where a column is missing or is not of text.
+        """
         self.table.require(self.layout.text)
-        return [self.table.texts(column) for column in self.layout.text]
+        words = {(column, value): text for column, value, text in self.layout.wordings}
+        return [[words.get((column, text), text) for text in self.table.texts(column)] for column in self.layout.text]
+
+    def templates(self) -> tuple[str, ...]:
+        """Texts of columns whose values nobody writes, such as COPA's question: nothing changes them."""
+        columns = zip(self.layout.text, self.texts(), strict=True)
+        found = (text for column, texts in columns if column in self.layout.worded_columns for text in texts)
+        return tuple(dict.fromkeys(found))
+
+    def some(self, count: int | None, seed: int) -> TaskRows:
+        """Keeps at most ``count`` rows: the first ones or, of several files or splits, some that ``seed`` draws.
+
+        All of them where the count is None.
+        """
+        if count is None or count >= len(self) or not self.are_of_several:
+            return self.first(count)
+        return self.select(np.sort(np.random.default_rng(seed).permutation(len(self))[:count]).tolist())
+
+    @property
+    def are_of_several(self) -> bool:
+        """Whether the rows are joined of several files, or of splits such as ANLI's rounds, one behind the other."""
+        return self.table.files is not None
+
+    def examples(self) -> list[tuple[str, ...]]:
+        """Texts of each row, in the order of the columns; raises as `texts`."""
+        return list(zip(*self.texts(), strict=True))
 
     def error(self, index: int, message: str) -> InputError:
         """Makes an error about the row at ``index`` that names its file or split and its number."""
@@ -58,6 +87,21 @@ class TaskRows:
     def first(self, count: int | None) -> TaskRows:
         """Keeps at most ``count`` rows from the beginning; all of them where it is None."""
         return dataclasses.replace(self, table=self.table.first(count))
+
+    def weighed(self, files: Sequence[str], weights: Sequence[float], seed: int) -> TaskRows:
+        """Rows of several files, those of each as often as its weight says, parts of them drawn by ``seed``.
+
+        ``files`` are all that were read, in their order. Raises `InputError` for weights that do not fit them, and for
+        a file that is there twice or of which no row was left.
+        """
+        require_weights(weights, len(files), "file")
+        sizes = self.table.num_rows_by_file or {self.table.where: len(self)}
+        for file in files:
+            if files.count(file) > 1:
+                raise InputError(f"{file} is there {files.count(file)} times: name it once, with all of its weight.")
+            if file not in sizes:
+                raise InputError(f"{file} has no labelled rows, and a weight: leave both out, or give it labels.")
+        return self.select(drawn_by_weight(list(sizes.values()), weights, seed).tolist())
 
     @property
     def declared_classes(self) -> tuple[str, ...]:
@@ -91,5 +135,5 @@ class TaskRows:
         """Replaces the values of some columns, given by name, row by row."""
         rows = self.table.rows
         values = {name: columns.get(name, self.table.column(name)) for name in rows.column_names}
-        changed = Table(Dataset.from_dict(values, features=rows.features), self.table.where, self.table.numbers)
-        return dataclasses.replace(self, table=changed)
+        changed = Dataset.from_dict(values, features=rows.features)
+        return dataclasses.replace(self, table=dataclasses.replace(self.table, rows=changed))

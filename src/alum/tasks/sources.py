@@ -6,7 +6,7 @@ A row each, which named tasks and suites of the same data share. Nothing here ne
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from alum.tasks.layout import Layout
+from alum.tasks.layout import Layout, Wording
 
 NOT_STATED = "not stated"
 NLI = ("entailment", "neutral", "contradiction")
@@ -217,7 +217,14 @@ _ROWS = (
     Source(
         "copa",
         "multiple_choice",
-        Layout(text=("premise", "question"), choices=("choice1", "choice2")),
+        Layout(
+            text=("premise", "question"),
+            choices=("choice1", "choice2"),
+            wordings=(
+                Wording("question", "cause", "What was the cause?"),
+                Wording("question", "effect", "What happened as a result?"),
+            ),
+        ),
         "aps/super_glue",
         "copa",
         licence="other",

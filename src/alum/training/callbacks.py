@@ -1,20 +1,23 @@
-"""Trainer callbacks: a file of metrics, a clean stop by signal or time, a stop at divergence, checkpoints by time."""
+"""Trainer callbacks: a file of metrics, clean and early stops, a stop at divergence, when checkpoints are saved."""
 
-import itertools
+import contextlib
 import json
 import math
 import signal
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 from accelerate.utils import gather
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import SaveStrategy
 
 from alum.data.writing import explained_if_full, write_whole
+from alum.training.records.resumed import taken_up
 
 TIME_IS_OVER = 3  # exit code
 STEPS_BETWEEN_AGREEMENTS = 4
@@ -24,15 +27,21 @@ class Diverged(Exception):
     """Training has diverged: the loss has been no number for several logs."""
 
 
-class StopWhereDiverged(TrainerCallback):
+class StopWhereDiverged(TrainerCallback, ExportableState):
     """Trainer callback that raises `Diverged` after some logs in a row whose loss is no number.
 
-    By then the weights are beyond help.
+    By then the weights are beyond help. Checkpoints keep how many such logs there were.
     """
 
     def __init__(self, patience: int = 3) -> None:
         self._patience = patience
-        self._num_logs = 0
+        self.num_logs = 0
+
+    def state(self) -> dict[str, Any]:
+        return {"args": {"patience": self._patience}, "attributes": {"num_logs": self.num_logs}}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.num_logs = (taken_up(self, state) or {"num_logs": 0})["num_logs"]
 
     def on_log(
         self,
@@ -43,24 +52,44 @@ class StopWhereDiverged(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         if logs and "loss" in logs:
-            self._num_logs = 0 if math.isfinite(logs["loss"]) else self._num_logs + 1
-            if self._num_logs == self._patience:
+            self.num_logs = 0 if math.isfinite(logs["loss"]) else self.num_logs + 1
+            if self.num_logs == self._patience:
                 raise Diverged(
                     f"the loss has been no number for {self._patience} logs, now at step {state.global_step}. Begin "
                     "again with a smaller learning_rate or a longer warm-up, or go on from a checkpoint before that."
                 )
 
 
+class EarlyStopping(EarlyStoppingCallback):
+    """Trainer callback that stops after some evaluations without a better metric, some of them before a checkpoint.
+
+    Differs from that of transformers, which forgets them where a run goes on, and goes on where it had stopped.
+    """
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        super().on_train_begin(args, state, control)  # type: ignore[no-untyped-call]
+        kept = taken_up(self, state) or {"early_stopping_patience_counter": 0}
+        self.early_stopping_patience_counter = kept["early_stopping_patience_counter"]
+        if self.early_stopping_patience_counter >= self.early_stopping_patience:
+            control.should_training_stop = True
+
+
 class MetricsFile(TrainerCallback):
-    """Trainer callback that appends each log to ``metrics.jsonl``; a resumed run first drops what it will log again."""
+    """Trainer callback that appends each log to ``metrics.jsonl``.
+
+    Where a run goes on, the file has what its checkpoint knows to have been logged: lines of later steps go, and those
+    that were lost or damaged come back, with their values in the order of names.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.is_world_process_zero and self._path.exists():
-            lines = self._path.read_bytes().splitlines(keepends=True)
-            kept = itertools.takewhile(lambda line: _stays(line, state.global_step), lines)
+        if state.is_world_process_zero and (self._path.exists() or state.log_history):
+            former = self._path.read_bytes() if self._path.exists() else b""
+            lines = {json.dumps(logs, sort_keys=True): line for line, logs in _parsed(former)}
+            logged = [_line_of(logs) for logs in state.log_history]
+            kept = [lines.get(json.dumps(json.loads(line), sort_keys=True), line.encode()) for line in logged]
             write_whole(self._path, b"".join(kept))
 
     def on_log(
@@ -73,18 +102,21 @@ class MetricsFile(TrainerCallback):
     ) -> None:
         if state.is_world_process_zero and logs:
             with explained_if_full(self._path), self._path.open("a", encoding="utf-8") as file:
-                # JSON has no NaN.
-                values = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in logs.items()}
-                file.write(json.dumps({"step": state.global_step, **values}) + "\n")
+                file.write(_line_of({**logs, "step": state.global_step}))
 
 
-def _stays(line: bytes, step: int) -> bool:
-    """Whether a line is whole, and a run that goes on from ``step`` will not log it again."""
-    if not line.endswith(b"\n"):
-        return False
-    logs = json.loads(line)
-    # After the summary of the training there are only evaluations of the finished model.
-    return bool(0 < step >= logs["step"] and "train_runtime" not in logs)
+def _line_of(logs: Mapping[str, Any]) -> str:
+    # JSON has no NaN.
+    values = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in logs.items()}
+    return json.dumps({"step": values.pop("step"), **values}) + "\n"
+
+
+def _parsed(content: bytes) -> Iterator[tuple[bytes, Any]]:
+    """Whole lines and their values, without those that were torn or damaged."""
+    for line in content.splitlines(keepends=True):
+        with contextlib.suppress(ValueError, RecursionError):
+            if line.endswith(b"\n"):
+                yield line, json.loads(line)
 
 
 class StopCleanly(TrainerCallback):
@@ -96,7 +128,6 @@ class StopCleanly(TrainerCallback):
     """
 
     def __init__(self, max_minutes: float | None = None) -> None:
-        self.first_step = 0
         self.stopped_at_step: int | None = None
         self.exit_code = 0
         self._max_seconds = math.inf if max_minutes is None else 60 * max_minutes
@@ -108,7 +139,6 @@ class StopCleanly(TrainerCallback):
         self._former: dict[int, Any] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.first_step = state.global_step
         self._start = time.monotonic()
         # Terminals and schedulers signal each process, and torchrun passes the signal that it got itself on to them.
         self._repeated_within_seconds = 1.0 if args.world_size > 1 else 0.0
@@ -161,6 +191,37 @@ class StopCleanly(TrainerCallback):
         elif now - self._signal_time >= self._repeated_within_seconds:
             self.give_back()
             signal.raise_signal(number)
+
+
+class SaveAfterEvaluation(TrainerCallback):
+    """Trainer callback that saves the last step of an epoch or training only after what comes at the end of it.
+
+    A run that went on from a checkpoint before the evaluation and log at the end of an epoch would not make up
+    for them.
+    """
+
+    def __init__(self) -> None:
+        self._is_due = False
+        self._is_at_end = False
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._is_at_end = False
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if _is_at_end_of_epoch(state) or control.should_training_stop:
+            self._put_off(control)
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if control.should_training_stop and not self._is_at_end:  # stopped early
+            self._put_off(control)
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        control.should_save = control.should_save or self._is_due
+        self._is_due, self._is_at_end = False, True
+
+    def _put_off(self, control: TrainerControl) -> None:
+        self._is_due = self._is_due or control.should_save
+        control.should_save = False
 
 
 class SaveEveryMinutes(TrainerCallback):

@@ -4,16 +4,23 @@ import hashlib
 import json
 import logging
 import os
+import pickle
 import re
 import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import Trainer
+from transformers.trainer import TRAINING_ARGS_NAME
 
 from alum.core.errors import InputError
 from alum.data.writing import explained_if_full, free_space, megabytes, why_unwritable, write_text
+from alum.models.loading.refused_files import RUNS_CODE, check_shards
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer
@@ -25,6 +32,8 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 STATE = "trainer_state.json"
 _DRAFTS = ".drafts"  # in the folder of the run; what lies there was never finished
+_PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.bin")
+_REPLACED = ".replaced"
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -32,21 +41,31 @@ class AtomicCheckpoints(_Trainer):
     """Makes a Trainer subclass save so that it may be killed at any moment: ``class T(AtomicCheckpoints, Trainer)``.
 
     A checkpoint is written to a hidden draft, gets a manifest of its files, is flushed to the disk and then renamed to
-    ``checkpoint-N``; only after that older ones are deleted. The format is the Trainer's, with one file more.
+    ``checkpoint-N``; only after that older ones are deleted. The format is the Trainer's, with one file
+    more, and without its settings, which are a pickle.
     """
 
+    records: tuple[Path, ...] = ()
+    """Files of the run of which each checkpoint has a copy, so that it can be told what it is of."""
     _drafts: Path | None = None  # while a checkpoint is written
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
-        """Trains as the Trainer does; ``True`` resumes from the newest whole checkpoint, passing over damaged ones."""
+        """Trains as the Trainer does; ``True`` resumes from the newest whole checkpoint, passing over damaged ones.
+
+        Raises `InputError` where the checkpoint to resume from is not one that was written whole by this class.
+        """
         folder = Path(self._get_output_dir(None))
         if self.args.should_save:
+            give_replaced_back(folder)
             shutil.rmtree(folder / _DRAFTS, ignore_errors=True)
         if resume_from_checkpoint is True:
             newest = newest_whole_checkpoint(folder)
             if newest is None:
                 raise InputError(f"no whole checkpoint to resume from in {folder}.")
+            _refuse_pickled_weights(newest)
             resume_from_checkpoint = str(newest)
+        elif isinstance(resume_from_checkpoint, str):
+            check_readable(Path(resume_from_checkpoint))
         return super().train(resume_from_checkpoint, *args, **kwargs)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -55,6 +74,20 @@ class AtomicCheckpoints(_Trainer):
         else:
             with explained_if_full(Path(output_dir or self._get_output_dir(None))):
                 super().save_model(output_dir, _internal_call)
+
+    def init_hf_repo(self, *args: Any, **kwargs: Any) -> None:
+        advice = "Log in by hf auth login, name the model by --hub_model_id, or leave --push_to_hub out."
+        with explained_if_not_pushed("there is nowhere to push the model to", advice):
+            super().init_hf_repo(*args, **kwargs)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Saves model and tokenizer as the Trainer does.
+
+        Differs from the Trainer, which leaves its settings beside them: a pickle, with names of places on this machine.
+        """
+        super()._save(output_dir, state_dict)
+        if self.args.should_save:
+            (Path(output_dir or str(self.args.output_dir)) / TRAINING_ARGS_NAME).unlink(missing_ok=True)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         folder = Path(self._get_output_dir(trial))
@@ -66,7 +99,7 @@ class AtomicCheckpoints(_Trainer):
         if self.args.push_to_hub:
             super()._push_from_checkpoint(str(checkpoint))
         if self.args.should_save:
-            self._rotate(checkpoint)
+            self.rotate(checkpoint)
 
     def _write(self, model: nn.Module, trial: Any, checkpoint: Path) -> str | None:
         """Why there was no space for the checkpoint, of which then nothing is left; None if it was written."""
@@ -77,6 +110,8 @@ class AtomicCheckpoints(_Trainer):
             self._record_best(checkpoint.parent, draft)
             self.accelerator.wait_for_everyone()  # each process writes its own random states
             if self.args.should_save:
+                for record in self.records:
+                    shutil.copyfile(record, draft / record.name)
                 write_manifest(draft)
                 _publish(draft, checkpoint)
         except BaseException as error:
@@ -96,6 +131,24 @@ class AtomicCheckpoints(_Trainer):
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """Waits for the checkpoint's name: uploads go on while training does, and a draft moves away under them."""
 
+    def _load_best_model(self) -> None:
+        check_readable(Path(str(self.state.best_model_checkpoint)))  # a path that a checkpoint's state names
+        super()._load_best_model()
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with _explained_if_refused(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        if self.accelerator.scaler is None:  # a run with fp16 that goes on without it, where the Trainer fails
+            return
+        with _explained_if_refused(checkpoint):
+            super()._load_scaler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with _explained_if_refused(checkpoint):
+            super()._load_rng_state(checkpoint)
+
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """The Trainer's, without the weights that are there under the name that they are tied to."""
         tied = getattr(self.model, "all_tied_weights_keys", {})
@@ -104,7 +157,7 @@ class AtomicCheckpoints(_Trainer):
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> Any:
         """The Trainer's, unless the run went on from its very last step: the Trainer would then take one more."""
-        if self.state.global_step < self.state.max_steps:
+        if self.state.global_step < self.state.max_steps and not self.control.should_training_stop:
             super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]
         else:  # a stream has epochs without end
             self.control.should_training_stop = True
@@ -117,7 +170,7 @@ class AtomicCheckpoints(_Trainer):
             if self.args.should_save:
                 self.state.save_to_json(str(draft / STATE))
 
-    def _rotate(self, checkpoint: Path) -> None:
+    def rotate(self, checkpoint: Path) -> None:
         """Deletes the oldest beyond ``save_total_limit``, never this checkpoint or the best.
 
         Differs from the Trainer, which goes by the time of writing: those of later steps, left from another run in the
@@ -140,9 +193,9 @@ class AtomicCheckpoints(_Trainer):
             needed, unharmed = self._estimated_size(), "there is no earlier one"
         return (
             f"{checkpoint.name} could not be written: {reason}; {free_space(checkpoint.parent)}, and it takes about "
-            f"{megabytes(needed)}; {unharmed}. Free space, for instance from older checkpoints, and go on with "
-            "--resume_from_checkpoint true. --save_total_limit keeps fewer of them; --save_only_model true makes them "
-            "smaller, but a run cannot go on from them as if nothing had been."
+            f"{megabytes(needed)}; {unharmed}. Free space, for instance from older checkpoints, and go on with the "
+            "same command, a training with --resume_from_checkpoint true. --save_total_limit keeps fewer of them; "
+            "--save_only_model true makes them smaller, but a run cannot go on from them as if nothing had been."
         )
 
     def _estimated_size(self) -> int:
@@ -170,8 +223,76 @@ def newest_whole_checkpoint(folder: Path) -> Path | None:
     return None
 
 
+def check_readable(checkpoint: Path) -> None:
+    """Raises `InputError` unless a checkpoint is whole, its states are in its manifest, and its weights no pickles.
+
+    States of an optimizer are pickles, though read by PyTorch's reader of plain tensors: none is read whose digest was
+    not written with the checkpoint. That tells of changes, not of where the checkpoint comes from.
+    """
+    if not (checkpoint / MANIFEST).is_file():
+        raise InputError(
+            f"the checkpoint {checkpoint} has no {MANIFEST}, as one of another program: its states are pickles, which "
+            "are not read. Begin a new run from its weights by --model_name_or_path."
+        )
+    if fault := damage(checkpoint):
+        raise InputError(
+            f"the checkpoint {checkpoint} is damaged: {fault}. Name another, or take the newest whole one by "
+            "--resume_from_checkpoint true."
+        )
+    _refuse_pickled_weights(checkpoint)
+
+
+def _refuse_pickled_weights(checkpoint: Path) -> None:
+    for path in sorted(checkpoint.rglob("*")):
+        if path.name in _PICKLED_WEIGHTS:
+            raise InputError(f"the checkpoint {checkpoint} holds {path.relative_to(checkpoint)}, {RUNS_CODE}")
+        if path.name.endswith(".safetensors.index.json"):
+            check_shards(path, str(checkpoint))
+
+
+@contextmanager
+def explained_if_not_pushed(what: str, advice: str) -> Iterator[None]:
+    """Raises `InputError` where the hub cannot be reached or refuses, with what was not done and what to do."""
+    try:
+        yield
+    except Exception as error:  # of one of the libraries for HTTP that versions of the hub's client stand on
+        raise InputError(f"{what}: {(str(error).strip() or repr(error)).splitlines()[0]} {advice}") from None
+
+
+@contextmanager
+def _explained_if_refused(checkpoint: str | None) -> Iterator[None]:
+    """Raises `InputError` where PyTorch's reader of tensors finds code in a state, instead of its advice to run it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # of what is refused then
+            yield
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"the checkpoint {checkpoint} was not loaded: a state in it is no plain tensors, but would run code, or is "
+            "damaged. Do not use what else came with it; begin a new run, or go on from a checkpoint of your own."
+        ) from None
+
+
+def misfit(checkpoint: Path, model: nn.Module) -> str | None:
+    """Says which weight of a checkpoint has another shape than the model's; None where none has, or it is unknown."""
+    shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
+    for file in sorted(checkpoint.glob("model*.safetensors")):
+        with safe_open(file, framework="pt") as weights:
+            for name in sorted(shapes.keys() & set(weights.keys())):
+                if shapes[name] == [0]:  # a part of it is elsewhere (DeepSpeed)
+                    continue
+                if (found := list(weights.get_slice(name).get_shape())) != shapes[name]:
+                    return f"its {name} is of the shape {found}, and that of the model of {shapes[name]}"
+    return None
+
+
+def is_model_only(checkpoint: Path) -> bool:
+    """Whether a checkpoint lacks what training needs beside the weights, as with ``save_only_model``."""
+    return not (checkpoint / "scheduler.pt").is_file() and not any(checkpoint.glob("global_step*"))
+
+
 def damage(checkpoint: Path) -> str | None:
-    """Says what is wrong with a checkpoint: a missing file, or one's expected and actual size or digest; else None."""
+    """Says what is wrong with a checkpoint, else None: a file is missing, of another size or digest, or was added."""
     try:
         files = json.loads((checkpoint / MANIFEST).read_bytes())["files"]
         entries = {name: (int(entry["bytes"]), str(entry["blake2b"])) for name, entry in files.items()}
@@ -184,6 +305,11 @@ def damage(checkpoint: Path) -> str | None:
             return f"{name} is missing"
         if (actual := (checkpoint / name).stat().st_size) != expected:
             return f"{name} has {actual} bytes, not {expected}"
+    for path in sorted(checkpoint.rglob("*")):
+        name = str(path.relative_to(checkpoint))
+        is_read = path.is_file() or path.is_symlink()
+        if is_read and name not in entries and name != MANIFEST and not path.name.startswith("."):
+            return f"{name} is not in its {MANIFEST}, and was added to it later"
     for name, (_, digest) in entries.items():
         if (found := _digest(checkpoint / name)) != digest:
             return f"{name} has the digest {found}, not {digest}"
@@ -192,7 +318,7 @@ def damage(checkpoint: Path) -> str | None:
 
 def write_manifest(folder: Path) -> None:
     """Writes ``manifest.json``, the size and BLAKE2b digest of each file below ``folder``, and flushes all to disk."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / MANIFEST]
     entries = {
         str(path.relative_to(folder)): {"bytes": path.stat().st_size, "blake2b": _digest(path)} for path in files
     }
@@ -217,10 +343,17 @@ def set_later_ones_aside(folder: Path, checkpoint: Path | None) -> None:
             logger.warning("%s is later than where the run goes on: it is now %s.", later, aside)
 
 
+def give_replaced_back(folder: Path) -> None:
+    """Gives a checkpoint its name again that was to be replaced when the run was killed."""
+    for replaced in (folder / _DRAFTS).glob(f"*{_REPLACED}"):
+        if not (checkpoint := folder / replaced.name.removesuffix(_REPLACED)).exists():
+            replaced.rename(checkpoint)
+
+
 def _publish(draft: Path, checkpoint: Path) -> None:
     """Gives a finished draft its name, also where another checkpoint has it."""
     if checkpoint.exists():
-        checkpoint.rename(draft.with_name(f"{checkpoint.name}.replaced"))
+        checkpoint.rename(draft.with_name(f"{checkpoint.name}{_REPLACED}"))
     draft.rename(checkpoint)
     _flush(checkpoint.parent)
     shutil.rmtree(draft.parent)

@@ -5,6 +5,7 @@ import logging
 import torch
 from accelerate.utils import DistributedType
 from torch import nn
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.training_args import OptimizerNames
 
 from alum.core.errors import InputError
@@ -19,41 +20,51 @@ OPTIMIZERS_IN_BACKWARD = tuple(
 )
 
 
-def check_combination(args: AlumConfig, method: Method, distributed_type: DistributedType, own_loss: bool) -> None:
+def check_combination(
+    args: AlumConfig, method: Method, distributed_type: DistributedType, fsdp_version: int, own_loss: bool
+) -> None:
     """Raises `InputError` where training with ``method`` would fail, or be another than the settings ask for.
 
-    ``own_loss``: the Trainer was given a ``compute_loss_func``.
+    ``fsdp_version`` counts with FSDP alone. ``own_loss``: the Trainer was given a ``compute_loss_func``.
     """
     if args.n_gpu > 1:
         raise InputError("DataParallel is not supported: start one process a GPU with torchrun or accelerate.")
     shares_masks = method.dropout == "shared" and not method.is_for_language_models
-    if args.torch_compile and args.world_size > 1 and shares_masks:
+    if args.torch_compile and shares_masks and distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
         raise InputError(
-            "torch_compile in several processes cannot share dropout masks between passes, some of which are compiled "
-            "and some not: their divergence would be dropout noise. Leave torch_compile out, or set adv_dropout 'off'."
+            "with FSDP and DeepSpeed, where torch_compile was not tried, some passes might run compiled and others "
+            "not, which do not share their dropout masks. Leave torch_compile out, train with DDP, or set adv_dropout "
+            "'off'."
         )
     if method.has_proximal_term:
         _check_average(args, method, distributed_type)
-    if distributed_type == DistributedType.FSDP and method.has_one_graph and method.blocks:
+    if method.chooses_text_by_gradient and distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
         raise InputError(
-            f"with FSDP {method.name!r} cannot perturb block {method.blocks[0]}: the weights of the blocks below are "
-            "freed before their gradients are taken. Choose the layer 'word' or 'embeddings', or a method with passes "
-            "of its own ('alum', 'pgd')."
+            "adv_text_choice 'gradient' looks up the embeddings of the drawn texts beside a pass, and with FSDP and "
+            "DeepSpeed a process may have a part of them alone. Choose 'divergence', or train with DDP."
+        )
+    if distributed_type == DistributedType.FSDP and fsdp_version < 2:
+        raise InputError(
+            f"method {method.name!r} has several forward passes before a backward pass, for which FSDP1 frees weights "
+            "too early (pytorch#136861). Use FSDP2: fsdp_config {'version': 2}, or fsdp_version: 2 in the "
+            "configuration of accelerate."
         )
     if _re_entrant_checkpointing(args) and (method.num_own_passes or method.gradient == "clean_pass"):
         raise InputError(
             f"re-entrant gradient checkpointing cannot give the gradient that method {method.name!r} ascends. Use "
             "gradient_checkpointing_kwargs {'use_reentrant': False}, or 'alum_one_pass'."
         )
-    if what := _back_propagating_twice(args, method):
-        updating = "DeepSpeed" if distributed_type == DistributedType.DEEPSPEED else ""
-        if args.optim in OPTIMIZERS_IN_BACKWARD:
-            updating = f"optimizer {OptimizerNames(args.optim).value!r}"
-        if updating:
-            raise InputError(
-                f"{updating} updates the weights in its backward pass, of which {what} has two in a step. Choose "
-                f"'alum' with adv_fraction 1{'' if updating == 'DeepSpeed' else ', or another optim'}."
-            )
+    what = _back_propagating_twice(args, method)
+    if what and args.optim in OPTIMIZERS_IN_BACKWARD:
+        raise InputError(
+            f"optimizer {OptimizerNames(args.optim).value!r} updates the weights in its backward pass, of which {what} "
+            "has two in a step. Choose 'alum' with adv_fraction 1, or another optim."
+        )
+    if what and distributed_type == DistributedType.DEEPSPEED and is_deepspeed_zero3_enabled():
+        raise InputError(
+            f"{what} has two backward passes in a step, which DeepSpeed does not add up with ZeRO 3. Set stage 2, or "
+            "choose 'alum_virtual' or 'alum' with adv_fraction 1."
+        )
     if own_loss and args.adv_fraction < 1:
         raise InputError(
             "adv_fraction below 1 needs the model's own loss: a compute_loss_func does not say how the losses of two "

@@ -7,6 +7,8 @@ from typing import Any
 
 from transformers import TrainingArguments
 
+from alum.attacks.text.base import Resources
+from alum.attacks.text.random_changes import DEFAULT_WORD_SHARE, RandomChanges, check_changes, kinds_named
 from alum.core.errors import InputError, SettingError
 from alum.core.methods import METHODS, Method, method_named
 from alum.core.schedules.curriculum import Curriculum
@@ -15,12 +17,15 @@ from alum.models.model_parts import parse_layer
 from alum.training.settings import AdversarySettings
 
 OF_METHOD = ("alpha", "ascent", "clean_side", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size",
-             "step_rule", "projection", "init_std", "init_noise", "dropout", "layer", "proximal_weight",
-             "proximal_momentum")  # fmt: skip
+             "step_rule", "projection", "init_std", "init_noise", "dropout", "layer", "space", "text_draws",
+             "text_choice", "proximal_weight", "proximal_momentum")  # fmt: skip
 OF_PERTURBATION = {"epsilon_ramp_fraction": 0.0, "special_tokens": "perturb"}
 """Settings beside the method's own that need a perturbation, with the values that ask for nothing."""
+OF_TEXT = {"text_changes": None, "text_word_share": None}
+"""Settings beside the method's own that need texts to be changed, with the values that ask for nothing."""
 OF_ADVERSARY = {
     **OF_PERTURBATION,
+    **OF_TEXT,
     "alpha_ramp_fraction": 0.0,
     "fraction": 1.0,
     "every_steps": 1,
@@ -66,6 +71,8 @@ class AlumConfig(AdversarySettings, TrainingArguments):
         if self.adv_gain_draws < 0:
             raise InputError(f"adv_gain_draws must be 0 or more, not {self.adv_gain_draws}.")
         self._refuse_idle_settings(method)
+        if method.changes_text:
+            check_changes(self.adv_text_change_names, self._text_word_share)
         if self.adv_target_divergence is not None and method.alpha > 0:
             self._check_target_divergence(method, self.adv_target_divergence)
 
@@ -76,6 +83,19 @@ class AlumConfig(AdversarySettings, TrainingArguments):
         """
         with _named_as_here():
             return method_named(self.adv_method, **self._of_method())
+
+    @property
+    def adv_text_change_names(self) -> tuple[str, ...]:
+        """Kinds of changes that texts are drawn by."""
+        return kinds_named(self.adv_text_changes)
+
+    @property
+    def _text_word_share(self) -> float:
+        return DEFAULT_WORD_SHARE if self.adv_text_word_share is None else self.adv_text_word_share
+
+    def text_changes(self, resources: Resources) -> RandomChanges:
+        """Changes that texts are drawn by; raises `InputError` where one needs a resource that is not there."""
+        return RandomChanges(self.adv_text_change_names, self._text_word_share, resources)
 
     def curriculum(self) -> Curriculum:
         with _named_as_here():
@@ -119,6 +139,8 @@ class AlumConfig(AdversarySettings, TrainingArguments):
                 idle["special_tokens"] = idle["layer"]
             if "epsilon" in idle:
                 idle |= dict.fromkeys(OF_PERTURBATION, idle["epsilon"])
+        if "text_draws" in idle:
+            idle |= dict.fromkeys(OF_TEXT, idle["text_draws"])
         given = self._of_method() | {name: getattr(self, f"adv_{name}") for name in beside}
         for name, reason in idle.items():
             default = beside[name] if name in beside else getattr(row, name)

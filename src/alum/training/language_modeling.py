@@ -1,23 +1,34 @@
 """Pre-training in the Hugging Face Trainer: masks drawn at each step, exact validation scores, tokens per second."""
 
 import math
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast_object_list
+from datasets import IterableDataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EvalPrediction
+from transformers.trainer_utils import has_length
 
 from alum.core.errors import InputError
+from alum.core.randomness.row_noise import RowNoise
 from alum.data.pretraining.masking import MaskRate, TokenMasks
+from alum.data.pretraining.streams import StreamPosition, position_at, read_position, write_position
 from alum.models.hooks.predicted_positions import head_sees_only
 from alum.models.inputs import LABEL_INPUTS, Inputs
 from alum.tasks.base import logits_of
+from alum.training.parts.sampling import ShuffledRows
 from alum.training.records.clock import StepTimes
 from alum.training.trainer import AlumTrainer
+
+STREAM = "stream.json"
+"""File of a checkpoint that says where in a stream it was."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +39,76 @@ class Supervise:
     mask_rate: MaskRate | None = None
 
 
+class RowStream(Protocol):
+    """Opens a stream of packed rows at a position; it leaves ``notes`` of where it is in that folder."""
+
+    def __call__(self, *, begin: StreamPosition | None = None, notes: Path | None = None) -> IterableDataset: ...
+
+
 class LanguageModelTrainer(AlumTrainer):
     """`AlumTrainer` for language models, on packed sequences: rows of ``input_ids`` alone.
 
-    Validation rows may carry ``labels``. Masks are drawn when a step begins, from the seed and the number of the step:
-    a resumed run draws those of an undisturbed one, and the mask rate follows the progress of training.
+    Instead of a ``train_dataset`` there may be a ``stream``, whose position is a part of checkpoints: a resumed run
+    reads on there, and none of what was before. Validation rows may carry ``labels``. Masks are drawn when a step
+    begins, from the seed, the number of the step and the row itself: a resumed run draws those of an undisturbed one,
+    several processes those of one, and the mask rate follows the progress of training.
     """
 
-    def __init__(self, *args: Any, supervise: Supervise, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, supervise: Supervise, stream: RowStream | None = None, **kwargs: Any) -> None:
+        self._stream = stream
+        if stream is not None:
+            self._notes = tempfile.TemporaryDirectory(prefix="alum-stream-", ignore_cleanup_errors=True)
+            kwargs["train_dataset"] = stream(notes=Path(self._notes.name))
         super().__init__(*args, compute_metrics=language_model_metrics, **kwargs)
         self._supervise = supervise
         self._num_tokens = 0  # since the last log
         self._num_timed_tokens, self._timed_seconds = 0, 0.0
 
     def get_batch_samples(self, epoch_iterator: Iterator[Inputs], *args: Any, **kwargs: Any) -> Any:
-        return super().get_batch_samples(self._supervised(epoch_iterator), *args, **kwargs)
+        # The Trainer would skip what a resumed run has seen by reading it again, once its own iterator is asked.
+        batches = self._supervised(self._batches_from_position or epoch_iterator)
+        return super().get_batch_samples(batches, *args, **kwargs)
+
+    _num_rows_drawn = 0
+    """Rows of a stream that were trained on, by all processes."""
+    _batches_from_position: Iterator[Inputs] | None = None
+
+    @property
+    def rows_follow_from_step(self) -> bool:
+        return self.args.train_sampling_strategy == "random" and not self.is_deepspeed_enabled
+
+    def _init_training_state(
+        self, max_steps: int, steps_of_epoch: int, num_epochs: int, checkpoint: str | None, trial: Any
+    ) -> Any:
+        found = super()._init_training_state(max_steps, steps_of_epoch, num_epochs, checkpoint, trial)
+        self._num_rows_drawn, self._batches_from_position = 0, None
+        if self._stream is not None and checkpoint is not None and not self.args.ignore_data_skip:
+            self._go_on_in_stream(self._stream, Path(checkpoint) / STREAM)
+        return found
+
+    def _go_on_in_stream(self, stream: RowStream, file: Path) -> None:
+        # The first process reads for all, and may be alone on its machine with the checkpoint.
+        kept = [read_position(file) if self.args.process_index == 0 and file.is_file() else None]
+        (position,) = broadcast_object_list(kept)
+        if position is None:
+            raise InputError(
+                f"{file.parent} has no {STREAM}, without which the place in the streamed text is not known: expected a "
+                "checkpoint of this version. Begin a new run from its weights by --model_name_or_path."
+            )
+        self.train_dataset = stream(begin=position, notes=Path(self._notes.name))
+        self._num_rows_drawn = position.row
+        self._batches_from_position = iter(self.get_train_dataloader())
+
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        if not has_length(self.train_dataset) or self.args.train_sampling_strategy != "random":
+            return super()._get_train_sampler(*args, **kwargs)
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        return ShuffledRows(len(self.train_dataset), seed, epoch=lambda: int(self.state.epoch or 0))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        if self._stream is not None and self.args.process_index == 0:
+            write_position(Path(output_dir) / STREAM, position_at(self._num_rows_drawn, Path(self._notes.name)))
 
     def prediction_step(
         self, model: nn.Module, inputs: Inputs, prediction_loss_only: bool, *args: Any, **kwargs: Any
@@ -59,21 +125,22 @@ class LanguageModelTrainer(AlumTrainer):
     def _supervised(self, batches: Iterator[Inputs]) -> Iterator[Inputs]:
         progress = self.state.global_step / max(self.state.max_steps, 1)
         masks, rate = self._supervise.masks, self._supervise.mask_rate
-        for index, batch in enumerate(batches):
+        for batch in batches:
             ids = batch["input_ids"]
             num_tokens = ids.numel() * self.args.world_size
+            self._num_rows_drawn += len(ids) * self.args.world_size
             self._num_tokens += num_tokens
             self.state.num_input_tokens_seen += num_tokens  # which checkpoints keep
             if masks is None or rate is None:
                 yield {**batch, "labels": ids}
             else:
-                masked, labels = masks(ids, rate.at(progress), self._generator(ids.device, index))
+                masked, labels = masks(ids, rate.at(progress), self._noise_of(ids))
                 yield {**batch, "input_ids": masked, "labels": labels}
 
-    def _generator(self, device: torch.device, micro_batch: int) -> torch.Generator:
-        return torch.Generator(device).manual_seed(
-            (self._noise.seed_at(self.state.global_step) * 1009 + micro_batch) % 2**63
-        )
+    def _noise_of(self, ids: Tensor) -> RowNoise:
+        """Noise for masks: another one than that of perturbations, which are of the masked tokens."""
+        everywhere = torch.ones_like(ids, dtype=torch.bool)
+        return RowNoise.of_tokens(ids, everywhere, self._noise.common.seed_at(self.state.global_step))
 
     def _not_padding(self, inputs: Inputs) -> Tensor:
         """All: where padding and the separator are one token, those between documents would be taken for it."""
@@ -93,9 +160,16 @@ class LanguageModelTrainer(AlumTrainer):
         return of_token.new_zeros(num_sequences, 3).index_add_(0, rows // length, of_token)
 
     def tokens_per_second(self) -> float | None:
-        """Tokens per second of training in this process, without evaluation and checkpoints; None without training."""
+        """Tokens per second of training, without evaluation and checkpoints; None without training."""
         self._time_logs(self._clock.take())  # since the last log
         return self._num_timed_tokens / self._timed_seconds if self._num_timed_tokens else None
+
+    def _sums_so_far(self) -> dict[str, Any]:
+        return {**super()._sums_so_far(), "timed_tokens": self._num_timed_tokens, "timed_seconds": self._timed_seconds}
+
+    def _go_on_with(self, sums: dict[str, Any]) -> None:
+        super()._go_on_with(sums)
+        self._num_timed_tokens, self._timed_seconds = sums["timed_tokens"], sums["timed_seconds"]
 
     def _logs_time(self) -> bool:
         return True

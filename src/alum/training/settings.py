@@ -6,6 +6,7 @@ What trains with them is `alum.training.config.AlumConfig`, which needs torch an
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from alum.attacks.text.random_changes import CHANGES, DEFAULT_CHANGES, DEFAULT_WORD_SHARE
 from alum.core.methods import (
     METHODS,
     Ascent,
@@ -16,12 +17,29 @@ from alum.core.methods import (
     Norm,
     Projection,
     Scope,
+    Space,
     StepRule,
+    TextChoice,
 )
 
+_DEFAULT_METHOD = "alum_one_pass"
 
-def _override(text: str) -> Any:
-    return field(default=None, metadata={"help": f"{text} (default: the method's own)."})
+
+def _override(setting: str, text: str) -> Any:
+    return field(default=None, metadata={"help": f"{text} ({_default_by_method(setting)})."})
+
+
+def _default_by_method(setting: str) -> str:
+    """Text of a setting's default: the value of the default method, or of most, and those of methods that differ."""
+    names_by_value: dict[str, list[str]] = {}
+    concerned = [method for method in METHODS.values() if setting not in method.idle_settings()]
+    for method in concerned or METHODS.values():  # those of texts concern a method in another adv_space
+        value = getattr(method, setting)
+        text = f"{value:.3g}" if isinstance(value, float) else str(value)
+        names_by_value.setdefault(text, []).append(method.name)
+    first = max(names_by_value, key=lambda text: (_DEFAULT_METHOD in names_by_value[text], len(names_by_value[text])))
+    others = [f"{', '.join(names)}: {text}" for text, names in names_by_value.items() if text != first]
+    return "; ".join([f"default: {first}", *others])
 
 
 @dataclass
@@ -29,36 +47,70 @@ class AdversarySettings:
     """Settings of the adversary; those not set are the method's own."""
 
     adv_method: str = field(
-        default="alum_one_pass",
+        default=_DEFAULT_METHOD,
         metadata={"help": f"Training method: {', '.join(METHODS)}."},
     )
-    adv_alpha: float | None = _override("Weight of the adversarial term")
+    adv_alpha: float | None = _override("alpha", "Weight of the adversarial term")
     adv_ascent: Ascent | None = _override(
+        "ascent",
         "Objective that the perturbation maximises: the divergence, the task loss, or the loss at the label that the "
-        "model finds most likely or at one drawn from its prediction"
+        "model finds most likely or at one drawn from its prediction",
     )
     adv_clean_side: CleanSide | None = _override(
+        "clean_side",
         "How the divergence is differentiated on its clean side: with the adversarial side, two graphs alive; first, "
-        "one graph alive at a time; or not at all"
+        "one graph alive at a time; or not at all",
     )
-    adv_epsilon: float | None = _override("Radius of the perturbation's ball")
+    adv_epsilon: float | None = _override("epsilon", "Radius of the perturbation's ball")
     adv_epsilon_unit: EpsilonUnit | None = _override(
-        "Unit of the radius: relative to the size of the embeddings, or absolute"
+        "epsilon_unit", "Unit of the radius: relative to the size of the embeddings, or absolute"
     )
-    adv_norm: Norm | None = _override("Norm of the ball")
-    adv_scope: Scope | None = _override("One ball per token or per sequence")
-    adv_num_steps: int | None = _override("Ascent steps K")
-    adv_step_size: float | None = _override("Length of an ascent step as a fraction of the radius")
-    adv_step_rule: StepRule | None = _override("What a step makes of the gradient")
-    adv_projection: Projection | None = _override("Projection on the ball, or the released rescaling")
-    adv_init_std: float | None = _override("Standard deviation of the first perturbation, as a share of the radius")
-    adv_init_noise: Noise | None = _override("Distribution of the first perturbation's coordinates")
-    adv_dropout: DropoutMode | None = _override("Dropout masks of the adversarial passes, from what is perturbed on")
-    adv_layer: str | None = _override("What is perturbed: word, embeddings, the number of a block, or several: word,4")
+    adv_norm: Norm | None = _override("norm", "Norm of the ball")
+    adv_scope: Scope | None = _override("scope", "One ball per token or per sequence")
+    adv_num_steps: int | None = _override("num_steps", "Ascent steps K")
+    adv_step_size: float | None = _override("step_size", "Length of an ascent step as a fraction of the radius")
+    adv_step_rule: StepRule | None = _override("step_rule", "What a step makes of the gradient")
+    adv_projection: Projection | None = _override("projection", "Projection on the ball, or the released rescaling")
+    adv_init_std: float | None = _override(
+        "init_std", "Standard deviation of the first perturbation, as a share of the radius"
+    )
+    adv_init_noise: Noise | None = _override("init_noise", "Distribution of the first perturbation's coordinates")
+    adv_dropout: DropoutMode | None = _override(
+        "dropout", "Dropout masks of the adversarial passes, from what is perturbed on"
+    )
+    adv_layer: str | None = _override(
+        "layer", "What is perturbed: word, embeddings, the number of a block, or several: word,4"
+    )
+    adv_space: Space | None = _override(
+        "space",
+        "Where the adversary changes the input: at the embeddings, in the text (of kinds of task with one output a "
+        "row), or both, with a term each",
+    )
+    adv_text_changes: str | None = field(
+        default=None,
+        metadata={
+            "help": f"Changes of words that texts are drawn by, of {', '.join(CHANGES)} "
+            f"(default: {','.join(DEFAULT_CHANGES)})."
+        },
+    )
+    adv_text_word_share: float | None = field(
+        default=None,
+        metadata={"help": f"Share of a text's words that are changed (default: {DEFAULT_WORD_SHARE})."},
+    )
+    adv_text_draws: int | None = _override(
+        "text_draws", "Texts drawn for a row, of which one is taken by adv_text_choice"
+    )
+    adv_text_choice: TextChoice | None = _override(
+        "text_choice",
+        "Which of several texts is taken: the one of the largest divergence, found by a pass for each, or by the "
+        "gradient of the task loss the one that raises it most to first order",
+    )
     adv_proximal_weight: float | None = _override(
-        "Weight of the proximal term, the divergence from what an average of former weights predicts"
+        "proximal_weight", "Weight of the proximal term, the divergence from what an average of former weights predicts"
     )
-    adv_proximal_momentum: float | None = _override("Momentum of that average; at most 0.99 in the first tenth")
+    adv_proximal_momentum: float | None = _override(
+        "proximal_momentum", "Momentum of that average; at most 0.99 in the first tenth"
+    )
     adv_target_divergence: float | None = field(
         default=None,
         metadata={

@@ -1,17 +1,16 @@
 """Hugging Face Trainer with ALUM (`AlumTrainer`), and a mix-in that gives any other Trainer subclass the same."""
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import (
-    PreTrainedTokenizerBase,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -24,31 +23,25 @@ from transformers.trainer_utils import has_length
 from alum.core.errors import InputError
 from alum.core.methods import Method
 from alum.core.objective import AlumResult, alum_loss
-from alum.models.compilation import heed_hooks, is_compiled
+from alum.models.compilation import compile_as_asked, heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
-from alum.models.hooks.injection import Injection
-from alum.models.hooks.packed_rows import PackedRows, packed_rows
-from alum.models.inputs import Inputs, padding_mask_for, unlabelled
-from alum.models.model_parts import pretrained_model
+from alum.models.inputs import Inputs
 from alum.tasks.base import TaskKind
 from alum.training.checkpoints import AtomicCheckpoints
 from alum.training.config import AlumConfig
-from alum.training.libraries.figures import uncounted
 from alum.training.libraries.lookup import known_trainer
-from alum.training.libraries.sentence_transformers import Columns
-from alum.training.libraries.trl import FUSED, logits_beside_fused_head, predicted_rows
 from alum.training.mixins.attended import AttendedMixin
 from alum.training.mixins.base import TrainerWithAlum
 from alum.training.mixins.gain_logs import GainLogMixin
+from alum.training.mixins.hooked_batch import HookedBatchMixin
 from alum.training.mixins.settings import SettingsMixin
-from alum.training.mixins.task_loss import TaskLossMixin
+from alum.training.mixins.whole_run import WholeRunMixin
 from alum.training.parts.batch_parts import Part, attacked_and_spared
+from alum.training.parts.drawn_texts import RowTexts, without_drawn
 from alum.training.parts.loss_scale import LossScale
-from alum.training.parts.output_embeddings import check_output_embeddings, label_recording
-from alum.training.parts.passes import Passes
+from alum.training.parts.output_embeddings import check_output_embeddings
 from alum.training.parts.proximal_average import ProximalAverage
 from alum.training.parts.radius_control import RadiusControl
-from alum.training.parts.recorded_call import RecordedCall
 from alum.training.parts.sampling import ResumableLengthGroups
 from alum.training.parts.step_noise import StepNoise
 from alum.training.parts.task_losses import refuse_without_labels
@@ -61,12 +54,12 @@ _FURTHER_STEPS = 3
 """Steps of ascent that the adversary is compared with at the first attacked step and the last."""
 
 
-class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, TrainerWithAlum):
+class AlumMixin(SettingsMixin, HookedBatchMixin, AttendedMixin, GainLogMixin, TrainerWithAlum):
     """Makes a Trainer subclass train with ALUM: ``class MyAlumTrainer(AlumMixin, MyTrainer)``.
 
     Only the loss of a training step changes; evaluation, checkpoints, schedules, clipping and accumulation are the
     Trainer's. ``args`` must be an `AlumConfig`. ``kind`` says which outputs the adversary moves; by default it follows
-    from the model's head.
+    from the model's head. ``texts`` says where the training rows have their texts, for methods that change them.
 
     The adversary's settings are read from ``args`` when training begins, which is after a trial of
     ``hyperparameter_search`` has set its own, and at each step whose settings a callback has changed.
@@ -87,11 +80,12 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
                 f"{next(base.__name__ for base in cls.__bases__ if issubclass(base, Trainer))})."
             )
 
-    def __init__(self, *args: Any, kind: TaskKind | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kind: TaskKind | None = None, texts: RowTexts | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not isinstance(self.args, AlumConfig):
             raise InputError(f"{type(self).__name__} needs args of type AlumConfig, not {type(self.args).__name__}.")
-        self.kind = kind
+        compile_as_asked(self.model, self.args, self.accelerator)
+        self.kind, self.texts = kind, texts
         self._known = known_trainer(self)
         self._heed_settings()
         self._prepare_records()
@@ -127,6 +121,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
             loss, outputs = self._task_loss(model, inputs, num_items_in_batch, None, return_outputs)
             return (loss, outputs) if return_outputs else loss
         self._loss_scale = LossScale()
+        inputs, drawn = without_drawn(inputs)
         with self._clock.part("clean"):
             method = self._method_at(self.state.global_step)
             share = self._micro_batch_share(inputs, num_items_in_batch)
@@ -143,7 +138,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
                     loss = self._loss_scale.compared(loss, self._attend)
                 return (loss, outputs) if return_outputs else loss
             spared_loss = None if spared is None else self._spared_loss(model, spared, num_items_in_batch)
-        batch = self._batch(model, attacked, num_items_in_batch, method)
+        batch = self._batch(model, attacked, num_items_in_batch, method, drawn)
         with self._clock.part("adversary"):
             result = alum_loss(
                 batch,
@@ -162,6 +157,11 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         loss = self._loss_scale.compared(result.loss, self._attend)
         return (loss, batch.clean_raw) if return_outputs else loss
 
+    @property
+    def rows_follow_from_step(self) -> bool:
+        """Whether a step has the same rows on any number of processes, as long as it has as many."""
+        return False
+
     def _check_once(self, batch: HookedBatch, result: AlumResult) -> None:
         """Checks the model at the first batch of a training that is perturbed."""
         if self._is_to_be_checked and result.delta is not None:
@@ -174,6 +174,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         self._clock.start_step(measured=self._logs_time() and self._logs_step(self.state.global_step + 1))
         with self._clock.part("data"):
             batches, num_items = super().get_batch_samples(*args, **kwargs)
+            self._draw_texts(batches)
             self._num_rows_in_step = self._num_rows(batches)
             return batches, num_items
 
@@ -247,8 +248,9 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
 
     def _begin_training(self) -> None:
         """Prepares for training from its first step, or where it is resumed, by the settings in ``args``."""
+        compile_as_asked(self.model, self.args, self.accelerator)  # a model that model_init may have made anew
         self._heed_settings()
-        self._check_model()  # which model_init may have made anew
+        self._check_model()
         self._average.begin()
         self._prepare_records()
         self._step_at_hand = -1
@@ -269,7 +271,7 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
     _step_at_hand = -1
     _is_to_be_checked = False
 
-    # -- the batch as the objective sees it -------------------------------------------------------------------------
+    # -- which rows are attacked, and how -------------------------------------------------------------------------
 
     def _method_at(self, step: int) -> Method:
         if (step + 1) % self.args.adv_every_steps:
@@ -309,104 +311,20 @@ class AlumMixin(SettingsMixin, TaskLossMixin, AttendedMixin, GainLogMixin, Train
         size = self._known.rows_per_example
         return attacked_and_spared(inputs, self.args.adv_fraction, shares, self._num_items, noise, size)
 
-    def _batch(self, model: nn.Module, part: Part, num_items: Any, method: Method) -> HookedBatch:
-        assert self.kind is not None
-        kind, inputs = self.kind, part.inputs
-        packed = packed_rows(inputs)
-        passes = Passes(model, self.model, method)
-        average = self._average.weights() if method.has_proximal_term else None
-        call = self._call_of_loss()
-
-        def passes_by(module: Callable[[], Callable[..., Any]]) -> Callable[[], Any]:
-            return self._run_of(inputs, module) if call is None else lambda: self._repeated(call, module)
-
-        def with_loss(module: nn.Module, share: Tensor | float | None) -> tuple[Tensor, Any]:
-            if call is None:
-                return self._task_loss(module, inputs, num_items, share, return_outputs=True)
-            with logits_beside_fused_head(self.model), call.recording(inputs, module):
-                loss, _ = self._task_loss(module, inputs, num_items, share)
-            return loss, call.outputs
-
-        def run_with_loss() -> tuple[Tensor, Any]:
-            is_clean = method.term == "ascent_losses"  # of which there is none beside it
-            with uncounted(self):
-                return with_loss(passes.next(), part.share if is_clean else part.adversarial_share)
-
-        def run_clean() -> tuple[Tensor, Any]:
-            synchronized = self.accelerator.no_sync(model) if method.has_one_graph else contextlib.nullcontext()
-            is_repeated = not torch.is_grad_enabled()  # with a graph, after the ascent
-            counting = uncounted(self) if is_repeated else contextlib.nullcontext()
-            with self._clock.part("clean"), synchronized, counting:
-                return with_loss(model, part.share)
-
-        def seen() -> Inputs:
-            return inputs if call is None else {**inputs, **call.inputs}
-
-        return HookedBatch(
-            model=self.model,
-            injection=Injection(self.model, method.layer, packed),
-            mask=torch.empty(0, device=self.args.device),
-            mask_of_pass=lambda: self._perturbable(seen(), packed),
-            run=passes_by(passes.next),
-            run_with_loss=run_with_loss,
-            run_clean=run_clean,
-            compared=lambda outputs: kind.compared(outputs, seen()),
-            distance=kind.distance,
-            likelihood=kind.likelihood,
-            dropout=method.dropout,
-            scale=1.0 if part.adversarial_share is None else part.adversarial_share,
-            at_labels=label_recording(method, self.model, kind, inputs),
-            run_averaged=None if average is None else passes_by(lambda: average),
-        )
-
-    def _run_of(self, inputs: Inputs, module: Callable[[], Callable[..., Any]]) -> Callable[[], Any]:
-        """Pass over a batch whose entries are the model's arguments."""
-        without_labels = unlabelled(pretrained_model(self.model), inputs)
-        rows = self._predicted_rows(inputs)
-
-        def run() -> Any:
-            with self._head(rows):
-                return module()(**without_labels)
-
-        return run
-
-    def _call_of_loss(self) -> RecordedCall | Columns | None:
-        """What will be known of how the loss calls the model; None where it is the Trainer's way."""
-        if not self._computes_loss_itself():
-            return None
-        return RecordedCall(self.model) if self._known.columns is None else self._known.columns(self)
-
-    def _repeated(self, call: RecordedCall | Columns, module: Callable[[], Callable[..., Any]]) -> Any:
-        """The pass that the loss has made, of the predicted positions where the fused head of TRL scored these."""
-        if isinstance(call, Columns):
-            return call.repeated_by(module())
-        fused = call.inputs.get(FUSED)
-        with self._head(predicted_rows(call.inputs["labels"]) if fused else None):
-            return call.repeated_by(module(), without=(FUSED,))
-
     def _spared_loss(self, model: nn.Module, part: Part, num_items: Any) -> Tensor:
-        with self.accelerator.no_sync(model):  # the attacked rows' pass comes after it and has the gradients of both
+        with self._not_averaging(model):  # the attacked rows' pass comes after it and has the gradients of both
             loss, _ = self._task_loss(model, part.inputs, num_items, part.share)
             self._backward(loss, num_items)
         return loss.detach()
 
     def _backward(self, loss: Tensor, num_items: Any) -> None:
         with self._clock.part("clean"):
-            self.accelerator.backward(self._loss_scale.noted(loss) * self._loss_share(num_items))
-
-    def _perturbable(self, inputs: Inputs, packed: PackedRows | None) -> Tensor:
-        mask = self._not_padding(inputs) if packed is None else packed.mask
-        if self.args.adv_special_tokens == "perturb":
-            return mask
-        tokenizer = self.processing_class
-        if not isinstance(tokenizer, PreTrainedTokenizerBase):
-            raise InputError("adv_special_tokens 'keep' needs the tokenizer: give the trainer a processing_class.")
-        kept = [i for i in tokenizer.all_special_ids if i != tokenizer.mask_token_id]
-        special = torch.isin(inputs["input_ids"], torch.tensor(kept, device=mask.device))
-        return mask & ~(special.flatten(0, -2) if packed is None else packed.apart(special))
-
-    def _not_padding(self, inputs: Inputs) -> Tensor:
-        return padding_mask_for(self.model, inputs)
+            loss = self._loss_scale.noted(loss) * self._loss_share(num_items)
+            if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
+                # Its engine updates the weights in the backward pass that ends a step, which this one does not.
+                self.accelerator.deepspeed_engine_wrapped.backward(loss, sync_gradients=False, scale_wrt_gas=False)
+            else:
+                self.accelerator.backward(loss)
 
     # -- logs -------------------------------------------------------------------------------------------------------
 
@@ -434,7 +352,7 @@ class _Events(TrainerCallback):
         control.should_log = control.should_log or self._is_logged(state.global_step)
 
 
-class AlumTrainer(AlumMixin, AtomicCheckpoints, Trainer):
+class AlumTrainer(WholeRunMixin, AlumMixin, AtomicCheckpoints, Trainer):
     """`transformers.Trainer` with ALUM: give it an `AlumConfig` and use it as any Trainer.
 
     >>> trainer = AlumTrainer(model=model, args=AlumConfig(adv_method="alum"), train_dataset=data)  # doctest: +SKIP

@@ -13,7 +13,14 @@ def attack(*needs):
 
 @pytest.mark.parametrize(
     ("need", "words"),
-    [("gradients", "gradients of the attacked model"), ("masked_lm", "--masked_lm"), ("wordnet", "--wordnet_dir")],
+    [
+        ("gradients", "gradients of the attacked model"),
+        ("masked_lm", "--masked_lm"),
+        ("wordnet", "--wordnet_dir"),
+        ("unmasked_lm", "--masked_lm"),
+        ("word_vectors", "--word_vectors"),
+        ("parts_of_speech", "--wordnet_dir"),
+    ],
 )
 def test_what_is_missing_is_named_with_the_flag_that_gives_it(need, words):
     with pytest.raises(InputError, match=f"the attack test needs .*{words}"):

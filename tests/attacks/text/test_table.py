@@ -37,7 +37,8 @@ def test_the_settings_hold_for_every_attack(attack):
     victim = bag_of_words(WEIGHTS, bias=9)
     assert len(attacked(attack, victim, TEXT, max_changed_words=0.2).changes) == 2  # of ten words
     for max_queries in (1, 5, 14):
-        assert attacked(attack, victim, TEXT, max_queries=max_queries).num_queries == max_queries
+        result = attacked(attack, victim, TEXT, max_queries=max_queries, max_changed_words=1.0)
+        assert result.num_queries == max_queries
 
     def similarity(original, examples):
         return np.array([1.0 if "brilliant" in example[0] else 0.5 for example in examples])
@@ -47,7 +48,26 @@ def test_the_settings_hold_for_every_attack(attack):
 
 
 def test_four_words_in_ten_may_be_others_that_a_language_model_expects():
-    assert len(attacked("masked_lm", bag_of_words(WEIGHTS, bias=9), TEXT).changes) == 4
+    for attack in ("masked_lm", "bert_attack"):
+        assert len(attacked(attack, bag_of_words(WEIGHTS, bias=9), TEXT).changes) == 4
+
+
+def test_a_tenth_of_the_words_but_four_of_a_short_text_may_be_near_ones_that_the_gradient_leads_to():
+    assert len(attacked("a2t", bag_of_words(WEIGHTS, bias=9), TEXT).changes) == 4
+    words = [f"{first}{second}" for first in "bcdfghjk" for second in "lmnpqrst"]
+    result = attacked("a2t", bag_of_words(dict.fromkeys(words, 1.0)), " ".join(words))
+    assert (result.num_words, len(result.changes), result.outcome) == (64, 6, "failed")
+
+
+def test_only_bounded_attacks_leave_the_label():
+    """Of attacks that put in words freely, none does without what keeps these near in meaning."""
+    unbounded = {name for name, attack in TEXT_ATTACKS.items() if attack.may_change_label(())}
+    assert unbounded == {"hotflip", "masked_lm", "bert_attack"}
+    assert {name for name in unbounded if TEXT_ATTACKS[name].may_change_label({"similarity"})} == {"hotflip"}
+    assert {name for name in unbounded if TEXT_ATTACKS[name].may_change_label({"word_vectors"})} == {
+        "masked_lm",
+        "bert_attack",
+    }
 
 
 @pytest.mark.parametrize(

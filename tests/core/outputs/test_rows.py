@@ -5,7 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from alum.core.divergences import symmetric_kl
-from alum.core.likelihoods import TOKENS
+from alum.core.outputs.likelihoods import TOKENS
 from alum.core.outputs.rows import RowGradient, power_of_two, some_rows
 
 HALF = [torch.bfloat16, torch.float16]

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from alum.core.errors import InputError
-from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import method_named
 from alum.core.objective import alum_loss
+from alum.core.outputs.likelihoods import CATEGORICAL
 
 ROWS, CLASSES = 6, 3
 X = torch.randn(ROWS, 1, 5, generator=torch.Generator().manual_seed(0))
@@ -19,7 +19,7 @@ WEIGHT = torch.randn(5, CLASSES, generator=torch.Generator().manual_seed(1))
 class Linear:
     """Logits x·W, so that the gradient at x is known from that at the logits."""
 
-    mask, scale = torch.ones(ROWS, 1).bool(), 1.0
+    mask, scale, row_noise = torch.ones(ROWS, 1).bool(), 1.0, None
 
     def __init__(self, labels, factor=1.0, num_classes=CLASSES, likelihood=CATEGORICAL):
         self.labels, self.factor, self.likelihood = labels, factor, likelihood

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import re
@@ -11,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from alum.core.errors import InputError
-from alum.data.pretraining.corpora import chained, file_corpus, held_back, hub_corpus
+from alum.data.pretraining.corpora import chained, file_corpus, held_back, hub_corpus, joined_corpus
 from places import DATA
 from tiny_texts import write_rows
 
@@ -300,6 +301,97 @@ def test_a_malformed_file_of_a_data_set_is_complained_of(folder, streaming):
         file.write('{"text": ')
     with pytest.raises(InputError, match=r"data, train,? cannot be (loaded|read).*JSON parse error"):
         list(hub_corpus(str(folder), streaming=streaming))
+
+
+# -- places ------------------------------------------------------------------------------------------------------------
+
+
+def read_from_every_place(corpus):
+    """The documents read from the place after each of them on, where the place went through JSON."""
+    places = [json.loads(json.dumps(after)) for _, after in corpus.documents()]
+    return [[document for document, _ in corpus.documents(place)] for place in places]
+
+
+def tails(corpus):
+    documents = list(corpus)
+    assert documents
+    return [documents[number:] for number in range(1, len(documents) + 1)]
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"], ids=["plain", "with a byte order mark"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("unit", ["block", "line", "file"])
+def test_text_can_be_read_from_any_document_on(file, unit, newline, start):
+    lines = ["", "  Grüße.", " Still one.", "", "", "漢字 two.", " \t", "Three.", "more", "", "Four."]
+    file.write_bytes(start + newline.join(lines).encode())
+    corpus = file_corpus(file, unit)
+    assert read_from_every_place(corpus) == tails(corpus)
+
+
+def test_rows_of_json_can_be_read_from_any_document_on(tmp_path):
+    texts = ["one", "", "grün\nzwei", "three"]
+    write_rows(tmp_path / "a.jsonl", [{"text": text} for text in texts])
+    corpus = file_corpus(tmp_path / "a.jsonl")
+    assert read_from_every_place(corpus) == tails(corpus)
+
+
+def test_a_bad_row_has_its_number_wherever_reading_began(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n\n{"text": "two"}\n{"text": 3}\n')
+    corpus = file_corpus(tmp_path / "a.jsonl")
+    _, after = next(corpus.documents())
+    with pytest.raises(InputError, match=r"a\.jsonl, line 4: column 'text' must be text, not 3"):
+        list(corpus.documents(after))
+
+
+def test_parquet_can_be_read_from_any_document_on_and_groups_before_it_are_not_read(tmp_path, monkeypatch):
+    table = pa.table({"text": [f"d{number}" for number in range(10)]})
+    parquet.write_table(table, tmp_path / "a.parquet", row_group_size=3)
+    corpus = file_corpus(tmp_path / "a.parquet")
+    assert read_from_every_place(corpus) == tails(corpus)
+    asked, iterated = [], parquet.ParquetFile.iter_batches
+
+    def noted(self, *args, **settings):
+        asked.append(settings["row_groups"])
+        return iterated(self, *args, **settings)
+
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", noted)
+    assert [document for document, _ in corpus.documents((7,))] == ["d7", "d8", "d9"]
+    assert asked == [[2, 3]]
+
+
+def test_parts_and_joined_corpora_can_be_read_from_any_document_on(tmp_path):
+    first, second = corpus_of(tmp_path / "a.jsonl", 7), corpus_of(tmp_path / "b.jsonl", 5)
+    for corpus in (*held_back(first, 3), joined_corpus([first, second]), joined_corpus([*held_back(second, 2), first])):
+        assert read_from_every_place(corpus) == tails(corpus)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_data_set_can_be_read_from_any_document_on(folder, streaming, monkeypatch):
+    monkeypatch.setattr("alum.data.pretraining.corpora.ROWS_AT_A_TIME", 4)
+    for file in folder.iterdir():
+        file.unlink()
+    for part in range(3):
+        rows = [{"text": f"d{part}-{number}" if number % 5 else ""} for number in range(7)]
+        write_rows(folder / f"train-{part}.jsonl", rows)
+    corpus = hub_corpus(str(folder), streaming=streaming)
+    assert len(list(corpus)) == 3 * 5
+    assert read_from_every_place(corpus) == tails(corpus)
+    assert read_from_every_place(corpus) == tails(corpus)  # reading has left nothing behind
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_places_of_a_reading_that_went_on_are_places_too(folder, streaming, monkeypatch):
+    """As of a run that was stopped twice."""
+    monkeypatch.setattr("alum.data.pretraining.corpora.ROWS_AT_A_TIME", 4)
+    for file in folder.iterdir():
+        file.unlink()
+    for part in range(2):
+        write_rows(folder / f"train-{part}.jsonl", [{"text": f"d{part}-{number}"} for number in range(6)])
+    corpus = hub_corpus(str(folder), streaming=streaming)
+    documents = list(corpus)
+    for first, (_, place) in enumerate(corpus.documents(), start=1):
+        for second, (_, later) in enumerate(corpus.documents(place), start=first + 1):
+            assert [document for document, _ in corpus.documents(later)] == documents[second:]
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv"])

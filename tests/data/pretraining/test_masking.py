@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from alum.core.errors import InputError
+from alum.core.randomness.row_noise import RowNoise
 from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.tokenizer import train_wordpiece
 from places import DATA
@@ -110,6 +111,18 @@ def test_other_tokens_are_any_but_special_ones_with_the_same_probability(tokeniz
     masked, _ = TokenMasks(tokenizer)(ids, 0.9, generator())
     counts = Counter(masked[(masked != MASK) & (masked != ids)].tolist())
     assert set(counts) == set(VOCABULARY) - {VOCABULARY.start}
+    assert chisquare(list(counts.values())).pvalue > 0.01
+
+
+def test_by_the_noise_of_rows_as_many_are_predicted_and_other_tokens_are_as_likely(tokenizer):
+    ids = torch.randint(VOCABULARY.start, VOCABULARY.stop, (100, 1000), generator=generator())
+    masked, labels = TokenMasks(tokenizer)(ids, 0.9, RowNoise.of_tokens(ids, torch.ones_like(ids), seed=3))
+    predicted = labels != -100
+    assert predicted.sum().item() / ids.numel() == near(0.9, ids.numel())
+    is_mask = (masked == MASK).sum().item()
+    assert is_mask / predicted.sum().item() == near(0.8, predicted.sum().item())
+    counts = Counter(masked[(masked != MASK) & (masked != ids)].tolist())
+    assert set(counts) == set(VOCABULARY)
     assert chisquare(list(counts.values())).pvalue > 0.01
 
 

@@ -1,18 +1,22 @@
 import io
 import math
+import multiprocessing
+import os
 import pickle
 import random
 import re
 import shutil
-import sys
+import signal
 from collections import Counter
 from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset, enable_progress_bars
+from pyarrow import parquet
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.utils.data import DataLoader
 from transformers import (
@@ -27,8 +31,10 @@ from transformers import (
 
 from alum.core.errors import InputError
 from alum.data.pretraining import packing as packing_module
-from alum.data.pretraining.corpora import file_corpus
+from alum.data.pretraining import row_cache
+from alum.data.pretraining.corpora import file_corpus, held_back
 from alum.data.pretraining.packing import Packing, default_cache_dir, mixed
+from alum.data.pretraining.streams import position_at, read_position, write_position
 from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
 from places import DATA
 from tiny_texts import sentence, write_text
@@ -542,3 +548,113 @@ def test_a_trainer_goes_through_a_stream_and_resumes_where_it_was(corpus, tokeni
     resumed = trainer()
     resumed.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-3"))
     assert resumed.seen == whole.seen[12:]
+
+
+# -- several processes and kills ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(packing_module, "BATCH_DOCUMENTS", 3)
+    monkeypatch.setattr(row_cache, "BYTES_BETWEEN_NOTES", 2000)
+
+
+@pytest.mark.parametrize("num_processes", [2, 3])
+def test_several_processes_make_the_same_file(corpus, tokenizer, tmp_path, small_batches, num_processes):
+    packing = Packing(tokenizer, LENGTH)
+    for name, count in (("one", 1), ("several", num_processes)):
+        packing.dataset(corpus, tmp_path / name, count)
+    (one,), (several,) = ((tmp_path / name).iterdir() for name in ("one", "several"))
+    assert one.name == several.name
+    assert one.read_bytes() == several.read_bytes()
+
+
+def killed_at_array(packing, corpus, folder, num_processes, count):
+    """Packs a corpus, and dies before it adds so many arrays of rows; a function of a module, as spawned ones are."""
+    packing_module.BATCH_DOCUMENTS, row_cache.BYTES_BETWEEN_NOTES = 3, 2000
+    add, left = row_cache._Draft._add, [count]
+
+    def killing(self, *args):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        add(self, *args)
+
+    row_cache._Draft._add = killing
+    packing.dataset(corpus, folder, num_processes)
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_packing_goes_on_after_kills_and_tokenises_nothing_twice(
+    corpus, counted, tmp_path, small_batches, num_processes
+):
+    packing = Packing(counted, LENGTH)
+    packing.dataset(corpus, tmp_path / "whole")
+    num_calls = Counted.num_calls
+    context = multiprocessing.get_context("spawn")  # a fork of this one might wait for locks that its threads hold
+    for count in (1, 9, 6, 8):
+        given = (packing, corpus, tmp_path / "killed", num_processes, count)
+        process = context.Process(target=killed_at_array, args=given)
+        process.start()
+        process.join(120)
+        assert process.exitcode == -signal.SIGKILL
+    Counted.num_calls = 0
+    packing.dataset(corpus, tmp_path / "killed", 1)
+    assert 0 < Counted.num_calls < num_calls / 2
+    (whole,), (killed,) = ((tmp_path / name).iterdir() for name in ("whole", "killed"))
+    assert whole.read_bytes() == killed.read_bytes()
+
+
+# -- streams that go on ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def corpora(tmp_path):
+    """Three corpora of other sizes, one with a part held back and one in Parquet."""
+    first = file_corpus(write_text(tmp_path / "first.txt"))
+    rest, _ = held_back(file_corpus(write_text(tmp_path / "second.txt", num_documents=41, seed=1), "line"), 7)
+    blocks = list(file_corpus(write_text(tmp_path / "third.txt", num_documents=25, seed=2)))
+    parquet.write_table(pa.table({"text": blocks}), tmp_path / "third.parquet", row_group_size=4)
+    return [first, rest, file_corpus(tmp_path / "third.parquet")]
+
+
+@pytest.mark.parametrize("taken_before", [0, 1, 19, 20, 21, 133, 400])
+def test_a_stream_goes_on_at_any_row(corpora, tokenizer, tmp_path, small_buffer, small_batches, taken_before):
+    packing, weights, notes = Packing(tokenizer, LENGTH), [1, 2, 0.5], tmp_path / "notes"
+    notes.mkdir()
+    whole = taken(packing.stream(corpora, weights, seed=5), taken_before + 60)
+    before = taken(packing.stream(corpora, weights, seed=5, notes=notes), max(taken_before, 1))
+    assert before == whole[: max(taken_before, 1)]
+    write_position(tmp_path / "stream.json", position_at(taken_before, notes))
+    position = read_position(tmp_path / "stream.json")
+    assert position.row == taken_before
+    assert taken(packing.stream(corpora, weights, 5, position), 60) == whole[taken_before:]
+
+
+def test_what_a_stream_tokenises_to_go_on_does_not_grow(corpus, counted, tmp_path, small_buffer, small_batches):
+    """A block of rows, and for each source the batch of documents that it was in: counted in calls of the tokenizer."""
+    packing = Packing(counted, LENGTH)
+    rows_per_call = min(len(rows) for rows, _ in packing._some_rows(corpus, 1))
+    calls = []
+    for number in (50, 500, 5000):
+        notes = tmp_path / str(number)
+        notes.mkdir()
+        taken(packing.stream([corpus, corpus], [1, 1], 0, notes=notes), number)
+        position = position_at(number, notes)
+        Counted.num_calls = 0
+        taken(packing.stream([corpus, corpus], [1, 1], 0, position), 1)
+        calls.append(Counted.num_calls)
+    assert max(calls) <= 2 * 20 / rows_per_call + 2 * 2
+    assert min(calls) > 0
+
+
+def test_notes_that_nobody_needs_any_more_are_forgotten(corpus, tokenizer, tmp_path, small_buffer):
+    (tmp_path / "notes").mkdir()
+    taken(Packing(tokenizer, LENGTH).stream([corpus], [1], 0, notes=tmp_path / "notes"), 200)
+    assert position_at(130, tmp_path / "notes").block == 6
+    assert sorted(path.name for path in (tmp_path / "notes").iterdir()) == [
+        "120.json",
+        "140.json",
+        "160.json",
+        "180.json",
+    ]

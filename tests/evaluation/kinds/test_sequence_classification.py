@@ -17,6 +17,7 @@ from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from text_models import text_model
 from tiny_models import classifier
 from tiny_texts import opinions
+from word_resources import SameWords, same_predictions
 
 TEXTS = [row["text"] for row in opinions(24)]
 SINGLE = [(text,) for text in TEXTS]
@@ -158,8 +159,10 @@ def test_how_many_run_side_by_side_changes_nothing(wordpiece, attack):
     words = ("dog", "gentle", "gloomy", "river")
     resources = Resources(
         gradients=ClassifierGradients(tested.text_model),
-        masked_lm=lambda example, place: words,
+        masked_lm=same_predictions(words),
+        unmasked_lm=same_predictions(words),
         wordnet=lambda word: words,
+        word_vectors=SameWords(words),
     )
     search = TEXT_ATTACKS[attack].search(SearchSettings(), resources)
 

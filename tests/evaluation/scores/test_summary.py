@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, pearsonr
@@ -58,6 +60,24 @@ def test_what_an_attack_costs_is_counted_where_it_was_tried():
     assert rows["changed_word_share"]["value"] == pytest.approx((0.2 + 0.1) / 2)
     assert rows["changed_word_share"]["num_rows"] == 2
     assert rows["mean_queries"]["value"] == pytest.approx((30 + 10 + 20) / 3)
+
+
+def test_what_attacks_left_of_the_meaning_is_averaged_over_those_that_succeeded():
+    """Shares and similarities by the mean, ratios of perplexities by the geometric one: √(2 · 8) = 4."""
+    under_attack = attacked(("failed", 30, 0.5), ("succeeded", 10, 0.2), ("succeeded", 20, 0.1), ("skipped", 1, 0.0))
+    figures = [(0.9, 0.1, 900.0), (0.4, 0.8, 2.0), (0.2, 0.6, 8.0), (0.0, 1.0, 1.0)]
+    names = ("changed_content_share", "similarity", "perplexity_ratio")
+    records = [
+        {**record, **dict(zip(names, own, strict=True))}
+        for record, own in zip(under_attack.records, figures, strict=True)
+    ]
+    rows = by_metric(scores_of(dataclasses.replace(under_attack, records=records)))
+    assert [rows[name]["value"] for name in names] == pytest.approx([0.3, 0.7, 4.0])
+    assert {rows[name]["num_rows"] for name in names} == {2}
+    assert rows["perplexity_ratio"]["low"] <= 4.0 <= rows["perplexity_ratio"]["high"]
+    unknown = [{**record, "similarity": None, "perplexity_ratio": None} for record in records]
+    rows = by_metric(scores_of(dataclasses.replace(under_attack, records=unknown)))
+    assert set(names) & set(rows) == {"changed_content_share"}
 
 
 def test_where_nothing_was_right_before_there_is_no_success_rate():

@@ -9,9 +9,9 @@ from torch import nn
 
 from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD
 from alum.core.divergences import symmetric_kl
-from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import method_named
 from alum.core.objective import alum_loss
+from alum.core.outputs.likelihoods import CATEGORICAL
 from alum.core.perturbation import gradient_at
 from alum.models.hooks.frozen import frozen
 from alum.models.hooks.hooked_batch import HookedBatch

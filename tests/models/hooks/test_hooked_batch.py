@@ -5,11 +5,12 @@ from torch import nn
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.freelb import freelb_loss
-from alum.core.likelihoods import CATEGORICAL
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
+from alum.core.outputs.likelihoods import CATEGORICAL
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
+from alum.models.hooks.packed_rows import packed_rows, token_ids_of
 from alum.models.inputs import padding_mask
 from tiny_models import ARCHITECTURES, PAD, classifier, token_batch
 from tiny_runs import FOR_ANY_MODEL
@@ -387,3 +388,58 @@ def test_vectors_in_another_layout_than_the_tokens_are_refused():
     batch.mask = batch.mask.T
     with pytest.raises(InputError, match="would go to other places than words"):
         batch.clean()
+
+
+# -- noise of rows -----------------------------------------------------------------------------------------------------
+
+
+def noise_of(inputs, mask, layer="word", seed=3):
+    packed = packed_rows(inputs)
+    model = classifier()
+    batch = HookedBatch(
+        model=model,
+        injection=Injection(model, layer, packed),
+        mask=mask if packed is None else packed.mask,
+        run=lambda: None,
+        run_with_loss=lambda: (torch.empty(()), None),
+        compared=lambda output: output,
+        distance=symmetric_kl,
+        token_ids=lambda: token_ids_of(inputs, packed),
+        noise_seed=seed,
+    )
+    return batch.row_noise
+
+
+IDS = torch.tensor([[5, 6, 7, 8], [9, 10, PAD, PAD]])
+
+
+def test_sequences_of_a_packed_row_have_the_noise_of_padded_rows():
+    apart = noise_of({"input_ids": IDS}, IDS != PAD).normal(8)
+    packed = {"input_ids": IDS[IDS != PAD].unsqueeze(0), "position_ids": torch.tensor([[0, 1, 2, 3, 0, 1]])}
+    together = noise_of(packed, None).normal(8)
+    torch.testing.assert_close(together[IDS != PAD], apart[IDS != PAD], rtol=0, atol=1e-6)
+
+
+def test_each_choice_of_an_example_is_a_row():
+    choices = torch.stack((IDS, IDS.flip(0)))
+    found = noise_of({"input_ids": choices}, (choices != PAD).flatten(0, 1)).normal(8)
+    apart = noise_of({"input_ids": IDS}, IDS != PAD).normal(8)
+    torch.testing.assert_close(found, torch.cat((apart, apart.flip(0))), rtol=0, atol=1e-6)
+
+
+def test_special_tokens_that_stay_as_they_are_are_none_of_a_row():
+    framed = torch.tensor([[1, 5, 6, 7, 8, 2], [1, 9, 10, 2, PAD, PAD]])
+    found = noise_of({"input_ids": framed}, framed > 4).normal(8)[framed > 4]
+    apart = noise_of({"input_ids": IDS}, IDS != PAD).normal(8)[IDS != PAD]
+    torch.testing.assert_close(found, apart, rtol=0, atol=1e-6)
+
+
+def test_several_places_have_noise_of_their_own():
+    found = noise_of({"input_ids": IDS}, IDS != PAD, layer=("word", 1)).normal(8)
+    assert found.shape == (4, 4, 8)
+    assert (found[::2] != found[1::2])[IDS != PAD].all()
+
+
+@pytest.mark.parametrize("inputs", [{"inputs_embeds": torch.zeros(2, 4, 8)}, {"input_ids": IDS[:, :3]}])
+def test_without_the_tokens_of_rows_noise_is_of_a_generator(inputs):
+    assert noise_of(inputs, IDS != PAD) is None

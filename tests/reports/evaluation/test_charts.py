@@ -7,8 +7,6 @@ import pytest
 from alum.reports.evaluation.charts import DotRow, curves_chart, dots_chart, reliability_chart
 from alum.reports.pages.svg import Point
 
-pytest.importorskip("matplotlib")
-
 CURVE = [
     Point(0.9, 0.85, 0.95, "alum: 90 %", 0.0),
     Point(0.5, 0.4, 0.6, "alum: 50 %", 0.1),

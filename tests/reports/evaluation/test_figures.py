@@ -1,6 +1,3 @@
-import pytest
-
-from alum.reports.evaluation import figures as evaluation_figures
 from alum.reports.evaluation.figures import figures
 from alum.reports.evaluation.scores import Scores
 from evaluation_results import EPSILONS, evaluation_results
@@ -11,7 +8,6 @@ def drawn(results):
 
 
 def test_each_suite_has_a_curve_which_begins_with_the_clean_score():
-    pytest.importorskip("matplotlib")
     curves = drawn(evaluation_results())["curves"]
     assert [figure["title"] for figure in curves] == ["sst2 under pgd", "cad_imdb under pgd", "hans under pgd"]
     rows = curves[0]["rows"]
@@ -46,9 +42,3 @@ def test_a_model_that_was_not_measured_leaves_a_gap():
     results["scores"] = [score for score in results["scores"] if score["model"] != "alum"]
     rows = drawn(results)["suites"][0]["rows"]
     assert [cells[1] for _, cells in rows] == [("–", "")] * 5
-
-
-def test_without_matplotlib_there_are_tables(monkeypatch):
-    monkeypatch.setattr(evaluation_figures, "has_matplotlib", lambda: False)
-    found = drawn(evaluation_results())
-    assert all(figure["svg"] is None and figure["rows"] for section in found.values() for figure in section)

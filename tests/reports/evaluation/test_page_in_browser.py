@@ -13,7 +13,6 @@ from evaluation_results import evaluation_results, example, results_of_many
 from places import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
-pytest.importorskip("matplotlib")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)

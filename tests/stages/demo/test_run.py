@@ -4,24 +4,34 @@ import sys
 
 import pytest
 
+from terminal_tables import table_cells
 from tiny_stages import record
 
 CHANCE = 1 / 4  # four packages are told apart
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """What ``alum demo --fast`` prints, and its results."""
-    folder = tmp_path_factory.mktemp("demo")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("demo")
+
+
+def printed(place):
+    """What ``alum demo --fast`` prints."""
     command = "import sys; from alum.cli.main import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", command, "demo", "--fast"],
-        cwd=folder,
+        cwd=place,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout, record(folder / "demo-run" / "results.json")
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def demo(place):
+    """What the demo prints, and its results."""
+    return printed(place), record(place / "demo-run" / "results.json")
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -83,3 +93,17 @@ def test_the_time_is_printed(demo):
     printed = re.search(r"(\d+) seconds in all", shown)
     assert printed
     assert int(printed[1]) == round(results["total_seconds"])
+
+
+def test_a_demo_that_is_finished_is_only_shown_again(demo, place):
+    """The same command trains and measures nothing anew."""
+    made = {path: path.stat().st_mtime_ns for path in place.rglob("*.safetensors")}
+    results = (place / "demo-run" / "results.json").read_bytes()
+    again = printed(place)
+    assert (place / "demo-run" / "results.json").read_bytes() == results
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*.safetensors")} == made
+    assert re.match(r"The demo in demo-run was finished before, with alum \S+: nothing is run again", again)
+    assert "--overwrite_output_dir" in again
+    rows = [table_cells(text) for text in (demo[0], again)]
+    assert len(rows[0]) > 4
+    assert rows[0] == rows[1]

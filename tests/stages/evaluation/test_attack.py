@@ -26,11 +26,18 @@ def attacked(finetuned):
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """What some attacks need: a masked language model and a WordNet database."""
+    """What some attacks need: a masked language model, a WordNet database, and vectors in which adjectives are near."""
     folder = tmp_path_factory.mktemp("resources")
     adjectives = ["gentle gloomy bitter", "lovely lousy", "gloomy gentle", "bitter lovely"]
     wordnet_dir = save_wordnet(folder / "wordnet", noun=["cat river", "dog river"], verb=["see hide"], adj=adjectives)
-    return {"masked_lm": str(save_untrained(folder / "model")), "wordnet_dir": str(wordnet_dir)}
+    words = ("gentle", "gloomy", "bitter", "lovely", "lousy")
+    vectors = folder / "vectors.txt"
+    vectors.write_text("".join(f"{word} 1 {number / 100}\n" for number, word in enumerate(words)))
+    return {
+        "masked_lm": str(save_untrained(folder / "model")),
+        "wordnet_dir": str(wordnet_dir),
+        "word_vectors": str(vectors),
+    }
 
 
 @pytest.fixture

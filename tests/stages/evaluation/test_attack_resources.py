@@ -10,7 +10,7 @@ from alum.data.pretraining.tokenizer import train_byte_level_bpe
 from alum.evaluation.gradients import ClassifierGradients
 from alum.evaluation.sentence_similarity import SentenceSimilarity
 from alum.stages.evaluation.arguments import TextAttackArguments
-from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
+from alum.stages.evaluation.attack_resources import AttackResources
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from small_wordnet import save_wordnet
 from text_models import evaluated, text_model
@@ -26,7 +26,7 @@ def resources(finetuned):
         tokenizer = AutoTokenizer.from_pretrained(finetuned.output_dir)
         rows = [TEXT_ATTACKS[attack] for attack in attacks]
         kind, attacked = evaluated(SEQUENCE_CLASSIFICATION), text_model(model, tokenizer, LENGTH_TOKENS)
-        return attack_resources(TextAttackArguments(**settings), rows, lambda: kind.gradients(attacked))
+        return AttackResources(TextAttackArguments(**settings), rows).of_model(lambda: kind.gradients(attacked))
 
     return resources
 
@@ -35,7 +35,10 @@ def test_only_what_an_attack_needs_is_loaded(resources, tmp_path):
     settings = {"masked_lm": str(save_untrained(tmp_path / "lm")), "wordnet_dir": str(save_wordnet(tmp_path / "wn"))}
     nowhere = dict.fromkeys(settings, str(tmp_path / "nowhere"))
     assert resources("deepwordbug", "typos", **nowhere) == Resources()
-    assert isinstance(resources("deepwordbug", "hotflip", **nowhere).gradients, ClassifierGradients)
+    no_lm = {"masked_lm": nowhere["masked_lm"]}
+    assert isinstance(resources("deepwordbug", "hotflip", **no_lm).gradients, ClassifierGradients)
+    with pytest.raises(InputError, match="is not the folder of a WordNet database"):
+        resources("hotflip", **nowhere)  # it does without one, but not without the one that was named
     assert resources("masked_lm", "wordnet") == Resources()  # the attacks say what is missing
     found = resources("masked_lm", "wordnet", **settings)
     assert (type(found.masked_lm), type(found.wordnet), found.gradients) == (MaskedWords, WordNet, None)
@@ -43,12 +46,12 @@ def test_only_what_an_attack_needs_is_loaded(resources, tmp_path):
 
 
 def test_similarity_is_by_the_model_that_is_named(tmp_path):
-    assert attack_similarity(TextAttackArguments()) is None
+    assert AttackResources(TextAttackArguments(), []).similarity is None
     arguments = TextAttackArguments(similarity_model=str(save_untrained(tmp_path)))
-    assert isinstance(attack_similarity(arguments), SentenceSimilarity)
+    assert isinstance(AttackResources(arguments, []).similarity, SentenceSimilarity)
     assert arguments.least_similarity == 0.8
     with pytest.raises(InputError, match=r"no folder at .*nowhere"):
-        attack_similarity(TextAttackArguments(similarity_model=str(tmp_path / "nowhere")))
+        _ = AttackResources(TextAttackArguments(similarity_model=str(tmp_path / "nowhere")), []).similarity
 
 
 def test_models_that_predict_no_masked_words_are_refused(resources, finetuned, tmp_path):

@@ -112,3 +112,31 @@ def test_suites_of_different_kinds_are_refused(rows, tmp_path):
 def test_suites_of_one_name_are_refused(rows, tmp_path):
     with pytest.raises(InputError, match="each suite needs a name of its own"):
         plan(rows, suites=[f"rows={rows}"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "in_no_headline"),
+    [
+        ({}, {"hotflip", "masked_lm", "bert_attack"}),
+        ({"similarity_model": "encoder"}, {"hotflip"}),
+        ({"similarity_model": "encoder", "min_similarity": 0.9}, {"hotflip"}),
+        ({"similarity_model": "encoder", "min_similarity": -1.0}, {"hotflip", "masked_lm", "bert_attack"}),
+        ({"word_vectors": "vectors.txt"}, {"masked_lm", "bert_attack"}),
+        ({"word_vectors": "vectors.txt", "similarity_model": "encoder"}, set()),
+    ],
+)
+def test_attacks_that_nothing_keeps_near_in_meaning_may_change_the_label(rows, settings, in_no_headline):
+    """An encoder whose bound was lowered only measures."""
+    names = ["hotflip", "masked_lm", "bert_attack", "deepwordbug", "wordnet"]
+    names += ["textfooler", "a2t"] if "word_vectors" in settings else []
+    planned = plan(rows, attacks=names, masked_lm="lm", wordnet_dir="wordnet", **settings)
+    assert {attack.name for attack in planned.attacks if attack.may_change_label} == in_no_headline
+    used = {attack.name: attack.settings for attack in planned.attacks}
+    assert used["hotflip"]["word_vectors"] == settings.get("word_vectors")
+    assert used["hotflip"]["wordnet_dir"] == "wordnet"
+
+
+def test_word_vectors_are_asked_for_by_their_flag(rows):
+    for attack in ("textfooler", "a2t"):
+        with pytest.raises(InputError, match=r"needs vectors of words .* --word_vectors"):
+            plan(rows, attacks=[attack])

@@ -22,5 +22,12 @@ def test_a_terminal_gets_a_bar_too():
     assert "3/3" in shown(3, is_terminal=True)
 
 
+def test_rounds_of_a_search_that_ends_early_are_those_that_were_made():
+    console = Console(file=io.StringIO(), force_terminal=False, width=80)
+    with EvaluationProgress(console).shown("looking", 30, "rounds") as done:
+        done(2)
+    assert console.file.getvalue().startswith("looking: 2 rounds in ")
+
+
 def test_what_was_measured_before_is_not_mentioned():
     assert shown(0, is_terminal=True) == ""

@@ -1,19 +1,25 @@
 import json
 import signal
 
+import jsonschema
 import pytest
 import torch
 from sklearn.metrics import log_loss
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
 
 from alum.attacks.text.candidates.typing_noise import with_typing_errors
+from alum.attacks.text.protocol import AttackResult, Change
+from alum.attacks.text.worded import Place
 from alum.core.errors import InputError
 from alum.evaluation.scores.row_records import RowRecords
+from alum.evaluation.validity.kept_meaning import VALIDITY_FIELDS, KeptMeaning
 from alum.stages.evaluation.arguments import EvaluateArguments
+from alum.stages.evaluation.attack_resources import AttackResources
 from alum.stages.evaluation.run import GAIN_METHODS, evaluate
 from alum.stages.runs.stopping import Interrupted
+from places import ROOT
 from tiny_stages import log_lines, record, save_untrained
-from tiny_texts import opinions, tree, write_rows
+from tiny_texts import _BAD, _GOOD, opinions, tree, write_rows
 
 COLUMNS = {"text_columns": "text", "label_column": "label"}
 
@@ -114,6 +120,37 @@ def test_an_attack_on_texts_changes_words_until_the_answer_turns(measure, finetu
         # What it says of the perturbed text is what the model says when it is asked.
         answers = example["after_probabilities"]
         assert max(answers, key=answers.__getitem__) == example["after"]
+
+
+def test_every_attack_by_other_words_says_what_is_left_of_the_meaning(measure, tmp_path):
+    """Of each example the figures are those of the same texts, asked about anew, one at a time."""
+    names, adjectives = ["textfooler", "a2t", "bert_attack", "hotflip"], (*_GOOD, *_BAD)
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("".join(f"{word} 1 {number / 100}\n" for number, word in enumerate(adjectives)))
+    models = {name: str(save_untrained(tmp_path / name)) for name in ("masked_lm", "similarity_model")}
+    BertModel.from_pretrained(models["similarity_model"]).save_pretrained(models["similarity_model"])
+    settings = {"word_vectors": str(vectors), "min_similarity": -1.0, **models}
+    result = measure(attacks=names, max_attacked_samples=8, **settings)
+    arguments = EvaluateArguments(model_name_or_path=["m"], **settings)
+    resources = AttackResources(arguments, [])
+    meaning = KeptMeaning(resources.similarity, resources.word_losses)
+    found = dict.fromkeys(names, 0)
+    for example in result.results["examples"]:
+        changes = tuple(Change(Place(one["text"], one["word"]), one["old"], one["new"]) for one in example["changes"])
+        texts = (tuple(example["original"]), tuple(example["perturbed"]))
+        again = meaning.of(AttackResult(*texts, "succeeded", (), (), 1, 1, changes), (-1,))
+        assert {name: example[name] for name in VALIDITY_FIELDS} == pytest.approx(again, rel=1e-4)
+        found[example["attack"]] += bool(changes)
+        if example["attack"] in ("textfooler", "a2t", "hotflip"):
+            assert {change.new for change in changes} <= set(adjectives)
+    assert min(found.values()) > 0
+    schema = json.loads((ROOT / "docs" / "results.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(json.loads(json.dumps(result.results)), schema)
+    for name in ("textfooler", "a2t"):
+        values = [
+            e["similarity"] for e in result.results["examples"] if e["attack"] == name and e["outcome"] == "succeeded"
+        ]
+        assert result.score("similarity", name) == pytest.approx(sum(values) / len(values))
 
 
 # -- calibration -------------------------------------------------------------------------------------------------------
@@ -449,6 +486,8 @@ def test_a_model_without_a_trained_head_is_not_measured(measure, tmp_path):
         ({"attacked_suites": ["other"]}, "unknown attacked suite 'other': expected one of validation"),
         ({"model_name_or_path": ["a=x", "a=y"]}, "two models are called a"),
         ({"attacks": ["masked_lm"]}, "the attack masked_lm needs .* --masked_lm"),
+        ({"attacks": ["typing", "textfooler"], "word_vectors": "nowhere.txt"}, r"nowhere\.txt"),
+        ({"attacks": ["typing", "wordnet"], "wordnet_dir": "nowhere"}, "nowhere"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_written(measure, bad, message, tmp_path):

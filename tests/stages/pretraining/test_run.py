@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from transformers import (
     AutoTokenizer,
     BartConfig,
     BertGenerationConfig,
+    Trainer,
     XLNetConfig,
     pipeline,
 )
@@ -217,6 +219,20 @@ def test_only_so_many_sequences_are_used_of_all_corpora(text, tmp_path):
     assert 1 < sum(taken) < 15
 
 
+def test_few_sequences_to_validate_on_are_of_all_corpora_that_spared_documents(tmp_path):
+    files = [str(write_text(tmp_path / f"{seed}.txt", num_documents=400, seed=seed)) for seed in (0, 1)]
+    args = pretrain_arguments(files[0], train_file=files, validation_file=[])
+    texts = find_texts(args)
+    everything = pack_texts(texts, args, packing_of(files[0]), seed=0).validation["validation"]["input_ids"]
+    num_rows = len(everything)
+    args = dataclasses.replace(args, max_eval_samples=4)
+    some = pack_texts(texts, args, packing_of(files[0]), seed=0).validation["validation"]["input_ids"]
+    found = [everything[:].index(row) for row in some]
+    assert len(found) == 4 < num_rows / 2
+    assert found == sorted(found)
+    assert found[0] < num_rows / 2 <= found[-1], "of both, which spared about as much"
+
+
 def packing_of(text):
     return Packing(train_wordpiece(file_corpus(text), 200, LENGTH_TOKENS), LENGTH_TOKENS)
 
@@ -238,7 +254,6 @@ def test_a_resumed_run_counts_from_its_beginning(text, tmp_path):
     whole = run(text, tmp_path / "whole", **settings)
     for name in ("num_steps", "num_train_tokens", "metrics_before", "metrics"):
         assert getattr(resumed, name) == getattr(whole, name), name
-    assert (resumed.first_step, whole.first_step) == (1, 0)
     again = run(text, tmp_path / "run", resume_from_checkpoint="true", save_strategy="steps", save_steps=4, **settings)
     assert record(tmp_path / "run" / "results.json") == dataclasses.asdict(again)
 
@@ -303,6 +318,22 @@ def test_a_missing_head_is_warmed_up_alone(headless, pretrained, text, tmp_path,
     before, after = (AutoModelForMaskedLM.from_pretrained(f) for f in (pretrained.output_dir, result.output_dir))
     torch.testing.assert_close(dict(after.bert.named_parameters()), dict(before.bert.named_parameters()))
     assert after.cls.predictions.decoder.weight is after.bert.embeddings.word_embeddings.weight
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_warm_up_ends_it_in_a_line_and_leaves_nothing(headless, text, tmp_path, monkeypatch, number):
+    step, former = Trainer.training_step, signal.getsignal(signal.SIGINT)
+
+    def signalled(self, *args, **kwargs):
+        signal.raise_signal(number)
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "training_step", signalled)
+    with pytest.raises(Interrupted, match=r"head was trained alone.*starts from the beginning") as stopped:
+        run(text, tmp_path / "run", headless, max_steps=1)
+    assert stopped.value.exit_code == 128 + number
+    assert not list(tmp_path.glob("run/*"))
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == [former, signal.SIG_DFL]
 
 
 def test_after_the_head_all_weights_are_trained(headless, pretrained, text, tmp_path):
@@ -424,7 +455,7 @@ def test_pickled_weights(text, tmp_path):
 
 
 def test_a_name_that_is_neither_a_folder_nor_a_model(text, tmp_path):
-    refused("Nor is there a folder of that name in", text, tmp_path, model_name_or_path="no/model")
+    refused("from no/model: there is no folder of that name in", text, tmp_path, model_name_or_path="no/model")
 
 
 @pytest.mark.parametrize("arguments", [{}, {"architecture": "gpt2-tiny"}])

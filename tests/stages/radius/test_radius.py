@@ -28,8 +28,9 @@ def arguments(finetuned, opinions_folder):
     return arguments
 
 
-def test_divergence_grows_with_the_radius_and_most_along_the_adversary_s_direction(arguments, finetuned):
+def test_divergence_grows_with_the_radius_and_most_along_the_adversary_s_direction(arguments, finetuned, capsys):
     result = radius(arguments())
+    assert "perturbing: 4 directions in " in capsys.readouterr().err
     assert set(result.effects) == set(DIRECTIONS)
     for effects in result.effects.values():
         assert all(smaller.divergence < larger.divergence for smaller, larger in pairwise(effects))
@@ -66,7 +67,6 @@ def test_nearest_words_are_those_of_all_pairs(arguments):
 
 
 def test_numbers_and_picture_are_written_and_another_call_does_not_overwrite_them(arguments, tmp_path):
-    pytest.importorskip("matplotlib")
     result = radius(arguments(output_dir=str(tmp_path / "r"), epsilons=[0.1, 0.01], max_eval_samples=4))
     found = json.loads((tmp_path / "r" / "radius.json").read_text())
     assert [effect["epsilon"] for effect in found["effects"]["noise"]] == [0.01, 0.1]

@@ -10,7 +10,8 @@ from alum.stages.finetuning.config import FinetuneConfig
     ("settings", "message"),
     [
         ({"report_to": "nonsense"}, "unknown tracker in report_to 'nonsense': expected one of .*wandb"),
-        ({"report_to": ["clearml"]}, "report_to names clearml, which is not installed"),
+        ({"report_to": ["clearml"]}, "report_to names clearml, which is not installed: install it, or"),
+        ({"report_to": "wandb"}, "report_to names wandb, which is not installed: pip install wandb, or"),
         ({"torch_compile_backend": "nope"}, "unknown torch_compile_backend 'nope': expected one of eager, aot_eager"),
     ],
 )

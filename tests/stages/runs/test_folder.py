@@ -48,10 +48,10 @@ def fail_in(folder, has_begun=False, overwrite=False, resume_from=None, also_wri
     """A run that writes its settings and a log and then fails."""
 
     def run():
-        with opened_run_folder(str(folder), overwrite, resume_from, lambda: has_begun) as (opened, _):
-            write_settings(opened, "pretrain")
+        with opened_run_folder(str(folder), overwrite, resume_from, lambda: has_begun) as opened:
+            write_settings(opened.folder, "pretrain")
             for name in ("metrics.jsonl", *also_writes):
-                (opened / name).write_text("{}")
+                (opened.folder / name).write_text("{}")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -179,13 +179,16 @@ def test_a_run_is_resumed_from_its_last_checkpoint(former):
     assert tree(folder) == before
 
 
-@pytest.mark.parametrize("manifest", [True, False])
-def test_a_run_is_resumed_from_the_checkpoint_named(former, tmp_path, manifest):
-    """Also from one of another program, which has no manifest."""
+def test_a_run_is_resumed_from_the_checkpoint_named(former, tmp_path):
     checkpoint = former / "checkpoint-3"
-    if not manifest:
-        (checkpoint / "manifest.json").unlink()
     assert open_run_folder(str(tmp_path / "new"), resume_from=str(checkpoint)) == (tmp_path / "new", str(checkpoint))
+
+
+def test_a_checkpoint_of_another_program_is_refused_by_name_too(former, tmp_path):
+    checkpoint = former / "checkpoint-3"
+    (checkpoint / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"checkpoint-3 has no manifest.json.*--model_name_or_path"):
+        check_run_folder(str(tmp_path / "new"), resume_from=str(checkpoint))
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_left_as_it_is(former, caplog):
@@ -225,6 +228,15 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_from_the_begin
 
 def test_the_same_command_begins_a_run_and_goes_on_with_it(tmp_path):
     assert open_run_folder(str(tmp_path / "new"), resume_from="true") == (tmp_path / "new", None)
+
+
+def test_where_the_newest_checkpoint_is_taken_if_there_is_one_none_is_missed(tmp_path, caplog):
+    for folder in (tmp_path / "new", tmp_path / "begun"):
+        if folder.name == "begun":
+            folder.mkdir()
+            write_settings(folder, "pretrain")
+        assert open_run_folder(str(folder), resume_from="auto") == (folder, None)
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("resume_from", ["true", "True", "elsewhere"])

@@ -73,5 +73,7 @@ def test_every_list_of_settings_takes_a_single_value(of, required):
     lists = {field.name: field.type for field in dataclasses.fields(of) if get_origin(field.type) is list}
     assert lists
     for name, declared in lists.items():
+        if name == "answers":  # of which there are two or more
+            continue
         value = 0.25 if get_args(declared) == (float,) else "name"
         assert getattr(of(**{**required, name: value}), name) == [value]

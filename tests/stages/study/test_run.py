@@ -18,6 +18,7 @@ import yaml
 from transformers import BertForMaskedLM
 
 from alum.cli.main import main
+from alum.stages.held_folder import held
 from places import ROOT
 from tiny_stages import log_lines, record, save_untrained
 from tiny_texts import opinions, write_rows
@@ -331,9 +332,8 @@ def test_a_signal_stops_it_and_says_how_to_go_on(here, monkeypatch, stop, code, 
 
 
 def test_two_cannot_work_on_one_folder(here, capsys):
-    fcntl = pytest.importorskip("fcntl")
     Path("locked").mkdir()
-    with open("locked/.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held("locked"):
         assert main(["study", small(arms={"r_drop": {}}, seeds=[0]), "--output_dir", "locked"]) == 2
-    assert "another alum study is at work in locked" in capsys.readouterr().err
+    assert f"locked is being written to by process {os.getpid()}" in (said := capsys.readouterr().err)
+    assert "alum study merge" in said

@@ -7,6 +7,7 @@ from torch import nn
 
 from alum.core.errors import InputError
 from alum.core.methods import method_named
+from alum.core.pass_counts import pass_counts
 from alum.models.model_parts import output_embeddings
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
@@ -174,5 +175,5 @@ def test_a_target_divergence_is_refused(tmp_path):
 
 
 def test_its_cost_is_that_of_standard_training():
-    assert method_named("adv_softmax").cost_in_standard_steps == 1.0
+    assert pass_counts(method_named("adv_softmax")).in_standard_steps == 1.0
     assert not method_named("adv_softmax").has_one_graph

@@ -51,8 +51,3 @@ def test_all_passes_go_through_a_model_that_is_only_compiled(model, method):
     assert [passes.next() for _ in range(3)] == [compiled, compiled, compiled]
     with torch.no_grad():
         assert passes.next() is compiled
-
-
-def test_none_does_through_a_compiled_wrapper_that_averages(model):
-    wrapper = torch.compile(Wrapper(model), backend="eager")
-    assert Passes(wrapper, model, JOINT).next() is model

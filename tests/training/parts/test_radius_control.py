@@ -8,6 +8,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from alum.core.errors import InputError
 from alum.core.objective import AlumResult
+from alum.training.checkpoints import write_manifest
 from alum.training.parts.radius_control import RadiusControl
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
@@ -72,6 +73,7 @@ def test_checkpoints_from_before_are_gone_on_from(tmp_path):
     state = json.loads(file.read_text())
     del state["stateful_callbacks"]["RadiusControl"]
     file.write_text(json.dumps(state))
+    write_manifest(file.parent)
     again = AlumTrainer(
         model=classifier(), args=config(tmp_path, **SAVING, max_steps=6), train_dataset=labelled_sentences()
     )

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import logging
 import math
 
@@ -196,3 +197,47 @@ def test_methods_that_are_warned_of_in_training(tmp_path, caplog, name, count):
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("alum")]
     assert len(messages) == count
     assert all(f"method {name}" in message for message in messages)
+
+
+def in_two_parts(log, another):
+    """A log that is kept as a checkpoint keeps it, in JSON, and gone on with."""
+    kept = json.loads(json.dumps(log.kept(one_process)))
+    another.take_up(kept, METHOD, torch.device("cpu"))
+    return another
+
+
+def test_a_log_that_is_gone_on_with_says_what_the_whole_one_does():
+    """Stopped between the step that was measured and the log; thirds are no round numbers in fp32."""
+    now = dataclasses.replace(METHOD, alpha=0.5, epsilon=0.01)
+    whole, first = RunningLog(), RunningLog()
+    for log in (whole, first):
+        log.add(result(1 / 3, skipped=1.0), now, weight=0.7, step=4)
+        log.add(result(2 / 3, gain=30.0), now, weight=0.7, step=5)
+    second = in_two_parts(first, RunningLog())
+    assert second.has_gain
+    for log in (whole, second):
+        log.add(result(1 / 7), now, weight=1.0, step=6)
+    expected = whole.flush(7, one_process)
+    assert expected["adversarial_gain"] == pytest.approx(30.0)
+    assert second.flush(7, one_process) == expected
+    assert not second.has_gain
+
+
+def test_a_log_that_is_gone_on_with_waits_no_longer_to_warn(caplog):
+    first = RunningLog()
+    for step in range(PATIENCE - 1):
+        first.add(result(gain=1.0), METHOD, weight=1.0, step=step)
+        first.flush(step + 1, one_process)
+    second = in_two_parts(first, RunningLog())
+    assert not caplog.messages
+    second.add(result(gain=1.0), METHOD, weight=1.0, step=PATIENCE - 1)
+    second.flush(PATIENCE, one_process)
+    assert "The adversarial term does nothing" in caplog.text
+
+
+def test_steps_of_another_measure_replace_those_before_the_checkpoint():
+    first = RunningLog()
+    first.add(result(gain=30.0), METHOD, weight=1.0, step=0)
+    second = in_two_parts(first, RunningLog())
+    second.add(result(gain=5.0), METHOD, weight=1.0, step=1)
+    assert second.flush(2, one_process)["adversarial_gain"] == pytest.approx(5.0)

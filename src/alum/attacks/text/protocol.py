@@ -1,17 +1,19 @@
 """Types that all attacks on texts share: goals, results, and searches as generators.
 
 A search yields lists of examples to be scored, is sent the victim's outputs for them, and returns an `AttackResult`. It
-knows no model; `run_searches` asks about the examples of many searches together.
+knows no model; `run_searches` asks about the examples of many searches together. A question to others than the victim,
+such as for gradients, is a `Consultation`, and these are answered together too.
 """
 
-from collections.abc import Generator
+import random
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alum.attacks.text.worded import Example, Place
+from alum.attacks.text.worded import Example, Place, WordedExample
 
 # A row for each example: of a classifier, the probabilities of its classes; of others, what their goal below says.
 VictimOutputs = NDArray[np.float64]
@@ -99,4 +101,36 @@ class AttackResult:
     changes: tuple[Change, ...]
 
 
-Search = Generator[list[Example], VictimOutputs, AttackResult]
+@dataclass(frozen=True)
+class Consultation:
+    """Question of a search to another than the victim, such as its gradients or a masked language model.
+
+    ``ask`` answers the questions of many searches at once, in their order, each whatever the others are.
+    """
+
+    ask: Callable[[Sequence[Any]], Sequence[Any]]
+    question: Any
+
+
+# What a search yields: examples for the victim, whose outputs it is sent, or a question, whose answer it is sent.
+Asked = list[Example] | Consultation
+Search = Generator[Asked, Any, AttackResult]
+
+# The words that may stand in one place of an example, or the question that they are the answer to.
+Candidates = Callable[[WordedExample, Place, random.Random], Sequence[str] | Consultation]
+
+
+def words_of(candidates: Sequence[str] | Consultation) -> Generator[Asked, Any, Sequence[str]]:
+    """Gives the words that candidates are, after asking for them where they are the answer to a question."""
+    if isinstance(candidates, Consultation):
+        answer: Sequence[str] = yield candidates
+        return answer
+    return candidates
+
+
+def words_at_once(candidates: Sequence[str] | Consultation) -> Sequence[str]:
+    """Gives the words that candidates are outside of searches, where nothing else is asked beside."""
+    if isinstance(candidates, Consultation):
+        answer: Sequence[str] = candidates.ask([candidates.question])[0]
+        return answer
+    return candidates

@@ -2,10 +2,9 @@
 
 import dataclasses
 import itertools
-import random
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,8 +12,6 @@ from alum.core.errors import InputError
 
 # The texts of one example: a sentence, or the two of a pair.
 Example = tuple[str, ...]
-# The words that may stand in one place of an example.
-Candidates = Callable[["WordedExample", "Place", random.Random], Sequence[str]]
 
 # Part of a word between letters: apostrophes, hyphens, and the marks that join or part letters in some scripts.
 _JOINERS = frozenset("'’-_\u200c\u200d")

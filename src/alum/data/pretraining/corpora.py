@@ -1,5 +1,6 @@
 """Corpora: documents to pre-train on, from text files, JSON lines, Parquet and the hub, read as streams."""
 
+import copy
 import hashlib
 import itertools
 import json
@@ -19,25 +20,34 @@ from pyarrow import parquet
 
 from alum.core.errors import InputError
 from alum.core.pretraining import DocumentUnit
-from alum.data.files import ARRAY_NOT_LINES, byte_pieces, existing_file, lines_in, read_text
+from alum.data.files import ARRAY_NOT_LINES, byte_pieces, existing_file, lines_from, read_text
 
 ROWS_AT_A_TIME = 1000
 
 
+DocumentPlace = Sequence[Any]
+"""DocumentPlace in a corpus where reading can begin again, of what JSON has; the beginning is empty."""
+
+
 @dataclass(frozen=True)
 class Corpus:
-    """Corpus of documents, stripped and never empty, that can be read again and again.
+    """Corpus of documents, stripped and never empty, that can be read again and again, from any document on.
 
     ``name`` is for messages. The ``fingerprint`` is a hex digest of the content and of how documents are made of it:
-    corpora with the same fingerprint have the same documents. ``read`` begins anew with each call.
+    corpora with the same fingerprint have the same documents. ``read`` begins anew with each call, at a place, and
+    gives each document with the place after it.
     """
 
     name: str
     fingerprint: str
-    read: Callable[[], Iterator[str]]
+    read: Callable[[DocumentPlace], Iterator[tuple[str, DocumentPlace]]]
 
     def __iter__(self) -> Iterator[str]:
-        return (stripped for document in self.read() if (stripped := document.strip()))
+        return (document for document, _ in self.documents())
+
+    def documents(self, begin: DocumentPlace = ()) -> Iterator[tuple[str, DocumentPlace]]:
+        """Reads the documents from a place on, each with the place after it."""
+        return ((stripped, after) for document, after in self.read(begin) if (stripped := document.strip()))
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,19 @@ def chained(corpora: Sequence[Corpus]) -> Iterable[str]:
     return _Chain(tuple(corpora))
 
 
+def joined_corpus(corpora: Sequence[Corpus]) -> Corpus:
+    """Joins corpora to one that has the documents of each after those of the one before it."""
+    names, fingerprints = zip(*((corpus.name, corpus.fingerprint) for corpus in corpora), strict=True)
+    return Corpus(", ".join(names), "+".join(fingerprints), partial(_one_after_the_other, tuple(corpora)))
+
+
+def _one_after_the_other(corpora: Sequence[Corpus], begin: DocumentPlace) -> Iterator[tuple[str, DocumentPlace]]:
+    first, *within = begin or (0,)
+    for number in range(first, len(corpora)):
+        for document, after in corpora[number].documents(within if number == first else ()):
+            yield document, (number, *after)
+
+
 def held_back(corpus: Corpus, every: int = 20) -> tuple[Corpus, Corpus]:
     """Splits a corpus into documents to train on and each ``every``-th one to validate with.
 
@@ -65,20 +88,28 @@ def held_back(corpus: Corpus, every: int = 20) -> tuple[Corpus, Corpus]:
     return rest, Corpus(name, _digest(corpus.fingerprint, "held back", every), partial(_each, corpus, every))
 
 
-def _rest(corpus: Corpus, every: int) -> Iterator[str]:
-    return (document for number, document in enumerate(corpus, start=1) if number % every)
+def _rest(corpus: Corpus, every: int, begin: DocumentPlace) -> Iterator[tuple[str, DocumentPlace]]:
+    return ((document, after) for document, after in _counted(corpus, begin) if after[0] % every)
 
 
-def _each(corpus: Corpus, every: int) -> Iterator[str]:
-    number = 0
-    for number, document in enumerate(corpus, start=1):
+def _each(corpus: Corpus, every: int, begin: DocumentPlace) -> Iterator[tuple[str, DocumentPlace]]:
+    number = begin[0] if begin else 0
+    for document, after in _counted(corpus, begin):
+        number = after[0]
         if number % every == 0:
-            yield document
+            yield document, after
     if number < every:
         raise InputError(
             f"{number} documents are too few to hold one in {every} of {corpus.name} back for validation: "
             "separate documents by blank lines, or give --validation_file."
         )
+
+
+def _counted(corpus: Corpus, begin: DocumentPlace) -> Iterator[tuple[str, DocumentPlace]]:
+    """The documents of a corpus, whose places begin with the number of documents up to there."""
+    number, *within = begin or (0,)
+    for count, (document, after) in enumerate(corpus.documents(within), start=number + 1):
+        yield document, (count, *after)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -95,7 +126,7 @@ def file_corpus(path: str | os.PathLike[str], unit: DocumentUnit = "block", text
     path = existing_file(path)
     if unit not in get_args(DocumentUnit):
         raise InputError(f"a document must be one of {', '.join(get_args(DocumentUnit))}, not {unit!r}.")
-    read: Callable[[], Iterator[str]]
+    read: Callable[[DocumentPlace], Iterator[tuple[str, DocumentPlace]]]
     match path.suffix.lower():
         case ".jsonl" | ".json":
             kind, read = ("json", text_column), partial(_json_texts, path, text_column)
@@ -110,23 +141,37 @@ def file_corpus(path: str | os.PathLike[str], unit: DocumentUnit = "block", text
     return Corpus(str(path), _digest(*kind, pieces=byte_pieces(path)), read)
 
 
-def _blocks(path: Path) -> Iterator[str]:
-    for blank, lines in itertools.groupby(lines_in(path), lambda line: not line.strip()):
+def _lines(path: Path, begin: DocumentPlace) -> Iterator[tuple[str, DocumentPlace]]:
+    """Lines; their places are the offset in bytes and the number of the line that begins there."""
+    offset, number = begin or (0, 1)
+    for after, (line, end) in enumerate(lines_from(path, offset, number), start=number + 1):
+        yield line, (end, after)
+
+
+def _blocks(path: Path, begin: DocumentPlace) -> Iterator[tuple[str, DocumentPlace]]:
+    for blank, lines in itertools.groupby(_lines(path, begin), lambda line: not line[0].strip()):
         if not blank:
-            yield "\n".join(lines)
+            texts, afters = zip(*lines, strict=True)
+            yield "\n".join(texts), afters[-1]
 
 
-def _whole(path: Path) -> Iterator[str]:
-    yield read_text(path).replace("\r\n", "\n")
+def _whole(path: Path, begin: DocumentPlace) -> Iterator[tuple[str, DocumentPlace]]:
+    if not begin:
+        yield read_text(path).replace("\r\n", "\n"), ("end",)
 
 
-_TEXT: dict[str, Callable[[Path], Iterator[str]]] = {"block": _blocks, "line": lines_in, "file": _whole}
+_TEXT: dict[str, Callable[[Path, DocumentPlace], Iterator[tuple[str, DocumentPlace]]]] = {
+    "block": _blocks,
+    "line": _lines,
+    "file": _whole,
+}
 
 
-def _json_texts(path: Path, column: str) -> Iterator[str]:
-    for number, line in enumerate(lines_in(path), start=1):
+def _json_texts(path: Path, column: str, begin: DocumentPlace) -> Iterator[tuple[str, DocumentPlace]]:
+    for line, after in _lines(path, begin):
         if not line.strip():
             continue
+        number = after[1] - 1
         where = f"{path}, line {number}"
         if number == 1 and line.lstrip().startswith("["):
             raise InputError(f"{where}: {ARRAY_NOT_LINES}")
@@ -139,20 +184,26 @@ def _json_texts(path: Path, column: str) -> Iterator[str]:
         if not isinstance(row, dict):
             raise InputError(f"{where}: expected a JSON object, not {type(row).__name__}.")
         _require_column(row, column, where)
-        yield _text(row[column], column, where)
+        yield _text(row[column], column, where), after
 
 
-def _parquet_texts(path: Path, column: str) -> Iterator[str]:
-    for number, value in enumerate(_parquet_values(path, column), start=1):
-        yield _text(value, column, f"{path}, row {number}")
+def _parquet_texts(path: Path, column: str, begin: DocumentPlace) -> Iterator[tuple[str, DocumentPlace]]:
+    (first,) = begin or (0,)
+    for number, value in enumerate(_parquet_values(path, column, first), start=first + 1):
+        yield _text(value, column, f"{path}, row {number}"), (number,)
 
 
-def _parquet_values(path: Path, column: str) -> Iterator[Any]:
+def _parquet_values(path: Path, column: str, first: int) -> Iterator[Any]:
+    """The values of a column from row ``first`` on; groups of rows before it are not read."""
     try:
         with parquet.ParquetFile(path) as file:
             _require_column(file.schema_arrow.names, column, str(path))
-            for batch in file.iter_batches(ROWS_AT_A_TIME, columns=[column]):
-                yield from batch.column(0).to_pylist()
+            ends = itertools.accumulate(file.metadata.row_group(i).num_rows for i in range(file.num_row_groups))
+            before = [end for end in ends if end <= first]
+            groups, skipped = range(len(before), file.num_row_groups), first - (before[-1] if before else 0)
+            batches = file.iter_batches(ROWS_AT_A_TIME, row_groups=list(groups), columns=[column]) if groups else ()
+            values = (value for batch in batches for value in batch.column(0).to_pylist())
+            yield from itertools.islice(values, skipped, None)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as parquet: {_first_line(error)}") from None
 
@@ -202,17 +253,41 @@ def _streamed_version(dataset_name: str, config_name: str | None) -> str:
     return f"{builder.config_id}/{builder.config.version}/{builder.hash}"
 
 
-def _hub_texts(rows: Dataset | IterableDataset, column: str, name: str) -> Iterator[str]:
-    for number, value in enumerate(_hub_values(rows, column, name), start=1):
-        yield _text(value, column, f"{name}, row {number}")
-
-
-def _hub_values(rows: Dataset | IterableDataset, column: str, name: str) -> Iterator[Any]:
+def _hub_texts(
+    rows: Dataset | IterableDataset, column: str, name: str, begin: DocumentPlace
+) -> Iterator[tuple[str, DocumentPlace]]:
+    first = begin[0] if begin else 0
+    values = (
+        _streamed_values(rows, column, begin) if isinstance(rows, IterableDataset) else _values(rows, column, first)
+    )
     try:
-        for batch in rows.select_columns([column]).iter(ROWS_AT_A_TIME):
-            yield from batch[column]
+        for number, (value, *after) in enumerate(values, start=first + 1):
+            yield _text(value, column, f"{name}, row {number}"), (number, *after)
+    except InputError:
+        raise
     except Exception as error:  # a stream raises whatever its transport and its format do
         raise InputError(f"{name} cannot be read: {_first_line(error)}") from None
+
+
+def _values(rows: Dataset, column: str, first: int) -> Iterator[tuple[Any]]:
+    texts = rows.select_columns([column])
+    for start in range(first, len(texts), ROWS_AT_A_TIME):
+        yield from ((value,) for value in texts[start : start + ROWS_AT_A_TIME][column])
+
+
+def _streamed_values(rows: IterableDataset, column: str, begin: DocumentPlace) -> Iterator[tuple[Any, Any, int]]:
+    """Values with the state of the stream where their batch begins and the number of values up to there in it."""
+    _, state, used = begin or (0, None, 0)
+    stream = rows.select_columns([column])  # new with each call, and so is its state
+    if state is None:
+        state = stream.state_dict()
+    else:  # a stream that has loaded its state says that it is at its beginning until it is read (datasets 5.2)
+        stream.load_state_dict(copy.deepcopy(state))
+    for batch in stream.iter(ROWS_AT_A_TIME):
+        for number, value in enumerate(batch[column][used:], start=used + 1):
+            yield value, state, number
+        used = 0
+        state = stream.state_dict()
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------

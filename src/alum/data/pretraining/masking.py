@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from alum.core.divergences import IGNORED_LABEL
 from alum.core.errors import InputError
+from alum.core.randomness.row_noise import RowNoise
 from alum.data.pretraining.word_boundaries import Joints, joints_of, latest
 
 
@@ -71,24 +72,32 @@ class TokenMasks:
         self._mask_id: int = tokenizer.mask_token_id
         self._vocabulary = _Vocabulary(special, ordinary, joints_of(tokenizer) if whole_words else None)
 
-    def __call__(self, input_ids: Tensor, rate: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def __call__(self, input_ids: Tensor, rate: float, generator: torch.Generator | RowNoise) -> tuple[Tensor, Tensor]:
         """Masked ids and labels, -100 where nothing is predicted, for ids ``[batch, length]``, which stay as they are.
 
-        The generator is on the device of the ids. Nothing here makes the host wait for that device.
+        The generator is on the device of the ids, or is the noise of these rows, whose masks then do not depend on
+        their batch. Nothing here makes the host wait for that device.
         """
-        shape, device = input_ids.shape, input_ids.device
+        device = input_ids.device
         self._vocabulary = vocabulary = self._vocabulary.on(device)
         special = vocabulary.special[input_ids]
-        draws = torch.rand(shape, generator=generator, device=device)
+        draws, replacement, which = self._draws(input_ids, generator)
         if vocabulary.joints is not None:  # what the first token of a word draws holds for all of them
             draws = draws.gather(1, latest(~vocabulary.joints.continues(input_ids)))
         lowest = draws.masked_fill(special, 1.0).min()
         predicted = ~special & (draws <= lowest.clamp(min=rate))
-        replacement = torch.rand(shape, generator=generator, device=device)
-        which = torch.randint(len(vocabulary.ordinary), shape, generator=generator, device=device)
         changed = torch.where(replacement < 0.9, vocabulary.ordinary[which], input_ids)
         changed = changed.masked_fill(replacement < 0.8, self._mask_id)
         return torch.where(predicted, changed, input_ids), input_ids.masked_fill(~predicted, IGNORED_LABEL)
+
+    def _draws(self, input_ids: Tensor, generator: torch.Generator | RowNoise) -> tuple[Tensor, Tensor, Tensor]:
+        """Two numbers between 0 and 1 for each token, and the place of an ordinary token in the vocabulary."""
+        shape, device, num_ordinary = input_ids.shape, input_ids.device, len(self._vocabulary.ordinary)
+        if isinstance(generator, RowNoise):
+            draws, replacement, which = generator.uniform(3).unbind(-1)
+            return draws, replacement, (which * num_ordinary).long().clamp_max(num_ordinary - 1)  # rounded up
+        draws, replacement = (torch.rand(shape, generator=generator, device=device) for _ in range(2))
+        return draws, replacement, torch.randint(num_ordinary, shape, generator=generator, device=device)
 
 
 def fixed_masks(sequences: Dataset, masks: TokenMasks, rate: float, seed: int = 0) -> Dataset:

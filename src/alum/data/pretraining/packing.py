@@ -4,10 +4,9 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,8 +18,11 @@ from transformers import PreTrainedTokenizerBase
 
 from alum.core.errors import InputError
 from alum.core.pretraining import Objective
-from alum.data.pretraining.corpora import Corpus
-from alum.data.pretraining.row_cache import Rows, cached_rows
+from alum.data.pretraining.corpora import Corpus, DocumentPlace
+from alum.data.pretraining.row_cache import MarkedRows, Rows, cached_rows
+from alum.data.pretraining.streams import BlockShuffle, StreamPosition
+from alum.data.pretraining.worker_processes import side_by_side
+from alum.data.table import drawn_by_weight, require_weights
 
 FORMAT_VERSION = 1  # of what is on disk: to be raised when the same input would give other rows
 # What is tokenised at once: enough for all threads of the tokenizer, and little enough for any memory.
@@ -67,30 +69,40 @@ class Packing:
 
     def rows(self, documents: Iterable[str]) -> Iterator[list[int]]:
         """Packs documents into sequences, in their order."""
-        for rows in self._rows(documents):
+        for rows, _ in self._rows((document, ()) for document in documents):
             yield from rows.tolist()
 
-    def dataset(self, corpus: Corpus, cache_dir: Path) -> Dataset:
+    def dataset(self, corpus: Corpus, cache_dir: Path, num_processes: int = 1) -> Dataset:
         """Packs a corpus into a memory-mapped data set, column input_ids; takes it from ``cache_dir`` if it is there.
 
-        Raises `InputError` if there is not enough text for one sequence, or the folder cannot be used.
+        Several processes may tokenize, to the same rows. What a killed process had done of it is gone on with. Raises
+        `InputError` if there is not enough text for one sequence, or the folder cannot be used.
         """
         return cached_rows(
-            cache_dir / f"{self._key(corpus)}.arrow", lambda: _shown(self._some_rows(corpus), corpus.name)
+            cache_dir / f"{self._key(corpus)}.arrow",
+            lambda begin: _shown(self._some_rows(corpus, num_processes, begin), corpus.name),
         )
 
-    def stream(self, corpora: Sequence[Corpus], weights: Sequence[float], seed: int) -> IterableDataset:
+    def stream(
+        self,
+        corpora: Sequence[Corpus],
+        weights: Sequence[float],
+        seed: int,
+        begin: StreamPosition | None = None,
+        notes: Path | None = None,
+    ) -> IterableDataset:
         """Packs sequences during training, without end: a corpus that has been read begins anew.
 
-        Each is from a corpus drawn with a probability proportional to its weight, and waits in a buffer of 1,000 until
-        it is drawn at random. Their order follows from the seed alone. Reading raises `InputError` if a corpus has not
-        enough text.
+        Each is from a corpus drawn with a probability proportional to its weight, and waits in a block of 1,000 that is
+        shuffled. Their order follows from the seed alone. A stream can ``begin`` at a position, which is known from the
+        ``notes`` that a stream leaves in that folder. Reading raises `InputError` if a corpus has not enough text.
         """
-        _require_weights(weights, len(corpora))
+        require_weights(weights, len(corpora), "corpus")
+        sources = tuple(partial(self._some_rows, corpus, 1) for corpus in corpora)
+        shuffle = BlockShuffle(sources, tuple(weights), seed, SHUFFLE_BUFFER_ROWS)
         # Given features spare the reader a look at the first rows. Lists among the arguments would be taken for shards.
         features = Features({"input_ids": List(Value("int32"), length=self.length_tokens)})
-        draw = partial(self._shuffled_rows, tuple(corpora), tuple(weights), seed)
-        return IterableDataset.from_generator(draw, features=features)
+        return IterableDataset.from_generator(partial(_streamed, shuffle, begin, notes), features=features)
 
     @cached_property
     def _frame(self) -> "_Frame":
@@ -109,70 +121,62 @@ class Packing:
         content = json.dumps([*parts, self.length_tokens, self.objective])
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
-    def _some_rows(self, corpus: Corpus) -> Iterator[Rows]:
-        """The sequences of a corpus, some at a time; raises `InputError` if there is not enough text for one."""
-        is_empty = True
-        for rows in self._rows(corpus):
+    def _some_rows(
+        self, corpus: Corpus, num_processes: int, begin: Mapping[str, Any] | None = None
+    ) -> Iterator[MarkedRows]:
+        """The sequences of a corpus, some at a time, each with the mark from which packing would go on after them.
+
+        Begins at such a mark. Raises `InputError` if there is not enough text for one sequence.
+        """
+        place, rest = (begin["place"], begin["rest"]) if begin else ((), ())
+        is_empty = begin is None
+        for rows, mark in self._rows(corpus.documents(place), rest, num_processes):
             is_empty = False
-            yield rows
+            yield rows, mark
         if is_empty:
-            count = sum(len(tokens) for tokens in self._tokens(corpus))
+            count = sum(len(tokens) for tokens, _ in self._tokens(corpus.documents()))
             raise InputError(
                 f"{corpus.name} has {count} tokens, too few for one sequence of {self.length_tokens}: "
                 "give more text or a smaller max_seq_length."
             )
 
-    def _endless_rows(self, corpus: Corpus) -> Iterator[list[int]]:
-        while True:
-            for rows in self._some_rows(corpus):
-                yield from rows.tolist()
-
-    def _shuffled_rows(
-        self, corpora: Sequence[Corpus], weights: Sequence[float], seed: int
-    ) -> Iterator[dict[str, list[int]]]:
-        if get_worker_info() is not None:
-            # A process forked for loading has none of the tokenizer's threads, and would wait for them for ever.
-            os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        rng = np.random.default_rng(seed)
-        sources = [self._endless_rows(corpus) for corpus in corpora]
-        drawn = _drawn(sources, np.array(weights) / sum(weights), rng)
-        buffer = list(islice(drawn, SHUFFLE_BUFFER_ROWS))
-        for row in drawn:
-            index = rng.integers(len(buffer))
-            yield {"input_ids": buffer[index]}
-            buffer[index] = row
-
-    def _rows(self, documents: Iterable[str]) -> Iterator[Rows]:
+    def _rows(
+        self, documents: Iterable[tuple[str, DocumentPlace]], rest: Sequence[int] = (), num_processes: int = 1
+    ) -> Iterator[MarkedRows]:
         frame = self._frame
         body_tokens = self.length_tokens - len(frame.before) - len(frame.after)
-        rest = np.empty(0, self._token_type)
-        for tokens in self._tokens(documents):
-            stream = np.concatenate([rest, tokens])
+        left = np.array(rest, self._token_type)
+        for tokens, place in self._tokens(documents, num_processes):
+            stream = np.concatenate([left, tokens])
             count = len(stream) // body_tokens
-            bodies, rest = stream[: count * body_tokens].reshape(count, body_tokens), stream[count * body_tokens :]
+            bodies, left = stream[: count * body_tokens].reshape(count, body_tokens), stream[count * body_tokens :]
             if count:
                 before, after = (
                     np.tile(np.array(ids, self._token_type), (count, 1)) for ids in (frame.before, frame.after)
                 )
-                yield np.hstack([before, bodies, after])
+                yield np.hstack([before, bodies, after]), {"place": place, "rest": left.tolist()}
 
-    def _tokens(self, documents: Iterable[str]) -> Iterator[Rows]:
-        """The tokens of some documents at a time, with the end of each."""
+    def _tokens(
+        self, documents: Iterable[tuple[str, DocumentPlace]], num_processes: int = 1
+    ) -> Iterator[tuple[Rows, DocumentPlace]]:
+        """The tokens of some documents at a time, with the end of each, and the place after them."""
+        return side_by_side(self._tokens_of, _batches(documents), num_processes)
+
+    def _tokens_of(self, documents: list[str]) -> Rows:
         special = set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
-        for batch in _batches(documents):
-            encoded = self._encoder(
-                batch,
-                add_special_tokens=False,
-                split_special_tokens=True,  # "[SEP]" in a document is five characters
-                return_attention_mask=False,
-                return_token_type_ids=False,
-                verbose=False,
-            )["input_ids"]
-            tokens = np.array([token for document in encoded for token in (*document, -1)])
-            # Vocabularies that hold special tokens as words of their own (Unigram's) find them in text all the same.
-            tokens = tokens[~np.isin(tokens, list(special))]
-            tokens[tokens == -1] = self._frame.document_end
-            yield tokens.astype(self._token_type)
+        encoded = self._encoder(
+            documents,
+            add_special_tokens=False,
+            split_special_tokens=True,  # "[SEP]" in a document is five characters
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )["input_ids"]
+        tokens = np.array([token for document in encoded for token in (*document, -1)])
+        # Vocabularies that hold special tokens as words of their own (Unigram's) find them in text all the same.
+        tokens = tokens[~np.isin(tokens, list(special))]
+        tokens[tokens == -1] = self._frame.document_end
+        return tokens.astype(self._token_type)
 
     @cached_property
     def _token_type(self) -> type[np.integer[Any]]:
@@ -184,15 +188,11 @@ def mixed(datasets: Sequence[Dataset], weights: Sequence[float], seed: int) -> D
 
     2 is twice, 0.5 a half that is drawn by ``seed`` and stays the same in each epoch, 2.5 twice and such a half.
     """
-    _require_weights(weights, len(datasets))
-    rng = np.random.default_rng(seed)
-    chosen, offset = [], 0
-    for rows, weight in zip(datasets, weights, strict=True):
-        times, part = divmod(max(1, round(weight * len(rows))), len(rows))
-        drawn = np.sort(rng.permutation(len(rows))[:part])
-        chosen += [offset + np.arange(len(rows))] * times + [offset + drawn]
-        offset += len(rows)
-    return concatenate_datasets(list(datasets)).select(np.concatenate(chosen))
+    require_weights(weights, len(datasets), "corpus")
+    rows = concatenate_datasets(list(datasets))
+    if set(weights) == {1}:  # a list of all rows would take eight bytes each
+        return rows
+    return rows.select(drawn_by_weight([len(part) for part in datasets], weights, seed))
 
 
 def default_cache_dir() -> Path:
@@ -246,39 +246,36 @@ def _tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> Any:
 # -- batches, order, progress ------------------------------------------------------------------------------------------
 
 
-def _batches(documents: Iterable[str]) -> Iterator[list[str]]:
+def _batches(documents: Iterable[tuple[str, DocumentPlace]]) -> Iterator[tuple[list[str], DocumentPlace]]:
+    """Some documents at a time, with the place after them."""
     batch: list[str] = []
     num_characters = 0
-    for document in documents:
+    place: DocumentPlace = ()
+    for document, place in documents:
         batch.append(document)
         num_characters += len(document)
         if len(batch) == BATCH_DOCUMENTS or num_characters >= BATCH_CHARACTERS:
-            yield batch
+            yield batch, place
             batch, num_characters = [], 0
     if batch:
-        yield batch
+        yield batch, place
 
 
-def _drawn(
-    sources: Sequence[Iterator[list[int]]], probabilities: np.ndarray[Any, Any], rng: np.random.Generator
-) -> Iterator[list[int]]:
-    while True:
-        yield next(sources[rng.choice(len(sources), p=probabilities)])
+def _streamed(
+    shuffle: BlockShuffle, begin: StreamPosition | None, notes: Path | None
+) -> Iterator[dict[str, list[int]]]:
+    if get_worker_info() is not None:
+        # A process forked for loading has none of the tokenizer's threads, and would wait for them for ever.
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    for row in shuffle.rows(begin, notes):
+        yield {"input_ids": row}
 
 
-def _shown(rows: Iterator[Rows], name: str) -> Iterator[Rows]:
+def _shown(rows: Iterator[MarkedRows], name: str) -> Iterator[MarkedRows]:
     """Counts the tokens of long corpora on the screen, where there is one."""
     with tqdm(
         desc=f"Tokenizing {name}", unit=" tokens", unit_scale=True, delay=SECONDS_WITHOUT_PROGRESS, disable=None
     ) as bar:
-        for some in rows:
-            yield some
+        for some, mark in rows:
+            yield some, mark
             bar.update(some.size)
-
-
-def _require_weights(weights: Sequence[float], num_corpora: int) -> None:
-    if len(weights) != num_corpora or not num_corpora:
-        raise InputError(f"expected one weight for each corpus, {num_corpora} in all, not {len(weights)}.")
-    for weight in weights:
-        if not 0 < weight < float("inf"):
-            raise InputError(f"the weight of a corpus must be above 0 and finite, not {weight}: leave the corpus out.")

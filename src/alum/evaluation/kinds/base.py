@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from alum.attacks.embedding_pgd import Losses
 from alum.attacks.logit_ratio import ratio_where_defined
 from alum.attacks.text.protocol import Goal, VictimOutputs
-from alum.attacks.text.searches.hotflip import Gradients
+from alum.attacks.text.searches.gradients import Gradients
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
 from alum.data.values import whole_number
 from alum.evaluation.label_names import LabelMapping, label_mapping, label_names_for
 from alum.evaluation.scores.set_metrics import SetMetric, set_metric_of_rows
-from alum.models.inputs import Inputs
+from alum.models.hooks.packed_rows import PackedRows
+from alum.models.inputs import LABEL_INPUTS, Inputs, padding_mask_for
 from alum.models.text_model import TextModel
 from alum.tasks.base import Supervision
 from alum.tasks.layout import Layout
@@ -62,6 +63,8 @@ class EvaluatedKind:
     """Whether a function from texts to label probabilities can be measured in the place of a model."""
     has_gradients = False
     """Whether attacks on texts that follow a classifier's gradients can be run on models of this kind."""
+    default_length_tokens: int | None = None
+    """Longest input where none is asked for; None for the length that a suite's texts need."""
 
     @property
     def name(self) -> str:
@@ -93,7 +96,19 @@ class EvaluatedKind:
 
     def mistyped_columns(self, layout: Layout) -> tuple[str, ...]:
         """Text columns that users would type, and so may mistype."""
-        return layout.text
+        return tuple(column for column in layout.text if column not in layout.worded_columns)
+
+    def outputs(self, model: nn.Module, inputs: Inputs) -> Any:
+        """Runs a forward pass on inputs and labels, without the model's own loss."""
+        return model(**{name: values for name, values in inputs.items() if name not in LABEL_INPUTS})
+
+    def packed(self, inputs: Inputs) -> PackedRows | None:
+        """Rows of a perturbation δ where they are not the rows that the model reads."""
+        return None
+
+    def perturbed(self, model: nn.Module, inputs: Inputs) -> Tensor:
+        """Mask of what attacks on embeddings may move, ``[rows of δ, length]``: all tokens that are no padding."""
+        return padding_mask_for(model, inputs)
 
     def wrong_answers(self, tolerance: float | None) -> WrongAnswers | None:
         """Makes the test for wrong answers, by feature; None where a single feature's answer is not right or wrong."""
@@ -164,11 +179,6 @@ class AttackedKind(EvaluatedKind):
 def is_right(outputs: Sequence[float] | VictimOutputs, goal: Goal) -> float:
     """Scores a victim's outputs for one example: 0 where they have reached the attack's goal, else 1."""
     return float(not goal.reached(np.asarray(outputs, dtype=np.float64)[None])[0])
-
-
-def examples_of(rows: TaskRows) -> list[Example]:
-    """Examples to attack, one a row: its texts, in the order of the columns."""
-    return list(zip(*rows.texts(), strict=True))
 
 
 def not_the_likeliest(outputs: Any, inputs: Inputs) -> Tensor:

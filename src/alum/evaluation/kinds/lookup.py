@@ -1,6 +1,7 @@
 """Table of the kinds of task that attacks on texts can be run on; others are evaluated by plain scores alone."""
 
 from alum.core.errors import InputError
+from alum.evaluation.kinds.answer_likelihood import EvaluatedAnswers
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
 from alum.evaluation.kinds.completion import EvaluatedCompletion, MeasuredCompletion
 from alum.evaluation.kinds.multiple_choice import EvaluatedMultipleChoice
@@ -15,6 +16,7 @@ ATTACKED_KINDS: dict[str, type[AttackedKind]] = {
     "regression": EvaluatedRegression,
     "multiple_choice": EvaluatedMultipleChoice,
     "question_answering": EvaluatedQuestionAnswering,
+    "answer_likelihood": EvaluatedAnswers,
 }
 _PLAIN_KINDS: dict[str, type[EvaluatedKind]] = {
     "token_classification": EvaluatedTagging,

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from alum.attacks.text.protocol import Goal, OutsideTolerance, VictimOutputs
-from alum.evaluation.kinds.base import AttackableRow, AttackedKind, WrongAnswers, examples_of, is_right
+from alum.evaluation.kinds.base import AttackableRow, AttackedKind, WrongAnswers, is_right
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from alum.evaluation.label_names import LabelMapping, check_one_output
 from alum.evaluation.scores.set_metrics import SetMetric, set_metric
@@ -46,7 +46,7 @@ class EvaluatedRegression(AttackedKind):
         return ClassifierVictim(model, outputs_of=lambda logits: logits)
 
     def attackable_rows(self, rows: TaskRows, tolerance: float) -> list[AttackableRow]:
-        pairs = zip(examples_of(rows), numbers_in(rows), strict=True)
+        pairs = zip(rows.examples(), numbers_in(rows), strict=True)
         return [AttackableRow(example, OutsideTolerance(value, tolerance), (-1,)) for example, value in pairs]
 
     def attack_scores(self, outputs: Sequence[float] | VictimOutputs, goal: Goal) -> dict[str, float]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alum.attacks.text.output_cache import OutputCache
 from alum.attacks.text.protocol import Goal, Misclassified, VictimOutputs
-from alum.attacks.text.searches.hotflip import Gradients
+from alum.attacks.text.searches.gradients import Gradients
 from alum.attacks.text.worded import Example
 from alum.data.padding import PaddedTokens
 from alum.evaluation import text_reading
@@ -17,8 +17,8 @@ from alum.evaluation.gradients import ClassifierGradients
 from alum.evaluation.kinds.base import (
     AttackableRow,
     AttackedKind,
+    TextVictim,
     WrongAnswers,
-    examples_of,
     is_right,
     not_the_likeliest,
 )
@@ -34,7 +34,8 @@ def probabilities(logits: Tensor) -> Tensor:
     return logits.double().softmax(-1)
 
 
-def _over_labels(logits: Tensor, mapping: LabelMapping | None) -> Tensor:
+def over_labels(logits: Tensor, mapping: LabelMapping | None) -> Tensor:
+    """Logits of a task's labels, from those of a model's outputs."""
     return logits if mapping is None else mapping.joined(logits)
 
 
@@ -96,14 +97,14 @@ class EvaluatedClassification(AttackedKind):
     def set_metric(self, name: str, predictions: Sequence[Any], rows: TaskRows) -> SetMetric:
         return set_metric(name, label_ids(rows), [rows.label_names.index(label) for label in predictions])
 
-    def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> ClassifierVictim:
-        return ClassifierVictim(model, outputs_of=lambda logits: probabilities(_over_labels(logits, mapping)))
+    def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> TextVictim:
+        return ClassifierVictim(model, outputs_of=lambda logits: probabilities(over_labels(logits, mapping)))
 
-    def logits_victim(self, model: TextModel, mapping: LabelMapping | None = None) -> ClassifierVictim:
-        return ClassifierVictim(model, outputs_of=lambda logits: _over_labels(logits, mapping))
+    def logits_victim(self, model: TextModel, mapping: LabelMapping | None = None) -> TextVictim:
+        return ClassifierVictim(model, outputs_of=lambda logits: over_labels(logits, mapping))
 
     def attackable_rows(self, rows: TaskRows, tolerance: float) -> list[AttackableRow]:
-        pairs = zip(examples_of(rows), label_ids(rows), strict=True)
+        pairs = zip(rows.examples(), label_ids(rows), strict=True)
         return [AttackableRow(example, Misclassified(label), (-1,)) for example, label in pairs]
 
     def attack_scores(self, outputs: Sequence[float] | VictimOutputs, goal: Goal) -> dict[str, float]:

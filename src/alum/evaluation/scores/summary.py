@@ -150,6 +150,27 @@ def _costs_of_attack(records: Sequence[Mapping[str, Any]], clusters: Clusters) -
     ):
         if any(over):
             found.append(_row(name, sum(amounts) / sum(over), ratio_interval(amounts, over, clusters), int(sum(over))))
+    return found + _kept_meaning(records, clusters)
+
+
+def _kept_meaning(records: Sequence[Mapping[str, Any]], clusters: Clusters) -> list[dict[str, Any]]:
+    """Means of what successful attacks left of the texts' meaning, of the figures that were measured.
+
+    Ratios of perplexities have a geometric mean, or one word in a hundred would be all of it.
+    """
+    found = []
+    for name, into, back in (
+        ("changed_content_share", float, float),
+        ("similarity", float, float),
+        ("perplexity_ratio", math.log, math.exp),
+    ):
+        values = [record.get(name) if record["outcome"] == "succeeded" else None for record in records]
+        over = [float(value is not None) for value in values]
+        if any(over):
+            amounts = [0.0 if value is None else into(value) for value in values]
+            ends = ratio_interval(amounts, over, clusters)
+            interval = None if ends is None else Interval(back(ends.low), back(ends.high))
+            found.append(_row(name, back(sum(amounts) / sum(over)), interval, int(sum(over))))
     return found
 
 

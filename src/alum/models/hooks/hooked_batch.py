@@ -1,7 +1,7 @@
 """Clean and adversarial passes of a model on one batch: δ is added by a hook, dropout masks are replayed or not."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -12,9 +12,10 @@ from torch import Generator, Tensor, nn
 from alum.core.batch import LabelOutputs
 from alum.core.divergences import Divergence
 from alum.core.errors import InputError
-from alum.core.likelihoods import Likelihood
 from alum.core.methods import DropoutMode
-from alum.core.random_state import keeping_random_state, random_state, set_random_state
+from alum.core.outputs.likelihoods import Likelihood
+from alum.core.randomness.random_state import keeping_random_state, random_state, set_random_state
+from alum.core.randomness.row_noise import RowNoise
 from alum.models.hooks.dropout import without_dropout
 from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
@@ -25,6 +26,21 @@ _COARSEST = 3e-2
 """Difference of outputs, as a share of their norm, that two equal passes may have where kernels sum in any order."""
 
 
+@dataclass(frozen=True)
+class DrawnPasses:
+    """Passes over one of the texts that were drawn for each row, whose numbers ``[rows]`` they are given.
+
+    ``run`` returns what `HookedBatch.run` does, ``run_with_loss`` the scaled task loss at the labels of the rows.
+    ``gains`` are those of `Batch.first_order_gains`, of a gradient at x and x; None where the drawn tokens are not
+    aligned with those of the rows.
+    """
+
+    num_draws: int
+    run: Callable[[Tensor], Any]
+    run_with_loss: Callable[[Tensor], tuple[Tensor, Any]]
+    gains: Callable[[Tensor, Tensor], Tensor] | None = None
+
+
 @dataclass
 class HookedBatch:
     """Implements `alum.core.objective.Batch` for any ``torch.nn.Module``.
@@ -32,8 +48,12 @@ class HookedBatch:
     ``run`` is a forward pass that returns what ``compared`` turns into the outputs ``[items, ...]`` between which
     ``distance`` is taken; ``run_with_loss`` returns the scaled task loss as well. ``run_clean`` stands in for it in the
     clean pass where that must run differently (its gradients not synchronised, say). ``at_labels`` is for language
-    models, whose output embeddings methods may perturb. ``run_averaged`` is a forward pass with an average of the
-    weights, for methods with a proximal term.
+    models, whose output embeddings methods may perturb, ``drawn`` for methods that change texts. ``run_averaged`` is a
+    forward pass with an average of the weights, for methods with a proximal term.
+
+    Where ``token_ids`` says of which tokens the rows are, as the mask has them, random numbers belong to the rows and
+    follow from ``noise_seed``, which is to be another one in each step. Elsewhere they come from the generator that
+    `alum_loss` is given.
     """
 
     model: nn.Module
@@ -49,8 +69,11 @@ class HookedBatch:
     run_clean: Callable[[], tuple[Tensor, Any]] | None = None
     mask_of_pass: Callable[[], Tensor] | None = None
     """Mask where only the clean pass shows it, when it reaches x; until then ``mask`` is any tensor on its device."""
+    token_ids: Callable[[], Tensor | None] | None = None
+    noise_seed: int = 0
     at_labels: LabelRecording | None = None
     run_averaged: Callable[[], Any] | None = None
+    drawn: DrawnPasses | None = None
     _clean_is_at_x: bool = field(default=True, repr=False)
     _state_at_start: list[Tensor] = field(default_factory=list, repr=False)
     _state_at_place: list[Tensor] = field(default_factory=list, repr=False)
@@ -79,6 +102,9 @@ class HookedBatch:
         with self._adversarial(delta):
             return self.compared(self.run())
 
+    def outputs_anew(self) -> Tensor:
+        return self.compared(self.run())
+
     @torch.no_grad()
     def averaged_outputs(self) -> Tensor:
         if self.run_averaged is None:
@@ -97,6 +123,50 @@ class HookedBatch:
     def task_loss_cut_at_x(self, delta: Tensor) -> Tensor:
         with self._adversarial(delta, below="cut"):
             return (self.run_clean or self.run_with_loss)()[0]
+
+    @property
+    def row_noise(self) -> RowNoise | None:
+        ids = None if self.token_ids is None else self.token_ids()
+        if ids is None:
+            return None
+        ids = self.injection.mask_of_rows(ids)
+        if ids.shape != self.mask.shape:
+            return None
+        return RowNoise.of_tokens(ids, self.mask, self.noise_seed, self.injection.num_places)
+
+    @property
+    def num_draws(self) -> int:
+        return self._drawn().num_draws
+
+    def drawn_outputs(self, draws: Tensor) -> Tensor:
+        with self._masks_of_drawn():
+            return self.compared(self._drawn().run(draws))
+
+    def drawn_task_loss(self, draws: Tensor) -> Tensor:
+        with self._masks_of_drawn():
+            return self._drawn().run_with_loss(draws)[0]
+
+    @torch.no_grad()
+    def first_order_gains(self, gradient: Tensor) -> Tensor:
+        gains = self._drawn().gains
+        if gains is None:
+            raise InputError(
+                "text_choice 'gradient' needs to know which tokens of the drawn texts stand for which of the rows: "
+                "draw them with RowTexts.drawn(…, aligned=True), or choose 'divergence'."
+            )
+        return gains(gradient, self.injection.recorded())
+
+    def _drawn(self) -> DrawnPasses:
+        if self.drawn is None:
+            raise InputError(
+                "this method changes texts: give the batch the texts that were drawn for its rows, or choose one with "
+                "space 'embedding'."
+            )
+        return self.drawn
+
+    def _masks_of_drawn(self) -> AbstractContextManager[None]:
+        """Masks of passes over other texts, which are of other shapes: drawn anew, or none."""
+        return without_dropout(self.model) if self.dropout == "off" else nullcontext()
 
     def divergence(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         return self.distance(adversarial, clean)
@@ -173,7 +243,8 @@ class HookedBatch:
         if self.likelihood is None:
             raise InputError(
                 "a direction of the model's own labels needs to know what its outputs stand for: give the TaskKind a "
-                "likelihood (alum.core.likelihoods), or choose a method that ascends the divergence or the task loss."
+                "likelihood (alum.core.outputs.likelihoods), or choose a method that ascends the divergence or the "
+                "task loss."
             )
         return self.likelihood
 

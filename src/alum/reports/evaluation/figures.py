@@ -14,7 +14,7 @@ from alum.reports.evaluation.record import EvaluationRecord, ReliabilityBinRecor
 from alum.reports.evaluation.scores import Line, Scores, clean_of, texts_of
 from alum.reports.numbers import MISSING, is_number, is_rate, percent_text
 from alum.reports.pages.matrices import MOST_BESIDE
-from alum.reports.pages.svg import NUM_STYLES, Point, has_matplotlib
+from alum.reports.pages.svg import NUM_STYLES, Point
 
 _MAX_LABEL_CHARACTERS = 44
 
@@ -23,8 +23,8 @@ def figures(results: EvaluationRecord, scores: Scores) -> dict[str, list[dict[st
     """Makes an evaluation's figures for sections of its page: ``curves``, ``suites``, ``groups`` and ``reliability``.
 
     Each has a ``title``, the ``head`` of its table's first column, ``rows`` of a name and texts of the models, what
-    these are (``caption``), ``svg`` (None without matplotlib) and ``drawn``, the numbers of the models in it where it
-    needs a legend of its own. Of many models, curves have the highest, and rows of dots stand in the order of ranks.
+    these are (``caption``), ``svg`` (None where nothing is drawn) and ``drawn``, the numbers of the models in it where
+    it needs a legend of its own. Of many models, curves have the highest, and rows of dots stand in the order of ranks.
     """
     orders = {
         suite["name"]: [scores.models.index(model) for model in ranked(results, scores, suite["name"])]
@@ -70,7 +70,7 @@ def _curve(scores: Scores, suite: str, radii: Sequence[Condition], drawn: Sequen
         for index, model in enumerate(scores.models)
     ]
     rate = is_rate(scores.main_metric(Condition(suite)))
-    svg = curves_chart(lines, rate, title, has_bands=has_all) if has_matplotlib() and any(lines) else None
+    svg = curves_chart(lines, rate, title, has_bands=has_all) if any(lines) else None
     texts = [(f"{condition.epsilon or 0:g}", row) for condition, row in rows]
     return {**_figure(title, "radius ε", texts, svg), "drawn": [] if has_all else drawn}
 
@@ -89,10 +89,9 @@ def _ranked_suite(scores: Scores, suite: str, order: Sequence[int]) -> list[dict
             scores.models[index]: _point(scores.models[index], None, line.found[index], line.name) for index in order
         }
         title = f"{suite}, {line.name}"
-        has_points = has_matplotlib() and any(points.values())
         rows = [(_label(model), scores.models.index(model), point) for model, point in points.items()]
         rate = all(is_rate(score["metric"]) for score in line.found if score)
-        svg = ranking_chart(rows, rate, title) if has_points else None
+        svg = ranking_chart(rows, rate, title) if any(points.values()) else None
         found.append(_figure(title, "under", [(line.name, line.found)], svg))
     return found
 
@@ -129,7 +128,7 @@ def _dots(
     ]
     rate = all(is_rate(score["metric"]) for _, row in rows for score in row if score)
     is_drawn = any(point for line in lines for point in line.points) and len(scores.models) <= MOST_BESIDE
-    svg = dots_chart(lines, rate, f"{head} {title}") if has_matplotlib() and is_drawn else None
+    svg = dots_chart(lines, rate, f"{head} {title}") if is_drawn else None
     return _figure(title, head, rows, svg)
 
 
@@ -163,7 +162,7 @@ def _reliability(
         )
         for number in range(most)
     ]
-    svg = reliability_chart(points, f"reliability {title}") if has_matplotlib() else None
+    svg = reliability_chart(points, f"reliability {title}")
     return {
         "title": title,
         "head": "bin",

@@ -64,14 +64,18 @@ def leaders(results: EvaluationRecord, scores: Scores) -> list[tuple[str, str]]:
 def strongest(results: EvaluationRecord, scores: Scores, model: str, suite: str) -> ScoreRecord | None:
     """Score of a model on a suite under the strongest attack; None where none was measured.
 
-    The lowest score of attacks on texts, if there are any. Else that of an attack on embeddings, at the middle one of
-    its radii, since nobody can say at which radius it is fair. Else the lowest under noise, which is no adversary.
+    The lowest score of attacks on texts that leave the label as it is, if there are any. Else that of an attack on
+    embeddings, at the middle one of its radii, since nobody can say at which radius it is fair. Else the lowest under
+    noise, which is no adversary.
     """
     families = {attack["name"]: attack["family"] for attack in results["attacks"]}
+    may_change_label = {attack["name"] for attack in results["attacks"] if attack["may_change_label"]}
     by_family: dict[str, list[ScoreRecord]] = {"text": [], "embedding": [], "noise": []}
     for condition in scores.conditions_of(suite):
         score = scores.main(model, condition)
-        if condition.attack is not None and score is not None and is_number(score["value"]):
+        if condition.attack is None or condition.attack in may_change_label:
+            continue
+        if score is not None and is_number(score["value"]):
             by_family[families.get(condition.attack, "text")].append(score)
     for family, found in by_family.items():
         if found:

@@ -1,6 +1,5 @@
 """Page of an evaluation: one HTML file that loads nothing, and in which no shown text can run as code."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from alum.reports.evaluation.record import (
 )
 from alum.reports.evaluation.scores import (
     ATTACK_METRICS,
+    MEANING_METRICS,
     Line,
     Scores,
     best_of,
@@ -48,20 +48,13 @@ from alum.reports.numbers import (
 )
 from alum.reports.pages.html_page import html_page, names_in_title, setting_texts
 from alum.reports.pages.matrices import MOST_BESIDE, Entry, Heading, matrices
-from alum.reports.pages.svg import has_matplotlib, look_in_text
-
-logger = logging.getLogger(__name__)
+from alum.reports.pages.svg import look_in_text
 
 _TESTS = {"mcnemar": "McNemar’s mid-p test", "permutation": "a permutation test"}
 
 
 def write_evaluation_page(path: Path, results: EvaluationRecord) -> None:
-    """Writes the page of an evaluation, one HTML file, whole or not at all.
-
-    Charts need matplotlib (extra ``plots``); without it the page has their tables alone, and says so.
-    """
-    if not has_matplotlib():
-        logger.warning("%s has tables but no charts: pip install 'alum[plots]' for them.", path.name)
+    """Writes the page of an evaluation, one HTML file, whole or not at all."""
     write_text(path, evaluation_page(results))
 
 
@@ -86,7 +79,6 @@ def _contents(results: EvaluationRecord) -> dict[str, Any]:
         "attacks": [{**attack, "settings": setting_texts(attack["settings"])} for attack in results["attacks"]],
         "summary": _summary(results, scores),
         "figures": _figures(results, scores),
-        "has_charts": has_matplotlib(),
         "attack_tables": _attack_tables(scores),
         "comparisons": [
             _comparison_tables(scores, baseline, results["comparisons"])
@@ -178,7 +170,7 @@ def _attack_tables(scores: Scores) -> dict[str, dict[str, list[dict[str, Any]]]]
     tables: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for condition in scores.conditions:
         for model in scores.models:
-            found = [scores.of(model, condition, metric) for metric in ATTACK_METRICS]
+            found = [scores.of(model, condition, metric) for metric in (*ATTACK_METRICS, *MEANING_METRICS)]
             if any(found):
                 row = {"model": model, "cells": [texts_of(score) for score in found], **_look_of(model, scores.models)}
                 tables.setdefault(condition.suite, {}).setdefault(condition.name, []).append(row)
@@ -281,9 +273,18 @@ def _example(example: ExampleRecord, models: Sequence[str]) -> dict[str, Any]:
         "perturbed_texts": after,
         "is_shortened": any(piece.kind == "gap" or "…" in piece.old for text in (*before, *after) for piece in text),
         "num_words": sum(len(text.split()) for text in example["original"]),
+        "validity": _validity(example),
         "before_probability": _probability(example["before_probabilities"], example["before"]),
         "after_probability": _probability(example["after_probabilities"], example["after"]),
     }
+
+
+def _validity(example: ExampleRecord) -> str:
+    """Words on what is known of how far the text still means the same, after those on the changed words."""
+    similarity, ratio = example["similarity"], example["perplexity_ratio"]
+    words = f" ({percent_text(example['changed_content_share'])} of the content words)" if example["changes"] else ""
+    words += f", similarity {similarity:.2f}" if similarity is not None and is_number(similarity) else ""
+    return words + (f", perplexity there × {ratio:.1f}" if ratio is not None and is_number(ratio) else "")
 
 
 def _choices(examples: Sequence[ExampleRecord]) -> list[tuple[str, str, list[str]]]:

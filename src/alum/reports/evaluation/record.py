@@ -30,6 +30,7 @@ class AttackRecord(TypedDict):
     source: str
     differs: str
     settings: dict[str, Any]
+    may_change_label: bool
 
 
 class ScoreRecord(TypedDict):
@@ -124,6 +125,9 @@ class ExampleRecord(TypedDict):
     before_probabilities: Probabilities | None
     after_probabilities: Probabilities | None
     num_queries: int
+    changed_content_share: float
+    similarity: float | None  # where an encoder was named
+    perplexity_ratio: float | None  # where a masked language model was named
 
 
 class GainRecord(TypedDict):

@@ -10,6 +10,8 @@ from alum.reports.numbers import MISSING, interval_text, value_text
 
 _BESIDE = {"f1": ("exact_match", "worst_f1", "worst_exact_match")}  # metrics that are shown with a main one
 ATTACK_METRICS = ("attack_success_rate", "changed_word_share", "mean_queries")
+MEANING_METRICS = ("changed_content_share", "similarity", "perplexity_ratio")
+"""Metrics of what successful attacks on texts left of the meaning, where they were measured."""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,18 @@
 """Tables of an evaluation for the terminal: scores, groups, attacks, comparisons and checks, from its record."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from rich.console import Console
 from rich.text import Text
 
+from alum.data.visible_console import VisibleConsole
 from alum.data.visible_text import visible
 from alum.reports.evaluation.calibration import clean_and_strongest, level_texts, temperature_text
 from alum.reports.evaluation.record import CheckRecord, ComparisonRecord, EvaluationRecord, GainRecord, ScoreRecord
 from alum.reports.evaluation.scores import (
     ATTACK_METRICS,
+    MEANING_METRICS,
     Line,
     Scores,
     condition_of,
@@ -28,9 +28,8 @@ from alum.reports.numbers import (
     rough_interval_text,
     value_text,
 )
-from alum.reports.tables import show_table
+from alum.reports.tables import show_in_parts, show_table
 
-_MAX_NAME_WIDTH = 14
 _UNIT = "rates in percent"
 _VERDICTS = {True: "passed", False: "FAILED", None: "not told"}
 
@@ -40,11 +39,12 @@ def show_evaluation(results: EvaluationRecord, console: Console | None = None) -
 
     Models stand side by side; those that do not fit into the width follow in further tables.
     """
-    console = console or Console()
+    console = console or VisibleConsole()
     scores = Scores(results)
     _show_scores(results, scores, console)
     _show_groups(results, scores, console)
     _show_attacks(scores, console)
+    _show_meaning(scores, console)
     _show_comparisons(results["comparisons"], scores, console)
     _show_calibration(results, scores, console)
     _show_checks(results["checks"], console)
@@ -95,22 +95,10 @@ def _show_by_model(
     """Prints a column for each model, in as many tables as the width of the console asks for."""
     if not rows:
         return
-    names = ["\n".join(textwrap.wrap(visible(name), _MAX_NAME_WIDTH)) or name for name in models]
-    cells = [[_cell(score) for score in row.line.found] for row in rows]
-    columns = zip(names, zip(*cells, strict=True), strict=True)
-    widths = [3 + max(map(len, (*name.split("\n"), *column))) for name, column in columns]
-    labels = [(row.place, row.line.name, f"{row.line.num_rows:,}") for row in rows]
-    heads = (*places, "rows")
-    beside = 10 + sum(
-        min(max(len(head), *(len(label[index]) for label in labels)), 17) for index, head in enumerate(heads)
-    )
-    title = visible(title)
-    while names:
-        count = sum(width <= console.width - beside for width in accumulate(widths)) or 1
-        lines = [[*label, *line[:count]] for label, line in zip(_labels(labels), cells, strict=True)]
-        show_table(title, (*heads, *names[:count]), lines, console, num_text_columns=2)
-        names, widths, cells = names[count:], widths[count:], [line[count:] for line in cells]
-        title = "The same of further models"
+    labels = _labels([(row.place, row.line.name, f"{row.line.num_rows:,}") for row in rows])
+    lines = [[*label, *map(_cell, row.line.found)] for label, row in zip(labels, rows, strict=True)]
+    titles = (title, "The same of further models")
+    show_in_parts(titles, (*places, "rows", *models), lines, console, num_labels=3, num_text_columns=2)
 
 
 @dataclass(frozen=True)
@@ -153,6 +141,28 @@ def _show_attacks(scores: Scores, console: Console) -> None:
         show_table(title, ("attack", "model", "rows", "success", "words", "queries"), rows, console, num_text_columns=2)
         note = (
             "success in percent; words: share changed by successful attacks, in percent; queries: mean over the rows."
+        )
+        console.print(Text(note, style="dim"))
+
+
+def _show_meaning(scores: Scores, console: Console) -> None:
+    rows, previous = [], None
+    for condition in scores.conditions:
+        for model in scores.models:
+            found = [scores.of(model, condition, metric) for metric in MEANING_METRICS]
+            if any(found):
+                label = "" if condition == previous else visible(f"{condition.suite}, {condition.name}")
+                rows.append([label, visible(model), _num_rows(found), *map(_cell, found)])
+                previous = condition
+    if rows:
+        title = "What successful attacks on text left of the meaning"
+        show_table(
+            title, ("attack", "model", "rows", "content", "similarity", "perplexity"), rows, console, num_text_columns=2
+        )
+        note = (
+            "content: share changed of the words that are no stop words, in percent; similarity by --similarity_model; "
+            "perplexity of the changed words, times that of the old ones, by --masked_lm. Neither tells that a reader "
+            "would give the same label: see the examples."
         )
         console.print(Text(note, style="dim"))
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from alum.reports.pictures import with_visible_texts
+
 if TYPE_CHECKING:  # an extra
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -59,14 +61,6 @@ class Point:
     high: float
     text: str
     x: float = 0.0
-
-
-def has_matplotlib() -> bool:
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def axes_of(height: float, left: float, right: float, top: float, bottom: float) -> tuple["Figure", "Axes"]:
@@ -125,7 +119,7 @@ def drawn(figure: Any, texts: dict[str, str], name: str) -> str:
     salt = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]  # names within a page differ
     with warnings.catch_warnings(), matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": salt}]):
         warnings.filterwarnings("ignore", message="Glyph")  # of letters that its own font has not; a browser's has
-        figure().savefig(file, format="svg", metadata={"Date": None})
+        with_visible_texts(figure()).savefig(file, format="svg", metadata={"Date": None})
     return _inline(ET.fromstring(file.getvalue().decode()), texts)
 
 

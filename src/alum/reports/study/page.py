@@ -1,7 +1,6 @@
 """Page of a study: sentences, forest plots, scores and costs, one HTML file made from its record alone."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,10 @@ from alum.reports.numbers import (
 )
 from alum.reports.pages.html_page import html_page, names_in_title, setting_texts
 from alum.reports.pages.matrices import Entry, Heading, Matrix, matrices
-from alum.reports.pages.svg import Point, has_matplotlib, look_in_text
+from alum.reports.pages.svg import Point, look_in_text
 from alum.reports.study.forest import ForestRow, forest_plot
 from alum.reports.study.record import ArmComparison, ArmCost, ArmCurve, ArmScore, StudyRecord
 from alum.reports.study.steps import steps_chart
-
-logger = logging.getLogger(__name__)
 
 _FOREST_UNITS = {
     "rates": "percentage points (right: better than {baseline})",
@@ -38,12 +35,7 @@ BASELINE_TITLES = {"standard": "standard training", "standard_plus": "standard t
 
 
 def write_study_page(path: Path, results: StudyRecord) -> None:
-    """Writes the page of a study, one HTML file, whole or not at all.
-
-    Its pictures need matplotlib (extra ``plots``); without it the page has their tables alone, and says so.
-    """
-    if not has_matplotlib():
-        logger.warning("%s has tables but no pictures: pip install 'alum[plots]' for them.", path.name)
+    """Writes the page of a study, one HTML file, whole or not at all."""
     write_text(path, study_page(results))
 
 
@@ -83,11 +75,10 @@ def _contents(results: StudyRecord) -> dict[str, Any]:
         ],
         "missing": results["missing"],
         "notes": results["notes"],
-        "has_charts": has_matplotlib(),
-        "forests": [_forest(results, baseline) for baseline in baselines] if has_matplotlib() else [],
+        "forests": [_forest(results, baseline) for baseline in baselines],
         "score_tables": [(task, _score_tables(results, task)) for task in results["tasks"]],
         "comparisons": [_comparison_tables(results, baseline) for baseline in baselines],
-        "curves": _curves(results) if has_matplotlib() else [],
+        "curves": _curves(results),
         "searches": [
             {
                 **search,

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
+from alum.data.visible_console import VisibleConsole
 from alum.data.visible_text import visible
 from alum.reports.evaluation.scores import metric_words
 from alum.reports.numbers import MISSING, difference_text, p_text, rough_interval_text, value_text
@@ -13,7 +14,7 @@ from alum.reports.tables import show_table
 
 def show_study(results: StudyRecord, console: Console | None = None) -> None:
     """Prints a study's record: a table for each task, an arm a row, and the sentences."""
-    console = console or Console()
+    console = console or VisibleConsole()
     for task in results["tasks"]:
         _show_task(results, task, console)
     for answer in results["answers"]:

@@ -7,7 +7,8 @@ documents, with the names of packages and modules masked out.
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from alum.core.errors import InputError
 from alum.core.methods import method_named
+from alum.data.files import read_json_object
+from alum.data.visible_console import VisibleConsole
+from alum.data.visible_text import print_visible
 from alum.data.writing import write_text
+from alum.reports.exports import AttackedTexts
 from alum.reports.numbers import MISSING, gain_text, metric_text
 from alum.reports.tables import show_table
 from alum.stages.demo.arguments import DemoArguments
@@ -25,13 +31,18 @@ from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.run import GAIN_EPSILON, GAIN_METHODS, EvaluateResult, evaluate
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.config import FinetuneConfig
-from alum.stages.finetuning.run import FinetuneResult, finetune
+from alum.stages.finetuning.result import FinetuneResult
+from alum.stages.finetuning.run import finetune
+from alum.stages.held_folder import held
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.run import PretrainResult, pretrain
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import open_run_folder, write_json
+from alum.stages.runs.folder import RUN, opened_or_resumed, write_json
+from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
+from alum.stages.runs.training import RESULTS
 
+PARTS = ("pretrain", "continual", "finetune", "evaluate", "total_seconds", "environment")
 HELD_BACK_PACKAGE = "pandas"  # its text is kept for continual pre-training
 PGD_EPSILON = 0.03
 TOLD_APART = ("networkx", "pandas", "sympy", "torch")  # the labels of the task
@@ -56,10 +67,57 @@ FAST = Scale(800, 40, 10, 300, 2, 160)
 
 
 def demo(arguments: DemoArguments) -> dict[str, Any]:
-    """Runs all stages and prints tables; models and records are kept in ``output_dir``, numbers in ``results.json``."""
+    """Runs all stages and prints tables; models and records are kept in ``output_dir``, numbers in ``results.json``.
+
+    Where it was stopped, the same call goes on with the stage at hand; where it was finished, it shows its tables.
+    """
     method_named(arguments.adv_method)
-    folder, _ = open_run_folder(arguments.output_dir, arguments.overwrite_output_dir)
-    scale, console, start = FAST if arguments.fast else FULL, Console(), time.perf_counter()
+    was_begun = not arguments.overwrite_output_dir and (Path(arguments.output_dir) / RUN).is_file()
+    opened = opened_or_resumed(
+        arguments.output_dir, arguments.overwrite_output_dir, "demo", lambda: True, arguments=arguments
+    )
+    with held(arguments.output_dir), opened as folder, _told_to_go_on(folder):
+        console, is_finished = VisibleConsole(), (folder / RESULTS).exists()
+        if is_finished:
+            results = _former(folder)
+            print_visible(
+                f"The demo in {folder} was finished before, with alum {results['environment']['alum']}: nothing is run "
+                "again, and these are its tables. For a new one give --overwrite_output_dir, which moves this folder "
+                "aside, or remove it."
+            )
+        else:
+            results = json.loads(json.dumps(_run(arguments, folder, console), default=vars))
+            if was_begun:
+                results["total_seconds"] = None  # of what a killed process did nobody knows
+            write_json(folder / RESULTS, results)
+        _show(console, results)
+        seconds = results["total_seconds"]
+        took = "It was stopped on the way" if seconds is None else f"{seconds:.0f} seconds in all"
+        print_visible(f"{took}. Models and records are in {folder}, the report in {folder}/evaluated.")
+        return results
+
+
+@contextmanager
+def _told_to_go_on(folder: Path) -> Iterator[None]:
+    """Ends the demo in a line where Ctrl-C or SIGTERM stops it between or within its stages."""
+    try:
+        with terminated_by_exception():
+            yield
+    except KeyboardInterrupt as stop:
+        message = f"stopped. What is finished is kept in {folder}: the same command goes on."
+        raise Interrupted(message, exit_code_of(stop)) from None
+
+
+def _former(folder: Path) -> dict[str, Any]:
+    """Results of a finished demo; raises `InputError` where another version wrote them, in another form."""
+    results = read_json_object(folder / RESULTS)
+    if results.keys() != set(PARTS):
+        raise InputError(f"{folder / RESULTS} was written by another version: start anew by --overwrite_output_dir.")
+    return results
+
+
+def _run(arguments: DemoArguments, folder: Path, console: Console) -> dict[str, Any]:
+    scale, start = FAST if arguments.fast else FULL, time.perf_counter()
     console.print(f"[bold]1/4[/] Reading the documentation of {', '.join(DOCUMENTED_PACKAGES)}")
     _write_data(folder, scale, arguments.seed, console)
 
@@ -75,21 +133,8 @@ def demo(arguments: DemoArguments) -> dict[str, Any]:
 
     console.print("[bold]4/4[/] Evaluating both: clean, with typing errors, under attack")
     measured = _evaluate(folder, scale, arguments, list(tuned))
-    seconds = time.perf_counter() - start
-    results = {
-        "pretrain": scratch,
-        "continual": continual,
-        "finetune": tuned,
-        "evaluate": measured.results,
-        "total_seconds": seconds,
-        "environment": environment(),
-    }
-    write_json(folder / "results.json", json.loads(json.dumps(results, default=vars)))
-    _show(console, scratch, continual, tuned, measured)
-    console.print(
-        f"{seconds:.0f} seconds in all. Models and records are in {folder}, the report in {folder}/evaluated."
-    )
-    return results
+    parts = (scratch, continual, tuned, measured.results, time.perf_counter() - start, environment())
+    return dict(zip(PARTS, parts, strict=True))
 
 
 def _write_data(folder: Path, scale: Scale, seed: int, console: Console) -> None:
@@ -98,7 +143,7 @@ def _write_data(folder: Path, scale: Scale, seed: int, console: Console) -> None
         passages += passages_of(package, scale.passages_per_package, seed)
     names = module_names(passages)
     data = folder / "data"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     for name, held_back in (("general", False), ("held_back", True)):
         for split in ("train", "validation"):
             texts = [
@@ -115,7 +160,7 @@ def _write_data(folder: Path, scale: Scale, seed: int, console: Console) -> None
         "validation": scale.eval_rows // len(TOLD_APART),
         "test": scale.eval_rows // len(TOLD_APART),
     }
-    (data / "packages").mkdir()
+    (data / "packages").mkdir(exist_ok=True)
     for split, per_package in wanted.items():
         lines, taken = [], Counter[str]()
         for passage in passages:
@@ -148,6 +193,7 @@ def _pretrain_twice(folder: Path, scale: Scale, arguments: DemoArguments) -> tup
                 output_dir=str(folder / name),
                 max_steps=steps,
                 save_strategy="no",
+                resume_from_checkpoint="auto",
                 logging_steps=max(steps // 4, 1),
                 learning_rate=1e-3,
                 adv_method=arguments.adv_method,
@@ -178,6 +224,7 @@ def _finetune(folder: Path, scale: Scale, arguments: DemoArguments, method: str)
             learning_rate=1e-3,
             per_device_train_batch_size=32,
             save_strategy="no",
+            resume_from_checkpoint="auto",
             logging_steps=25,
             seed=arguments.seed,
             count_flops_every=40,
@@ -202,24 +249,20 @@ def _evaluate(folder: Path, scale: Scale, arguments: DemoArguments, methods: Seq
     )
 
 
-def _show(
-    console: Console,
-    scratch: PretrainResult,
-    continual: PretrainResult,
-    tuned: dict[str, FinetuneResult],
-    measured: EvaluateResult,
-) -> None:
+def _show(console: Console, results: Mapping[str, Any]) -> None:
+    stages = (("from scratch", results["pretrain"]), (f"continued on {HELD_BACK_PACKAGE}", results["continual"]))
+    tuned, measured = results["finetune"], EvaluateResult(results["evaluate"], None, AttackedTexts([]))
     show_table(
         "Masked-language-model loss on held-back text (nats per predicted token)",
         ("stage", "before", "after", "gain", "seconds", "TFLOP"),
         [
             [
                 name,
-                *(f"{scores['validation']['loss']:.3f}" for scores in (r.metrics_before, r.metrics)),
+                *(f"{r[scores]['validation']['loss']:.3f}" for scores in ("metrics_before", "metrics")),
                 _last_gain(r),
                 *_cost(r),
             ]
-            for name, r in (("from scratch", scratch), (f"continued on {HELD_BACK_PACKAGE}", continual))
+            for name, r in stages
         ],
         console,
     )
@@ -259,11 +302,11 @@ def _accuracies(measured: EvaluateResult, arm: str) -> tuple[float, float, float
     )
 
 
-def _last_gain(result: PretrainResult | FinetuneResult) -> str:
+def _last_gain(result: Mapping[str, Any]) -> str:
     """Adversarial gain at the end of a training, as text."""
-    gain = result.last_gain
+    gain = result["last_gain"]
     return MISSING if gain is None else gain_text(gain["gain"], gain["divergence"])
 
 
-def _cost(result: PretrainResult | FinetuneResult) -> tuple[str, str]:
-    return f"{result.train_seconds:.0f}", f"{(result.train_flops or 0) / 1e12:.2f}"
+def _cost(result: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{result['train_seconds']:.0f}", f"{(result['train_flops'] or 0) / 1e12:.2f}"

@@ -4,24 +4,43 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from alum.attacks.text.base import Bound
 from alum.attacks.text.searches.settings import UNKNOWN_WORD, SearchSettings, Similarity
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
 from alum.stages.runs.settings import CheckpointArguments, one_for_a_list, require_one_or_more, require_seeds
+from alum.tasks.prompts import AskedAnswers
+
+MIN_SIMILARITY = 0.8
 
 
 @dataclass(kw_only=True)
 class TextAttackArguments(CheckpointArguments):
     """Settings of attacks on texts, whether they attack one text or the rows of suites."""
 
+    prompt: str | None = field(
+        default=None,
+        metadata={"help": "Causal LMs: prompt of the texts, as 'Review: {sentence} Opinion:'; default: texts alone."},
+    )
+    answers: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Causal LMs: answers to the prompt, ANSWER or LABEL=ANSWER; the likeliest is the label."},
+    )
     masked_lm: str | None = field(
-        default=None, metadata={"help": "Masked language model whose predictions the attack masked_lm puts in."}
+        default=None,
+        metadata={"help": "Masked language model, whose words masked_lm and bert_attack put in."},
     )
     wordnet_dir: str | None = field(
-        default=None, metadata={"help": "Folder of the WordNet database (index.noun, data.noun, …) for wordnet."}
+        default=None,
+        metadata={"help": "Folder of the WordNet database (index.noun, …): synonyms for wordnet, parts of speech."},
+    )
+    word_vectors: str | None = field(
+        default=None,
+        metadata={"help": "Text file of word vectors, as counter-fitted ones, for textfooler, a2t and hotflip."},
     )
     similarity_model: str | None = field(
-        default=None, metadata={"help": "Encoder that keeps changed texts similar to the original; default: none."}
+        default=None,
+        metadata={"help": "Encoder that keeps changed texts similar to the original; default: none."},
     )
     min_similarity: float | None = field(
         default=None,
@@ -38,6 +57,8 @@ class TextAttackArguments(CheckpointArguments):
     seed: int = field(default=0, metadata={"help": "Seed of the changes."})
 
     def __post_init__(self) -> None:
+        one_for_a_list(self)
+        _ = self.asked_answers
         require_one_or_more(self, "max_queries")
         require_seeds(self, "seed")
         if self.max_changed_words is not None and not 0 < self.max_changed_words <= 1:
@@ -50,9 +71,22 @@ class TextAttackArguments(CheckpointArguments):
             raise InputError(f"min_similarity must lie in [-1, 1], not {self.min_similarity}.")
 
     @property
+    def asked_answers(self) -> AskedAnswers | None:
+        """Answers that a causal language model chooses between; None where it is not asked to."""
+        return AskedAnswers.of(self.prompt, self.answers)
+
+    @property
     def least_similarity(self) -> float:
-        """Least cosine similarity of a changed text to the original: ``min_similarity``, or its default of 0.8."""
-        return 0.8 if self.min_similarity is None else self.min_similarity
+        """Least cosine similarity of a changed text to the original: ``min_similarity``, or its default."""
+        return MIN_SIMILARITY if self.min_similarity is None else self.min_similarity
+
+    @property
+    def bounds(self) -> frozenset[Bound]:
+        """Bounds on the meaning of changed texts: word vectors, and an encoder unless its bound was lowered."""
+        found: set[Bound] = set() if self.word_vectors is None else {"word_vectors"}
+        if self.similarity_model is not None and self.least_similarity >= MIN_SIMILARITY:
+            found.add("similarity")
+        return frozenset(found)
 
     def search_settings(
         self, attacked_texts: tuple[int, ...], unknown_word: str | None, similarity: Similarity | None
@@ -89,6 +123,18 @@ class EvaluateArguments(TextAttackArguments):
     attacks: list[str] = field(
         default_factory=lambda: ["typing", "pgd"],
         metadata={"help": f"none, or some of typing (errors), pgd (on the embeddings), {', '.join(TEXT_ATTACKS)}."},
+    )
+    masked_lm: str | None = field(
+        default=None,
+        metadata={
+            "help": "Masked language model: words for masked_lm and bert_attack, and how well changed words fit."
+        },
+    )
+    similarity_model: str | None = field(
+        default=None,
+        metadata={
+            "help": "Encoder that keeps changed texts similar to the original, and says how much; default: none."
+        },
     )
     output_dir: str | None = field(
         default=None,
@@ -158,7 +204,6 @@ class EvaluateArguments(TextAttackArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_for_a_list(self)
         require_one_or_more(
             self,
             "max_seq_length",

@@ -7,24 +7,30 @@ from typing import TYPE_CHECKING, Any, overload
 from transformers import PretrainedConfig
 
 from alum.attacks.text.protocol import AttackResult, Misclassified
-from alum.attacks.text.searches.hotflip import Gradients
+from alum.attacks.text.searches.gradients import Gradients
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
 from alum.attacks.text.worded import Example, WordedExample
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.function_on_task import FunctionOnTask, FunctionVictim
+from alum.evaluation.kinds.answer_likelihood import AnswerVictim, EvaluatedAnswers, answered
+from alum.evaluation.kinds.base import TextVictim
 from alum.evaluation.kinds.lookup import attacked_kind, evaluated_kind
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from alum.evaluation.measured_model import LoadedModel, ModelSource, Reading, loaded
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.evaluation.scores.row_records import ROW
+from alum.models.text_function import TextFunction
+from alum.models.trial import tried
 from alum.reports.attacked_text import attack_html, show_attack
-from alum.reports.exports import AttackedTexts, changes_of
+from alum.reports.exports import AttackedTexts, entries_of
 from alum.reports.pages.notebook import show
 from alum.stages.evaluation.arguments import AttackArguments
-from alum.stages.evaluation.attack_resources import TEXT_LENGTH_TOKENS, attack_resources, attack_similarity
+from alum.stages.evaluation.attack_resources import AttackResources
 from alum.stages.runs.given import Given, made, models_in
+from alum.stages.word_sources import TEXT_LENGTH_TOKENS
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
+from alum.tasks.layout import Layout
 from alum.tasks.lookup import SUPERVISED, kind_of_sequence_head
 
 if TYPE_CHECKING:
@@ -176,13 +182,18 @@ def _attacked(arguments: AttackArguments, source: ModelSource, examples: Sequenc
             raise InputError(f"the text has no words: expected letters or digits, which can be changed, not {example}.")
     text_attack = text_attack_named(arguments.attack)
     model = _classifier(arguments, source)
-    victim = ClassifierVictim(model.text_model) if isinstance(model, ModelOnTask) else FunctionVictim(model.function)
+    victim = _victim(model)
+    if isinstance(model, ModelOnTask):
+        tried(source.name_or_path, lambda: victim(examples[:1]))
     clean = victim(examples)
-    names = source.label_names or tuple(map(str, range(clean.shape[1])))
+    answers = arguments.asked_answers
+    names = source.label_names if answers is None else tuple(answer.name for answer in answers.answers)
+    names = names or tuple(map(str, range(clean.shape[1])))
     given = None if arguments.label is None else _label_index(arguments.label, names)
     labels = [int(outputs.argmax()) if given is None else given for outputs in clean]
-    settings = arguments.search_settings(attacked, model.unknown_word, attack_similarity(arguments))
-    search = text_attack.search(settings, attack_resources(arguments, [text_attack], lambda: _gradients(model)))
+    resources = AttackResources(arguments, [text_attack])
+    settings = arguments.search_settings(attacked, model.unknown_word, resources.similarity)
+    search = text_attack.search(settings, resources.of_model(lambda: _gradients(model)))
     read = [victim.characters_read(example) for example in examples]
     searches = (search(*asked) for asked in zip(examples, map(Misclassified, labels), read, strict=True))
     results = dict(run_searches(victim, searches))
@@ -201,11 +212,25 @@ def _attacked(arguments: AttackArguments, source: ModelSource, examples: Sequenc
 
 def _classifier(arguments: AttackArguments, source: ModelSource) -> ModelOnTask | FunctionOnTask:
     """Loads what is attacked; raises `InputError` where it does not choose one label of several."""
-    evaluated = evaluated_kind(SUPERVISED[SEQUENCE_CLASSIFICATION.name])
+    evaluated, answers = evaluated_kind(SUPERVISED[SEQUENCE_CLASSIFICATION.name]), arguments.asked_answers
+    if answers is not None:
+        if isinstance(source, TextFunction):
+            raise InputError(f"answers are chosen by a causal language model, but {source.name_or_path} is a function.")
+        columns = ("text",) if arguments.text_pair is None else ("text", "text_pair")
+        evaluated = answered(evaluated, answers, Layout(columns), source.name_or_path)
     model = loaded(source.name_or_path, source, evaluated)
-    if isinstance(model, LoadedModel):
+    if isinstance(model, LoadedModel) and answers is None:
         _check_head(model.model.config, len(model.source.label_names))
-    return model.on_task(evaluated, None, Reading(arguments.max_seq_length, TEXT_LENGTH_TOKENS, _BATCH_SIZE))
+    length = evaluated.default_length_tokens or TEXT_LENGTH_TOKENS
+    return model.on_task(evaluated, None, Reading(arguments.max_seq_length, length, _BATCH_SIZE))
+
+
+def _victim(model: ModelOnTask | FunctionOnTask) -> TextVictim:
+    if isinstance(model, FunctionOnTask):
+        return FunctionVictim(model.function)
+    if isinstance(model.evaluated, EvaluatedAnswers):
+        return AnswerVictim(model.text_model, model.evaluated.answering)
+    return ClassifierVictim(model.text_model)
 
 
 def _check_head(config: PretrainedConfig, num_labels: int) -> None:
@@ -250,7 +275,7 @@ def _record(number: int, outcome: AttackOutcome) -> dict[str, Any]:
         "num_queries": result.num_queries,
         "original": list(result.original),
         "perturbed": list(result.perturbed),
-        "changes": changes_of(result),
+        "changes": entries_of(result.changes),
         **answers,
     }
 

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from alum.attacks.condition import Condition
-from alum.attacks.text.base import Resources
 from alum.attacks.text.table import text_attack_named
 from alum.core.errors import InputError
 from alum.data.files import read_json_object
@@ -17,7 +16,8 @@ from alum.evaluation.measured_model import LoadedFunction, LoadedModel, ModelSou
 from alum.evaluation.scores.measured_calibration import LOGIT_FIELDS
 from alum.evaluation.scores.row_records import ROW, RowRecords
 from alum.evaluation.scores.summary import Measurement
-from alum.stages.evaluation.attack_resources import attack_resources, attack_similarity
+from alum.evaluation.validity.kept_meaning import VALIDITY_FIELDS, KeptMeaning
+from alum.stages.evaluation.attack_resources import AttackResources
 from alum.stages.evaluation.plan import PGD, TYPING, Plan, PlannedAttack
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Record, Subject
@@ -45,16 +45,18 @@ class EvaluationRun:
             for name, source in self._sources.items()
             for suite, labelled in _with_labels_of(name, source, plan.suites)
         }
-        self._similarity = attack_similarity(plan.arguments)
-        self._resources: Resources | None = None
+        attacks = [text_attack_named(attack.name) for attack in plan.attacks if attack.family == "text"]
+        self._resources = AttackResources(plan.arguments, attacks)
+        self._resources.load()  # what cannot be loaded is told of before anything is measured
 
     def subjects(self, name: str) -> tuple[LoadedModel | LoadedFunction, list[Subject]]:
         """Loads a model by its name in the plan, and pairs it with each suite.
 
-        Raises `InputError` if it cannot be loaded, or is not the model that earlier records under this name are of.
+        Raises `InputError` if it cannot be loaded or run, or is not the model that earlier records of its name are of.
         """
         model = self._loaded(name)
         subjects = [self.subject(model, suite) for suite in self._plan.suites]
+        subjects[0].model.check_first_pass(subjects[0].data.rows, model.source.name_or_path)
         if self._folder is not None:
             record = self._folder / ROWS / _file_name(name) / "model.json"
             path, digest = model.source.name_or_path, model.digest()
@@ -108,13 +110,15 @@ class EvaluationRun:
         count = min(CHECKED_ROWS, arguments.max_attacked_samples or CHECKED_ROWS)
         rows = part_of(subject.data.rows, count, arguments.seed)
         other = self.subject(self._loaded(another), subject.data) if another else None
-        with self._progress.shown(f"{subject.name} on {subject.data.name}, check for gradient masking", len(rows)):
+        title = f"{subject.name} on {subject.data.name}, check for gradient masking"
+        with self._progress.shown(title, len(rows)) as done:
             parts = check_gradient_masking(
                 subject.with_gradients,
                 subject.model.features(rows),
                 subject.middle_pgd,
                 other.with_gradients if other else None,
             )
+            done(len(rows))
         check = {
             "model": subject.name,
             "suite": subject.data.name,
@@ -134,12 +138,17 @@ class EvaluationRun:
         radii = attack.settings.get("epsilons", [None]) if attack else [None]
         name = attack.name if attack else CLEAN
         files = {radius: name if radius is None else f"{name}-{radius:g}" for radius in radii}
-        needed = LOGIT_FIELDS if subject.data.evaluated.chooses_label else frozenset()
+        needed = set(LOGIT_FIELDS if subject.data.evaluated.chooses_label else ())
+        needed |= set(VALIDITY_FIELDS if attack and attack.family == "text" else ())
         known = {radius: RowRecords(self._file(subject, file), needed) for radius, file in files.items()}
-        missing = sorted({row for records in known.values() for row in records.missing(rows.numbers)})
+        parts = [
+            part
+            for part in _parts(rows, _rows_at_once(subject, attack))
+            if any(records.missing(part.numbers) for records in known.values())
+        ]
         title = f"{subject.name} on {subject.data.name}, {name}"
-        with self._progress.shown(title, len(missing) * len(radii)) as done:
-            for part in _parts(rows, missing, _rows_at_once(subject, attack)):
+        with self._progress.shown(title, sum(map(len, parts)) * len(radii)) as done:
+            for part in parts:
                 for radius, records in self._records(subject, attack, part):
                     for record in records:
                         if known[radius].missing([record[ROW]]):
@@ -158,7 +167,9 @@ class EvaluationRun:
             return [(None, subject.mistyped(rows))]
         if attack.name == PGD:
             return subject.under_pgd(rows, attack.settings["epsilons"])
-        return [(None, subject.attacked(rows, attack.name, self._similarity, self._resources_for(subject)))]
+        similarity = self._resources.similarity and self._resources.similarity.without_memory()
+        meaning = KeptMeaning(similarity, self._resources.word_losses)
+        return [(None, subject.attacked(rows, attack.name, meaning, self._resources.of_model(subject.gradients)))]
 
     def _of_records(
         self,
@@ -181,14 +192,6 @@ class EvaluationRun:
             clusters=[clusters[number] for number in rows.numbers] if clusters else (),
             set_metrics={} if attack and attack.family == "text" else subject.data.set_metrics(rows, records),
         )
-
-    def _resources_for(self, subject: Subject) -> Resources:
-        """Resources of the planned attacks; those that do not depend on the attacked model are loaded once."""
-        attacks = [text_attack_named(attack.name) for attack in self._plan.attacks if attack.family == "text"]
-        needed = attacks if self._resources is None else [a for a in attacks if a.needs == {"gradients"}]
-        found = attack_resources(self._plan.arguments, needed, subject.gradients)
-        self._resources = found if self._resources is None else replace(self._resources, gradients=found.gradients)
-        return self._resources
 
     def _file(self, subject: Subject, measure: str) -> Path | None:
         if self._folder is None:
@@ -220,17 +223,19 @@ def _check_file_names(names: Iterable[str]) -> None:
 
 def _rows_at_once(subject: Subject, attack: PlannedAttack | None) -> int | None:
     """Number of rows measured at a time, which a stop loses at most; None for all rows together."""
-    if subject.data.evaluated.needs_all_rows or (attack and attack.family == "text"):
-        return None  # attacks on texts end one by one
-    return 64 if attack and attack.family == "embedding" else 1024
+    if subject.data.evaluated.needs_all_rows:
+        return None
+    return 64 if attack and attack.family in ("embedding", "text") else 1024
 
 
-def _parts(rows: TaskRows, numbers: Sequence[int], size: int | None) -> Iterator[TaskRows]:
-    """Yields the rows with these numbers in parts of ``size`` rows, or in one part where that is None."""
-    wanted = set(numbers)
-    indices = [index for index, number in enumerate(rows.numbers) if number in wanted]
-    for start in range(0, len(indices), size or max(len(indices), 1)):
-        yield rows.select(indices[start : start + size] if size else indices)
+def _parts(rows: TaskRows, size: int | None) -> Iterator[TaskRows]:
+    """Yields rows in parts of ``size``, or in one part where that is None.
+
+    They are the same whatever is known already, and each is measured whole where one of its rows is not: outputs differ
+    in the last digits with what is in their batch, and a resumed evaluation is to find what an undisturbed one does.
+    """
+    for start in range(0, len(rows), size or max(len(rows), 1)):
+        yield rows.select(range(start, min(start + size, len(rows)))) if size else rows
 
 
 def _file_name(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alum.attacks.text.base import Need
+from alum.attacks.text.base import Need, TextAttack
 from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.kinds.base import AttackedKind
@@ -22,7 +22,14 @@ from alum.stages.runs.given import NOTHING, Given
 TYPING, PGD = "typing", "pgd"
 NO_ATTACKS = "none"
 # The setting that gives what an attack needs, None for what every victim that it fits has.
-_RESOURCES: dict[Need, str | None] = {"gradients": None, "masked_lm": "masked_lm", "wordnet": "wordnet_dir"}
+_RESOURCES: dict[Need, str | None] = {
+    "gradients": None,
+    "masked_lm": "masked_lm",
+    "unmasked_lm": "masked_lm",
+    "wordnet": "wordnet_dir",
+    "word_vectors": "word_vectors",
+    "parts_of_speech": "wordnet_dir",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class PlannedAttack:
     source: str
     differs: str
     settings: dict[str, Any]
+    may_change_label: bool = False
 
     def described(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -77,7 +85,7 @@ def plan_of(arguments: EvaluateArguments, given: Given = NOTHING) -> Plan:
     models = _models(arguments.model_name_or_path)
     specs = _suite_specs(arguments, given)
     columns = arguments.group_column, arguments.cluster_column
-    suites = tuple(load_suite(spec, arguments, *columns) for spec in specs)
+    suites = tuple(load_suite(spec, arguments, *columns, arguments.asked_answers) for spec in specs)
     names = [suite.name for suite in suites]
     if len(set(names)) < len(names):
         raise InputError(f"each suite needs a name of its own, but they are {', '.join(names)}: give NAME=PATH.")
@@ -190,7 +198,14 @@ def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
         "min_similarity": arguments.least_similarity if arguments.similarity_model else None,
         "seed": arguments.seed,
     }
-    return PlannedAttack(name, "text", attack.source, attack.differs, settings)
+    settings |= {setting: getattr(arguments, setting) for setting in _settings_used(attack)}
+    may_change_label = attack.may_change_label(arguments.bounds)
+    return PlannedAttack(name, "text", attack.source, attack.differs, settings, may_change_label)
+
+
+def _settings_used(attack: TextAttack) -> list[str]:
+    """Settings that name what an attack does without but is bounded by where they are given."""
+    return sorted(setting for need in attack.uses if (setting := _RESOURCES[need]) is not None)
 
 
 def _check_fit(attack: PlannedAttack, suite: SuiteData) -> None:

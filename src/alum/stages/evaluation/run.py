@@ -14,6 +14,7 @@ from alum.evaluation.scores.measured_calibration import LOGIT_FIELDS, calibratio
 from alum.evaluation.scores.row_records import ROW
 from alum.evaluation.scores.summary import Measurement, adjusted, comparisons_of, scores_of
 from alum.models.text_function import TextFunction
+from alum.reports.cards.evaluation import add_evaluation
 from alum.reports.evaluation.page import evaluation_page, write_evaluation_page
 from alum.reports.evaluation.record import EvaluationRecord
 from alum.reports.evaluation.terminal import show_evaluation
@@ -24,10 +25,11 @@ from alum.stages.evaluation.measurements import ROWS, EvaluationRun
 from alum.stages.evaluation.plan import PGD, TYPING, Plan, plan_of
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Subject
+from alum.stages.held_folder import held
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import opened_or_resumed, write_json
 from alum.stages.runs.given import NOTHING, Given, InMemory, check_no_tokenizer, made, models_in, tables_in
-from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
+from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 FramedPart = Literal["scores", "comparisons", "calibration", "checks", "examples", "gains"]
 
 SCHEMA_VERSION = 1
-STOPPED_BY_USER, TERMINATED = 130, 143
 GAIN_METHODS = ("alum", "alum_one_pass", "alum_released", "alum_paper")
 GAIN_EPSILON = 0.05
 GAIN_ROWS = 256
@@ -142,6 +143,11 @@ def _given_to_evaluate(
 
 
 def _evaluated(arguments: EvaluateArguments, given: Given) -> EvaluateResult:
+    with held(arguments.output_dir or None):
+        return _measured(arguments, given)
+
+
+def _measured(arguments: EvaluateArguments, given: Given) -> EvaluateResult:
     start = time.perf_counter()
     plan = plan_of(arguments, given)
     results: dict[str, Any] = {
@@ -179,11 +185,11 @@ def _evaluated(arguments: EvaluateArguments, given: Given) -> EvaluateResult:
         except KeyboardInterrupt as stop:
             _elapsed(folder, start)
             message = f"stopped. What was measured is kept in {folder}: the same command goes on."
-            code = TERMINATED if isinstance(stop, Terminated) else STOPPED_BY_USER
-            raise Interrupted(message, code) from None
+            raise Interrupted(message, exit_code_of(stop)) from None
         record = cast(EvaluationRecord, {**results, "elapsed_seconds": _elapsed(folder, start)})
         write_json(folder / "results.json", record)
         write_evaluation_page(folder / "report.html", record)
+        add_evaluation(folder, record)
     return EvaluateResult(record, str(folder), attacked)
 
 

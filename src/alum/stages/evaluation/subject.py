@@ -11,8 +11,7 @@ from alum.attacks.embedding_pgd import EmbeddingPGD
 from alum.attacks.text.base import Resources
 from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult
-from alum.attacks.text.searches.hotflip import Gradients
-from alum.attacks.text.searches.settings import Similarity
+from alum.attacks.text.searches.gradients import Gradients
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
 from alum.evaluation.function_on_task import FunctionOnTask
@@ -21,7 +20,8 @@ from alum.evaluation.kinds.lookup import attacked_kind
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.evaluation.scores.measured_calibration import with_logits
 from alum.evaluation.scores.row_records import ROW
-from alum.reports.exports import changes_of
+from alum.evaluation.validity.kept_meaning import KeptMeaning
+from alum.reports.exports import entries_of
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData
 from alum.tasks.base import GatheredOutputs, first_output
@@ -60,17 +60,28 @@ class Subject:
         by_radius = zip(epsilons, model.outputs_by_radius(features, self.pgd, epsilons), strict=True)
         return [(epsilon, self._records(outputs, features, rows)) for epsilon, outputs in by_radius]
 
-    def attacked(
-        self, rows: TaskRows, attack: str, similarity: Similarity | None, resources: Resources
-    ) -> Iterator[Record]:
-        """Attacks the texts of rows, and yields the record of each as soon as its search ends."""
+    def attacked(self, rows: TaskRows, attack: str, meaning: KeptMeaning, resources: Resources) -> Iterator[Record]:
+        """Attacks the texts of rows, and yields the record of each as soon as its search ends.
+
+        The similarity that ``meaning`` is measured by bounds the attack, too.
+
+        Outputs are kept for these rows alone, so that what was measured before them, or was not, changes no digit.
+        """
         attackable = self.attacked_kind.attackable_rows(rows, self.arguments.tolerance)
-        settings = self.arguments.search_settings(attackable[0].attacked_texts, self.model.unknown_word, similarity)
+        settings = self.arguments.search_settings(
+            attackable[0].attacked_texts, self.model.unknown_word, meaning.similarity
+        )
         search = text_attack_named(attack).search(settings, resources)
-        searches = (search(row.example, row.goal, self.victim.characters_read(row.example)) for row in attackable)
+        victim = self.model.victim(self.data.rows)
+        searches = (search(row.example, row.goal, victim.characters_read(row.example)) for row in attackable)
         labels = self.attacked_kind.right_labels(rows) if self.attacked_kind.chooses_label else None
-        for index, result in run_searches(self.victim, searches):
-            record = {ROW: rows.numbers[index], **self._of_attack(attackable[index], result)}
+        for index, result in run_searches(victim, searches):
+            row = attackable[index]
+            record = {
+                ROW: rows.numbers[index],
+                **self._of_attack(row, result),
+                **meaning.of(result, row.attacked_texts),
+            }
             if labels is not None:
                 record = with_logits(record, self.logits_victim([result.perturbed])[0], labels[index])
             yield record
@@ -85,10 +96,6 @@ class Subject:
     def attacked_kind(self) -> AttackedKind:
         """Kind of the suite's task, for attacks on texts; raises `InputError` for kinds whose texts none can change."""
         return attacked_kind(self.data.evaluated.supervision)
-
-    @cached_property
-    def victim(self) -> TextVictim:
-        return self.model.victim(self.data.rows)
 
     @cached_property
     def logits_victim(self) -> TextVictim:
@@ -144,7 +151,7 @@ class Subject:
             "changed_share": len(result.changes) / max(result.num_words, 1),
             "original": list(result.original),
             "perturbed": list(result.perturbed),
-            "changes": changes_of(result),
+            "changes": entries_of(result.changes),
             "before": before[0],
             "after": after[0],
             "before_probabilities": before[1],

@@ -19,15 +19,24 @@ from alum.data.split_files import file_of, split_files
 from alum.data.table import Table
 from alum.data.table_files import MissingColumnError, columns_of, load_table
 from alum.data.values import whole_number
+from alum.evaluation.kinds.answer_likelihood import answered
 from alum.evaluation.kinds.base import AttackedKind, EvaluatedKind
 from alum.evaluation.kinds.lookup import evaluated_kind
 from alum.evaluation.label_names import LabelMapping
 from alum.evaluation.scores.set_metrics import SetMetric, worst_of_variants
 from alum.evaluation.suites import SUITES, Suite, suite_at_a_path
-from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, known_layouts, layout_of, supervision_of
+from alum.tasks.columns import (
+    DEFAULT_LENGTH_TOKENS,
+    ColumnArguments,
+    flags_named,
+    known_layouts,
+    layout_of,
+    supervision_of,
+)
 from alum.tasks.hub import load_split
 from alum.tasks.layout import ID_COLUMNS, Layout
 from alum.tasks.lookup import SUPERVISED
+from alum.tasks.prompts import AskedAnswers, PromptTemplate, columns_in
 from alum.tasks.rows import TaskRows
 from alum.tasks.sources import NOT_STATED
 
@@ -82,7 +91,8 @@ class SuiteData:
 
     @property
     def max_length_tokens(self) -> int:
-        return self.suite.source.max_length_tokens if self.suite else DEFAULT_LENGTH_TOKENS
+        of_texts = self.suite.source.max_length_tokens if self.suite else DEFAULT_LENGTH_TOKENS
+        return self.evaluated.default_length_tokens or of_texts
 
     @property
     def has_ordered_labels(self) -> bool:
@@ -154,29 +164,39 @@ class SuiteData:
 
 
 def load_suite(
-    spec: SuiteSpec, arguments: SuiteArguments, group_column: str | None = None, cluster_column: str | None = None
+    spec: SuiteSpec,
+    arguments: SuiteArguments,
+    group_column: str | None = None,
+    cluster_column: str | None = None,
+    answers: AskedAnswers | None = None,
 ) -> SuiteData:
     """Loads the labelled rows of a suite from its path, a file or a folder, or else from the hub.
 
     A name that is not in the table of suites is one of the user's own, unless it is that of a named task. Rows are
     grouped by ``group_column`` and clustered by ``cluster_column``, or as the suite says. With ``max_eval_samples`` the
     rows are a random part in their original order, which depends on the seed and the number of rows alone; see
-    `part_of`.
+    `part_of`. With ``answers`` it is for causal language models, which choose one of these as the label.
 
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
     suite = suite_at_a_path(spec.name) if spec.path else SUITES.get(spec.name)
     if spec.path is None and spec.table is None and suite is None:
         raise _no_suite(spec.name)
-    layout = suite.source.layout if suite else _own_layout(spec, arguments)
+    layout = suite.source.layout if suite else _own_layout(spec, arguments, answers)
+    if answers is not None:
+        text = PromptTemplate.of(answers.prompt, layout.text).columns
+        layout = dataclasses.replace(layout, text=text, label_is_text=False)
     asked = [column for column in (group_column, cluster_column) if column]
-    rows = TaskRows(_table(spec, suite, layout, asked), layout)
-    rows.table.require(asked)
+    with flags_named(layout, group_column=group_column, cluster_column=cluster_column):
+        rows = TaskRows(_table(spec, suite, layout, asked), layout)
+        rows.table.require(asked)
     rows = rows.labelled(are_published=suite is not None)
     supervision = SUPERVISED[suite.source.kind] if suite else supervision_of(arguments, rows)
     evaluated = evaluated_kind(supervision)
+    if answers is not None:
+        evaluated = answered(evaluated, answers, layout, spec.name)
     if not layout.label_names:
-        names = supervision.label_names(rows)
+        names = evaluated.supervision.label_names(rows)
         rows = rows.with_label_names(names, numbers_are_positions=bool(rows.declared_classes))
     evaluated.check_labels(rows)  # of all rows, whatever part is measured
     part = part_of(rows, arguments.max_eval_samples, arguments.seed)
@@ -211,8 +231,10 @@ def linked(columns: Sequence[Sequence[str]]) -> list[str]:
     return [str(name) for name in names[:num_rows]]
 
 
-def _own_layout(spec: SuiteSpec, arguments: SuiteArguments) -> Layout:
+def _own_layout(spec: SuiteSpec, arguments: SuiteArguments, answers: AskedAnswers | None) -> Layout:
     name = spec.name
+    if answers is not None and answers.prompt is not None and arguments.label_column and not arguments.text_columns:
+        return Layout(text=columns_in(answers.prompt), label=arguments.label_column)
 
     def column_names() -> list[str]:
         if spec.table is not None:

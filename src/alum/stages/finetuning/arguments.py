@@ -5,7 +5,14 @@ Named as in the example scripts of transformers, where those have a name.
 
 from dataclasses import dataclass, field
 
-from alum.stages.runs.settings import CheckpointArguments, StageSettings, instead, require_one_or_more
+from alum.core.errors import InputError
+from alum.stages.runs.settings import (
+    CheckpointArguments,
+    StageSettings,
+    instead,
+    one_for_a_list,
+    require_one_or_more,
+)
 
 
 @dataclass
@@ -19,7 +26,8 @@ class FinetuneSettings(StageSettings):
     per_device_train_batch_size: int = instead(StageSettings, "per_device_train_batch_size", 16)
     per_device_eval_batch_size: int = instead(StageSettings, "per_device_eval_batch_size", 64)
     early_stopping_patience: int = field(
-        default=0, metadata={"help": "Stop after so many evaluations without a better metric; 0 never stops early."}
+        default=0,
+        metadata={"help": "Stop after so many evaluations without a better metric; 0 never stops early."},
     )
 
 
@@ -28,14 +36,22 @@ class FinetuneArguments(CheckpointArguments):
     """Settings of fine-tuning: the model, and the task, a named one or local files with their columns."""
 
     model_name_or_path: str = field(metadata={"help": "Checkpoint to fine-tune: a folder or a model id."})
-    task: str | None = field(default=None, metadata={"help": "Named task; alum tasks lists them."})
+    task: str | None = field(
+        default=None,
+        metadata={"help": "Named task; alum tasks lists them. Or of one's own: say its text_columns and label_column."},
+    )
     kind: str | None = field(
         default=None, metadata={"help": "Kind of a task of one's own: sentence_classification, pair_classification, …"}
     )
     data_dir: str | None = field(
         default=None, metadata={"help": "Folder with train.jsonl (.csv, .parquet) and validation.jsonl."}
     )
-    train_file: str | None = field(default=None, metadata={"help": "Training rows: JSON lines, CSV or Parquet."})
+    train_file: list[str] = field(
+        default_factory=list, metadata={"help": "Training rows: JSON lines, CSV or Parquet; several files are mixed."}
+    )
+    train_weights: list[float] = field(
+        default_factory=list, metadata={"help": "How often each train_file is seen in an epoch; default: once each."}
+    )
     validation_file: str | None = field(default=None, metadata={"help": "Validation rows."})
     test_file: str | None = field(default=None, metadata={"help": "Rows to predict after training."})
     text_columns: str | None = field(
@@ -45,9 +61,28 @@ class FinetuneArguments(CheckpointArguments):
     choice_columns: str | None = field(
         default=None, metadata={"help": "Multiple choice: the columns of the choices with commas, or one of lists."}
     )
+    masked_lm: str | None = field(
+        default=None, metadata={"help": "Masked language model that proposes words, for adv_text_changes masked_lm."}
+    )
+    wordnet_dir: str | None = field(
+        default=None,
+        metadata={"help": "Folder of the WordNet database (index.noun, data.noun, …), for adv_text_changes synonyms."},
+    )
     max_seq_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; default: the task's."})
     max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training rows."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation rows."})
 
     def __post_init__(self) -> None:
+        if self.train_file is None:  # as other files are that are not given
+            self.train_file = []
+        one_for_a_list(self)
         require_one_or_more(self, "max_seq_length", "max_train_samples", "max_eval_samples")
+        if self.train_weights and self.data_dir:
+            raise InputError(
+                "train_weights are of train_file, and data_dir has one file of training rows: leave one out."
+            )
+        if self.train_weights and len(self.train_weights) != len(self.train_file):
+            raise InputError(
+                f"{len(self.train_weights)} train_weights for {len(self.train_file)} files of training rows "
+                "(train_file): give one for each."
+            )

@@ -4,14 +4,13 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from datasets import Dataset
 from transformers import (
-    EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -19,7 +18,7 @@ from transformers import (
 )
 
 from alum.core.errors import InputError, unknown_name
-from alum.data.rows_in_memory import dataset_of
+from alum.data.rows_in_memory import content_digest, dataset_of
 from alum.models.checkpoint import Checkpoint
 from alum.models.model_in_memory import ModelInMemory
 from alum.models.model_parts import check_layer
@@ -27,76 +26,39 @@ from alum.models.text_model import on_device
 from alum.models.tokenization import Tokenization
 from alum.models.tokenizer_fit import check_tokenizer_fits, require_padding, take_padding_of
 from alum.models.trial import check_first_pass
-from alum.reports.exports import frame_of
-from alum.reports.model_card import write_model_card
-from alum.reports.numbers import training_rows
-from alum.reports.pages.notebook import inline_table, show
-from alum.reports.tables import show_table
+from alum.reports.cards.finetuned import CardTask, write_model_card
+from alum.reports.cards.training import TrainedBy
+from alum.reports.curves import write_loss_curve
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.best_checkpoint import check_best_metric, choose_best_by
+from alum.stages.finetuning.changed_texts import kept_texts
 from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.own_model import in_labels_of, named_by
 from alum.stages.finetuning.predictions import write_predictions
+from alum.stages.finetuning.result import FinetunedModel, FinetuneResult
 from alum.stages.finetuning.task_data import TaskData, load_task_data
+from alum.stages.held_folder import held
+from alum.stages.publishing import publish, save_unpushed
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import check_run_folder, opened_run_folder, write_json, write_settings
+from alum.stages.runs.folder import check_run_folder, write_json
 from alum.stages.runs.given import check_no_tokenizer, made
 from alum.stages.runs.stopping import Interrupted
-from alum.stages.runs.training import LoggedGain, first_and_last_gain, train
+from alum.stages.runs.training import (
+    TrainingCost,
+    TrainingRun,
+    first_and_last_gain,
+    opened_training,
+    train,
+)
 from alum.tasks.base import GatheredOutputs
+from alum.tasks.named import task_named
 from alum.tasks.rows import TaskRows
+from alum.training.callbacks import EarlyStopping
+from alum.training.parts.drawn_texts import RowTexts
+from alum.training.records.console import announce
 from alum.training.trainer import AlumTrainer
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FinetuneResult:
-    """Result of fine-tuning: validation metrics by name (rates in [0, 1]), and the cost of the training.
-
-    ``output_dir`` is None where nothing was kept on the disk.
-    """
-
-    output_dir: str | None
-    task: str
-    method: str
-    metrics: dict[str, float]
-    label_names: tuple[str, ...]
-    num_train_rows: int
-    num_unlabelled_rows: int
-    num_steps: int
-    train_seconds: float
-    train_flops: float | None
-    first_gain: LoggedGain | None = None
-    """Adversarial gain at the first attacked step; None without an adversary, or where nothing was measured."""
-    last_gain: LoggedGain | None = None
-    """Adversarial gain at the last step, or the last attacked one before it."""
-
-    def to_pandas(self) -> "DataFrame":
-        """Makes a data frame of one row, to be concatenated with those of other runs."""
-        return frame_of([{name: value for name, value in vars(self).items() if name not in ("model", "tokenizer")}])
-
-    def show(self) -> None:
-        """Shows metrics and cost, in a notebook or the terminal."""
-        show(self, lambda: show_table(self._title, ("", "value"), training_rows(vars(self))))
-
-    @property
-    def _title(self) -> str:
-        return f"{self.task}, {self.method}"
-
-    def _repr_html_(self) -> str:
-        return inline_table(self._title, dict(training_rows(vars(self))))
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinetunedModel(FinetuneResult):
-    """Result of a fine-tuning of rows in memory, with the trained model and its tokenizer."""
-
-    model: PreTrainedModel = field(repr=False, compare=False)
-    tokenizer: PreTrainedTokenizerBase = field(repr=False, compare=False)
 
 
 @overload
@@ -189,9 +151,18 @@ def _finetuned(
     splits: Mapping[str, Dataset] | None,
     base: Checkpoint | ModelInMemory,
 ) -> tuple[FinetuneResult, PreTrainedModel]:
+    with held(config.output_dir):
+        return _trained_and_scored(arguments, config, splits, base)
+
+
+def _trained_and_scored(
+    arguments: FinetuneArguments,
+    config: FinetuneConfig,
+    splits: Mapping[str, Dataset] | None,
+    base: Checkpoint | ModelInMemory,
+) -> tuple[FinetuneResult, PreTrainedModel]:
     check_run_folder(config.output_dir, config.overwrite_output_dir, config.resume_from_checkpoint)
-    method = config.method()
-    if method.alpha > 0:  # before data are read, which may take long
+    if (method := config.method()).alpha > 0:  # before data are read, which may take long
         check_layer(method.layer, base.config, base.name_or_path)
     data = _task_data(arguments, config, splits)
     if isinstance(base, ModelInMemory):
@@ -203,44 +174,73 @@ def _finetuned(
     def encoded(rows: TaskRows) -> Dataset:
         return data.supervision.encode(rows, tokenization)
 
+    announce(config, f"Tokenizing {sum(map(len, data.splits.values())):,} rows")
     features = {split: encoded(rows) for split, rows in data.splits.items()}
     set_seed(config.seed)
     model = _model(base, data)
     check_best_metric(config, data, model, tokenization)
-    trainer = _trainer(model, config, data, features, base.tokenizer)
-    first_rows = features["train"].select(range(min(2, len(features["train"]))))
-    batch = data.supervision.collator(base.tokenizer)(list(first_rows))
-    check_first_pass(model, on_device(batch, model.device), base.name_or_path)
-    with opened_run_folder(
-        config.output_dir,
-        config.overwrite_output_dir,
-        config.resume_from_checkpoint,
-        has_begun=lambda: trainer.state.global_step > 0,
-    ) as (folder, checkpoint):
-        write_settings(folder, "finetune", arguments=arguments, config=config)
-        cost = train(trainer, config, folder, checkpoint)
-    trainer.save_model(str(folder))
-    metrics = _scored_and_predicted(trainer, data, features, folder)
-    _predict_unlabelled(trainer, data, encoded, folder)
+    first_rows = list(features["train"].take(2))  # before texts stand beside what the model takes
+    texts = kept_texts(arguments, config, data, features, tokenization)
+    trainer = _trainer(model, config, data, features, base.tokenizer, texts)
+    check_first_pass(
+        model, on_device(data.supervision.collator(base.tokenizer)(first_rows), model.device), base.name_or_path
+    )
+    rows = {split: content_digest(found) for split, found in features.items()}
+    with opened_training(trainer, config, "finetune", arguments=arguments, rows=rows) as run:
+        if run.is_finished:
+            return _finished(trainer, run), model
+        cost = train(trainer, config, run.folder, run.checkpoint, run.write_settings)
+    save_unpushed(trainer, run.folder)
+    metrics = _scored_and_predicted(trainer, data, features, run.folder)
+    _predict_unlabelled(trainer, data, encoded, run.folder)
+    result = _result(trainer, data, metrics, cost, run.folder)
+    if trainer.is_world_process_zero():
+        write_json(run.folder / "results.json", asdict(result))
+        _write_card(arguments, data, trainer, result, run.folder)
+        run.finish()
+    publish(trainer, run.folder)
+    return result, model
+
+
+def _finished(trainer: AlumTrainer, run: TrainingRun) -> FinetuneResult:
+    """Result of a finished run, whose weights the model then has."""
+    trainer._load_from_checkpoint(str(run.folder))
+    result = run.result(FinetuneResult)
+    return dataclasses.replace(result, label_names=tuple(result.label_names))
+
+
+def _result(
+    trainer: AlumTrainer, data: TaskData, metrics: dict[str, float], cost: TrainingCost, folder: Path
+) -> FinetuneResult:
     first_gain, last_gain = first_and_last_gain(trainer.state.log_history)
-    result = FinetuneResult(
+    return FinetuneResult(
         output_dir=str(folder),
         task=data.name,
-        method=config.adv_method,
+        method=trainer.args.adv_method,
         metrics=metrics,
         label_names=data.label_names,
         num_train_rows=len(data.splits["train"]),
+        num_rows_by_file=data.splits["train"].table.num_rows_by_file,
         num_unlabelled_rows=data.num_unlabelled_rows,
         **asdict(cost),
         first_gain=first_gain,
         last_gain=last_gain,
     )
-    if trainer.is_world_process_zero():
-        write_json(folder / "results.json", asdict(result))
-        write_model_card(
-            folder, arguments.model_name_or_path, asdict(result), asdict(config), trainer.method, environment()
-        )
-    return result, model
+
+
+def _write_card(
+    arguments: FinetuneArguments, data: TaskData, trainer: AlumTrainer, result: FinetuneResult, folder: Path
+) -> None:
+    """Writes the card of a finished run, and the picture of its losses that the card shows."""
+    write_loss_curve(folder)
+    task = CardTask(
+        data.supervision,
+        len(data.splits["train"].layout.text),
+        task_named(arguments.task) if arguments.task else None,
+        {split: len(rows) for split, rows in data.splits.items() if split != "train"},
+    )
+    trained = TrainedBy(asdict(trainer.args), trainer.method, environment())
+    write_model_card(folder, arguments.model_name_or_path, task, asdict(result), trained)
 
 
 def _task_data(arguments: FinetuneArguments, config: FinetuneConfig, splits: Mapping[str, Dataset] | None) -> TaskData:
@@ -250,9 +250,17 @@ def _task_data(arguments: FinetuneArguments, config: FinetuneConfig, splits: Map
     if "validation" not in needs and config.eval_strategy != "no":
         raise InputError("eval_strategy needs rows to evaluate on: give validation_rows, or leave it out.")
     data = load_task_data(arguments, needs, wanted=wanted, splits=splits)
-    limits = {"train": arguments.max_train_samples, "validation": arguments.max_eval_samples}
-    limited = {split: rows.first(limits.get(split)) for split, rows in data.splits.items()}
-    return dataclasses.replace(data, splits=limited)
+    splits_taken = {**data.splits, "train": _train_rows(data.splits["train"], arguments, config)}
+    if "validation" in splits_taken:  # the same rows whatever the seed of a training
+        splits_taken["validation"] = splits_taken["validation"].some(arguments.max_eval_samples, seed=0)
+    return dataclasses.replace(data, splits=splits_taken)
+
+
+def _train_rows(rows: TaskRows, arguments: FinetuneArguments, config: FinetuneConfig) -> TaskRows:
+    """Rows to train on: of several files by their weights, and where there are too many, some of each by chance."""
+    if arguments.train_weights:
+        rows = rows.weighed(arguments.train_file, arguments.train_weights, config.seed)
+    return rows.some(arguments.max_train_samples, config.seed)
 
 
 def _model(base: Checkpoint | ModelInMemory, data: TaskData) -> PreTrainedModel:
@@ -284,6 +292,7 @@ def _trainer(
     data: TaskData,
     features: Mapping[str, Dataset],
     tokenizer: PreTrainedTokenizerBase,
+    texts: RowTexts | None,
 ) -> AlumTrainer:
     """Makes a Trainer that scores the validation split while it trains, and stops early if asked to."""
     choose_best_by(data.main_metric, config)
@@ -301,7 +310,8 @@ def _trainer(
         compute_metrics=validation_scores,
         preprocess_logits_for_metrics=data.supervision.gathered,
         kind=data.supervision.kind,
-        callbacks=[EarlyStoppingCallback(config.early_stopping_patience)] if config.early_stopping_patience else None,
+        texts=texts,
+        callbacks=[EarlyStopping(config.early_stopping_patience)] if config.early_stopping_patience else None,
     )
 
 

@@ -13,7 +13,7 @@ from alum.data.split_files import file_of, split_files
 from alum.data.table import Table
 from alum.data.table_files import columns_of, load_table
 from alum.tasks.base import Supervision
-from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, layout_of, supervision_of
+from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, flags_named, layout_of, supervision_of
 from alum.tasks.hub import load_splits
 from alum.tasks.labels import check_names
 from alum.tasks.layout import ID_COLUMNS, Layout
@@ -73,7 +73,8 @@ def load_task_data(
     task = task_named(arguments.task) if arguments.task else None
     asked = _Asked(arguments, needs, (*needs, *wanted), task, splits)
     layout = asked.layout
-    rows = {split: TaskRows(table, layout) for split, table in _tables(asked).items()}
+    with flags_named(layout):
+        rows = {split: TaskRows(table, layout) for split, table in _tables(asked).items()}
     labelled = {
         split: own.labelled(are_published=task is not None)
         for split, own in rows.items()
@@ -126,8 +127,13 @@ class _Asked:
         if folder:
             files = split_files(folder)
             return columns_of(file_of(first, files)) if first in files else []
-        path = getattr(self.arguments, f"{first}_file", None)
-        return columns_of(path) if path else []
+        paths = self.files_of(first)
+        return columns_of(paths[0]) if paths else []
+
+    def files_of(self, split: str) -> list[str]:
+        """Files of a split's rows that the arguments name."""
+        given = getattr(self.arguments, f"{split}_file", None) or []
+        return [given] if isinstance(given, str) else list(given)
 
     @property
     def theirs(self) -> Mapping[str, str]:
@@ -143,7 +149,7 @@ class _Asked:
 def _tables(asked: _Asked) -> dict[str, Table]:
     """Tables of the splits, by our names for them."""
     arguments, task, needs, splits = asked.arguments, asked.task, asked.needs, asked.splits
-    files = {split: getattr(arguments, f"{split}_file", None) for split in (*needs, "test")}
+    files = {split: asked.files_of(split) for split in (*needs, "test")}
     if splits is not None:
         where = "the rows in memory"
         tables = {split: Table.of(rows, split) for split, rows in splits.items()}
@@ -152,7 +158,8 @@ def _tables(asked: _Asked) -> dict[str, Table]:
         tables = _tables_in(where, asked)
     elif any(files.values()):
         where = "the files given"
-        tables = {split: asked.read(split, file, file) for split, file in files.items() if file}
+        read = {split: [asked.read(split, path, path) for path in paths] for split, paths in files.items() if paths}
+        tables = {split: some[0] if len(some) == 1 else Table.joined(some) for split, some in read.items()}
     elif task is not None:
         where = task.source.on_hub
         names = asked.theirs
@@ -161,11 +168,13 @@ def _tables(asked: _Asked) -> dict[str, Table]:
     else:
         raise InputError("no data: give --data_dir, --train_file and --validation_file, or --task.")
     for ours, theirs in asked.theirs.items():
-        if ours not in tables and all(name in tables for name in theirs.split("+")):
-            parts = [tables[name] for name in theirs.split("+")]
+        of_ours = theirs.split("+")
+        if ours not in tables and all(name in tables for name in of_ours):
+            parts = [tables[name] for name in of_ours]
             tables[ours] = parts[0] if len(parts) == 1 else Table.joined(parts)
-            if theirs.startswith(ours):  # validation_matched is validation now, and measured once
-                del tables[theirs]
+            for name in of_ours:
+                if name.startswith(ours):  # validation_matched is validation now, and measured once
+                    del tables[name]
     for split in needs:
         if split not in tables:
             there = split_files(where) if where == arguments.data_dir else tables

@@ -35,7 +35,8 @@ class PretrainArguments(CheckpointArguments):
     """Settings of pre-training: the text, and the model, new (``architecture``) or a checkpoint to continue from."""
 
     train_file: list[str] = field(
-        default_factory=list, metadata={"help": "UTF-8 text files, JSON lines (.jsonl) or Parquet; several are mixed."}
+        default_factory=list,
+        metadata={"help": "UTF-8 text files, JSON lines (.jsonl) or Parquet; several are mixed. Or a dataset_name."},
     )
     validation_file: list[str] = field(
         default_factory=list,
@@ -58,6 +59,9 @@ class PretrainArguments(CheckpointArguments):
     )
     cache_dir: str | None = field(
         default=None, metadata={"help": "Folder for tokenized corpora; default: $ALUM_CACHE or ~/.cache/alum."}
+    )
+    preprocessing_num_workers: int = field(
+        default=1, metadata={"help": "Processes that tokenize side by side; what they make does not depend on it."}
     )
     model_name_or_path: str | None = field(
         default=None, metadata={"help": "Checkpoint to continue from; without it a model is trained from scratch."}
@@ -103,6 +107,6 @@ class PretrainArguments(CheckpointArguments):
 
     def __post_init__(self) -> None:
         one_for_a_list(self)
-        require_one_or_more(self, "max_train_samples", "max_eval_samples")
+        require_one_or_more(self, "max_train_samples", "max_eval_samples", "preprocessing_num_workers")
         if self.head_warmup_steps < 0:
             raise InputError(f"head_warmup_steps must be 0 or more, not {self.head_warmup_steps}.")

@@ -7,16 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from transformers import (
-    CONFIG_MAPPING,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
-    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-)
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
 from alum.core.errors import InputError
@@ -24,6 +18,7 @@ from alum.core.pretraining import Objective
 from alum.data.pretraining.tokenizer import train_tokenizer
 from alum.models.checkpoint import Checkpoint, name_causal_loss
 from alum.models.from_scratch import config_from_scratch, num_blocks_of, objective_of, tokenizer_kind_of
+from alum.models.loading.language_objectives import objectives_of
 from alum.models.model_parts import check_block_number, check_layer
 from alum.models.tokenization import Tokenization
 from alum.models.tokenizer_fit import check_tokenizer_fits
@@ -35,7 +30,6 @@ from alum.training.records.console import use_own_console
 logger = logging.getLogger(__name__)
 
 HEAD_LEARNING_RATE = 1e-3  # of a head alone, on features that stay as they are
-SEEING_THE_NEXT = ("bert-generation", "xlnet")  # listed as causal models, they are not unless they are decoders
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ def objective_for(arguments: PretrainArguments, checkpoint: Checkpoint | None) -
             raise InputError(f"{arguments.architecture} has the objective {natural}, not {arguments.objective}.")
         return natural
     config = checkpoint.config
-    can = _objectives(config)
+    can = objectives_of(config)
     if not can:
         raise InputError(
             f"{checkpoint.name_or_path} ({config.model_type}) cannot be pre-trained here: expected an encoder "
@@ -161,17 +155,3 @@ def _head_config(config: PretrainConfig, steps: int) -> PretrainConfig:
         "load_best_model_at_end": False,
     }
     return dataclasses.replace(config, **changes)
-
-
-def _objectives(config: PretrainedConfig) -> tuple[Objective, ...]:
-    """Pre-training objectives that a model of this configuration can be trained with."""
-    is_decoder = getattr(config, "is_decoder", False)
-    if config.is_encoder_decoder or (config.model_type in SEEING_THE_NEXT and not is_decoder):
-        return ()
-    # A type that transformers does not know comes with code of its own, and says for which heads it has some.
-    own_heads = {} if config.model_type in CONFIG_MAPPING else getattr(config, "auto_map", {})
-    predicts_masked = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES or "AutoModelForMaskedLM" in own_heads
-    if predicts_masked and not is_decoder:  # predicting the next token would see it
-        return ("masked_lm",)
-    predicts_next = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or "AutoModelForCausalLM" in own_heads
-    return ("causal_lm",) if predicts_next else ()

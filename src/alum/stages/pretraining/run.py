@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from transformers.trainer_utils import SaveStrategy
 
 from alum.core.errors import InputError, unknown_name
 from alum.core.pretraining import Objective
-from alum.data.files import read_json_object
 from alum.data.pretraining.corpora import chained
 from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing
 from alum.models.checkpoint import Checkpoint
 from alum.models.hooks.document_attention import attend_within_documents
+from alum.models.text_model import on_device
+from alum.models.trial import check_first_pass
+from alum.reports.cards.pretrained import write_pretraining_card
+from alum.reports.cards.training import TrainedBy
 from alum.reports.curves import write_loss_curve
-from alum.reports.model_card import write_pretraining_card
+from alum.stages.held_folder import held
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.language_model import (
@@ -31,26 +35,24 @@ from alum.stages.pretraining.language_model import (
     warm_up_head,
 )
 from alum.stages.pretraining.texts import VALIDATION, Sequences, Texts, find_texts, pack_texts
+from alum.stages.publishing import publish, save_unpushed
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import (
-    check_run_folder,
-    check_same_settings,
-    opened_run_folder,
-    settings_of,
-    write_json,
-    write_settings,
+from alum.stages.runs.folder import check_run_folder, write_json
+from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
+from alum.stages.runs.training import (
+    LoggedGain,
+    TrainingCost,
+    TrainingRun,
+    first_and_last_gain,
+    opened_training,
+    train,
 )
-from alum.stages.runs.training import LoggedGain, TrainingCost, first_and_last_gain, train
 from alum.tasks.lookup import KINDS
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
-from alum.training.records.console import use_own_console
+from alum.training.records.console import announce, use_own_console
 
 logger = logging.getLogger(__name__)
 
-_TRAJECTORY = {
-    "seed", "data_seed", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "adam_beta1",
-    "adam_beta2", "max_grad_norm", "optim", "per_device_train_batch_size", "gradient_accumulation_steps",
-}  # fmt: skip
 PAPER_START_FRACTION = 0.5  # arXiv:2004.08994, section 4.1: from scratch, the adversary enters half way
 
 
@@ -59,9 +61,8 @@ class PretrainResult:
     """Result of pre-training: scores on each validation text before and after, with fixed masks, and the cost.
 
     Scores are loss (nats per predicted token), perplexity, accuracy at the predicted positions and their number.
-    Those before are of the model that training began with, a new head warmed up. ``train_seconds``, ``train_flops`` and
-    ``tokens_per_second`` (evaluation and checkpoints not counted; None where nothing was left to train) are of the last
-    process, which started from ``first_step``.
+    Those before are of the model that training began with, a new head warmed up. Evaluation and checkpoints do not
+    count in ``tokens_per_second``. A run that went on from a checkpoint counts from its beginning.
     """
 
     output_dir: str
@@ -79,7 +80,6 @@ class PretrainResult:
     num_train_tokens: int
     tokens_per_second: float | None
     num_steps: int
-    first_step: int
     train_seconds: float
     train_flops: float | None
     first_gain: LoggedGain | None = None
@@ -93,12 +93,17 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
 
     Raises `InputError` for text, settings or checkpoints that cannot be used.
     """
+    with held(config.output_dir):
+        return _pretrained(arguments, config)
+
+
+def _pretrained(arguments: PretrainArguments, config: PretrainConfig) -> PretrainResult:
     base = arguments.checkpoint(arguments.model_name_or_path) if arguments.model_name_or_path else None
     objective = _checked_objective(arguments, base, config)
     arguments = _with_length(arguments, base)
     texts = find_texts(arguments)
-    former = _former_settings(arguments, config, texts)
     set_seed(config.seed)
+    announce(config, "Reading the text: a tokenizer, and sequences to train on")
     with config.main_process_first(desc="tokenizing"):  # the others then find it in the cache
         tokenizer = build_tokenizer(arguments, base, chained(texts.train))
         packing = Packing(tokenizer, arguments.length_tokens, objective)
@@ -107,19 +112,21 @@ def pretrain(arguments: PretrainArguments, config: PretrainConfig) -> PretrainRe
     if arguments.attention_within_documents:
         attend_within_documents(language_model.model, packing.separator_id, causal=objective == "causal_lm")
     run = _put_together(arguments, config, texts, sequences, language_model)
-    folder, before, cost = _trained(run, former)
-    if cost.num_steps == 0 and (results := folder / "results.json").is_file():
-        logger.warning(
-            "The run in %s was finished: nothing was left to train, and its records stay as they are.", folder
-        )
-        return PretrainResult(**read_json_object(results))
+    _check_first_pass(run)
+    settings = {"arguments": arguments, "corpora": texts.fingerprints}
+    with opened_training(run.trainer, config, "pretrain", **settings) as opened:
+        if opened.is_finished:
+            return opened.result(PretrainResult)
+        before, cost = _trained(run, opened)
+    folder = opened.folder
     result = _result(run, folder, before, cost)
     if run.trainer.is_world_process_zero():
         write_json(folder / "results.json", asdict(result))
         write_loss_curve(folder)
-        write_pretraining_card(
-            folder, asdict(result), asdict(arguments), asdict(config), run.trainer.method, environment()
-        )
+        trained = TrainedBy(asdict(config), run.trainer.method, environment())
+        write_pretraining_card(folder, asdict(result), asdict(arguments), trained)
+        opened.finish()
+        publish(run.trainer, folder)
     return result
 
 
@@ -157,7 +164,7 @@ def _put_together(
         validation = {name: fixed_masks(rows, masks, mask_rate.end) for name, rows in validation.items()}
     _check_best_metric(config, list(validation))
     parts: dict[str, Any] = {
-        "train_dataset": sequences.train,
+        **sequences.of_trainer,
         "processing_class": tokenizer,
         "data_collator": stacked,
         "kind": KINDS[objective],
@@ -169,24 +176,40 @@ def _put_together(
     return _Run(arguments, config, texts, sequences, validation, language_model, trainer, parts)
 
 
-def _trained(run: _Run, former: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, float]], TrainingCost]:
-    """Trains; gives the folder, the scores before training and the cost. ``former`` is what a resumed run recorded."""
-    arguments, config, trainer = run.arguments, run.config, run.trainer
-    settings = {"config": config, "arguments": arguments, "corpora": run.texts.fingerprints}
-    with opened_run_folder(
-        config.output_dir,
-        config.overwrite_output_dir,
-        config.resume_from_checkpoint,
-        has_begun=lambda: trainer.state.global_step > 0,
-    ) as (folder, checkpoint):
-        before = former.get("metrics_before") if checkpoint else None
-        write_settings(folder, "pretrain", **settings, metrics_before=before)
-        if checkpoint is None:
-            warm_up_head(run.language_model, arguments, config, **run.of_every_trainer)
-        if before is None:  # what a resumed run began with cannot be measured again
-            before = _scores(trainer, run.validation)
-            write_settings(folder, "pretrain", **settings, metrics_before=before)
-        return folder, before, train(trainer, config, folder, checkpoint)
+def _check_first_pass(run: _Run) -> None:
+    """Runs the model on a sequence before anything is written; raises `InputError` where it fails."""
+    rows = next(iter(run.sequences.validation.values()))
+    batch = stacked([next(iter(rows))])
+    model = run.language_model.model
+    inputs = on_device({**batch, "labels": batch["input_ids"]}, model.device)
+    check_first_pass(model, inputs, run.arguments.model_name_or_path or run.arguments.architecture)
+
+
+def _trained(run: _Run, opened: TrainingRun) -> tuple[dict[str, dict[str, float]], TrainingCost]:
+    """Trains; gives the scores before training, which a run that goes on has recorded, and the cost."""
+    before = None
+    if opened.checkpoint is None:
+        opened.write_settings(metrics_before=None)
+        _warm_up(run)
+    else:
+        before = opened.former.get("metrics_before")
+    if before is None:  # what a resumed run began with cannot be measured again
+        before = _scores(run.trainer, run.validation)
+    write_record = partial(opened.write_settings, metrics_before=before)
+    return before, train(run.trainer, run.config, opened.folder, opened.checkpoint, write_record)
+
+
+def _warm_up(run: _Run) -> None:
+    """Warms up a new head, without checkpoints: the same seed makes the same head again, in a small part of the run."""
+    try:
+        with terminated_by_exception():
+            warm_up_head(run.language_model, run.arguments, run.config, **run.of_every_trainer)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            "stopped while the new head was trained alone, of which nothing is kept: the same command starts from the "
+            "beginning.",
+            exit_code_of(stop),
+        ) from None
 
 
 def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: TrainingCost) -> PretrainResult:
@@ -194,7 +217,7 @@ def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: 
     arguments, trainer, sequences = run.arguments, run.trainer, run.sequences
     after = _scores(trainer, run.validation)
     first_gain, last_gain = first_and_last_gain(trainer.state.log_history)
-    trainer.save_model(str(folder))
+    save_unpushed(trainer, folder)
     return PretrainResult(
         output_dir=str(folder),
         objective=run.language_model.objective,
@@ -209,8 +232,7 @@ def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: 
         sequence_length_tokens=arguments.length_tokens,
         num_train_tokens=trainer.state.num_input_tokens_seen,
         tokens_per_second=trainer.tokens_per_second(),
-        num_steps=trainer.state.global_step,
-        first_step=trainer.state.global_step - cost.num_steps,
+        num_steps=cost.num_steps,
         train_seconds=cost.train_seconds,
         train_flops=cost.train_flops,
         first_gain=first_gain,
@@ -238,20 +260,6 @@ def _with_length(arguments: PretrainArguments, base: Checkpoint | None) -> Pretr
         return arguments
     length = arguments.length_tokens
     return replace(arguments, max_seq_length=length if base is None else base.input_length_tokens(None, length))
-
-
-def _former_settings(arguments: PretrainArguments, config: PretrainConfig, texts: Texts) -> dict[str, Any]:
-    """Record of the run that is resumed, if any; raises `InputError` where it had other settings or texts."""
-    assert config.output_dir is not None
-    folder = Path(config.output_dir)
-    check_same_settings(
-        folder,
-        config.resume_from_checkpoint,
-        arguments=arguments,
-        corpora=texts.fingerprints,
-        config={name: value for name, value in asdict(config).items() if _follows_a_run(name)},
-    )
-    return settings_of(folder)
 
 
 def _check_settings(arguments: PretrainArguments, config: PretrainConfig) -> None:
@@ -291,11 +299,6 @@ def _check_best_metric(config: PretrainConfig, validation_names: list[str]) -> N
     asked = str(config.metric_for_best_model).removeprefix("eval_")
     if asked not in known:
         raise unknown_name("metric_for_best_model", asked, known)
-
-
-def _follows_a_run(name: str) -> bool:
-    """Whether a setting of the config decides what a run trains, other than for how long."""
-    return name in _TRAJECTORY or (name.startswith("adv_") and name not in ("adv_gain_draws", "adv_log_time"))
 
 
 def _scores(trainer: LanguageModelTrainer, validation: Mapping[str, Dataset]) -> dict[str, dict[str, float]]:

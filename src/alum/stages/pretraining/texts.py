@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from datasets import Dataset, IterableDataset
+from datasets import Dataset
 
 from alum.core.errors import InputError
-from alum.data.pretraining.corpora import Corpus, chained, file_corpus, held_back, hub_corpus
+from alum.data.pretraining.corpora import Corpus, file_corpus, held_back, hub_corpus, joined_corpus
 from alum.data.pretraining.packing import Packing, default_cache_dir, mixed
 from alum.stages.pretraining.arguments import PretrainArguments
+from alum.training.language_modeling import RowStream
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +40,15 @@ class Texts:
 
 @dataclass(frozen=True)
 class Sequences:
-    """Packed rows of ``input_ids``: those to train on, and those to validate on, by name."""
+    """Packed rows of ``input_ids``: those to train on, or the stream of them, and those to validate on, by name."""
 
-    train: Dataset | IterableDataset
+    train: Dataset | RowStream
     validation: Mapping[str, Dataset]
+
+    @property
+    def of_trainer(self) -> dict[str, Any]:
+        """Rows to train on, as `LanguageModelTrainer` takes them."""
+        return {"train_dataset" if isinstance(self.train, Dataset) else "stream": self.train}
 
 
 def find_texts(arguments: PretrainArguments) -> Texts:
@@ -66,22 +74,23 @@ def find_texts(arguments: PretrainArguments) -> Texts:
             "for validation. Separate documents by blank lines, say what a document is with --document_unit, or give "
             "--validation_file."
         )
-    return Texts(tuple(rest for rest, _ in parts), {VALIDATION: _joined(spared)})
+    return Texts(tuple(rest for rest, _ in parts), {VALIDATION: joined_corpus(spared)})
 
 
 def pack_texts(texts: Texts, arguments: PretrainArguments, packing: Packing, seed: int) -> Sequences:
     """Tokenizes and packs the corpora of a run, or reads from the cache those packed before with the same settings."""
     cache = Path(arguments.cache_dir) if arguments.cache_dir else default_cache_dir()
+    num_processes = arguments.preprocessing_num_workers
     validation = {
-        name: _first(packing.dataset(corpus, cache), arguments.max_eval_samples)
+        name: _spread(packing.dataset(corpus, cache, num_processes), arguments.max_eval_samples)
         for name, corpus in texts.validation.items()
     }
     for name, rows in validation.items():
         _warn_of_unknown_tokens(rows, packing, f"the text {name}")
     weights = arguments.train_weights or [1.0] * len(texts.train)
     if arguments.streaming:
-        return Sequences(packing.stream(texts.train, weights, seed), validation)
-    parts = [packing.dataset(corpus, cache) for corpus in texts.train]
+        return Sequences(partial(packing.stream, texts.train, weights, seed), validation)
+    parts = [packing.dataset(corpus, cache, num_processes) for corpus in texts.train]
     for corpus, part in zip(texts.train, parts, strict=True):
         _warn_of_unknown_tokens(part, packing, corpus.name)
     packed = mixed(parts, weights, seed)
@@ -118,14 +127,6 @@ def _can_spare_some(corpus: Corpus) -> bool:
     return sum(1 for _ in islice(corpus, HELD_BACK_EVERY)) == HELD_BACK_EVERY
 
 
-def _joined(corpora: list[Corpus]) -> Corpus:
-    return Corpus(
-        name=", ".join(corpus.name for corpus in corpora),
-        fingerprint="+".join(corpus.fingerprint for corpus in corpora),
-        read=lambda: iter(chained(corpora)),
-    )
-
-
 def _by_name(corpora: list[Corpus]) -> dict[str, Corpus]:
     """Corpora by the names of their files, without endings where these are not needed to tell them apart."""
     stems = [Path(corpus.name).stem for corpus in corpora]
@@ -136,5 +137,12 @@ def _by_name(corpora: list[Corpus]) -> dict[str, Corpus]:
     }
 
 
-def _first(rows: Dataset, count: int | None) -> Dataset:
-    return rows if count is None else rows.select(range(min(count, len(rows))))
+def _first(rows: Dataset, count: int) -> Dataset:
+    return rows.select(range(min(count, len(rows))))
+
+
+def _spread(rows: Dataset, count: int | None) -> Dataset:
+    """Takes rows at even distances, so that they are of all corpora that stand one behind the other."""
+    if count is None or count >= len(rows):
+        return rows
+    return rows.select(np.arange(count) * len(rows) // count)

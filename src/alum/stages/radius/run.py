@@ -14,10 +14,12 @@ from alum.core.methods import method_named
 from alum.evaluation.measured_model import LoadedModel, Reading
 from alum.evaluation.model_on_task import ModelOnTask
 from alum.models.model_parts import word_embeddings
-from alum.reports.radius import draw_radius
+from alum.reports.choosing.radius import draw_radius
+from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.suite_data import SuiteData, SuiteSpec, load_suite
 from alum.stages.radius.arguments import RadiusArguments
-from alum.stages.runs.folder import opened_or_resumed, write_json
+from alum.stages.record_folder import opened_for_record
+from alum.stages.runs.folder import write_json
 
 DIRECTIONS = ("noise", "alum", "alum_one_pass", "alum_virtual")
 """Methods whose perturbations are tried."""
@@ -59,17 +61,13 @@ class RadiusResult:
 def radius(arguments: RadiusArguments) -> RadiusResult:
     """Measures what radii do to a fine-tuned model, and trains nothing.
 
-    Raises `InputError` for a model without a fine-tuned head, and for rows and settings that cannot be used.
+    Raises `InputError` for a model without a fine-tuned head, and for rows, settings and a folder that cannot be used.
     """
-    if arguments.output_dir is None:
-        return _measured(arguments)
-    has_begun = (Path(arguments.output_dir) / RECORD).exists
-    with opened_or_resumed(
-        arguments.output_dir, arguments.overwrite_output_dir, "radius", has_begun, arguments=arguments
-    ) as folder:
+    with opened_for_record(arguments, "radius", RECORD) as folder:
         result = _measured(arguments)
-        write_json(folder / RECORD, asdict(result))
-        draw_radius(asdict(result), folder / "radius.png")
+        if folder is not None:
+            write_json(folder / RECORD, asdict(result))
+            draw_radius(asdict(result), folder / "radius.png")
     return result
 
 
@@ -77,17 +75,15 @@ def _measured(arguments: RadiusArguments) -> RadiusResult:
     spec = SuiteSpec(arguments.task or Path(arguments.train_file).stem, arguments.train_file)
     suite = load_suite(spec, arguments)
     model = _model_on(suite, arguments)
+    model.check_first_pass(suite.rows, arguments.model_name_or_path)
     features = model.features(suite.rows)
     epsilons = sorted(set(arguments.epsilons))
-    effects = {
-        name: [
-            Effect(epsilon, *found)
-            for epsilon, found in zip(
-                epsilons, model.effects_of(features, method_named(name), epsilons, arguments.seed), strict=True
-            )
-        ]
-        for name in DIRECTIONS
-    }
+    effects = {}
+    with EvaluationProgress().shown("perturbing", len(DIRECTIONS), "directions") as done:
+        for name in DIRECTIONS:
+            found = model.effects_of(features, method_named(name), epsilons, arguments.seed)
+            effects[name] = [Effect(epsilon, *effect) for epsilon, effect in zip(epsilons, found, strict=True)]
+            done(1)
     ((_, clean_accuracy),) = model.effects_of(features, method_named("noise"), [TINY], arguments.seed)
     return RadiusResult(
         model=arguments.model_name_or_path,

@@ -9,6 +9,7 @@ from transformers.integrations.integration_utils import (
     INTEGRATION_TO_CALLBACK,
     get_available_reporting_integrations,
 )
+from transformers.trainer_utils import HubStrategy
 from transformers.utils.import_utils import is_liger_kernel_available
 
 from alum.core.errors import InputError, unknown_name
@@ -29,6 +30,13 @@ _RANGES = {
     "warmup_steps": (0, 2**53),
 }
 """Lowest values, and what is above all of them."""
+_PACKAGES = {
+    "comet_ml": "comet-ml",
+    "mlflow": "mlflow",
+    "tensorboard": "tensorboard",
+    "trackio": "trackio",
+    "wandb": "wandb",
+}
 
 
 @dataclass
@@ -38,12 +46,18 @@ class StageConfig(StageSettings, AlumConfig):
     save_total_limit: int | None = instead(TrainingArguments, "save_total_limit", 2)
     max_grad_norm: float = instead(TrainingArguments, "max_grad_norm", 1.0)
     logging_nan_inf_filter: bool = instead(TrainingArguments, "logging_nan_inf_filter", False)
+    hub_strategy: HubStrategy | str = instead(TrainingArguments, "hub_strategy", HubStrategy.END)
 
     def __post_init__(self) -> None:
         asked_for = self.output_dir
         super().__post_init__()
         self.output_dir = asked_for  # TrainingArguments writes to a folder of its own choice where none was given
         _check_trackers(self.report_to)
+        if self.push_to_hub and self.hub_strategy != HubStrategy.END:
+            raise InputError(
+                f"hub_strategy must be end, not {HubStrategy(self.hub_strategy).value}: a model is pushed when it is "
+                "finished, with its card. Checkpoints hold settings of this machine: leave it out."
+            )
         if self.use_liger_kernel and not is_liger_kernel_available():
             raise InputError(
                 "use_liger_kernel needs the package liger-kernel, which is not installed: install it first."
@@ -81,7 +95,8 @@ def _check_trackers(names: str | list[str] | None) -> None:
         if name not in INTEGRATION_TO_CALLBACK:
             raise unknown_name("tracker in report_to", name, [*INTEGRATION_TO_CALLBACK, "all", "none"])
         if name not in (*get_available_reporting_integrations(), "flyte"):  # of which transformers cannot tell
-            raise InputError(f"report_to names {name}, which is not installed: install it, or say --report_to none.")
+            package = f"pip install {_PACKAGES[name]}" if name in _PACKAGES else "install it"
+            raise InputError(f"report_to names {name}, which is not installed: {package}, or say --report_to none.")
 
 
 def _check_compiler(backend: str | None, mode: str | None) -> None:

@@ -106,7 +106,8 @@ class TrainingSettings:
     fp16: bool = _setting(False, "Train in mixed precision with float16, for devices without bfloat16.")
     use_cpu: bool = _setting(False, "Train on the CPU even where there is a GPU.")
     resume_from_checkpoint: str | None = _setting(
-        None, "Checkpoint to go on from: a folder, or true for the newest whole one in output_dir."
+        None,
+        "Checkpoint to go on from: a folder, or auto for the newest whole one in output_dir and, without, the start.",
     )
     # HfArgumentParser reads a union of three only with None first.
     report_to: None | str | list[str] = _setting(  # noqa: RUF036

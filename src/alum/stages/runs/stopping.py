@@ -19,6 +19,11 @@ class Terminated(KeyboardInterrupt):
     """Raised on SIGTERM, a `KeyboardInterrupt`: code that lets Ctrl-C through lets it through too."""
 
 
+def exit_code_of(stop: KeyboardInterrupt) -> int:
+    """Exit code of a command that Ctrl-C or SIGTERM stopped: 128 plus the signal's number."""
+    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+
+
 @contextmanager
 def terminated_by_exception() -> Iterator[None]:
     """Makes SIGTERM raise `Terminated` within the context, once; a second one ends the process.

@@ -33,9 +33,14 @@ def keep_rows(name: str, settings: Settings, folder: Path) -> tuple[dict[str, st
         share = settings.get("validation_share")
         needs = ("train", "validation") if share is None else ("train",)
         data = load_task_data(arguments, needs, wanted=("validation", "test"))
+        cut_short = ("train", "validation")
+        splits = {
+            split: _mixed(rows) if split in cut_short and rows.are_of_several else rows
+            for split, rows in data.splits.items()
+        }
         files = {
             "test/test.jsonl" if split == "test" else f"{split}.jsonl": (split, rows)
-            for split, rows in _three_splits(data.splits, share).items()
+            for split, rows in _three_splits(splits, share).items()
         }
         files |= {
             f"suites/{suite}.jsonl": (f"suite {suite}", _rows_of_suite(suite, file, settings))
@@ -68,6 +73,11 @@ def digest_of(parts: Any) -> str:
 def _rows_of_suite(suite: str, file: str, settings: Settings) -> Dataset:
     columns = {name: settings[name] for name in _COLUMNS if name in settings}
     return load_suite(SuiteSpec(suite, file), EvaluateArguments(model_name_or_path=[], **columns)).rows.table.rows
+
+
+def _mixed(rows: TaskRows) -> TaskRows:
+    """Rows of several files or splits in a drawn order: the first ones, as of ``max_train_samples``, are of all."""
+    return rows.select(np.random.default_rng(0).permutation(len(rows)).tolist())
 
 
 def _three_splits(splits: Mapping[str, TaskRows], share: float | None) -> dict[str, Dataset]:

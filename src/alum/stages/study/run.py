@@ -1,15 +1,15 @@
 """Studies: train and measure what is missing, and sum up what is there."""
 
-import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 from alum.core.errors import InputError
-from alum.data.writing import holds_only_drafts, write_text
+from alum.data.visible_text import print_visible
+from alum.data.writing import explained_if_full, holds_only_drafts, write_text
 from alum.reports.exports import frame_of
 from alum.reports.numbers import duration_text, metric_text
 from alum.reports.pages.notebook import inline_page, show
@@ -17,10 +17,11 @@ from alum.reports.study.page import study_page, write_study_page
 from alum.reports.study.record import StudyRecord
 from alum.reports.study.terminal import show_study
 from alum.stages.evaluation.plan import plan_of
+from alum.stages.held_folder import held
 from alum.stages.runs.folder import write_json
 from alum.stages.runs.kept import with_files
 from alum.stages.runs.settings import require_one_or_more
-from alum.stages.runs.stopping import Interrupted, Terminated, terminated_by_exception
+from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
 from alum.stages.study.cells.cell_run import evaluation_of
 from alum.stages.study.cells.finetune_cell import FinetuneCell
 from alum.stages.study.cells.ledger import Cell, Ledger
@@ -34,7 +35,6 @@ from alum.stages.study.settings import STANDARD, Study, StudyArguments
 from alum.stages.study.workers import LOGS, work_off
 
 STUDY_FILE, GIVEN = "study.yaml", "given"
-_STOPPED_BY_USER, _TERMINATED = 130, 143
 
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def study(
     require_one_or_more(SimpleNamespace(workers=workers), "workers")
     file = study.study_file if isinstance(study, StudyArguments) else study
     asked = read_study(file, seeds if isinstance(seeds, str) else None) if isinstance(file, str) else file
-    folder = _opened(Path(output_dir))
-    with _alone(folder):
+    with held(output_dir, "use a folder of your own and join both by alum study merge"):
+        folder = _opened(Path(output_dir))
         if not isinstance(asked, Study):
             asked = study_in(_with_files(asked, folder / GIVEN))
         return _run(_with_former(folder, with_seeds(asked, seeds)), folder, workers)
@@ -121,7 +121,11 @@ def merge_studies(output_dir: str, parts: list[str]) -> StudyResult:
 
     Arms, tasks and seeds are those of all parts. Raises `InputError` where parts differ in what they have in common.
     """
-    folder = Path(output_dir)
+    with held(output_dir):
+        return _merged(Path(output_dir), parts)
+
+
+def _merged(folder: Path, parts: list[str]) -> StudyResult:
     if folder.exists() and not (folder.is_dir() and holds_only_drafts(folder)):
         raise InputError(f"{folder} holds something already: name a new folder to merge into.")
     for part in parts:
@@ -138,11 +142,12 @@ def _opened(folder: Path) -> Path:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output_dir {folder} is a file: name a folder.")
     if folder.is_dir() and not (folder / STUDY_FILE).is_file():
-        others = [path for path in folder.iterdir() if path.name not in ("data", "inputs.json", LOGS, ".lock", GIVEN)]
+        others = [path for path in folder.iterdir() if path.name not in ("data", "inputs.json", LOGS, GIVEN)]
         if any(not path.name.endswith(".draft") for path in others):
             raise InputError(f"output_dir {folder} already holds something that is no study: name another folder.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with explained_if_full(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"output_dir {folder} cannot be made: {error.strerror}.") from None
     return folder
@@ -170,13 +175,13 @@ def _run(study: Study, folder: Path, num_workers: int) -> StudyResult:
         score = metric_text(metric, value)
         finished = sum(plan.ledger.record(one) is not None for one in plan.cells().values())
         text = f"{cell.described()}: validation {metric} {score}, {duration_text(seconds)}"
-        print(f"{text}; {finished} of {len(list(plan.places()))}", file=sys.stderr, flush=True)
+        print_visible(f"{text}; {finished} of {len(list(plan.places()))}", sys.stderr)
 
     try:
         with terminated_by_exception():
             failures = work_off(plan, num_workers, done)
     except (KeyboardInterrupt, Interrupted) as stop:
-        code = _TERMINATED if isinstance(stop, Terminated) else getattr(stop, "exit_code", _STOPPED_BY_USER)
+        code = stop.exit_code if isinstance(stop, Interrupted) else exit_code_of(stop)
         raise Interrupted(f"stopped. Finished cells are kept in {folder}: the same command goes on.", code) from None
     results = _summed_up(plan)
     if failures.errors:
@@ -216,22 +221,3 @@ def _checked(cell: FinetuneCell, inputs: StudyInputs) -> None:
             plan_of(evaluation_of(cell, inputs, inputs.folder))
         except (InputError, TypeError) as error:
             raise InputError(f"{cell.task}, evaluation: {error}") from None
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keeps others from working on the same study at the same time, where the system has locks for that."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(
-                f"another alum study is at work in {folder}: wait for it, or use a folder of your own and join both by "
-                "alum study merge."
-            ) from None
-        yield

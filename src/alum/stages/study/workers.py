@@ -118,7 +118,12 @@ def _started(plan: StudyPlan, number: int) -> _Worker:
     process = context.Process(
         target=_serve, args=(theirs, plan.inputs, plan.study.keep_models, str(log)), name=f"alum study {number}"
     )
-    process.start()
+    # A terminal's Ctrl-C goes to all processes; the study ends its workers itself. What is blocked here, they inherit.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
     return _Worker(process, ours)
 
@@ -147,7 +152,6 @@ def _hear(workers: list[_Worker], plan: StudyPlan, failures: Failures, done: _Do
 def _serve(connection: Connection, inputs: StudyInputs, keep_model: bool, log: str) -> None:
     """Life of a worker: runs the cells that it is sent, and answers whether the input was at fault, and the error."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to all; the study ends its workers itself
     import torch
     from datasets import disable_progress_bars
 

@@ -18,6 +18,7 @@ from alum.tasks.base import GatheredOutputs, Supervision, first_output
 from alum.tasks.kinds.conversation import is_conversation, parts_of_conversation
 from alum.tasks.kinds.language_modeling import CAUSAL_LM
 from alum.tasks.layout import Layout
+from alum.tasks.prompts import separator
 from alum.tasks.rows import TaskRows
 
 
@@ -34,6 +35,7 @@ class CompletionSupervision(Supervision):
     auto_class = AutoModelForCausalLM
     user_kinds = MappingProxyType({"causal_lm": 0})
     main_metric = "token_accuracy"
+    pipeline_tag = "text-generation"
     needs_text = False
     label_is_text = True
     needs_padding_token = False
@@ -43,6 +45,14 @@ class CompletionSupervision(Supervision):
         Layout(text=("instruction", "input"), label="output"),
         Layout(text=("instruction",), label="output"),
     )
+
+    def usage(self, model: str, num_texts: int) -> str:
+        return f"""
+from transformers import pipeline
+
+complete = pipeline("text-generation", {model})
+print(complete("The film is", max_new_tokens=20))
+"""
 
     def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
         """Encodes ``[bos] prompt completion [eos]``, with labels on the completion and the end-of-sequence token alone.
@@ -140,12 +150,8 @@ def _prompt(parts_and_completion: Sequence[str]) -> str:
     prompt = ""
     *parts, completion = parts_and_completion
     for part in parts:
-        prompt += _separator(prompt, part) + part
-    return prompt + _separator(prompt, completion)
-
-
-def _separator(before: str, after: str) -> str:
-    return "\n" if before and after and not before[-1].isspace() and not after[0].isspace() else ""
+        prompt += separator(prompt, part) + part
+    return prompt + separator(prompt, completion)
 
 
 def _tokens(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

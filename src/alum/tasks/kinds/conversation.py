@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from alum.core.errors import InputError
@@ -63,7 +62,10 @@ def _written(
         return ""
     try:
         text = tokenizer.apply_chat_template(given, tokenize=False, add_generation_prompt=begins_answer)
-    except (TemplateError, TypeError, ValueError, KeyError) as problem:
-        raise error(f"the chat template does not take these messages ({str(problem).splitlines()[0]})") from None
+    except MemoryError:
+        raise
+    except Exception as problem:  # a template is a program, though one that transformers keeps in a sandbox
+        reason = (str(problem).strip() or repr(problem)).splitlines()[0]
+        raise error(f"the chat template does not take these messages ({reason})") from None
     assert isinstance(text, str), "one conversation is one text"
     return text

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from alum.core.divergences import IGNORED_LABEL, labelled, symmetric_kl
-from alum.core.likelihoods import TOKENS
+from alum.core.outputs.likelihoods import TOKENS
 from alum.models.inputs import Inputs
 from alum.tasks.base import TaskKind, logits_of
 
@@ -28,7 +28,10 @@ def _masked_compared(outputs: Any, inputs: Inputs) -> Tensor:
 
 
 def _causal_compared(outputs: Any, inputs: Inputs) -> Tensor:
-    return _at_rows(logits_of(outputs), _causal_rows(inputs["labels"])[0])
+    logits, (rows, _) = logits_of(outputs), _causal_rows(inputs["labels"])
+    if logits.dim() == 3 and logits.shape[:2].numel() > max(inputs["labels"].numel(), len(rows)):
+        logits = logits[:, -inputs["labels"].shape[-1] :]  # behind the virtual tokens of prompt tuning
+    return _at_rows(logits, rows)
 
 
 def _at_rows(logits: Tensor, rows: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from transformers import AutoModelForMultipleChoice, DataCollatorWithPadding, Pr
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
-from alum.core.likelihoods import CATEGORICAL
+from alum.core.outputs.likelihoods import CATEGORICAL
 from alum.data.values import whole_number
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, first_output, log_odds_against_labels
@@ -24,6 +24,7 @@ _LABELS = ("labels", "label")
 MULTIPLE_CHOICE = TaskKind(
     name="multiple_choice",
     compared=all_logits,
+    compares_rows=True,
     distance=symmetric_kl,
     likelihood=CATEGORICAL,
     example_losses=log_odds_against_labels,
@@ -40,21 +41,38 @@ class MultipleChoiceSupervision(Supervision):
     auto_class = AutoModelForMultipleChoice
     user_kinds = MappingProxyType({"multiple_choice": 0})
     main_metric = "accuracy"
+    pipeline_tag = "multiple-choice"
+
+    def usage(self, model: str, num_texts: int) -> str:
+        return f"""
+from transformers import AutoModelForMultipleChoice, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained({model})
+model = AutoModelForMultipleChoice.from_pretrained({model})
+context, choices = "She opened the umbrella.", ["It had begun to rain.", "The soup was cold."]
+inputs = tokenizer([context] * len(choices), choices, padding=True, return_tensors="pt")
+logits = model(**{{name: values.unsqueeze(0) for name, values in inputs.items()}}).logits
+print(choices[logits.argmax(-1).item()])
+"""
 
     def encode(self, rows: TaskRows, tokenization: Tokenization) -> Dataset:
         tokenization.require_room(2)
-        examples = contexts_and_choices(rows)
-        count = len(examples[0][1])
-        pairs = tokenization(
-            [context for context, choices in examples for _ in choices],
-            [choice for _, choices in examples for choice in choices],
-        )
-        features = {
-            name: [values[i : i + count] for i in range(0, len(values), count)] for name, values in pairs.items()
-        }
+        features = self.encode_examples(self.examples(rows), tokenization)
         if rows.has_labels:
             features["labels"] = right_choices(rows)
         return Dataset.from_dict(features)
+
+    def examples(self, rows: TaskRows) -> list[tuple[str, ...]]:
+        """Context of each row and its choices, as the model reads them."""
+        return [(context, *choices) for context, choices in contexts_and_choices(rows)]
+
+    def encode_examples(self, examples: Sequence[tuple[str, ...]], tokenization: Tokenization) -> dict[str, list[Any]]:
+        count = len(examples[0]) - 1
+        pairs = tokenization(
+            [context for context, *choices in examples for _ in choices],
+            [choice for _, *choices in examples for choice in choices],
+        )
+        return {name: [values[i : i + count] for i in range(0, len(values), count)] for name, values in pairs.items()}
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
         return PaddedChoices(tokenizer)

@@ -14,7 +14,7 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedTokenizerBase
 
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
-from alum.core.likelihoods import CATEGORICAL
+from alum.core.outputs.likelihoods import CATEGORICAL
 from alum.core.outputs.log_odds import log_odds_against, log_odds_against_all
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
@@ -97,7 +97,25 @@ class QuestionAnsweringSupervision(Supervision):
     auto_class = AutoModelForQuestionAnswering
     user_kinds = MappingProxyType({"question_answering": 2})
     main_metric = "f1"
+    pipeline_tag = "question-answering"
     known_layouts = (Layout(text=("question", "context"), label="answers"),)
+
+    def usage(self, model: str, num_texts: int) -> str:
+        return f"""
+import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained({model})
+model = AutoModelForQuestionAnswering.from_pretrained({model})
+question, context = "Who wrote it?", "Mary Shelley wrote it in 1818."
+inputs = tokenizer(question, context, return_tensors="pt")
+with torch.no_grad():
+    outputs = model(**inputs)
+in_context = torch.tensor([part == 1 for part in inputs.sequence_ids(0)])
+start = outputs.start_logits[0].masked_fill(~in_context, -float("inf")).argmax()
+end = start + outputs.end_logits[0, start:].masked_fill(~in_context[start:], -float("inf")).argmax()
+print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))
+"""
 
     def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
         return {"num_labels": 2}  # start and end; a checkpoint may come with the labels of another task

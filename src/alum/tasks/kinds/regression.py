@@ -12,12 +12,12 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from alum.core.divergences import squared_error
-from alum.core.likelihoods import GAUSSIAN
+from alum.core.outputs.likelihoods import GAUSSIAN
 from alum.data.values import number
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
 from alum.tasks.base import GatheredOutputs, Supervision, TaskKind, all_logits, first_output, logits_of
-from alum.tasks.kinds.sequence_classification import encode_texts
+from alum.tasks.kinds.sequence_classification import encode_texts, one_or_two_texts
 from alum.tasks.rows import TaskRows
 
 
@@ -29,6 +29,7 @@ def _squared_errors(outputs: Any, inputs: Inputs) -> Tensor:
 REGRESSION = TaskKind(
     name="regression",
     compared=all_logits,
+    compares_rows=True,
     distance=squared_error,
     likelihood=GAUSSIAN,
     example_losses=_squared_errors,
@@ -42,6 +43,15 @@ class RegressionSupervision(Supervision):
     auto_class = AutoModelForSequenceClassification
     user_kinds = MappingProxyType({"regression": 0})
     main_metric = "pearson"
+    pipeline_tag = "text-classification"
+
+    def usage(self, model: str, num_texts: int) -> str:
+        return f"""
+from transformers import pipeline
+
+rate = pipeline("text-classification", {model}, function_to_apply="none")
+print(rate({one_or_two_texts(num_texts)}))  # the number is called score
+"""
 
     def head(self, label_names: tuple[str, ...]) -> dict[str, Any]:
         return {"num_labels": 1, "problem_type": "regression"}

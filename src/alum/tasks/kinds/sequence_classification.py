@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from alum.core.divergences import bernoulli_symmetric_kl, symmetric_kl
 from alum.core.errors import InputError
-from alum.core.likelihoods import BERNOULLI, CATEGORICAL
+from alum.core.outputs.likelihoods import BERNOULLI, CATEGORICAL
 from alum.core.outputs.log_odds import log_odds_against_all
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
@@ -39,6 +39,7 @@ def _log_odds(outputs: Any, inputs: Inputs) -> Tensor:
 MULTI_LABEL_CLASSIFICATION = TaskKind(
     name="multi_label_classification",
     compared=all_logits,
+    compares_rows=True,
     distance=bernoulli_symmetric_kl,
     likelihood=BERNOULLI,
     example_losses=_log_odds,
@@ -48,6 +49,7 @@ MULTI_LABEL_CLASSIFICATION = TaskKind(
 SEQUENCE_CLASSIFICATION = TaskKind(
     name="sequence_classification",
     compared=all_logits,
+    compares_rows=True,
     distance=symmetric_kl,
     likelihood=CATEGORICAL,
     example_losses=log_odds_against_labels,
@@ -58,9 +60,18 @@ class ClassificationSupervision(Supervision):
     """Sequence classification as a task: one label out of several for a text or a pair."""
 
     kind = SEQUENCE_CLASSIFICATION
-    auto_class = AutoModelForSequenceClassification
+    auto_class: type = AutoModelForSequenceClassification
     user_kinds = MappingProxyType({"sentence_classification": 1, "pair_classification": 2})
     main_metric = "accuracy"
+    pipeline_tag = "text-classification"
+
+    def usage(self, model: str, num_texts: int) -> str:
+        return f"""
+from transformers import pipeline
+
+classify = pipeline("text-classification", {model})
+print(classify({one_or_two_texts(num_texts)}))
+"""
 
     def label_names(self, rows: TaskRows) -> tuple[str, ...]:
         return names_in(rows)
@@ -95,6 +106,12 @@ class ClassificationSupervision(Supervision):
         gold = label_ids(rows)
         pairs = zip(predictions, gold, strict=True)
         return {"accuracy": [float(name == rows.label_names[label]) for name, label in pairs]}
+
+
+def one_or_two_texts(num_texts: int) -> str:
+    """Python for a made-up text, or a pair of them, as the pipeline for text classification takes it."""
+    pair = '{"text": "A bright and funny film.", "text_pair": "It is worth seeing."}'
+    return pair if num_texts == 2 else '"A bright and funny film."'
 
 
 def encode_texts(rows: TaskRows, tokenization: Tokenization) -> dict[str, list[Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from alum.core.divergences import labelled, symmetric_kl
-from alum.core.likelihoods import TOKENS
+from alum.core.outputs.likelihoods import TOKENS
 from alum.models.inputs import Inputs
 from alum.tasks.base import TaskKind, logits_of
 

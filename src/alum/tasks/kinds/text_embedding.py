@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from alum.core.divergences import squared_error
-from alum.core.likelihoods import GAUSSIAN
+from alum.core.outputs.likelihoods import GAUSSIAN
 from alum.models.inputs import Inputs
 from alum.tasks.base import TaskKind
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from alum.core.divergences import IGNORED_LABEL, labelled, symmetric_kl
 from alum.core.errors import InputError
-from alum.core.likelihoods import TOKENS
+from alum.core.outputs.likelihoods import TOKENS
 from alum.data.padding import PaddedTokens
 from alum.models.inputs import Inputs
 from alum.models.tokenization import Tokenization
@@ -48,7 +48,16 @@ class TokenClassificationSupervision(Supervision):
     auto_class = AutoModelForTokenClassification
     user_kinds = MappingProxyType({"token_classification": 1})
     main_metric = "f1"
+    pipeline_tag = "token-classification"
     needs_padding_token = False
+
+    def usage(self, model: str, num_texts: int) -> str:
+        return f"""
+from transformers import pipeline
+
+tag = pipeline("token-classification", {model}, aggregation_strategy="first")
+print(tag("Ada Lovelace lived in London."))
+"""
 
     def label_names(self, rows: TaskRows) -> tuple[str, ...]:
         column = rows.layout.label

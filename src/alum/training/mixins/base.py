@@ -10,7 +10,9 @@ from alum.core.schedules.curriculum import Curriculum
 from alum.tasks.base import TaskKind
 from alum.training.config import AlumConfig
 from alum.training.libraries.lookup import KnownTrainer
+from alum.training.parts.drawn_texts import RowTexts
 from alum.training.parts.loss_scale import LossScale
+from alum.training.parts.proximal_average import ProximalAverage
 from alum.training.parts.step_noise import StepNoise
 from alum.training.records.attendance import Attendance
 from alum.training.records.clock import StepClock
@@ -28,16 +30,25 @@ class TrainerWithAlum(_Trainer):
     args: AlumConfig
     model: nn.Module
     kind: TaskKind | None
+    texts: RowTexts | None
     method: Method
     adv_curriculum: Curriculum
 
     _known: KnownTrainer
+    _average: ProximalAverage
     _clock: StepClock
     _running_log: RunningLog
     _noise: StepNoise
     _attendance: Attendance
     _loss_scale: LossScale
     _model_takes_num_items: bool
+
+    def _method_at(self, step: int) -> Method:
+        """Settings that hold at a step, counted from 0."""
+        raise NotImplementedError
+
+    def _begin_training(self) -> None:
+        """Prepares for training from its first step, or where it is resumed."""
 
     _wants_all_logits = False
     """Whether predictions or metrics are to get the logits of every position."""

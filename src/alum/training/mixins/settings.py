@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from accelerate.utils import DistributedType
+
 from alum.core.errors import InputError
 from alum.models.hooks.injection import Injection
 from alum.models.model_parts import pretrained_model
@@ -9,9 +11,11 @@ from alum.tasks.base import TaskKind
 from alum.tasks.lookup import kind_of
 from alum.training.combinations import check_combination, check_hooks, warn_of_rounding
 from alum.training.mixins.base import TrainerWithAlum
+from alum.training.mixins.changed_texts import ChangedTextsMixin
+from alum.training.parts.perturbed_place import check_place
 
 
-class SettingsMixin(TrainerWithAlum):
+class SettingsMixin(ChangedTextsMixin, TrainerWithAlum):
     """Makes a step's method of the settings in ``args``, and refuses what model or other arguments do not allow."""
 
     _settings: dict[str, Any] | None = None
@@ -36,10 +40,19 @@ class SettingsMixin(TrainerWithAlum):
             self.kind = self._kind_of_model()
         if self.method.alpha > 0:
             Injection(self.model, self.method.layer)  # a model that cannot be perturbed is refused
+            check_place(self.method, self.model)
+            state = self.accelerator.state
             check_combination(
-                self.args, self.method, self.accelerator.distributed_type, own_loss=self.compute_loss_func is not None
+                self.args,
+                self.method,
+                state.distributed_type,
+                fsdp_version=getattr(getattr(state, "fsdp_plugin", None), "fsdp_version", 1),
+                own_loss=self.compute_loss_func is not None,
             )
-            check_hooks(self.model, self.args, self.method)
+            if state.distributed_type != DistributedType.DEEPSPEED:  # whose own hooks know of several backward passes
+                check_hooks(self.model, self.args, self.method)
+            if self.method.changes_text:
+                self._check_texts()
             if self.args.adv_fraction < 1 and self._known.no_parts:
                 raise InputError(f"adv_fraction must be 1 here: {self._known.no_parts}.")
 

@@ -11,6 +11,7 @@ from alum.core.divergences import IGNORED_LABEL
 from alum.core.methods import Method
 from alum.models.hooks.predicted_positions import head_sees_only
 from alum.models.inputs import Inputs, has_labels, labels_of_items, num_rows
+from alum.models.model_parts import num_virtual_tokens
 from alum.training.mixins.base import TrainerWithAlum
 from alum.training.parts.task_losses import loss_where, no_task_loss
 
@@ -122,7 +123,7 @@ class TaskLossMixin(TrainerWithAlum):
     def _predicted_rows(self, inputs: Inputs) -> Tensor | None:
         if self.kind is None or self.kind.predicted_rows is None or "labels" not in inputs:
             return None
-        if self._has_own_loss() or self._wants_all_logits:
+        if self._has_own_loss() or self._wants_all_logits or num_virtual_tokens(self.model):
             return None  # they take logits and labels of every position
         return self.kind.predicted_rows(inputs["labels"])[0]
 

@@ -1,8 +1,14 @@
 """Choice of the passes that go through a model's wrapper: DDP, which averages gradients, or a compiled module."""
 
-import torch
-from torch import nn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from alum.core.errors import InputError
 from alum.core.methods import Method
 
 
@@ -24,3 +30,32 @@ class Passes:
     def next(self) -> nn.Module:
         trains = torch.is_grad_enabled() and any(weight.requires_grad for weight in self._model.parameters())
         return next(self._last, self._others) if trains else self._others
+
+
+@contextmanager
+def outputs_before_wrapper(model: nn.Module) -> Iterator[Callable[[], Any]]:
+    """Outputs of the call of ``model`` that its wrapper makes in the ``with`` block, of which the wrapper gets aliases.
+
+    DeepSpeed's engine takes each gradient of what a pass through it returns for the step's backward pass, and averages
+    weights after it. The gradient that δ follows is of these outputs, which it does not see.
+    """
+    found: list[Any] = []
+
+    def keep(module: nn.Module, args: Any, outputs: Any) -> Any:
+        found.append(outputs)
+        return tree_map_only(Tensor, lambda tensor: tensor.view_as(tensor), outputs)
+
+    handle = model.register_forward_hook(keep)
+    try:
+        yield lambda: _only(found, model)
+    finally:
+        handle.remove()
+
+
+def _only(found: list[Any], model: nn.Module) -> Any:
+    if len(found) != 1:
+        raise InputError(
+            f"with DeepSpeed a loss calls {type(model).__name__} exactly once in a step, but this one called it "
+            f"{len(found)} times. Choose such a loss, or train with DDP."
+        )
+    return found[0]

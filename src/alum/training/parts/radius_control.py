@@ -10,6 +10,7 @@ from transformers.trainer_callback import ExportableState
 
 from alum.core.objective import AlumResult
 from alum.core.schedules.radius import Radius
+from alum.training.records.resumed import taken_up
 
 
 class RadiusControl(TrainerCallback, ExportableState):
@@ -27,10 +28,8 @@ class RadiusControl(TrainerCallback, ExportableState):
         return {"args": {}, "attributes": {"factor": self.factor, "curvature": self.curvature}}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        states: dict[str, Any] = state.stateful_callbacks  # type: ignore[assignment]
-        kept = states.get(type(self).__name__) if state.global_step else None
-        self._become(Radius(**kept["attributes"]) if kept else Radius())
-        states[type(self).__name__] = self.state()  # where the Trainer looks for it when it saves
+        kept = taken_up(self, state)
+        self._become(Radius(**kept) if kept else Radius())
 
     def add(self, result: AlumResult, scale: Tensor | float, weight: float) -> None:
         """Adds an attacked micro-batch, whose loss has the weight ``scale * weight`` in the step's."""

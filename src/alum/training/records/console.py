@@ -11,6 +11,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import has_length
 
 from alum.core.methods import Method
+from alum.data.visible_text import fitted, terminal_width, visible_line, wrapped
 
 SECONDS_BETWEEN_LINES = 60  # where there are no bars
 
@@ -60,7 +61,7 @@ class ConsoleProgress(ProgressCallback):
             seconds = time.monotonic() - self._start
             left = seconds / (state.global_step - self._first_step) * (state.max_steps - state.global_step)
             times = f"{tqdm.format_interval(seconds)} passed, {tqdm.format_interval(left)} left"
-            self._write(f"step {state.global_step}/{state.max_steps}  {times}")
+            self._write(f"step {state.global_step}/{state.max_steps}", times)
 
     def on_prediction_step(
         self,
@@ -98,8 +99,11 @@ class ConsoleProgress(ProgressCallback):
         if "adversarial" in values and logs.get("adv_alpha") == 0:
             values.pop("adversarial")
             values["adversary"] = "not yet"
-        texts = [f"{label} {_text(value)}" for label, value in values.items()]
-        self._write(f"step {state.global_step}/{state.max_steps}  " + "  ".join(texts))
+        if "adversarial" in values:
+            values.pop("divergence", None)  # the same but for alpha
+        self._write(
+            f"step {state.global_step}/{state.max_steps}", *(f"{name} {_text(values[name])}" for name in values)
+        )
 
     def close(self) -> None:
         """Closes the bars where training failed, so that the error has a line of its own."""
@@ -111,9 +115,14 @@ class ConsoleProgress(ProgressCallback):
     def _bar(self, name: str, total: int, leave: bool = True) -> Any:
         return tqdm(desc=name, total=total, leave=leave, dynamic_ncols=True, disable=not self._has_bars)
 
-    def _write(self, line: str) -> None:
+    def _write(self, start: str, *items: str) -> None:
+        """Writes a line; in a terminal that is too narrow several, each further one below the first one's items."""
         self._last_line = time.monotonic()
-        tqdm.write(line)
+        width, line = terminal_width(sys.stdout), visible_line("  ".join([start, *items]))
+        if items and width is not None:
+            lines = wrapped([visible_line(item) for item in items], width - len(start) - 2, gap="  ")
+            line = f"{start}  " + f"\n{' ' * (len(start) + 2)}".join(lines)
+        tqdm.write(fitted(line, sys.stdout))
 
     def _is_silent_for_long(self) -> bool:
         return not self._has_bars and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES
@@ -123,7 +132,7 @@ def _opening(args: TrainingArguments, state: TrainerState, model: Any, method: M
     num_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     text = f"{model.num_parameters():,} parameters; {state.max_steps:,} steps of {num_rows} rows"
     if method is not None:
-        text += f" by {method.name}"
+        text += f" by {method.name}{method.place}"
         start_fraction = getattr(args, "adv_start_fraction", None)
         if method.alpha > 0 and start_fraction:
             text += f", standard for the first {100 * start_fraction:g} %"
@@ -134,6 +143,12 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def announce(args: TrainingArguments, line: str) -> None:
+    """Writes a line on what takes long before training begins, where training will write its own."""
+    if not args.disable_tqdm and args.process_index == 0:
+        tqdm.write(fitted(visible_line(line), sys.stdout))
 
 
 def use_own_console(trainer: Any) -> ConsoleProgress:

@@ -1,24 +1,27 @@
 """Logs of adversarial training, summed up on the device between logging steps, and a warning if it does nothing."""
 
+import dataclasses
 import logging
 import math
 import statistics
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from alum.core.diagnostics import Diagnostics
-from alum.core.divergences import ROUNDING_NATS
 from alum.core.methods import Method
 from alum.core.objective import AlumResult
+from alum.core.outputs.rounding import ROUNDING_NATS
 
 logger = logging.getLogger(__name__)
 
 NOISE_GAIN = 1.5  # a random direction scatters around 1; the weakest true adversary that we measured has over 50
 SILENT_CONTRIBUTION = 1e-6  # share of the task loss below which fp32 sums lose the adversarial term
 PATIENCE = 3  # logging steps in a row before the warning
+_NUM_SUMS = 5
 _FIGURES = (
     "divergence",
     "noise_divergence",
@@ -30,6 +33,10 @@ _FIGURES = (
 _REACTS_LITTLE = (
     "A model reacts little to its input early in training: if this goes on, set a larger adv_epsilon, or save the cost "
     "with a later adv_start_fraction."
+)
+_CHANGE_MORE = (
+    "A model says the same of changed texts early in training: if this goes on, set a larger adv_text_word_share, "
+    "other adv_text_changes or more adv_text_draws."
 )
 _USE_ANOTHER_STEP = (
     "Use adv_method 'alum' or 'alum_one_pass', which take normalised steps in a relative ball, or set adv_epsilon to "
@@ -45,6 +52,7 @@ class RunningLog:
         self._adversarial_loss: Tensor | None = None
         self._skipped: Tensor | None = None
         self._proximal_loss: Tensor | None = None
+        self._text_loss: Tensor | None = None
         self._diagnostics: list[Diagnostics] = []
         self._diagnosed_step = -1
         self._now: Method | None = None
@@ -52,11 +60,12 @@ class RunningLog:
         self._gains: deque[float] = deque(maxlen=PATIENCE)
         self._first_step: int | None = None
         self._warned = False
+        self._measured_before: Tensor | None = None
 
     @property
     def has_gain(self) -> bool:
         """Whether the next log will have a gain."""
-        return bool(self._diagnostics)
+        return bool(self._diagnostics) or self._measured_before is not None
 
     def add(self, result: AlumResult, now: Method, weight: float, step: int) -> None:
         """Adds the losses of a micro-batch of ``step``, times ``weight``; nothing is read from the device."""
@@ -68,9 +77,11 @@ class RunningLog:
         self._skipped = _plus(self._skipped, result.skipped)
         proximal_loss = torch.zeros_like(result.skipped) if result.proximal_loss is None else result.proximal_loss
         self._proximal_loss = _plus(self._proximal_loss, proximal_loss * weight)
+        text_loss = torch.zeros_like(result.skipped) if result.text_loss is None else result.text_loss
+        self._text_loss = _plus(self._text_loss, text_loss * weight)
         if result.diagnostics is not None:
             if step != self._diagnosed_step:
-                self._diagnosed_step, self._diagnostics = step, []
+                self._diagnosed_step, self._diagnostics, self._measured_before = step, [], None
             self._diagnostics.append(result.diagnostics)
 
     def flush(self, step: int, gather: Callable[[Tensor], Tensor], is_last: bool = False) -> dict[str, float]:
@@ -79,16 +90,14 @@ class RunningLog:
         The warning takes some logs, or fewer in a training that ends before there are so many (``is_last``). ``gather``
         puts the rows ``[1, n]`` of all processes together.
         """
-        sums = (self._task_loss, self._adversarial_loss, self._skipped, self._proximal_loss)
-        losses = [value for value in sums if value is not None]
-        if len(losses) < len(sums):
+        row = self._row()
+        if row is None:
             return {}
         assert self._first_step is not None
         assert self._now is not None
         num_steps = step - self._first_step
-        figures_of_steps = torch.stack(losses)
-        rows = gather(torch.cat((figures_of_steps, _sums(self._diagnostics, losses[0].device))).unsqueeze(0)).tolist()
-        task_loss, adversarial_loss, skipped, proximal_loss, *measured = (
+        rows = gather(row.unsqueeze(0)).tolist()
+        task_loss, adversarial_loss, skipped, proximal_loss, text_loss, *measured = (
             sum(column) for column in zip(*rows, strict=True)
         )
         task_loss, adversarial_loss = task_loss / num_steps / len(rows), adversarial_loss / num_steps / len(rows)
@@ -96,20 +105,60 @@ class RunningLog:
             "task_loss": task_loss,
             "adversarial_loss": adversarial_loss,
             "adv_alpha": self._now.alpha,
-            "adv_epsilon": self._now.epsilon,
-            "adversarial_skipped": skipped,
         }
+        if self._now.space != "text":
+            logs["adv_epsilon"] = self._now.epsilon
+        logs["adversarial_skipped"] = skipped
         if self._now.has_proximal_term:
             logs["proximal_loss"] = proximal_loss / num_steps / len(rows)
+        if self._now.changes_text:
+            logs["text_loss"] = text_loss / num_steps / len(rows)
         figures = _means(*measured)
         if self._now.alpha > 0:
             self._contributions.append(self._now.alpha * adversarial_loss / max(abs(task_loss), 1e-30))
             if "adversarial_gain" in figures:
                 self._gains.append(figures["adversarial_gain"])
             self._watch(self._now, 2 if is_last else PATIENCE)
-        self._task_loss = self._adversarial_loss = self._proximal_loss = self._first_step = None
-        self._diagnostics = []
+        self._task_loss = self._adversarial_loss = self._proximal_loss = self._text_loss = None
+        self._first_step = None
+        self._diagnostics, self._measured_before = [], None
         return logs | figures
+
+    def kept(self, mean_of_processes: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        """Makes values for JSON of what there is since the last log, for a checkpoint."""
+        kept = {"contributions": list(self._contributions), "gains": list(self._gains), "warned": self._warned}
+        row = self._row()
+        if row is None:
+            return kept
+        assert self._now is not None
+        now = {"first_step": self._first_step, "alpha": self._now.alpha, "epsilon": self._now.epsilon}
+        return {**kept, **now, "row": mean_of_processes(row).tolist()}
+
+    def take_up(self, kept: dict[str, Any], method: Method, device: torch.device) -> None:
+        """Goes on with what `kept` made, in a training by ``method``."""
+        self._contributions.extend(kept["contributions"])
+        self._gains.extend(kept["gains"])
+        self._warned = kept["warned"]
+        if "row" not in kept:
+            return
+        self._first_step = kept["first_step"]
+        self._now = dataclasses.replace(method, alpha=kept["alpha"], epsilon=kept["epsilon"])
+        row = torch.tensor(kept["row"], device=device)
+        sums = row[:_NUM_SUMS].unbind()
+        self._task_loss, self._adversarial_loss, self._skipped, self._proximal_loss, self._text_loss = sums
+        if row[_NUM_SUMS] > 0:  # micro-batches that were measured
+            self._measured_before = row[_NUM_SUMS:]
+
+    def _row(self) -> Tensor | None:
+        """Sums of losses, and those of what was measured, `[sums + 1 + figures]`; None where no step was added."""
+        sums = (self._task_loss, self._adversarial_loss, self._skipped, self._proximal_loss, self._text_loss)
+        losses = [value for value in sums if value is not None]
+        if len(losses) < len(sums):
+            return None
+        measured = self._measured_before
+        if measured is None:
+            measured = _sums(self._diagnostics, losses[0].device)
+        return torch.cat((torch.stack(losses), measured))
 
     def _watch(self, now: Method, patience: int) -> None:
         if self._warned or len(self._contributions) < patience:
@@ -128,6 +177,9 @@ class RunningLog:
             if silent
             else f"its gain is {gain:.2f}: it moves the outputs no more than random noise of the same length"
         )
+        if now.space == "text":
+            logger.warning("The adversarial term does nothing: %s (method %s). %s", what, now.name, _CHANGE_MORE)
+            return
         logger.warning(
             "The adversarial term does nothing: %s (method %s, epsilon %g %s, step rule %s). %s",
             what,

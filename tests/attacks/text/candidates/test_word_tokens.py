@@ -1,6 +1,6 @@
 import pytest
 
-from alum.attacks.text.candidates.word_tokens import WordTokens
+from alum.attacks.text.candidates.word_tokens import WordTokens, positions_within
 from alum.attacks.text.worded import WordedExample
 from alum.core.errors import InputError
 from tiny_texts import opinions
@@ -69,3 +69,23 @@ def test_a_tokenizer_without_offsets_is_refused(tokens, monkeypatch):
     monkeypatch.setattr(type(tokens.tokenizer), "is_fast", False)
     with pytest.raises(InputError, match="does not tell where in a text its tokens are"):
         WordTokens(tokens.tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "expected"),
+    [
+        ([(0, 1), (2, 5), (5, 8)], [1, 2]),
+        ([(0, 1), (1, 5), (5, 8)], [1, 2]),  # with the space before it
+        ([(0, 1), (1, 2), (2, 8)], [2]),  # the space is a token by itself
+        ([(0, 1), (2, 2), (2, 8)], [2]),  # the same, without characters
+        ([(0, 0), (0, 8), (8, 9)], []),  # with another word
+        ([(0, 1), (2, 9)], []),  # with the sign behind it
+    ],
+)
+def test_tokens_within_a_word_are_those_of_no_other_characters(offsets, expected):
+    assert positions_within(offsets, "a rivers.", 2, 8) == expected
+
+
+def test_a_token_of_a_sign_and_a_word_is_not_within_the_word():
+    assert positions_within([(0, 3), (3, 7)], "alum.org", 5, 8) == []
+    assert positions_within([(0, 4), (4, 8)], "alum.org", 5, 8) == []

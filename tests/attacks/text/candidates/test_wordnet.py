@@ -58,6 +58,12 @@ def test_candidates_have_the_old_words_capitals(wordnet):
     assert found == [["Live"], ["BIG"], ["large"]]
 
 
+def test_no_negation_is_a_candidate():
+    """Some sets of adverbs hold one."""
+    candidates = synonym_candidates(lambda word: ("infrequently", "rarely", "never", "Hardly"))
+    assert candidates(WordedExample.of(("Sparsely",)), Place(0, 0), random.Random(0)) == ["Infrequently"]
+
+
 @real
 def test_the_real_database():
     """The senses of car on Princeton's site: auto …, railcar …, gondola; the others are of two words."""
@@ -86,3 +92,12 @@ def test_damaged_files(wordnet):
     (wordnet.folder / "index.adj").write_text("good a\nno index\n")
     with pytest.raises(InputError, match=r"index\.adj, line 1: not a line of an index"):
         WordNet(wordnet.folder)
+
+
+def test_parts_of_speech_are_those_whose_files_have_the_word_or_its_base_form(tmp_path):
+    wordnet = WordNet(save_wordnet(tmp_path, noun=["run jog"], verb=["run sprint"], adj=["quick fast"]))
+    assert wordnet.parts_of_speech("run") == {"noun", "verb"}
+    assert wordnet.parts_of_speech("Runs") == {"noun", "verb"}
+    assert wordnet.parts_of_speech("sprinting") == {"verb"}
+    assert wordnet.parts_of_speech("quicker") == {"adj"}
+    assert wordnet.parts_of_speech("unheard") == frozenset()

@@ -1,4 +1,3 @@
-import math
 import random
 
 import numpy as np
@@ -7,7 +6,8 @@ import torch
 
 from alum.attacks.text.candidates.word_tokens import Vocabulary
 from alum.attacks.text.protocol import Misclassified
-from alum.attacks.text.searches.hotflip import Flip, HotFlipSearch, WordGradient, best_flips
+from alum.attacks.text.searches.gradients import WordGradient
+from alum.attacks.text.searches.hotflip import Flip, HotFlipSearch, best_flips
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.worded import Place
@@ -42,23 +42,35 @@ def random_gradients(seed, num_places=6, num_words=40, hidden=5):
     return gradients, embeddings
 
 
-@pytest.mark.parametrize("min_cosine", [None, 0.3])
+@pytest.mark.parametrize("share_allowed", [None, 0.3])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_best_flips_are_those_of_all_pairs(seed, min_cosine):
+def test_the_best_flips_are_those_of_all_pairs(seed, share_allowed):
     gradients, embeddings = random_gradients(seed)
+    rng, allowed = random.Random(seed), None
+    if share_allowed is not None:
+        words = [f"w{i}" for i in range(40)]
+        by_word = {one.word: rng.sample(words, int(share_allowed * len(words))) for one in gradients}
+        allowed = by_word.__getitem__
     expected = []
     for one in gradients:
         for word, token_id in zip(one.vocabulary.words, one.vocabulary.token_ids, strict=True):
             old, new = embeddings[one.token_id].double(), embeddings[token_id].double()
-            cosine = float(old @ new / math.sqrt(float(old @ old) * float(new @ new)))
             gain = float(one.gradient.double() @ (new - old))
-            if word != one.word.lower() and gain > 0 and (min_cosine is None or cosine >= min_cosine):
+            if word != one.word.lower() and gain > 0 and (allowed is None or word in allowed(one.word)):
                 expected.append(Flip(one.place, word, gain))
     expected.sort(key=lambda flip: -flip.gain)
     for num_flips in (1, 7, 10_000):
-        found = best_flips(gradients, embeddings, num_flips, min_cosine)
+        found = best_flips(gradients, embeddings, num_flips, allowed)
         assert [flip[:2] for flip in found] == [flip[:2] for flip in expected[:num_flips]]
         np.testing.assert_allclose([f.gain for f in found], [f.gain for f in expected[:num_flips]], rtol=1e-4)
+
+
+def test_no_negation_is_flipped_to():
+    """However high its gain is, and whatever else is the best after it."""
+    weights = {**WEIGHTS, "never": -50.0, "Nothing": -40.0}
+    result = attacked(bag_of_words(weights, 0.5), gradients=BagOfWordsGradients(weights, (*NEW, "never", "Nothing")))
+    assert result.outcome == "succeeded"
+    assert [change.new for change in result.changes] == ["yankee"]
 
 
 def test_without_places_there_is_no_flip():
@@ -140,3 +152,10 @@ def test_random_linear_victims_are_turned_by_the_fewest_words():
             assert len(result.changes) == 1 + int(np.argmax(margins < 0))
         else:
             assert result.outcome == "skipped" or (margins >= 0).all()
+
+
+def test_only_allowed_words_are_put_in():
+    """Yankee would be best everywhere; for bravo only zulu is near, for alpha nothing."""
+    near = {"bravo": ["zulu", "unheard"], "alpha": [], "carol": ["xray"]}
+    result = attacked(bag_of_words(WEIGHTS, 0.2), TEXT, allowed=near.__getitem__)
+    assert {change.old: change.new for change in result.changes} == {"bravo": "zulu"}

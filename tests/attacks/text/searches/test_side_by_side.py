@@ -1,5 +1,6 @@
 import random
 import string
+from dataclasses import replace
 
 import pytest
 
@@ -81,3 +82,47 @@ def test_questions_are_put_together():
 
     once = calls(EXAMPLES[:1])
     assert calls(EXAMPLES[:1] * 50) == [50 * size for size in once]
+
+
+@pytest.mark.parametrize("attack", ["hotflip", "a2t", "masked_lm", "bert_attack"])
+def test_what_else_is_asked_is_put_together_too(attack):
+    """The same search fifty times over asks gradients and predictions as often as once, fifty questions at a time."""
+
+    class Counted:
+        def __init__(self):
+            self.sizes = []
+
+        def ask(self, questions):
+            self.sizes.append(len(questions))
+
+    def sizes(examples):
+        counted = Counted()
+        known = resources(WEIGHTS, ("neutral", "impartial"))
+        gradients, predicted = known.gradients, known.masked_lm
+
+        class Gradients(type(gradients)):
+            def __init__(self):
+                self.__dict__.update(gradients.__dict__)
+
+            def at_words(self, questions):
+                counted.ask(questions)
+                return super().at_words(questions)
+
+            def importance(self, questions):
+                counted.ask(questions)
+                return super().importance(questions)
+
+        def predictions(questions):
+            counted.ask(questions)
+            return predicted(questions)
+
+        own = replace(known, gradients=Gradients(), masked_lm=predictions, unmasked_lm=predictions)
+        search = TEXT_ATTACKS[attack].search(SearchSettings(), own)
+        dict(run_searches(VICTIM, [search(example, Misclassified(1)) for example in examples], 50))
+        return counted.sizes
+
+    example = next(one for one in EXAMPLES if len(one[0].split()) > 6 and VICTIM([one])[0].argmax() == 1)
+    once = sizes([example])
+    assert once
+    assert set(once) == {1}
+    assert sizes([example] * 50) == [50] * len(once)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from alum.attacks.text.protocol import Misclassified
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
@@ -47,3 +48,15 @@ def test_the_random_state_is_that_of_the_seed_and_the_example():
     draws = [state_on(text, seed=seed).rng.random() for seed in (0, 1) for text in ("alpha", "bravo")]
     assert len(set(draws)) == 4
     assert state_on("bravo", seed=1).rng.random() == draws[-1]
+
+
+def test_a_bound_that_any_text_keeps_is_not_asked_about():
+    def similarity(original, examples):
+        raise AssertionError("asked")
+
+    settings = SearchSettings(similarity=similarity, min_similarity=-1.0)
+    state = SearchState(Constraints(), settings, ("one two",), Misclassified(0))
+    assert state.allowed([(Place(0, 0), "uno"), (Place(0, 1), "due")]) == [(Place(0, 0), "uno"), (Place(0, 1), "due")]
+    bounded = SearchState(Constraints(), SearchSettings(similarity=similarity), ("one two",), Misclassified(0))
+    with pytest.raises(AssertionError, match="asked"):
+        bounded.allowed([(Place(0, 0), "uno")])

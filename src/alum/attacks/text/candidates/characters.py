@@ -58,6 +58,20 @@ def insert(word: str, rng: random.Random) -> str | None:
     return word[:index] + (letter.upper() if len(word) > 1 and word.isupper() else letter) + word[index:]
 
 
+def double(word: str, rng: random.Random) -> str | None:
+    """Doubles a letter."""
+    letters = [i for i in range(len(word)) if word[i].isalpha()]
+    if not letters:
+        return None
+    index = rng.choice(letters)
+    return word[: index + 1] + word[index:]
+
+
+def any_neighbour_key(word: str, rng: random.Random) -> str | None:
+    """Replaces a letter by that of a neighbouring key."""
+    return _replaced(word, rng, lambda letter: NEIGHBOURS.get(letter.lower(), ""), 0, len(word))
+
+
 def insert_space(word: str, rng: random.Random) -> str | None:
     """Inserts a space inside a word."""
     if len(word) < 2:

@@ -1,13 +1,15 @@
 """Whole words that are one token of a tokenizer, found by tokenizing them, whatever kind of tokenizer it is."""
 
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
-from tokenizers import Encoding
 from transformers import PreTrainedTokenizerBase
 
+from alum.attacks.text.candidates.protected_words import is_protected
 from alum.attacks.text.worded import Place, WordedExample
 from alum.core.errors import InputError
 
@@ -30,6 +32,21 @@ class Vocabulary:
         for number, word in enumerate(self.words):
             numbers.setdefault(word.casefold(), []).append(number)
         return numbers
+
+    @cached_property
+    def protected(self) -> list[int]:
+        """Indices of the words that are put in nowhere: negations."""
+        return [number for number, word in enumerate(self.words) if is_protected(word)]
+
+
+class TokensInTexts(Protocol):
+    """Tokens of some texts, as `tokenizers.Encoding` has them: of each the index of its text, and its characters."""
+
+    @property
+    def sequence_ids(self) -> Sequence[int | None]: ...
+
+    @property
+    def offsets(self) -> Sequence[tuple[int, int]]: ...
 
 
 @dataclass(frozen=True)
@@ -82,14 +99,11 @@ class WordTokens:
             self._vocabularies[context] = Vocabulary(tuple(w for w, _ in pairs), tuple(id for _, id in pairs))
         return self._vocabularies[context]
 
-    def positions(self, encoding: Encoding, example: WordedExample, places: Sequence[Place]) -> dict[Place, int]:
+    def positions(self, encoding: TokensInTexts, example: WordedExample, places: Sequence[Place]) -> dict[Place, int]:
         """Positions in the encoding of the words that are one token by itself and not cut off."""
-        texts = example.joined()
         spans: dict[tuple[int, int, int], list[int]] = {}
-        for position, (text, (start, end)) in enumerate(zip(encoding.sequence_ids, encoding.offsets, strict=True)):
-            if text is not None:
-                token = texts[text][start:end]  # some begin with the space before the word
-                spans.setdefault((text, start + len(token) - len(token.lstrip()), end), []).append(position)
+        for position, span in _spans(encoding, example):
+            spans.setdefault(span, []).append(position)
         starts = [text.starts() for text in example.texts]
         found = {}
         for place in places:
@@ -110,6 +124,50 @@ class WordTokens:
     def _ids(self, words: Sequence[str], context: str = "") -> list[list[int]]:
         texts = [context + word for word in words]
         return self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+
+
+def token_positions(encoding: TokensInTexts, example: WordedExample, places: Sequence[Place]) -> dict[Place, list[int]]:
+    """Positions in the encoding of the tokens of each word that has any, and whose tokens are in no other word."""
+    starts = [text.starts() for text in example.texts]
+    bounds = {place: starts[place.text][place.word] for place in places}
+    found: dict[Place, list[int]] = {}
+    spans = sorted((text, start, end, position) for position, (text, start, end) in _spans(encoding, example))
+    for place, start in bounds.items():
+        end = start + len(example.word(place))
+        inside = bisect_left(spans, (place.text, start, start, -1))
+        own = []
+        while inside < len(spans) and spans[inside][0] == place.text and spans[inside][1] < end:
+            own.append(spans[inside])
+            inside += 1
+        if own and own[0][1] == start and all(last <= end for _, _, last, _ in own):
+            found[place] = [position for *_, position in own]
+    return found
+
+
+def positions_within(offsets: Sequence[tuple[int, int]], text: str, start: int, end: int) -> list[int]:
+    """Positions of the tokens that lie within some characters of a text, but for space that they begin with.
+
+    A token that also has a sign before or behind these characters is none of theirs.
+
+    >>> positions_within([(0, 1), (1, 6), (6, 7)], "a dogs.", 2, 6)
+    [1]
+    """
+    return [
+        position
+        for position, (first, last) in enumerate(offsets)
+        if first < last <= end
+        and start < last
+        and start <= first + len(text[first:last]) - len(text[first:last].lstrip())
+    ]
+
+
+def _spans(encoding: TokensInTexts, example: WordedExample) -> Iterator[tuple[int, tuple[int, int, int]]]:
+    """Yields the position of each token of a text, and its text, first character and end, without space before it."""
+    texts = example.joined()
+    for position, (text, (start, end)) in enumerate(zip(encoding.sequence_ids, encoding.offsets, strict=True)):
+        if text is not None:
+            token = texts[text][start:end]  # some begin with the space before the word
+            yield position, (text, start + len(token) - len(token.lstrip()), end)
 
 
 _KNOWN: OrderedDict[str, WordTokens] = OrderedDict()

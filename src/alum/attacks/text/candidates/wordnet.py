@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from alum.attacks.text.worded import Candidates, Place, WordedExample, in_case_of
+from alum.attacks.text.candidates.protected_words import is_protected
+from alum.attacks.text.protocol import Candidates
+from alum.attacks.text.worded import Place, WordedExample, in_case_of
 from alum.core.errors import InputError
 
 # The words that may mean the same as one, in their base form.
@@ -31,11 +33,13 @@ _FILES = tuple(f"{kind}.{part_of_speech}" for part_of_speech in _ENDINGS for kin
 
 
 def synonym_candidates(synonyms: Synonyms) -> Candidates:
-    """Candidates from synonyms, in the case of the old word."""
+    """Candidates from synonyms, in the case of the old word; negations and the word itself are left out."""
 
     def candidates(example: WordedExample, place: Place, rng: random.Random) -> list[str]:
         old = example.word(place)
-        return [in_case_of(old, new) for new in synonyms(old) if new.casefold() != old.casefold()]
+        return [
+            in_case_of(old, new) for new in synonyms(old) if new.casefold() != old.casefold() and not is_protected(new)
+        ]
 
     return candidates
 
@@ -91,6 +95,10 @@ class WordNet:
         """Synonyms that are single words of letters: of the noun first, then verb, adjective, adverb, by sense."""
         found = (one for part in self._parts for one in part.synonyms(word.lower()))
         return tuple(one for one in dict.fromkeys(found) if one.isalpha() and one.casefold() != word.casefold())
+
+    def parts_of_speech(self, word: str) -> frozenset[str]:
+        """Parts of speech that the word may be, of noun, verb, adj and adv; empty where the database lacks it."""
+        return frozenset(part.name for part in self._parts if part.bases(word.lower()))
 
 
 def _part_of_speech(folder: Path, name: str) -> _PartOfSpeech:

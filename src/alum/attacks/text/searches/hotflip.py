@@ -1,45 +1,18 @@
 """HotFlip: replaces words by those that raise the loss most to first order (Ebrahimi et al. 2018, arXiv:1712.06751)."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from alum.attacks.text.candidates.word_tokens import Vocabulary
-from alum.attacks.text.protocol import Goal, Misclassified, Search, VictimOutputs
+from alum.attacks.text.protocol import Asked, Consultation, Goal, Search
+from alum.attacks.text.searches.gradients import GradientQuestion, Gradients, WordGradient, label_of
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.searches.state import SearchState
 from alum.attacks.text.worded import Example, Place, in_case_of
-from alum.core.errors import InputError
-
-
-@dataclass(frozen=True)
-class WordGradient:
-    """Gradient of the loss for the embedding of a one-token word, ``[hidden]``, and the words that may replace it."""
-
-    place: Place
-    word: str
-    token_id: int
-    gradient: Tensor
-    vocabulary: Vocabulary
-
-
-class Gradients(Protocol):
-    """Interface to the gradients of a victim's loss for its word embeddings."""
-
-    @property
-    def embeddings(self) -> Tensor:
-        """Embeddings of all tokens, ``[vocabulary, hidden]``."""
-
-    @property
-    def ignores_case(self) -> bool:
-        """Whether capitals and small letters are the same to the victim."""
-
-    def __call__(self, example: Example, places: Sequence[Place], label: int) -> list[WordGradient]:
-        """Gradients at those of the words that are one token, of a loss that grows as the label gets less likely."""
 
 
 class Flip(NamedTuple):
@@ -50,18 +23,22 @@ class Flip(NamedTuple):
     gain: float
 
 
+# The words that may stand for a word, in small letters.
+AllowedWords = Callable[[str], Collection[str]]
+
+
 def best_flips(
-    gradients: Sequence[WordGradient], embeddings: Tensor, num_flips: int, min_cosine: float | None = None
+    gradients: Sequence[WordGradient], embeddings: Tensor, num_flips: int, allowed: AllowedWords | None = None
 ) -> list[Flip]:
     """Finds the ``num_flips`` flips of the highest positive gain g·(e_new − e_old), over all places and words.
 
-    With ``min_cosine`` those are left out whose embedding is less similar to the old word's. A word that differs from
-    the old one in its case only is none.
+    With ``allowed`` they are to those of a word alone. A word that differs from the old one in its case only is none,
+    and no negation is.
     """
     flips: list[Flip] = []
     for vocabulary in {id(one.vocabulary): one.vocabulary for one in gradients}.values():
         own = [one for one in gradients if one.vocabulary is vocabulary]
-        gains = _gains(own, vocabulary, embeddings, min_cosine)
+        gains = _gains(own, vocabulary, embeddings, allowed)
         values, indices = gains.flatten().topk(min(num_flips, gains.numel()))
         for value, index in zip(values.tolist(), indices.tolist(), strict=True):
             row, column = divmod(index, gains.shape[1])
@@ -71,7 +48,7 @@ def best_flips(
 
 
 def _gains(
-    gradients: Sequence[WordGradient], vocabulary: Vocabulary, embeddings: Tensor, min_cosine: float | None
+    gradients: Sequence[WordGradient], vocabulary: Vocabulary, embeddings: Tensor, allowed: AllowedWords | None
 ) -> Tensor:
     """Gains ``[places, words]``, -inf where a flip is not allowed."""
     ids = torch.tensor(vocabulary.token_ids, dtype=torch.long, device=embeddings.device)
@@ -79,9 +56,13 @@ def _gains(
     gradient = torch.stack([one.gradient for one in gradients]).float()
     new = embeddings[ids].float()
     gains = gradient @ new.T - (gradient * old).sum(-1, keepdim=True)
-    if min_cosine is not None:
-        gains[F.normalize(old, dim=-1) @ F.normalize(new, dim=-1).T < min_cosine] = -torch.inf
+    gains[:, vocabulary.protected] = -torch.inf
     for row, one in enumerate(gradients):
+        if allowed is not None:
+            numbers = [number for word in allowed(one.word) for number in vocabulary.numbers.get(word.casefold(), ())]
+            kept = torch.zeros(len(ids), dtype=torch.bool, device=gains.device)
+            kept[numbers] = True
+            gains[row, ~kept] = -torch.inf
         gains[row, vocabulary.numbers.get(one.word.casefold(), [])] = -torch.inf
     return gains
 
@@ -96,8 +77,8 @@ class HotFlipSearch:
 
     Differs from the paper: it wants cosine similarities of 0.8 and the same part of speech, for word vectors that were
     trained to be near for words of like meaning. The embeddings below a transformer hardly ever are that near, even
-    those of synonyms, so ``min_cosine`` is None here, and meaning is for the constraints to keep. It also searches with
-    a beam for flips of characters.
+    those of synonyms, so that the words that are ``allowed`` come from elsewhere, and without them meaning is for the
+    constraints to keep. It also searches with a beam for flips of characters.
     """
 
     gradients: Gradients
@@ -105,19 +86,19 @@ class HotFlipSearch:
     settings: SearchSettings
     num_flips: int = 20
     max_rounds: int = 5
-    min_cosine: float | None = None
+    allowed: AllowedWords | None = None
 
     def __call__(self, example: Example, goal: Goal, characters_read: Sequence[int] | None = None) -> Search:
         """Searches one example as `GreedySearch` does; raises `InputError` for a goal without a label."""
-        if not isinstance(goal, Misclassified):
-            raise InputError("hotflip turns the labels of classifiers: expected the goal Misclassified.")
+        label = label_of(goal, "hotflip")
         state = SearchState(self.constraints, self.settings, example, goal)
         if not (yield from state.begun()):
             return state.result("skipped")
         while state.may_go_on and (places := state.open_places(characters_read)) and state.num_queries_left(1):
             state.num_queries += 1
-            gradients = self.gradients(state.current.joined(), places, goal.label)
-            flips = best_flips(gradients, self.gradients.embeddings, self.num_flips * self.max_rounds, self.min_cosine)
+            question = GradientQuestion(state.current.joined(), places, label)
+            gradients = yield Consultation(self.gradients.at_words, question)
+            flips = best_flips(gradients, self.gradients.embeddings, self.num_flips * self.max_rounds, self.allowed)
             reached = yield from self._flipped(state, flips)
             if reached is None:
                 break
@@ -125,7 +106,7 @@ class HotFlipSearch:
                 return state.result("succeeded")
         return state.result("failed")
 
-    def _flipped(self, state: SearchState, flips: list[Flip]) -> Generator[list[Example], VictimOutputs, bool | None]:
+    def _flipped(self, state: SearchState, flips: list[Flip]) -> Generator[Asked, Any, bool | None]:
         """Makes one more flip and says whether it reaches the goal; None where no flip raises the loss."""
         for start in range(0, len(flips), self.num_flips):
             words = [

@@ -2,15 +2,15 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scipy.special import softmax
 
-from alum.attacks.text.protocol import Goal, Search, VictimOutputs
+from alum.attacks.text.protocol import Asked, Candidates, Goal, Search, words_of
 from alum.attacks.text.searches.greedy import RANKED_TOGETHER
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.searches.state import SearchState
-from alum.attacks.text.worded import Candidates, Example, Place
+from alum.attacks.text.worded import Example, Place
 
 
 class _Substitute(NamedTuple):
@@ -52,9 +52,7 @@ class WeightedSaliencySearch:
                     return state.result("succeeded")
         return state.result("failed")
 
-    def _substitutes(
-        self, state: SearchState, places: list[Place]
-    ) -> Generator[list[Example], VictimOutputs, list[_Substitute]]:
+    def _substitutes(self, state: SearchState, places: list[Place]) -> Generator[Asked, Any, list[_Substitute]]:
         """Best candidate for each place that raises the loss, by saliency times gain, highest first."""
         outputs = yield from state.asked([state.with_unknown_word(place) for place in places])
         if len(outputs) < len(places):
@@ -62,7 +60,8 @@ class WeightedSaliencySearch:
         saliencies = softmax(state.goal.loss(outputs) - state.loss)
         found = []
         for place, saliency in zip(places, saliencies, strict=True):
-            words = state.allowed([(place, word) for word in self.candidates(state.current, place, state.rng)])
+            candidates = yield from words_of(self.candidates(state.current, place, state.rng))
+            words = state.allowed([(place, word) for word in candidates])
             outputs = yield from state.asked([state.current.replaced(*flip).joined() for flip in words])
             if len(outputs):
                 best = state.best(outputs)

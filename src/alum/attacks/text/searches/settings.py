@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from alum.attacks.text.candidates.protected_words import is_protected
 from alum.attacks.text.candidates.stop_words import is_stop_word
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
@@ -47,12 +48,15 @@ class SearchSettings:
 class Constraints:
     """Constraints that an attack sets itself on the words it changes.
 
-    The share ``max_changed_words`` holds where the user sets none. Words of fewer than ``min_word_length`` characters
-    and stop words are never changed. ``max_edit_distance`` bounds the Levenshtein distances of the changed words, added
-    up, which is never less than that of the texts. Raises `InputError` for a share out of range.
+    The share ``max_changed_words`` holds where the user sets none, and then ``min_max_changes`` words may be changed
+    however short a text is. Words of fewer than ``min_word_length`` characters
+    and stop words are never changed, nor are negations and numbers, which turn the label. ``max_edit_distance`` bounds
+    the Levenshtein distances of the changed words, added up, which is never less than that of the texts. Raises
+    `InputError` for a share out of range.
     """
 
     max_changed_words: float = 1.0
+    min_max_changes: int = 1
     min_word_length: int = 1
     max_edit_distance: int | None = None
 
@@ -61,13 +65,14 @@ class Constraints:
 
     def max_changes(self, num_words: int, settings: SearchSettings) -> int:
         """Number of words that may be changed out of ``num_words``: a share, rounded down, but one at least."""
+        is_own = settings.max_changed_words is None
         share = self.max_changed_words if settings.max_changed_words is None else settings.max_changed_words
         # The product may fall just short of the whole number that it stands for, as 0.29 · 100 does.
-        return max(1, int(share * num_words + 1e-9))
+        return max(self.min_max_changes if is_own else 1, int(share * num_words + 1e-9))
 
     def allow_change_of(self, word: str) -> bool:
-        """Whether the word is long enough to be changed and no stop word."""
-        return len(word) >= self.min_word_length and not is_stop_word(word)
+        """Whether the word is long enough to be changed, no stop word, and neither negates nor counts."""
+        return len(word) >= self.min_word_length and not is_stop_word(word) and not is_protected(word)
 
 
 def _check_share(share: float) -> None:

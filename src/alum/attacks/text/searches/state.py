@@ -2,15 +2,19 @@
 
 import random
 from collections.abc import Callable, Generator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from alum.attacks.text.protocol import AttackResult, Change, Goal, Outcome, Search, VictimOutputs
+from alum.attacks.text.protocol import Asked, AttackResult, Change, Goal, Outcome, Search, VictimOutputs
 from alum.attacks.text.searches.settings import Constraints, SearchSettings
 from alum.attacks.text.worded import Example, Place, WordedExample
 
 # The search on one example: its texts, the goal and, where it is known, how many characters of each the victim reads.
 TextSearch = Callable[[Example, Goal, Sequence[int] | None], Search]
+
+# Of several changes that reach the goal: the one of the highest loss, or that which leaves the texts most similar.
+Preference = Literal["highest_loss", "most_similar"]
 
 
 class SearchState:
@@ -30,19 +34,19 @@ class SearchState:
         self.edit_distance = 0
         self.num_queries = 0
 
-    def begun(self) -> Generator[list[Example], VictimOutputs, bool]:
+    def begun(self) -> Generator[Asked, Any, bool]:
         """Asks about the unchanged example; False if the victim's answer is wrong already."""
         (self.clean_outputs,) = yield from self.asked([self.example])
         self.outputs = self.clean_outputs
         return not self.goal.reached(self.outputs[None])[0]
 
-    def asked(self, examples: list[Example]) -> Generator[list[Example], VictimOutputs, VictimOutputs]:
+    def asked(self, examples: list[Example]) -> Generator[Asked, Any, VictimOutputs]:
         """Asks the victim about examples: all of them, or the first ones where not enough queries are left."""
         examples = examples[: self.num_queries_left(len(examples))]
         if not examples:
             return np.empty((0, *self.outputs.shape))
         self.num_queries += len(examples)
-        outputs = yield examples
+        outputs: VictimOutputs = yield examples
         return outputs
 
     def num_queries_left(self, wanted: int) -> int:
@@ -86,7 +90,8 @@ class SearchState:
         if max_edit_distance is not None:
             left = max_edit_distance - self.edit_distance
             flips = [(place, word) for place, word in flips if levenshtein(self.original.word(place), word) <= left]
-        if similarity is not None and flips:
+        # A bound of -1 holds of any text: then the similarity is only reported, of the result, which costs far less.
+        if similarity is not None and self.settings.min_similarity > -1 and flips:
             examples = [self.current.replaced(place, word).joined() for place, word in flips]
             similar = similarity(self.example, examples) >= self.settings.min_similarity
             flips = [flip for flip, keep in zip(flips, similar, strict=True) if keep]
@@ -97,6 +102,18 @@ class SearchState:
         losses, reached = self.goal.loss(outputs), self.goal.reached(outputs)
         return int(np.where(reached, losses, losses - np.inf).argmax() if reached.any() else losses.argmax())
 
+    def most_similar(self, flips: Sequence[tuple[Place, str]], outputs: VictimOutputs) -> int:
+        """Index of the change that leaves the texts most similar to the original, of those that reach the goal.
+
+        Where none does, or the settings have no similarity, it is that of the `best` output.
+        """
+        reached = np.flatnonzero(self.goal.reached(outputs)).tolist()
+        if self.settings.similarity is None or not reached:
+            return self.best(outputs)
+        examples = [self.current.replaced(*flips[index]).joined() for index in reached]
+        most: int = reached[self.settings.similarity(self.example, examples).argmax()]
+        return most
+
     def change(self, place: Place, word: str, outputs: VictimOutputs) -> bool:
         """Makes a change, for which the victim gave ``outputs``; returns whether it reaches the goal."""
         self.current, self.outputs = self.current.replaced(place, word), outputs
@@ -105,17 +122,18 @@ class SearchState:
         return bool(self.goal.reached(outputs[None])[0])
 
     def changed_to_best(
-        self, flips: Sequence[tuple[Place, str]]
-    ) -> Generator[list[Example], VictimOutputs, bool | None]:
+        self, flips: Sequence[tuple[Place, str]], prefers: Preference = "highest_loss"
+    ) -> Generator[Asked, Any, bool | None]:
         """Makes the best of the allowed changes, if it raises the loss or reaches the goal.
 
-        Returns whether it reaches the goal; None if no change was made.
+        Of several that reach the goal it is the one that the search ``prefers``. Returns whether it reaches the goal;
+        None if no change was made.
         """
         flips = self.allowed(flips)
         outputs = yield from self.asked([self.current.replaced(place, word).joined() for place, word in flips])
         if not len(outputs):
             return None
-        best = self.best(outputs)
+        best = self.most_similar(flips, outputs) if prefers == "most_similar" else self.best(outputs)
         if self.goal.reached(outputs)[best] or self.goal.loss(outputs)[best] > self.loss:
             return self.change(*flips[best], outputs[best])
         return None

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from alum.data.visible_console import VisibleConsole
 from alum.data.writing import write_text
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.measurements import EvaluationRun
@@ -111,7 +110,7 @@ def _finetuned(cell: FinetuneCell, inputs: StudyInputs, ledger: Ledger, place: P
 def _measure(cell: FinetuneCell, inputs: StudyInputs, place: Path) -> list[dict[str, Any]]:
     """Measures a trained cell on the rows to measure on, whose records are kept; the conditions and their metrics."""
     plan = plan_of(evaluation_of(cell, inputs, place))
-    run = EvaluationRun(plan, place / MEASURED, EvaluationProgress(Console(quiet=True)))
+    run = EvaluationRun(plan, place / MEASURED, EvaluationProgress(VisibleConsole(quiet=True)))
     _, subjects = run.subjects(MODEL)
     return [
         {

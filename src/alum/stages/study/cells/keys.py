@@ -15,6 +15,7 @@ _Made = TypeVar("_Made")
 # Nothing that these change is in a model.
 _WITHOUT_EFFECT = {"report_to", "disable_tqdm", "per_device_eval_batch_size", "dataset_name", "dataset_config_name"}
 _WITHOUT_EFFECT |= {"save_total_limit", "save_minutes", "run_name", "project", "log_level", "validation_share"}
+_WITHOUT_EFFECT |= {"preprocessing_num_workers"}
 
 
 def key_of(what: Mapping[str, Any]) -> str:

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from alum.core.errors import InputError
 from alum.data.files import read_json_object
 from alum.evaluation.scores.seeds import spread_of_values
-from alum.reports.evaluation.scores import ATTACK_METRICS
+from alum.reports.evaluation.scores import ATTACK_METRICS, MEANING_METRICS
 from alum.reports.study.page import write_study_page
 from alum.reports.study.record import ArmCost, ArmScore, StudyRecord
 from alum.reports.study.words import answers_of
+from alum.stages.held_folder import held
 from alum.stages.runs.folder import check_run_folder, settings_of, write_json
 from alum.stages.study.comparing.arguments import CompareArguments
 from alum.stages.study.comparing.comparisons import (
@@ -55,6 +56,11 @@ def compare_runs(arguments: CompareArguments) -> StudyRecord:
 
     Raises `InputError` for runs that are none, that are there twice, or that have no seed in common.
     """
+    with held(arguments.output_dir or None):
+        return _compared(arguments)
+
+
+def _compared(arguments: CompareArguments) -> StudyRecord:
     folder = check_run_folder(arguments.output_dir) if arguments.output_dir else None
     runs = [_read(text) for text in arguments.runs]
     values = _once([value for run in _numbered(runs) for value in _values(run)])
@@ -133,7 +139,7 @@ def _values(run: _Run) -> Iterator[_Value]:
     mains = {suite["name"]: suite["main_metric"] for suite in run.results["suites"]}
     for score in run.results["scores"]:
         metric = score["metric"].removeprefix(_ROBUST)
-        if score["group"] is None and score["value"] is not None and metric not in ATTACK_METRICS:
+        if score["group"] is None and score["value"] is not None and metric not in (*ATTACK_METRICS, *MEANING_METRICS):
             is_main = metric == mains[score["suite"]]
             measure = Measure(score["suite"], score["attack"], score["epsilon"], metric, is_main)
             yield _Value(run.name or score["model"], seed, measure, score["value"])

@@ -21,6 +21,8 @@ from alum.stages.study.settings import (
 
 _OF_STUDY = {"output_dir", "overwrite_output_dir", "resume_from_checkpoint", "seed", "data_seed", "do_predict"}
 _OF_DATA = {"task", "data_dir", "train_file", "validation_file", "test_file", "validation_share"}
+# A study keeps rows by their content, and a cell's key knows no files.
+_OF_FILES = {"train_weights", "masked_lm", "wordnet_dir"}
 # Of other tokens a loss per token is another thing.
 _OF_TEXT = {"train_file", "validation_file", "test_file", "dataset_name", "dataset_config_name", "dataset_split"}
 _OF_TEXT |= {"document_unit", "text_column", "tokenizer_name", "tokenizer_type", "vocab_size", "max_seq_length"}
@@ -38,7 +40,7 @@ def check_study(study: Study) -> None:
     for arm, settings in study.arms.items():
         own = {name: value for name, value in settings.items() if name != PRETRAIN}
         finetuning = finetune_settings() if study.tasks else {}
-        _check_names(f"arms, {arm}", own, {**finetuning, **known}, _OF_STUDY | _OF_DATA)
+        _check_names(f"arms, {arm}", own, {**finetuning, **known}, _OF_STUDY | _OF_DATA | _OF_FILES)
         before = settings.get(PRETRAIN)
         if before is not None:
             where = _place_of_pretraining(study, f"arms, {arm}")
@@ -77,7 +79,7 @@ def in_words(settings: Settings, stage: str | None = None) -> dict[str, Any]:
     for name, value in settings.items():
         if type(value) is int and not _fits(value, known.get(name)) and _fits("", known[name]):
             value = str(value)
-        elif isinstance(value, str) and name in ("train_file", "validation_file") and stage == PRETRAIN:
+        elif isinstance(value, str) and get_origin(known.get(name)) is list:
             value = [value]
         found[name] = value
     return found
@@ -89,7 +91,7 @@ def in_words(settings: Settings, stage: str | None = None) -> dict[str, Any]:
 def _check_tasks(study: Study) -> None:
     known = {**finetune_settings(), "validation_share": float, "suites": Mapping}
     for task, settings in study.tasks.items():
-        _check_names(f"tasks, {task}", settings, known, _OF_STUDY)
+        _check_names(f"tasks, {task}", settings, known, _OF_STUDY | _OF_FILES)
         if study.pretraining and "model_name_or_path" in settings:
             raise InputError(
                 f"tasks, {task}: models are those of pretraining. What it goes on from is pretraining, "

@@ -1,0 +1,1 @@
+"""Tables and pictures that help to choose before anything is trained: a radius, a method, a device."""

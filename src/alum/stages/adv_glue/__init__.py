@@ -1,0 +1,1 @@
+"""Stage that measures fine-tuned models on all tasks of AdvGLUE, and their average."""

@@ -1,0 +1,1 @@
+"""Stage that tests how a fine-tuned classifier behaves: CheckList."""

@@ -1,0 +1,1 @@
+"""Plan of a run before it is begun: operations, memory, time, sizes of files."""

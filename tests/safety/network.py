@@ -1,0 +1,77 @@
+"""Every command in a fresh process that may ask for the network: on files of one's own, none does.
+
+Nothing says "offline" in its environment. The process's audit hook notes each socket of the internet, each look-up of a
+name and each connection, and refuses it.
+"""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from safety.case import ATTACK, COMPARE, EVALUATE, FINETUNE, PRETRAIN, RADIUS, STUDY
+from safety.watch import Seen, Watch
+
+COMMANDS: Mapping[str, Sequence[str]] = {
+    "pretrain": PRETRAIN,
+    "pretrain from scratch": (
+        *(word for word in PRETRAIN if word not in ("--model_name_or_path", "model")),
+        "--architecture", "bert-tiny", "--vocab_size", "200",
+    ),
+    "finetune": FINETUNE,
+    "evaluate": EVALUATE,
+    "evaluate, other words": (
+        *EVALUATE[: EVALUATE.index("typing")], "masked_lm", "--masked_lm", "model", "--max_eval_samples", "2",
+        "--similarity_model", "model", "--min_similarity", "-1",
+    ),
+    "attack": ATTACK,
+    "radius": RADIUS,
+    "augment": ("augment", "--data_file", "rows.jsonl", "--output_file", "augmented.jsonl", "--text_columns", "text",
+                "--changes", "typing"),
+    "study": STUDY,
+    "compare": COMPARE,
+    "demo": ("demo", "--fast", "--output_dir", "out"),
+    "methods": ("methods",),
+    "tasks": ("tasks",),
+    "suites": ("suites",),
+    "env": ("env",),
+    "--help": ("finetune", "--help"),
+}  # fmt: skip
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+
+
+def addresses_asked_for(words: Sequence[str], folder: Path, home: Path) -> tuple[int, list[str]]:
+    """Runs ``alum`` with these words in a folder; returns its exit code, and what it asked the network for.
+
+    ``home`` is an empty folder, for the caches that a new machine has not yet.
+    """
+    variables = {name: value for name, value in os.environ.items() if name not in OFFLINE}
+    variables |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    variables |= {"HOME": str(home), "HF_HOME": str(home / "hub"), "ALUM_CACHE": str(home / "alum")}
+    command = [sys.executable, "-m", "safety.network", str(home / "seen.json"), *words]
+    code = subprocess.run(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL).returncode
+    return code, json.loads((home / "seen.json").read_text())
+
+
+def main() -> int:
+    watch = Watch()
+    watch.seen = Seen()
+    from alum.cli.main import main as alum
+
+    if sys.argv[2] == "demo":
+        from alum.stages.demo import run
+
+        run.FAST = dataclasses.replace(run.FAST, pretrain_steps=2, continual_steps=2, finetune_epochs=1, eval_rows=8)
+    try:
+        return alum(sys.argv[2:])
+    except SystemExit as ended:  # of helps
+        return int(ended.code or 0)
+    finally:
+        Path(sys.argv[1]).write_text(json.dumps(watch.seen.addresses))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

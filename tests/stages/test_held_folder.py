@@ -1,0 +1,132 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from alum.core.errors import InputError
+from alum.stages.held_folder import held
+
+HOLDER = """
+import sys, time
+from alum.stages.held_folder import held
+with held(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that holds the folder ``run``."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_another_process_is_named_and_nothing_is_changed(holder, tmp_path):
+    told = rf"run is being written to by process {holder.pid} on .* since 20\d\d-"
+    with pytest.raises(InputError, match=told), held(tmp_path / "run"):
+        pytest.fail("both hold it")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_has_one_lock_by_whatever_name(holder, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to("run")
+    with pytest.raises(InputError, match="link is being written to"), held(tmp_path / "link"):
+        pytest.fail("both hold it")
+    with held(tmp_path / "other"):
+        pass
+
+
+def test_a_killed_process_holds_nothing(holder, tmp_path):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert (tmp_path / ".run.lock").exists()
+    with held(tmp_path / "run"):
+        pass
+    assert not (tmp_path / ".run.lock").exists()
+
+
+FORKING = """
+import os, sys, time
+from alum.stages.held_folder import held
+with held(sys.argv[1]):
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    print(pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_children_that_outlive_a_killed_process_hold_nothing(tmp_path):
+    """As processes that load data do, for seconds."""
+    command = [sys.executable, "-c", FORKING, str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    child = int(process.stdout.readline())
+    try:
+        process.kill()
+        process.wait()
+        os.kill(child, 0)  # is there
+        with held(tmp_path / "run"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_it_is_held_where_the_folder_is_moved_aside(tmp_path):
+    (tmp_path / "run").mkdir()
+    with held(tmp_path / "run"):
+        (tmp_path / "run").rename(tmp_path / "run.old-1")
+        (tmp_path / "run").mkdir()
+        with pytest.raises(InputError, match=f"by process {os.getpid()}"), held(tmp_path / "run"):
+            pytest.fail("both hold it")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.old-1"]
+
+
+def test_folders_above_it_are_left_where_they_are_used(tmp_path):
+    with held(tmp_path / "a/b/run"):
+        pass
+    assert not (tmp_path / "a").exists()
+    with held(tmp_path / "a/b/run"):
+        (tmp_path / "a/b/run").mkdir()
+    assert (tmp_path / "a/b/run").exists()
+
+
+@pytest.mark.parametrize("name", ["", "/", "x" * 300, "a\0b"])
+def test_what_cannot_be_a_folder_is_left_to_who_opens_it(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with held(name or None):
+        pass
+
+
+def test_many_in_turn_exclude_each_other(tmp_path):
+    """Each adds to a number that it has read before, a while after."""
+    script = """
+import sys, time
+from pathlib import Path
+from alum.core.errors import InputError
+from alum.stages.held_folder import held
+number, left = Path(sys.argv[1]).parent / "number", 20
+while left:
+    try:
+        with held(sys.argv[1]):
+            value = int(number.read_text())
+            time.sleep(0.002)
+            number.write_text(str(value + 1))
+            left -= 1
+    except InputError:
+        time.sleep(0.001)
+"""
+    (tmp_path / "number").write_text("0")
+    start = time.monotonic()
+    processes = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")]) for _ in range(3)]
+    assert [process.wait(timeout=100) for process in processes] == [0, 0, 0], time.monotonic() - start
+    assert (tmp_path / "number").read_text() == "60"
