@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import signal
+import sys
 from collections import Counter
 from itertools import islice, pairwise
 from pathlib import Path

@@ -81,7 +81,7 @@ import os, time
 from alum.data.pretraining.worker_processes import side_by_side
 
 def work(number):
-    os.write(1, b"%d\n" % os.getpid())  # at once: print may write the end of a line after another's line
+    os.write(1, b"%d\\n" % os.getpid())  # at once: print may write the end of a line after another's line
     time.sleep(0.05)
 
 for _ in side_by_side(work, ((number, None) for number in range(10_000)), 2):
