@@ -49,6 +49,9 @@ class PlanArguments(CheckpointArguments):
         metadata={"help": "What each of several devices holds of weights, gradients and the optimizer's state."},
     )
     precision: Precision = field(default="bf16", metadata={"help": "Precision of passes; weights are fp32."})
+    gradient_checkpointing: bool = field(
+        default=False, metadata={"help": "Blocks keep what they are given alone, and run again in backward passes."}
+    )
     utilisation: float = field(
         default=0.4, metadata={"help": "Share of the device's operations per second that training reaches."}
     )
@@ -86,9 +89,9 @@ class PlanArguments(CheckpointArguments):
         """As training does (`alum.training.combinations`)."""
         for method in map(METHODS.get, self.methods):
             assert method is not None, "names were looked up"
-            steps_in_backward = self.strategy.startswith("zero") and method.has_one_graph
-            if steps_in_backward or method.has_proximal_term:
+            back_propagates_twice = self.strategy == "zero3" and method.has_one_graph
+            if back_propagates_twice or method.has_proximal_term:
                 raise InputError(
                     f"method {method.name!r} does not train with strategy {self.strategy!r}: leave it out of methods, "
-                    "or choose 'ddp'" + ("." if method.has_proximal_term else " or 'fsdp'.")
+                    "or choose 'ddp'" + ("." if method.has_proximal_term else ", 'zero2' or 'fsdp'.")
                 )

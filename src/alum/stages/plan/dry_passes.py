@@ -5,7 +5,7 @@ PyTorch's own counter says the FLOPs of whatever architecture, and hooks of auto
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers.initialization import no_init_weights
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from alum.core.errors import InputError
 from alum.core.methods import Layers
@@ -55,7 +56,10 @@ HEADS: Mapping[str, Head] = {
 
 @dataclass(frozen=True)
 class BatchShape:
-    """Rows of equal length, without padding, and the place of δ; with ``fused_attention`` no scores are kept."""
+    """Rows of equal length, without padding, and the place of δ; with ``fused_attention`` no scores are kept.
+
+    With ``checkpointing`` a graph keeps what each block is given, and the block is run again in the backward pass.
+    """
 
     head: str
     num_rows: int
@@ -63,6 +67,7 @@ class BatchShape:
     layer: Layers
     precision: Precision
     fused_attention: bool
+    checkpointing: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,10 @@ class PassCosts:
     ascent_graph_bytes: int
     cast_bytes: int
     """Of each graph the copies of weights in half precision, which autocast makes."""
+    recomputed_bytes: int
+    """What the graph of a block keeps that is run again in the backward pass, 0 without checkpointing."""
+    largest_bytes: int
+    """The largest tensor that a graph keeps; the gradient at it is there beside it."""
     output_bytes: int
     output_bytes_in_fp32: int
     num_parameters: int
@@ -128,6 +137,8 @@ class _DryRun:
         self.inputs |= dict(HEADS[shape.head].inputs)
 
     def costs(self) -> PassCosts:
+        whole = self._forward(nullcontext)[2]
+        recomputed = self._checkpointed(sum(whole)) if self.shape.checkpointing else 0
         logits, forward, graph = self._forward(nullcontext)
         backward = self._backward(logits)
         self.model.zero_grad()
@@ -145,9 +156,11 @@ class _DryRun:
             backward_flops=backward,
             backward_to_x_flops=above,
             ascent_backward_flops=ascent,
-            graph_bytes=graph,
-            ascent_graph_bytes=ascent_graph,
+            graph_bytes=sum(graph),
+            ascent_graph_bytes=sum(ascent_graph),
             cast_bytes=_cast_bytes(self.model) if self.shape.precision == "bf16" else 0,
+            recomputed_bytes=recomputed,
+            largest_bytes=max(whole),
             output_bytes=logits.numel() * logits.element_size(),
             output_bytes_in_fp32=4 * logits.numel(),
             num_parameters=self.model.num_parameters(),
@@ -155,12 +168,19 @@ class _DryRun:
             largest_block_parameters=_largest_block(self.model),
         )
 
-    def _forward(self, hooks: Callable[[], AbstractContextManager[Any]]) -> tuple[Tensor, int, int]:
-        """Logits of a pass under hooks, its FLOPs, and the bytes of its graph."""
+    def _checkpointed(self, whole: int) -> int:
+        """Lets blocks be run again from here on; the mean of the bytes that each keeps of ``whole`` ones otherwise."""
+        if not self.model.supports_gradient_checkpointing:
+            raise InputError(f"a {self.model.config.model_type} has no gradient checkpointing: plan without it.")
+        self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        return (whole - sum(self._forward(nullcontext)[2])) // len(_checkpointed_blocks(self.model))
+
+    def _forward(self, hooks: Callable[[], AbstractContextManager[Any]]) -> tuple[Tensor, int, list[int]]:
+        """Logits of a pass under hooks, its FLOPs, and the bytes of each tensor that its graph keeps."""
         counter = FlopCounterMode(display=False)
         with hooks(), self._head(), self._autocast(), _kept(self.model) as kept, counter:
             logits: Tensor = self.model(**self.inputs).logits
-        return logits, int(counter.get_total_flops()), sum(kept.values())
+        return logits, int(counter.get_total_flops()), list(kept.values())
 
     def _backward(self, logits: Tensor) -> int:
         with FlopCounterMode(display=False) as counter:
@@ -178,9 +198,18 @@ class _DryRun:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.shape.precision == "bf16")
 
 
+def _checkpointed_blocks(model: PreTrainedModel) -> list[GradientCheckpointingLayer]:
+    return [
+        one for one in model.modules() if isinstance(one, GradientCheckpointingLayer) and one.gradient_checkpointing
+    ]
+
+
 @contextmanager
 def _kept(model: PreTrainedModel) -> Iterator[dict[int, int]]:
-    """Bytes of each storage that the graph of a pass keeps, but for the model's own."""
+    """Bytes of each storage that the graph of a pass keeps, but for the model's own.
+
+    Of a block that is run again that is what it was given, which autograd's hooks do not see.
+    """
     own = {one.untyped_storage()._cdata for one in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
 
@@ -190,7 +219,15 @@ def _kept(model: PreTrainedModel) -> Iterator[dict[int, int]]:
             kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    def keep_given(_: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
+        for one in (*args, *settings.values()):
+            if isinstance(one, Tensor):
+                keep(one)
+
+    with ExitStack() as stack:
+        for block in _checkpointed_blocks(model):
+            stack.enter_context(block.register_forward_pre_hook(keep_given, with_kwargs=True))
+        stack.enter_context(torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor))
         yield kept
 
 

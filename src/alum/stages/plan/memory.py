@@ -53,16 +53,16 @@ def memory_of(method: Method, costs: PassCosts, strategy: Strategy, num_devices:
     buckets = weights if spread > 1 and strategy == "ddp" else 0.0
     counts = pass_counts(method)
     of_loss = OUTPUTS_OF_A_LOSS * costs.output_bytes_in_fp32
-    graphs = max(
-        counts.graphs * (costs.graph_bytes - freed + of_loss),
-        counts.graphs_beside_ascent * (costs.graph_bytes - freed + of_loss) + costs.ascent_graph_bytes - freed + of_loss
-        if counts.to_x
-        else 0.0,
-    )
+    # The losses' own are gone when the last block of the first graph is back-propagated.
+    in_block = costs.recomputed_bytes + costs.largest_bytes
+    graphs = counts.graphs * (costs.graph_bytes - freed) + max(counts.graphs * of_loss, in_block)
+    if counts.to_x:
+        beside = counts.graphs_beside_ascent * (costs.graph_bytes - freed + of_loss)
+        graphs = max(graphs, beside + costs.ascent_graph_bytes - freed + max(of_loss, in_block))
     if accumulates:
         step = graphs + gradients
     elif method.has_one_graph:
         step = graphs + costs.output_bytes + gradients * costs.parameters_above_x / costs.num_parameters
     else:
-        step = max(graphs, gradients)
+        step = max(graphs, gradients + costs.recomputed_bytes)
     return Memory(state, step + gathered + buckets)

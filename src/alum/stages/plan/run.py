@@ -66,7 +66,7 @@ def plan(arguments: PlanArguments) -> PlanResult:
     """Works out what a run will take, without weights, data or devices.
 
     FLOPs are those of matrix products and attention, of full rows, and time follows from them alone: loading data,
-    saving and evaluating are not in it. Memory is of AdamW without gradient checkpointing. Raises `InputError` for
+    saving and evaluating are not in it. Memory is of AdamW. Raises `InputError` for
     models, heads and settings that cannot be planned for, and for a file that another process writes to.
     """
     with held(arguments.output_file, "name another file"):
@@ -156,6 +156,7 @@ def _shape(arguments: PlanArguments, head: str, method: Method) -> BatchShape:
         layer=method.layer,
         precision=arguments.precision,
         fused_attention=True,
+        checkpointing=arguments.gradient_checkpointing,
     )
 
 
