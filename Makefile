@@ -51,8 +51,10 @@ study-tasks: $(INSTALLED) ## fine-tune every task of the data folder, into docs/
 study-robustness: $(INSTALLED) ## fine-tune by several methods and attack all that comes of it, into docs/studies (needs ALUM_DATA)
 	$(STUDY)
 
-study-text: $(INSTALLED) ## fine-tune against changes of the text and attack what comes of it, into docs/studies (needs ALUM_DATA)
+study-text: $(INSTALLED) ## fine-tune against changes of the text and attack what comes of it, from docs/studies/cells on (needs ALUM_DATA)
+	$(BIN)/python -m studies.kept_cells restore studies/text.yaml runs/$@
 	$(STUDY)
+	$(BIN)/python -m studies.kept_cells keep studies/text.yaml runs/$@ # after a stop too: what is finished counts
 
 study-pretraining: $(INSTALLED) ## pre-train from scratch by several methods and fine-tune, into docs/studies (needs ALUM_DATA)
 	$(STUDY)

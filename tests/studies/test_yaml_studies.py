@@ -14,6 +14,7 @@ from alum.data.yaml_files import read_yaml
 from alum.stages.study.reading.study_file import read_study
 from places import DATA, ROOT
 from studies import page
+from studies.kept_cells import keep, restore
 
 FILES = sorted((ROOT / "studies").glob("*.yaml"))
 
@@ -111,3 +112,33 @@ def test_its_page_comes_of_a_small_run(tmp_path, monkeypatch, name, tasks):
     assert str(tmp_path) not in text
     assert str(DATA) not in text + (folder / "results.json").read_text() + (folder / "report.html").read_text()
     assert Path(folder / "report.html").stat().st_size > 1000
+    if name == "text":
+        check_that_kept_cells_come_to_the_same(folder, tmp_path)
+
+
+def check_that_kept_cells_come_to_the_same(folder, tmp_path):
+    """Brought back elsewhere, without texts, they are gone on with: nothing is trained, and the page is the same."""
+    kept, elsewhere = tmp_path / "kept", tmp_path / "elsewhere"
+    number = len(list((folder / "cells").iterdir()))
+    assert keep(folder, kept) == number
+    assert keep(folder, kept) == 0
+    assert restore(kept, tmp_path / "small.yaml", elsewhere) == number
+    files = {path.name for path in elsewhere.rglob("*") if path.is_file()}
+    assert not any(name.endswith((".safetensors", ".csv")) for name in files)
+    texts = [json.loads(line)["sentence"] for line in next(folder.glob("data/*/test/test.jsonl")).open()]
+    assert not any(json.dumps(text)[1:-1] in path.read_text() for text in texts for path in kept.iterdir())
+    assert main(["study", str(tmp_path / "small.yaml"), "--output_dir", str(elsewhere)]) == 0
+    first, second = (json.loads((place / "results.json").read_text()) for place in (folder, elsewhere))
+    for part in ("scores", "comparisons"):
+        assert second[part] == [rounded(entry) for entry in first[part]]
+
+
+def rounded(entry):
+    """An entry whose numbers are as near as fp32 holds them."""
+
+    def near(value):
+        if isinstance(value, dict):
+            return {name: near(one) for name, one in value.items()}
+        return pytest.approx(value, rel=1e-5, abs=1e-6) if isinstance(value, float) else value
+
+    return near(entry)
