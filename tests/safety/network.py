@@ -66,7 +66,8 @@ def main() -> None:
     from alum.cli.main import main as alum
     from alum.stages.demo import run
 
-    run.FAST = dataclasses.replace(run.FAST, pretrain_steps=2, continual_steps=2, finetune_epochs=1, eval_rows=8)
+    few = {"passages_per_package": 60, "finetune_rows_per_package": 12, "finetune_epochs": 1, "eval_rows": 8}
+    run.FAST = dataclasses.replace(run.FAST, pretrain_steps=2, continual_steps=2, max_seq_length=16, **few)
     found, variables = {}, dict(os.environ)
     for name, words in json.loads((home / "commands.json").read_text()).items():
         try:
