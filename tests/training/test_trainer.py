@@ -266,9 +266,9 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(tmp_path, name):
 
 
 def test_logs_after_resuming_are_means_over_the_steps_since(tmp_path):
-    settings = {"max_steps": 6, "save_strategy": "steps", "save_steps": 3, "logging_steps": 6}
-    trained(classifier(), config(tmp_path, **settings), labelled_sentences())
-    resumed = AlumTrainer(model=classifier(), args=config(tmp_path, **settings), train_dataset=labelled_sentences())
+    settings = measuring_config(tmp_path, max_steps=6, save_strategy="steps", save_steps=3, logging_steps=6)
+    trained(classifier(), settings, labelled_sentences())
+    resumed = AlumTrainer(model=classifier(), args=settings, train_dataset=labelled_sentences())
     resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
     (_, loss), (_, task), (_, adversarial) = (
         logged(resumed, name) for name in ("loss", "task_loss", "adversarial_loss")
