@@ -35,7 +35,7 @@ def test_a_script_runs_and_learns(script, tmp_path, forked):
     assert len(done.stdout.splitlines()) < 15
     assert accuracy_in(done.stdout) > 0.8
     gains = [float(gain) for gain in re.findall(r"adversarial[_ ]gain\W+([\d.]+)", done.stdout)]
-    assert max(gains) > 10
+    assert max(gains) > 5  # of noise 1; with another number of threads other numbers come of it
     if rates := re.findall(r"attack success rate ([\d.]+)", done.stdout):  # without an attack in training, and with it
         plain, attacked = map(float, rates)
         assert attacked < 0.2 < plain - 0.3

@@ -7,6 +7,7 @@ import torch
 import torch._dynamo.config
 from torch import nn
 from torch._dynamo.utils import counters
+from transformers import TrainerCallback
 
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
@@ -116,34 +117,42 @@ def test_a_step_of_ones_own_perturbs_a_model_that_was_compiled_and_run_before(co
     torch.testing.assert_close(AlumStep(model, "alum_one_pass")(batch).adversarial_loss, expected, rtol=1e-3, atol=1e-9)
 
 
+class Compilations(TrainerCallback):
+    """Frames that were compiled until the end of each step."""
+
+    def __init__(self):
+        self.until = []
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.until.append(sum(counters["frames"].values()))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "layer"), [("alum", "word"), ("alum_one_pass", "1"), ("alum_virtual", "word")])
 def test_later_steps_compile_nothing_anew(tmp_path, compiled_passes, method, layer):
-    compilations = []
-    for num_steps in (3, 8):
-        torch.compiler.reset()
-        counters.clear()
-        arguments = measuring_config(tmp_path, max_steps=num_steps, adv_method=method, adv_layer=layer, **COMPILED)
-        trained(small(adv_layer=layer), arguments, labelled_sentences(24))
-        compilations.append(sum(counters["frames"].values()))
-    assert compilations[0] > 0
-    assert compilations[1] == compilations[0]
+    counters.clear()
+    arguments = measuring_config(tmp_path, max_steps=8, adv_method=method, adv_layer=layer, **COMPILED)
+    compilations = Compilations()
+    trained(small(adv_layer=layer), arguments, labelled_sentences(24), callbacks=[compilations])
+    assert compilations.until[2] > 0
+    assert compilations.until[2:] == compilations.until[2:3] * 6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["standard", "alum_one_pass", "adv_softmax"])
 def test_nor_where_the_number_of_predicted_tokens_changes(tmp_path, compiled_passes, method):
-    compilations, losses = [], []
-    for num_steps, compilation in ((4, {}), (4, COMPILED), (9, COMPILED)):
-        torch.compiler.reset()
+    found = []
+    for num_steps, compilation in ((4, {}), (9, COMPILED)):
         counters.clear()
+        compilations, model = Compilations(), language_model(dropout=0.0, num_hidden_layers=1)
         arguments = config(tmp_path, max_steps=num_steps, adv_method=method, **compilation)
-        model = language_model(dropout=0.0, num_hidden_layers=1)
-        trainer = trained(model, arguments, masked_sentences(24))
-        losses.append(logged(trainer, "loss"))
-        compilations.append(sum(counters["frames"].values()))
-    assert 0 == compilations[0] < compilations[1] == compilations[2]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+        trainer = trained(model, arguments, masked_sentences(24), callbacks=[compilations])
+        found.append((compilations.until, logged(trainer, "loss")))
+    (none, losses), (compiled, losses_compiled) = found
+    assert none == [0] * 4
+    assert compiled[3] > 0
+    assert compiled[3:] == compiled[3:4] * 6
+    assert losses_compiled[:4] == pytest.approx(losses, rel=1e-4)
 
 
 @pytest.mark.slow
