@@ -85,7 +85,7 @@ def test_the_models_find_the_same_outputs_most_likely_in_bfloat16(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_command_can_be_rehearsed(tmp_path, monkeypatch):
     """In every way to train, with each method, kind and precision."""
     monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--output_dir", str(tmp_path)])
@@ -108,7 +108,7 @@ def test_cells_that_are_known_are_not_measured_again(tmp_path, monkeypatch):
     worker.drop_cut_line(file)
     assert worker.records_in(file) == [first]
     monkeypatch.setattr(worker, "measure", lambda wanted, _: missing.extend(wanted))
-    monkeypatch.setattr(sys, "argv", ["", "plain", str(file), "--rehearse"])
+    monkeypatch.setattr(sys, "argv", ["", str(file), "plain", "--rehearse"])
     monkeypatch.setattr(worker.logging, "disable", lambda level: None)
     worker.main()
     assert missing == rehearsed("plain")[1:]
