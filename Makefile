@@ -13,7 +13,7 @@ THEIR_PACKAGES := torch==2.13.0 textattack==0.3.11 flair==0.15.1 'transformers<5
 
 BIN := .venv/bin
 WORKERS ?= 2
-PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile # tests of a module share what they train
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder # tests of a module share what they train; conftest.py orders modules
 INSTALLED := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 

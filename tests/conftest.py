@@ -1,13 +1,19 @@
-"""Set before any test module imports a library: no network, a cache of their own, and one thread for tiny models."""
+"""Set before any test module imports a library: no network, a cache of their own, and one thread for tiny models.
+
+Modules that have slow tests come first, so that at the end the workers share what is quick and end together.
+"""
 
 import atexit
+import gc
 import os
 import shutil
 import signal
 import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-# Commands that tests start use more, and would spin, ten times as long, where another process has a core.
+# Of commands that tests start, too: the workers have all cores at work, and tiny models gain nothing from a second.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where a test asks for more, they would spin, ten times as long, where another process has a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script; tests send it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,3 +26,13 @@ atexit.register(shutil.rmtree, os.environ["HF_MODULES_CACHE"], ignore_errors=Tru
 import torch
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)  # stable
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()  # the Trainer collects garbage after training: looking through all modules and tests took longer

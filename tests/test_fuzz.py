@@ -4,7 +4,7 @@ import pytest
 
 from fuzz.campaign import campaign
 
-NUM_CASES = 200
+NUM_CASES = 60
 
 
 @pytest.mark.slow

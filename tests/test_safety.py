@@ -35,19 +35,27 @@ def good(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def asked_for(good, tmp_path_factory):
+    """Of each command its exit code, and what it asked the network for."""
+    home, places = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("out")
+    commands = {
+        name: [str(places / str(number)) if word == "out" else word for word in words]
+        for number, (name, words) in enumerate(COMMANDS.items())
+    }
+    return addresses_asked_for(commands, good, home)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_asks_for_the_network_on_files_of_ones_own(command, good, tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    words = [str(tmp_path / "out") if word == "out" else word for word in COMMANDS[command]]
-    assert addresses_asked_for(words, good, home) == (0, [])
+def test_no_command_asks_for_the_network_on_files_of_ones_own(command, asked_for):
+    assert asked_for[command] == (0, [])
 
 
 @pytest.mark.slow
 def test_the_network_is_watched(good, tmp_path):
     """A model that is no folder is looked for on the hub."""
     words = ["finetune", "--model_name_or_path", "no/such", *COMMANDS["finetune"][3:]]
-    code, asked = addresses_asked_for(words, good, tmp_path)
+    code, asked = addresses_asked_for({"finetune": words}, good, tmp_path)["finetune"]
     assert code == 2
     assert any("huggingface.co" in address for address in asked)

@@ -5,8 +5,10 @@ makes ``cells.md``. Where it was stopped it goes on, with what stands in ``cells
 cells.
 """
 
+import itertools
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.cells.cell import ENGINES
@@ -19,10 +21,10 @@ from benchmarks.records import Record, parser
 _TWO_PROCESSES = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
-def measure(engine: str, file: Path, rehearse: bool) -> None:
-    """In a process of its own, or two."""
-    launcher = _TWO_PROCESSES if engine == "two processes" else ()
-    worker = ("-m", "benchmarks.cells.worker", engine, str(file.resolve()), *(["--rehearse"] if rehearse else []))
+def measure(engines: Iterable[str], is_of_two: bool, file: Path, rehearse: bool) -> None:
+    """In a process of their own, or two."""
+    launcher = _TWO_PROCESSES if is_of_two else ()
+    worker = ("-m", "benchmarks.cells.worker", str(file.resolve()), *engines, *(["--rehearse"] if rehearse else []))
     subprocess.run([sys.executable, *launcher, *worker], cwd=ROOT, check=True)
 
 
@@ -31,8 +33,8 @@ def main() -> None:
     record, file = Record(), given.output_dir / "cells.jsonl"
     given.output_dir.mkdir(parents=True, exist_ok=True)
     drop_cut_line(file)
-    for engine in ENGINES:
-        measure(engine, file, given.rehearse)
+    for is_of_two, engines in itertools.groupby(ENGINES, lambda engine: engine == "two processes"):
+        measure(engines, is_of_two, file, given.rehearse)
     print(PAGE.write_with(record.with_results(cells=records_in(file), refusals=refusals()), given.output_dir))
     file.unlink()
 

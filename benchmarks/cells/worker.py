@@ -1,4 +1,4 @@
-"""Measures the cells of one way to train, in one process or several, and appends a line for each to a file.
+"""Measures the cells of some ways to train, in one process or several, and appends a line for each to a file.
 
 Cells that the file has already are left out, so that what was stopped can be gone on with.
 """
@@ -57,8 +57,8 @@ def _rounded(record: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("engine", choices=ENGINES)
     flags.add_argument("file", type=Path)
+    flags.add_argument("engines", choices=ENGINES, nargs="+")
     flags.add_argument("--rehearse", action="store_true")
     given = flags.parse_args()
     torch.set_num_threads(1)
@@ -66,14 +66,14 @@ def main() -> None:
     logging.disable(logging.WARNING)  # of what rounding hides in bf16, once a cell
     warnings.simplefilter("ignore", FutureWarning)  # transformers has a second name for gradient_checkpointing
     known = {cell_of(record) for record in records_in(given.file)}
-    wanted = rehearsed(given.engine) if given.rehearse else cells(given.engine)
+    wanted = [cell for engine in given.engines for cell in (rehearsed(engine) if given.rehearse else cells(engine))]
     missing = [cell for cell in wanted if cell not in known]
     if "RANK" in os.environ:  # the first process may be writing before another has read
         torch.distributed.init_process_group("gloo")
         agreed = [missing]
         torch.distributed.broadcast_object_list(agreed)
         (missing,) = agreed
-    progress(f"{given.engine}: {len(missing)} cells")
+    progress(f"{', '.join(given.engines)}: {len(missing)} cells")
     measure(missing, given.file)
 
 

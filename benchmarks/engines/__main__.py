@@ -1,7 +1,7 @@
 """Trains two steps by every method, at every place, in every stage, in several processes, beside the same in one.
 
 ``make engines`` runs it: in about 4 minutes on two idle cores, into ``docs/benchmarks/engines.json``, of which `page`
-makes ``engines.md``. ``--rehearse`` takes fine-tuning alone, by two ways to train.
+makes ``engines.md``. ``--rehearse`` takes fine-tuning alone, perturbed at words, by two ways to train.
 """
 
 import json
@@ -18,16 +18,15 @@ from torch import Tensor
 from alum.core.methods import METHODS
 from benchmarks.engines.cell import ENGINES, ONE, Cell, cells
 from benchmarks.engines.page import PAGE
-from benchmarks.engines.subjects import STAGES
 from benchmarks.places import ROOT
 from benchmarks.records import Record, parser
 
 _REHEARSED = (ONE, "DDP ×2", "loop, FSDP2 ×2")
 
 
-def measure(engine: str, file: Path, stages: list[str]) -> None:
+def measure(engine: str, file: Path, is_rehearsed: bool) -> None:
     """In as many processes as the engine has."""
-    worker = ("-m", "benchmarks.engines.worker", engine, str(file.resolve()), "--stages", *stages)
+    worker = ("-m", "benchmarks.engines.worker", engine, str(file.resolve()), *(["--rehearse"] if is_rehearsed else []))
     command = [sys.executable, *ENGINES[engine].launcher, *worker]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -40,16 +39,15 @@ def relative_difference(found: Tensor, expected: Tensor) -> float:
     return float(f"{difference:.2g}") if math.isfinite(difference) else math.inf
 
 
-def compared(engine: str, folder: Path, stages: list[str]) -> list[dict[str, Any]]:
+def compared(engine: str, folder: Path, is_rehearsed: bool) -> list[dict[str, Any]]:
     """Record of each cell: how far from one process it is, or the words with which it was refused or failed."""
     alone, changes = (load_file(folder / f"{_number(name)}.safetensors") for name in (ONE, engine))
     words = json.loads((folder / f"{_number(engine)}.json").read_text(encoding="utf-8"))
     found = []
-    for cell in cells(engine):
-        if cell.stage in stages:
-            key = str(cell)
-            result = words.get(key) or {"difference": relative_difference(changes[key], _known(alone, cell))}
-            found.append({"engine": engine, **vars(cell), **result})
+    for cell in cells(engine, is_rehearsed):
+        key = str(cell)
+        result = words.get(key) or {"difference": relative_difference(changes[key], _known(alone, cell))}
+        found.append({"engine": engine, **vars(cell), **result})
     return found
 
 
@@ -67,12 +65,11 @@ def main() -> None:
     given = parser(__doc__).parse_args()
     record, found = Record(), []
     engines = _REHEARSED if given.rehearse else tuple(ENGINES)
-    stages = list(STAGES)[:1] if given.rehearse else list(STAGES)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for engine in engines:
-            measure(engine, folder / f"{_number(engine)}.safetensors", stages)
-            found += compared(engine, folder, stages)
+            measure(engine, folder / f"{_number(engine)}.safetensors", given.rehearse)
+            found += compared(engine, folder, given.rehearse)
     print(PAGE.write_with(record.with_results(methods=list(METHODS), cells=found), given.output_dir))
 
 

@@ -80,9 +80,13 @@ class Cell:
         return f"{self.method}|{self.layer}|{self.stage}"
 
 
-def cells(engine: str) -> list[Cell]:
-    """All of an engine; methods that perturb no place that one could choose have one cell a stage."""
-    found = [Cell(method, layer, stage) for stage in STAGES for layer in ENGINES[engine].layers for method in METHODS]
+def cells(engine: str, is_rehearsed: bool = False) -> list[Cell]:
+    """All of an engine; methods that perturb no place that one could choose have one cell a stage.
+
+    A rehearsal has those of words in the first stage.
+    """
+    stages, layers = (list(STAGES)[:1], ("word",)) if is_rehearsed else (list(STAGES), ENGINES[engine].layers)
+    found = [Cell(method, layer, stage) for stage in stages for layer in layers for method in METHODS]
     return [cell for cell in found if cell.settings or cell.layer == "word"]
 
 

@@ -18,13 +18,11 @@ from benchmarks.engines.cell import ENGINES, cells, change_of_weights
 from benchmarks.records import progress
 
 
-def measure(engine: str, file: Path, stages: list[str]) -> None:
+def measure(engine: str, file: Path, is_rehearsed: bool) -> None:
     """Into ``file`` the changes of weights, and beside it the words of what was refused or failed."""
     changes, words = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for cell in cells(engine):
-            if cell.stage not in stages:
-                continue
+        for cell in cells(engine, is_rehearsed):
             try:
                 changes[str(cell)] = change_of_weights(engine, cell, folder)
             except InputError as error:
@@ -40,7 +38,7 @@ def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("engine", choices=ENGINES)
     flags.add_argument("file", type=Path)
-    flags.add_argument("--stages", nargs="+", required=True)
+    flags.add_argument("--rehearse", action="store_true")
     given = flags.parse_args()
     torch.set_num_threads(1)
     gc.freeze()  # the Trainer collects garbage after each training: looking through all modules took longest
@@ -48,8 +46,8 @@ def main() -> None:
     warnings.simplefilter("ignore", FutureWarning)
     if "RANK" in os.environ:
         torch.distributed.init_process_group("gloo")
-    progress(f"{given.engine}: {len(cells(given.engine))} cells")
-    measure(given.engine, given.file, given.stages)
+    progress(f"{given.engine}: {len(cells(given.engine, given.rehearse))} cells")
+    measure(given.engine, given.file, given.rehearse)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

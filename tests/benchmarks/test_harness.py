@@ -65,13 +65,16 @@ def test_each_round_begins_with_another_and_the_first_does_not_count():
     seconds = harness.seconds_in_turns(steps, max_seconds=0.0, steps_per_turn=2, min_rounds=3)
     assert "".join(order) == "aabb" + "bbaa" + "aabb" + "bbaa"
     assert [len(values) for values in seconds.values()] == [3, 3]
-    assert all(0.004 <= value.wall < 0.2 for value in seconds["a"])
-    assert all(0.012 <= value.wall < 0.2 for value in seconds["b"])
+    # The first would have taken 0.5 seconds; on a busy machine some later one may too.
+    assert 0.004 <= min(value.wall for value in seconds["a"]) < 0.4
+    assert 0.012 <= min(value.wall for value in seconds["b"]) < 0.4
 
 
 def test_rounds_go_on_until_the_time_is_over():
+    begin = time.perf_counter()
     seconds = harness.seconds_in_turns({"a": lambda: time.sleep(0.01)}, max_seconds=0.3, steps_per_turn=1)
-    assert 5 < len(seconds["a"]) < 30
+    assert time.perf_counter() - begin >= 0.3
+    assert 3 <= len(seconds["a"]) < 30
 
 
 def test_time_asleep_is_none_of_the_processor():

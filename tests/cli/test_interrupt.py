@@ -11,7 +11,7 @@ import pytest
 from tiny_stages import log_lines
 from tiny_texts import write_text
 
-MAX_STEPS = 300
+MAX_STEPS = 200
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -72,7 +72,7 @@ def test_an_interrupted_run_goes_on_to_the_very_same_model(tmp_path):
         _, error = process.communicate()
         assert process.returncode == code, error
         how = "The same command goes on" if stops else "Go on with --resume_from_checkpoint true"
-        stopped = re.search(rf"^alum: stopped at step (\d+) of 300; .*\. {how}\.$", error, re.MULTILINE)
+        stopped = re.search(rf"^alum: stopped at step (\d+) of {MAX_STEPS}; .*\. {how}\.$", error, re.MULTILINE)
         assert stopped, error
         assert "Traceback" not in error
         stops.append(int(stopped[1]))

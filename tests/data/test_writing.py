@@ -192,7 +192,7 @@ write_whole(Path(sys.argv[1]), b"half")
 
 def test_what_a_killed_write_leaves_is_replaced_by_the_next_one(tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "file")], env=environment, timeout=100)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "file")], env=environment, timeout=500)
     assert done.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == [draft_of(tmp_path / "file")]
     assert holds_only_drafts(tmp_path)

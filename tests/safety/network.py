@@ -1,7 +1,8 @@
 """Every command in a fresh process that may ask for the network: on files of one's own, none does.
 
 Nothing says "offline" in its environment. The process's audit hook notes each socket of the internet, each look-up of a
-name and each connection, and refuses it.
+name and each connection, and refuses it. Commands run one after another, so that libraries are imported once: what an
+import asks for is noted with the command that comes first.
 """
 
 import dataclasses
@@ -43,35 +44,42 @@ COMMANDS: Mapping[str, Sequence[str]] = {
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
 
 
-def addresses_asked_for(words: Sequence[str], folder: Path, home: Path) -> tuple[int, list[str]]:
-    """Runs ``alum`` with these words in a folder; returns its exit code, and what it asked the network for.
+def addresses_asked_for(
+    commands: Mapping[str, Sequence[str]], folder: Path, home: Path
+) -> dict[str, tuple[int, list[str]]]:
+    """Runs ``alum`` with the words of each command in a folder; returns exit codes, and what was asked of the network.
 
     ``home`` is an empty folder, for the caches that a new machine has not yet.
     """
     variables = {name: value for name, value in os.environ.items() if name not in OFFLINE}
     variables |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     variables |= {"HOME": str(home), "HF_HOME": str(home / "hub"), "ALUM_CACHE": str(home / "alum")}
-    command = [sys.executable, "-m", "safety.network", str(home / "seen.json"), *words]
-    code = subprocess.run(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL).returncode
-    return code, json.loads((home / "seen.json").read_text())
+    (home / "commands.json").write_text(json.dumps({name: list(words) for name, words in commands.items()}))
+    process = [sys.executable, "-m", "safety.network", str(home)]
+    subprocess.run(process, cwd=folder, env=variables, stdout=subprocess.DEVNULL, check=True)
+    return {name: (code, asked) for name, (code, asked) in json.loads((home / "seen.json").read_text()).items()}
 
 
-def main() -> int:
-    watch = Watch()
+def main() -> None:
+    home, watch = Path(sys.argv[1]), Watch()
     watch.seen = Seen()
     from alum.cli.main import main as alum
+    from alum.stages.demo import run
 
-    if sys.argv[2] == "demo":
-        from alum.stages.demo import run
-
-        run.FAST = dataclasses.replace(run.FAST, pretrain_steps=2, continual_steps=2, finetune_epochs=1, eval_rows=8)
-    try:
-        return alum(sys.argv[2:])
-    except SystemExit as ended:  # of helps
-        return int(ended.code or 0)
-    finally:
-        Path(sys.argv[1]).write_text(json.dumps(watch.seen.addresses))
+    few = {"passages_per_package": 60, "finetune_rows_per_package": 12, "finetune_epochs": 1, "eval_rows": 8}
+    run.FAST = dataclasses.replace(run.FAST, pretrain_steps=2, continual_steps=2, max_seq_length=16, **few)
+    found, variables = {}, dict(os.environ)
+    for name, words in json.loads((home / "commands.json").read_text()).items():
+        try:
+            code = alum(words)
+        except SystemExit as ended:  # of helps
+            code = int(ended.code or 0)
+        found[name] = (code, watch.seen.addresses)
+        watch.seen = Seen()
+        os.environ.clear()
+        os.environ.update(variables)
+    (home / "seen.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

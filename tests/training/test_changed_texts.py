@@ -22,7 +22,7 @@ from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
 from places import ROOT
 from tiny_models import classifier, headed, token_batch
-from tiny_runs import config, weights
+from tiny_runs import config, measuring_config, weights
 from tiny_tokenizers import wordpiece
 
 ANY_WORD = Resources(masked_lm=lambda questions: [("other",)] * len(questions), wordnet=lambda word: ("another",))
@@ -295,7 +295,7 @@ def trainer_of(folder, tokenizer, texts=True, model=None, **settings):
     )
     return AlumTrainer(
         model=model or classifier(vocab_size=len(tokenizer), dropout=0.0),
-        args=config(
+        args=measuring_config(
             folder,
             **{"per_device_train_batch_size": 2, "max_steps": 4, "adv_space": "text", "adv_method": "alum", **settings},
         ),

@@ -68,7 +68,7 @@ def folder(tmp_path_factory):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=500,
     )
     assert finished.returncode == 0, finished.stderr[-4000:]
     return folder

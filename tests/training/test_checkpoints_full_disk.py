@@ -87,7 +87,7 @@ def outcomes(tmp_path_factory):
     except subprocess.CalledProcessError as error:
         pytest.skip(f"a small disk cannot be mounted here: {error.stderr.strip()}")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*name_space, *command], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*name_space, *command], env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -59,10 +59,23 @@ def test_the_table_has_every_kind():
     assert set(ROWS) == set(USER_KINDS)
 
 
+GAINING = ("alum", "alum_one_pass", "fgm", "pgd")
+
+
+def is_trained(number, name, method):
+    """Each kind by the methods of the paper's table, and each other method on kinds that take turns.
+
+    Their steps are compared with plain PyTorch, of each kind and method, in ``benchmarks/test_cells.py``.
+    """
+    if METHODS[method].is_for_language_models and USER_KINDS[name][0].kind.predicted_rows is None:
+        return False
+    return method in ("standard", *GAINING) or (number + list(ROWS).index(name)) % 3 == 0 or name == "causal_lm"
+
+
 PAIRS = [
     (name, method)
-    for name, method in itertools.product(ROWS, METHODS)
-    if USER_KINDS[name][0].kind.predicted_rows is not None or not METHODS[method].is_for_language_models
+    for name, (number, method) in itertools.product(ROWS, enumerate(METHODS))
+    if is_trained(number, name, method)
 ]
 
 
@@ -92,7 +105,13 @@ def test_a_kind_trains_with_a_method(name, method, tmp_path, monkeypatch):
 
     trainer = trained(
         model,
-        config(tmp_path, adv_method=method, max_steps=2, per_device_train_batch_size=4),
+        config(
+            tmp_path,
+            adv_method=method,
+            adv_gain_draws=2 if method in GAINING else 0,
+            max_steps=2,
+            per_device_train_batch_size=4,
+        ),
         features,
         AlumTrainer,
         eval_dataset=features,
@@ -102,7 +121,7 @@ def test_a_kind_trains_with_a_method(name, method, tmp_path, monkeypatch):
     )
     assert trainer.kind is supervision.kind  # found from the model's head
     assert all(map(math.isfinite, logged(trainer, "loss")))
-    if method in ("alum", "alum_one_pass", "fgm", "pgd"):
+    if method in GAINING:
         assert min(logged(trainer, "adversarial_gain")) > 1
     for mask, result in results:
         assert result.skipped == 0

@@ -8,7 +8,7 @@ from alum.core.methods import METHODS
 from alum.models.model_parts import pretrained_model, word_embeddings
 from alum.training.step import AlumStep
 from tiny_models import CAUSAL, classifier, language_model
-from tiny_runs import config, labelled_sentences, logged, masked_sentences, trained, weights
+from tiny_runs import config, labelled_sentences, logged, masked_sentences, measuring_config, trained, weights
 
 peft = pytest.importorskip("peft")
 
@@ -56,7 +56,7 @@ def test_the_model_inside_an_adapter(architecture):
 def test_every_method_trains_adapter_and_head_alone(tmp_path, name, architecture):
     model = adapted(architecture)
     before = {key: value.detach().clone() for key, value in model.named_parameters()}
-    trainer = trained(model, config(tmp_path, adv_method=name, max_steps=2), rows_for(architecture))
+    trainer = trained(model, measuring_config(tmp_path, adv_method=name, max_steps=2), rows_for(architecture))
 
     assert trainer.kind.name == ("causal_lm" if architecture in CAUSAL else "sequence_classification")
     assert len(logged(trainer, "loss")) == 2
@@ -72,7 +72,9 @@ def test_every_method_trains_adapter_and_head_alone(tmp_path, name, architecture
 @pytest.mark.parametrize("name", ADVERSARIES)
 @pytest.mark.parametrize("layer", ["embeddings", "1"])
 def test_other_layers_are_perturbed_too(tmp_path, name, layer):
-    trainer = trained(adapted("bert"), config(tmp_path, adv_method=name, adv_layer=layer), labelled_sentences())
+    trainer = trained(
+        adapted("bert"), measuring_config(tmp_path, adv_method=name, adv_layer=layer), labelled_sentences()
+    )
     assert min(logged(trainer, "adversarial_gain")) > 1
 
 

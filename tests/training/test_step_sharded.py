@@ -91,7 +91,7 @@ def run(folder, mesh, cases):
     start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num_processes}"]
     arguments = [str(folder / "script.py"), str(folder), json.dumps(mesh), json.dumps(cases)]
     command = [sys.executable, *(start if num_processes > 1 else []), *arguments]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 

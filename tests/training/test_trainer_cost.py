@@ -17,7 +17,7 @@ from alum.training.trainer import AlumTrainer
 from tiny_models import language_model
 from tiny_runs import config, masked_sentences
 
-VOCAB_SIZE, BATCH, LENGTH = 30522, 4, 128
+VOCAB_SIZE, BATCH, LENGTH = 30522, 2, 128
 
 
 @pytest.fixture(scope="module")

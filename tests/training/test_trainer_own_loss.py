@@ -8,7 +8,7 @@ from transformers import Trainer
 from alum.core.errors import InputError
 from alum.training.trainer import AlumMixin, AlumTrainer
 from tiny_models import classifier
-from tiny_runs import config, labelled_sentences, logged, plain_config, trained, weights
+from tiny_runs import config, labelled_sentences, logged, measuring_config, plain_config, trained, weights
 
 EXACT = {"rtol": 0, "atol": 0}
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -75,7 +75,7 @@ def test_without_an_adversary_it_is_that_trainers_bit_for_bit(tmp_path, own, bat
 @pytest.mark.parametrize("method", ["alum", "alum_one_pass", "pgd"])
 @pytest.mark.parametrize("own", OWN)
 def test_the_same_loss_written_out_trains_as_the_models_own(tmp_path, own, method, batches):
-    arguments = config(tmp_path, adv_method=method, max_steps=2, **batches)
+    arguments = measuring_config(tmp_path, adv_method=method, max_steps=2, **batches)
     written = trained(classifier(dropout=0.0), arguments, labelled_sentences(), alum(own))
     models_own = trained(classifier(dropout=0.0), arguments, labelled_sentences())
     assert min(logged(written, "adversarial_gain")) > 2

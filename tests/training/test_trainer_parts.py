@@ -8,7 +8,7 @@ from alum.core.errors import InputError
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.training.trainer import AlumTrainer
 from tiny_models import classifier, language_model
-from tiny_runs import config, labelled_sentences, logged, masked_sentences, trained, weights
+from tiny_runs import config, labelled_sentences, logged, masked_sentences, measuring_config, trained, weights
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 METHODS = ["alum_one_pass", "pgd"]  # without random noise at the start
@@ -155,7 +155,7 @@ def test_accumulated_single_rows_weigh_as_if_all_were_attacked(tmp_path, name):
 
 
 def test_that_no_row_is_attacked_for_a_while_is_no_reason_to_warn(tmp_path, caplog):
-    settings = config(tmp_path, **SINGLE | {"adv_fraction": 0.02}, max_steps=12)
+    settings = measuring_config(tmp_path, **SINGLE | {"adv_fraction": 0.02}, max_steps=12)
     run = trained(classifier(), settings, labelled_sentences())
     assert logged(run, "adversarial_loss").count(0) > 6
     assert [alpha > 0 for alpha in logged(run, "adv_alpha")] == [loss > 0 for loss in logged(run, "adversarial_loss")]
@@ -174,7 +174,7 @@ def test_every_second_step_is_standard(tmp_path):
 def test_logs_between_attacks_tell_of_the_last_one(tmp_path):
     """Attacked are steps 3, 6, 9 and 12, logged every second one and, with the first gain, the third."""
     settings = {"adv_every_steps": 3, "logging_steps": 2, "max_steps": 12}
-    run = trained(classifier(), config(tmp_path, **settings), labelled_sentences())
+    run = trained(classifier(), measuring_config(tmp_path, **settings), labelled_sentences())
     logs = [entry for entry in run.state.log_history if "adv_alpha" in entry]
     assert [entry["step"] for entry in logs] == [2, 3, 4, 6, 8, 10, 12]
     assert [entry["adv_alpha"] for entry in logs] == [0, 1, 0, 1, 0, 1, 1]
@@ -207,7 +207,7 @@ def test_a_loss_of_ones_own_cannot_be_split(tmp_path):
 def test_the_first_gain_is_that_of_the_first_row_whose_turn_it_is(tmp_path):
     """Of single rows every fourth is attacked, by chance; none before is a reason for a log, or for an error."""
     settings = {"adv_fraction": 0.25, "per_device_train_batch_size": 1, "max_steps": 16, "logging_steps": 500}
-    run = trained(classifier(), config(tmp_path, **settings), labelled_sentences())
+    run = trained(classifier(), measuring_config(tmp_path, **settings), labelled_sentences())
     steps = [entry["step"] for entry in run.state.log_history if "loss" in entry]
     first = next(entry["step"] for entry in run.state.log_history if "adversarial_gain" in entry)
     assert steps == [first, 16]

@@ -12,7 +12,7 @@ from transformers.trainer_utils import BestRun, HPSearchBackend
 from alum.core.errors import InputError
 from alum.training.trainer import AlumTrainer
 from tiny_models import classifier
-from tiny_runs import config, labelled_sentences, logged, trained, weights
+from tiny_runs import config, labelled_sentences, logged, measuring_config, trained, weights
 
 EXACT = {"rtol": 0, "atol": 0}
 
@@ -123,7 +123,7 @@ def test_a_callback_changes_the_radius_from_that_step_on(tmp_path, event, after_
     callback = Sets(event, adv_epsilon=0.12)
     trainer = AlumTrainer(
         model=classifier(dropout=0.0),
-        args=config(tmp_path, adv_epsilon=0.03),
+        args=measuring_config(tmp_path, adv_epsilon=0.03),
         train_dataset=labelled_sentences(),
         callbacks=None if after_the_others else [callback],
     )

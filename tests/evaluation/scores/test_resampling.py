@@ -55,7 +55,7 @@ def test_rows_are_summed_by_cluster():
 @pytest.mark.slow
 def test_fifty_thousand_rows_take_less_than_half_a_second():
     values = rng().normal(size=(50_000, 6))
-    start = time.perf_counter()
+    start = time.process_time()
     resampled_sums(values, 1999, rng())
     resampled_sums(np.round(values[:, :1]), 1999, rng())
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

@@ -283,7 +283,7 @@ def test_a_family_counts_once():
 
 # -- coverage and size, by simulation ----------------------------------------------------------------------------------
 
-SIMULATIONS = 600
+SIMULATIONS = 300
 THREE_DEVIATIONS = 3 * np.sqrt(0.05 * 0.95 / SIMULATIONS)
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -27,6 +28,20 @@ def batch_of(num_rows=ROWS, length=LENGTH, vocab_size=tiny_models.VOCAB_SIZE, pe
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
 
 
+@functools.cache
+def costs_of_classifier(architecture, layer="word"):
+    """What passes of a tiny model cost, which does not depend on the method."""
+    config = tiny_models.classifier(architecture).config
+    config._attn_implementation = "eager"  # of which the counter knows every operation
+    return pass_costs(config, BatchShape("sequence_classification", ROWS, LENGTH, layer, "fp32", False))
+
+
+@functools.cache
+def costs_of_wide_classifier(num_rows):
+    config = BertConfig(vocab_size=2000, **WIDE)
+    return pass_costs(config, BatchShape("sequence_classification", num_rows, 64, "word", "fp32", False))
+
+
 def counted(model, method, batch, **settings):
     """FLOPs of a step, after one in which it is checked that the perturbation is heard."""
     step = AlumStep(model.train(), method, **settings)
@@ -43,10 +58,9 @@ def counted(model, method, batch, **settings):
 @pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
 def test_operations_of_architectures_are_those_that_are_counted(architecture, method):
     model = tiny_models.classifier(architecture)
-    model.config._attn_implementation = "eager"  # of which the counter knows every operation
-    costs = pass_costs(model.config, BatchShape("sequence_classification", ROWS, LENGTH, "word", "fp32", False))
+    model.config._attn_implementation = "eager"
     expected = counted(model, method, batch_of())
-    assert step_flops(METHODS[method], costs) == pytest.approx(expected, rel=0.02)
+    assert step_flops(METHODS[method], costs_of_classifier(architecture)) == pytest.approx(expected, rel=0.02)
 
 
 SETTINGS = [
@@ -64,7 +78,7 @@ SETTINGS = [
 def test_operations_of_methods_are_those_that_are_counted(name, settings):
     model, method = tiny_models.classifier("bert"), method_named(name, **settings)
     model.config._attn_implementation = "eager"
-    costs = pass_costs(model.config, BatchShape("sequence_classification", ROWS, LENGTH, method.layer, "fp32", False))
+    costs = costs_of_classifier("bert", method.layer)
     step = AlumStep(model.train(), name, **settings)
     step(batch_of())
     step.after_optimizer_step()
@@ -108,8 +122,7 @@ def measured(model, method, batch):
 @pytest.mark.parametrize("method", ["standard", "alum_one_pass", "alum_virtual", "alum", "r_drop", "fgm", "freelb"])
 @pytest.mark.parametrize("num_rows", [1, 16])
 def test_memory_of_a_classifier_is_what_is_measured(method, num_rows):
-    config = BertConfig(vocab_size=2000, **WIDE)
-    costs = pass_costs(config, BatchShape("sequence_classification", num_rows, 64, "word", "fp32", False))
+    costs, config = costs_of_wide_classifier(num_rows), BertConfig(vocab_size=2000, **WIDE)
     expected = measured(BertForSequenceClassification(config), method, batch_of(num_rows, 64, 2000))
     found = memory_of(METHODS[method], costs, "ddp", num_devices=1, accumulates=False)
     assert found.state == 12 * costs.num_parameters

@@ -75,7 +75,7 @@ def launched(folder, num_processes, runs):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "OMP_NUM_THREADS": "1"}
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"] if num_processes > 1 else []
     command = [sys.executable, *launcher, str(folder / "train.py"), str(folder), json.dumps(runs)]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
     assert finished.returncode == 0, finished.stderr[-4000:]
     return finished.stderr + finished.stdout
 

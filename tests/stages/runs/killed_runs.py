@@ -1,13 +1,15 @@
 """Runs commands of alum in forks of one process that has torch imported, and kills them at moments that are named.
 
-    python killed_runs.py FOLDER < attempts.json
+    python killed_runs.py < orders.jsonl
 
-An attempt is ``[place, words, moment]``: the command's words are run in the folder ``place`` and killed at the moment,
-or never where that is null. Moments are ``["step", 7]``, in the middle of the step after 7 others; ``["before", NAME]``
-and ``["after", NAME]``, as a file or folder gets its name, or the n-th time that one does with a third entry. The exit
-codes are printed as JSON, and what a command said is in the file ``said-NUMBER.txt`` of ``place``.
+A line of JSON has a folder and attempts, each ``[place, words, moment]``: the command's words are run in the folder
+``place`` of that and killed at the moment, or never where that is null. Moments are ``["step", 7]``, in the middle of
+the step after 7 others; ``["before", NAME]`` and ``["after", NAME]``, as a file or folder gets its name, or the n-th
+time that one does with a third entry. The exit codes are printed as a line of JSON, and what a command said is in the
+file ``said-NUMBER.txt`` of ``place``.
 """
 
+import gc
 import json
 import os
 import signal
@@ -74,6 +76,7 @@ def attempt(folder, number, place, words, moment):
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    codes = [attempt(folder, number, *one) for number, one in enumerate(json.load(sys.stdin))]
-    print(json.dumps(codes))
+    gc.freeze()  # the Trainer collects garbage after training: looking through all modules takes longer
+    for line in sys.stdin:
+        folder, attempts = json.loads(line)
+        print(json.dumps([attempt(Path(folder), number, *one) for number, one in enumerate(attempts)]), flush=True)

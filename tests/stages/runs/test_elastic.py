@@ -92,7 +92,7 @@ def run(folder, name, output, **environment):
         env={**os.environ, **ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
-        timeout=270,
+        timeout=500,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stderr

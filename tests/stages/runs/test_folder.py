@@ -116,7 +116,7 @@ write_settings(folder, "pretrain")
 def killed(tmp_path):
     """The folder of a run that was killed while it wrote its first record."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run")], env=environment, timeout=100)
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run")], env=environment, timeout=500)
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".run.json.draft"]
     return tmp_path / "run"
 
@@ -290,7 +290,7 @@ def test_two_processes_open_a_folder_once(tmp_path):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [*launcher, str(tmp_path / "open.py"), str(tmp_path / "run")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-4000:]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["refused-0", "refused-1", "run.json"]
     assert [path.name for path in (tmp_path / "run.old-1").iterdir()] == ["run.json"]

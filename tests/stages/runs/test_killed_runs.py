@@ -20,11 +20,26 @@ KILLED = -signal.SIGKILL
 TIMES = re.compile(r"runtime|per_second|seconds|time_share")
 
 
+@pytest.fixture(scope="module")
+def forking(tmp_path_factory):
+    """The process that has imported what commands need, which is forked for each attempt."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(Path(__file__).with_name("killed_runs.py"))]
+    said = tmp_path_factory.mktemp("forking") / "stderr.txt"
+    with said.open("w") as file:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True
+        )
+    yield process
+    process.stdin.close()
+    assert process.wait() == 0, said.read_text()[-4000:]
+
+
 class Runs:
     """Commands in folders of their own, side by side."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, forking):
+        self.folder, self._forking = folder, forking
         save_untrained(folder / "model")
         write_text(folder / "text.txt")
         (folder / "data").mkdir()
@@ -39,13 +54,8 @@ class Runs:
 
     def run(self):
         """Runs what was added; each command that was to be killed was, and the others ended well."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, str(Path(__file__).with_name("killed_runs.py")), str(self.folder)]
-        done = subprocess.run(
-            command, input=json.dumps(self._attempts), env=environment, capture_output=True, text=True, timeout=500
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        codes = json.loads(done.stdout.splitlines()[-1])
+        print(json.dumps([str(self.folder), self._attempts]), file=self._forking.stdin, flush=True)
+        codes = json.loads(self._forking.stdout.readline())
         for number, ((place, _, moment), code) in enumerate(zip(self._attempts, codes, strict=True)):
             said = (self.folder / place / f"said-{number}.txt").read_text()
             assert code == (KILLED if moment else 0), (place, moment, said)
@@ -84,8 +94,8 @@ def words_of(settings):
 
 
 @pytest.fixture
-def runs(tmp_path):
-    return Runs(tmp_path)
+def runs(tmp_path, forking):
+    return Runs(tmp_path, forking)
 
 
 def without_times(value):

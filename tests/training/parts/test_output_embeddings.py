@@ -12,7 +12,7 @@ from alum.models.model_parts import output_embeddings
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
 from tiny_models import CAUSAL, LANGUAGE_MODELS, classifier, language_model, token_batch
-from tiny_runs import config, labelled_sentences, logged, masked_sentences, trained, weights
+from tiny_runs import config, labelled_sentences, logged, masked_sentences, measuring_config, trained, weights
 
 EPSILON = 0.3
 
@@ -78,7 +78,7 @@ def stepped(model, rows, num_steps):
 @pytest.mark.parametrize("architecture", ["bert", *CAUSAL])
 def test_the_trainer_whose_head_sees_predicted_positions_alone_trains_the_same(tmp_path, architecture, settings):
     rows = masked_sentences(8)
-    settings = config(tmp_path, adv_method="adv_softmax", adv_epsilon=EPSILON, **settings)
+    settings = measuring_config(tmp_path, adv_method="adv_softmax", adv_epsilon=EPSILON, **settings)
     ours = trained(language_model(architecture, dropout=0.0), settings, rows)
     expected = stepped(language_model(architecture, dropout=0.0), rows, num_steps=4)
     torch.testing.assert_close(weights(ours), expected, rtol=1e-4, atol=1e-5)

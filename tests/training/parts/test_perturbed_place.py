@@ -13,7 +13,7 @@ from alum.tasks.kinds.language_modeling import CAUSAL_LM
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer
 from tiny_models import CAUSAL, PAD, VOCAB_SIZE, classifier, language_model
-from tiny_runs import config, labelled_sentences, logged, plain_config, trained, weights
+from tiny_runs import config, labelled_sentences, logged, measuring_config, plain_config, trained, weights
 
 peft = pytest.importorskip("peft")
 
@@ -100,13 +100,13 @@ WORKING = [
 @pytest.mark.parametrize(("model", "rows", "method", "layer"), WORKING)
 def test_an_adversary_is_found_and_one_of_no_radius_changes_nothing(tmp_path, model, rows, method, layer):
     settings = {"adv_method": method, "adv_layer": layer}
-    trainer = trained(model(), config(tmp_path, **settings, max_steps=1), rows())
+    trainer = trained(model(), measuring_config(tmp_path, **settings, max_steps=1), rows())
     assert min(logged(trainer, "adversarial_gain")) > 1
     assert min(logged(trainer, "adversarial_loss")) > 0
     if method == "fgm":  # whose term is a second task loss
         return
-    none = trained(model(), config(tmp_path, **settings, adv_epsilon=1e-9, max_steps=1), rows())
-    standard = trained(model(), config(tmp_path, adv_method="standard", max_steps=1), rows())
+    none = trained(model(), measuring_config(tmp_path, **settings, adv_epsilon=1e-9, max_steps=1), rows())
+    standard = trained(model(), measuring_config(tmp_path, adv_method="standard", max_steps=1), rows())
     torch.testing.assert_close(weights(none), weights(standard), atol=1e-6, rtol=1e-4)
 
 

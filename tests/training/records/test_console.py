@@ -10,7 +10,7 @@ from alum.training.records import console as console_module
 from alum.training.records.console import ConsoleProgress, use_own_console
 from alum.training.trainer import AlumTrainer
 from tiny_models import classifier
-from tiny_runs import config, labelled_sentences
+from tiny_runs import labelled_sentences, measuring_config
 
 
 def on_a_terminal(monkeypatch):
@@ -19,7 +19,7 @@ def on_a_terminal(monkeypatch):
 
 def train(folder, **settings):
     """Four steps, with an evaluation of 8 batches after the last."""
-    settings = config(folder, disable_tqdm=False, eval_strategy="steps", eval_steps=4, **settings)
+    settings = measuring_config(folder, disable_tqdm=False, eval_strategy="steps", eval_steps=4, **settings)
     rows = labelled_sentences()
     trainer = AlumTrainer(
         model=classifier(),
@@ -54,7 +54,7 @@ def test_without_a_terminal_there_is_a_line_when_nothing_was_said_for_long(tmp_p
 
 
 def test_the_console_shows_a_short_line_for_each_log(tmp_path, capsys):
-    settings = config(tmp_path, disable_tqdm=False, adv_start_fraction=0.5)
+    settings = measuring_config(tmp_path, disable_tqdm=False, adv_start_fraction=0.5)
     trainer = AlumTrainer(model=classifier(), args=settings, train_dataset=labelled_sentences())
     use_own_console(trainer)
     trainer.train()
@@ -87,7 +87,7 @@ def test_the_first_line_says_by_which_method_is_trained(tmp_path, capsys, settin
 def test_the_method_is_the_trainers_own(tmp_path, capsys):
     trainer = AlumTrainer(
         model=classifier(),
-        args=config(tmp_path, disable_tqdm=False, max_steps=1, logging_strategy="no", adv_method="alum"),
+        args=measuring_config(tmp_path, disable_tqdm=False, max_steps=1, logging_strategy="no", adv_method="alum"),
         train_dataset=labelled_sentences(),
     )
     use_own_console(trainer)
@@ -111,7 +111,7 @@ def test_an_error_has_a_line_of_its_own(tmp_path, capsys, monkeypatch):
         def on_step_begin(self, args, state, control, **kwargs):
             raise RuntimeError
 
-    settings = config(tmp_path, disable_tqdm=False)
+    settings = measuring_config(tmp_path, disable_tqdm=False)
     trainer = AlumTrainer(model=classifier(), args=settings, train_dataset=labelled_sentences(), callbacks=[Fails()])
     console = use_own_console(trainer)
     with pytest.raises(RuntimeError):
@@ -125,7 +125,7 @@ def test_an_error_has_a_line_of_its_own(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("silent", [False, True])
 def test_the_trainers_own_console_output_is_replaced(tmp_path, silent):
-    trainer = AlumTrainer(model=classifier(), args=config(tmp_path, disable_tqdm=silent))
+    trainer = AlumTrainer(model=classifier(), args=measuring_config(tmp_path, disable_tqdm=silent))
     use_own_console(trainer)
     kinds = [type(callback) for callback in trainer.callback_handler.callbacks]
     assert ProgressCallback not in kinds

@@ -4,12 +4,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from alum.training.records.flops import SampledFlops
 from tiny_models import classifier
-from tiny_runs import config, labelled_sentences, trained
+from tiny_runs import labelled_sentences, measuring_config, trained
 
 
 def run(tmp_path, every_steps, **settings):
     counter = SampledFlops(every_steps)
-    trained(classifier(), config(tmp_path, **settings), labelled_sentences(), callbacks=[counter])
+    trained(classifier(), measuring_config(tmp_path, **settings), labelled_sentences(), callbacks=[counter])
     return counter.total
 
 

@@ -11,7 +11,7 @@ from alum.core.methods import METHODS, method_named
 from alum.core.objective import AlumResult
 from alum.training.records.running_log import PATIENCE, RunningLog
 from tiny_models import classifier
-from tiny_runs import config, labelled_sentences, trained
+from tiny_runs import labelled_sentences, measuring_config, trained
 
 METHOD = method_named("alum", alpha=2.0)
 
@@ -191,7 +191,7 @@ def test_before_the_start_of_the_curriculum_nothing_is_expected(caplog):
     [("alum_paper", 1), ("alum_released", 1), ("alum", 0), ("alum_one_pass", 0), ("noise", 0), ("r3f", 1), ("pgd", 0)],
 )
 def test_methods_that_are_warned_of_in_training(tmp_path, caplog, name, count):
-    settings = config(tmp_path, adv_method=name, max_steps=8, adv_gain_draws=16)
+    settings = measuring_config(tmp_path, adv_method=name, max_steps=8, adv_gain_draws=16)
     with caplog.at_level(logging.WARNING, logger="alum"):
         trained(classifier(dropout=0.0), settings, labelled_sentences())
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("alum")]
