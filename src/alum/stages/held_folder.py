@@ -20,7 +20,7 @@ def held(folder: Path | str | None, instead: str = "name another folder") -> Ite
 
     The lock is a file beside the folder, ``.NAME.lock``, with the process that holds it: the folder itself may be
     moved, or not be there yet. A killed process leaves the file and not the lock. Of the processes of one training the
-    first holds it.
+    first holds it. A folder that was not there before, and holds nothing in the end, is taken away.
     Raises `InputError` where another process does, which names it and what to do ``instead``. Where no such file can be
     made, nothing is held.
     """
@@ -45,12 +45,12 @@ def held(folder: Path | str | None, instead: str = "name another folder") -> Ite
 
 
 class _Lock:
-    """A lock that is held, and the folders that were made for its file."""
+    """A lock that is held, and the folders that were not there before: its own, and those made for its file."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, folder: Path) -> None:
         """Raises `Timeout` where another process holds it, and OSError where its file cannot be made."""
         self._file = file
-        self._made = [place for place in file.parents if not place.exists()]
+        self._made = [place for place in (folder, *file.parents) if not place.exists()]
         self._lock = FileLock(file, timeout=0)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +68,7 @@ class _Lock:
         self._remove_made()
 
     def _remove_made(self) -> None:
+        """Removes what nothing was written to: the Trainer makes a run's folder before it is known to be one."""
         for place in self._made:
             with contextlib.suppress(OSError):
                 place.rmdir()
@@ -78,7 +79,7 @@ def _taken(name: Path | str) -> tuple[_Lock | None, str | None]:
     try:
         folder = Path(os.path.realpath(name))
         file = folder.with_name(f".{folder.name}.lock")
-        return _Lock(file), None
+        return _Lock(file, folder), None
     except Timeout:
         return None, _holder(file)
     except (OSError, ValueError, NotImplementedError):  # what is wrong with the folder is told by who opens it
