@@ -186,7 +186,7 @@ class HookedBatch:
         if not untouched.isfinite().all():
             raise InputError(
                 f"what {type(self.model).__name__} says of the batch are no numbers (NaN): training has diverged, or "
-                "the weights are broken. Begin again with a smaller learning_rate or a longer warm-up, or other weights."
+                "the weights are broken. Begin again with a smaller learning_rate, a longer warm-up or other weights."
             )
         if self._versions_of_weights() != versions:
             raise InputError(
