@@ -20,8 +20,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from alum.core.errors import InputError
-from alum.models.loading.language_objectives import objectives_of
 from alum.models.loading.block_counts import check_blocks
+from alum.models.loading.language_objectives import objectives_of
 from alum.models.loading.refused_files import RUNS_CODE, refuse_kernels, refuse_pickled_weights
 from alum.models.tokenizer_fit import OFFSET_POSITIONS, check_padding
 
