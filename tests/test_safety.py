@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from alum.cli.names import COMMANDS as NAMES
 from safety.campaign import CASES, run_cases, write_files
 from safety.network import COMMANDS, addresses_asked_for
 from safety.page import with_table
@@ -42,6 +43,10 @@ def test_no_command_asks_for_the_network_on_files_of_ones_own(command, good, tmp
     home.mkdir()
     words = [str(tmp_path / "out") if word == "out" else word for word in COMMANDS[command]]
     assert addresses_asked_for(words, good, home) == (0, [])
+
+
+def test_every_command_is_among_them():
+    assert {words[0] for words in COMMANDS.values()} == set(NAMES)
 
 
 @pytest.mark.slow

@@ -45,12 +45,12 @@ def held(folder: Path | str | None, instead: str = "name another folder") -> Ite
 
 
 class _Lock:
-    """A lock that is held, and the folders that were not there before: its own, and those made for its file."""
+    """A lock that is held, and the folders that were made for its file."""
 
     def __init__(self, file: Path, folder: Path) -> None:
         """Raises `Timeout` where another process holds it, and OSError where its file cannot be made."""
         self._file = file
-        self._made = [place for place in (folder, *file.parents) if not place.exists()]
+        self._made = [place for place in file.parents if not place.exists()]
         self._lock = FileLock(file, timeout=0)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -58,17 +58,20 @@ class _Lock:
         except BaseException:
             self._remove_made()
             raise
+        self._new = None if folder.exists() else folder  # asked where no other process makes it
         with contextlib.suppress(OSError):
             file.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}))
 
     def give_back(self) -> None:
+        if self._new is not None:  # the Trainer makes a run's folder before it is known to be one
+            with contextlib.suppress(OSError):
+                self._new.rmdir()
         with contextlib.suppress(OSError):  # while it is held: who opened the file before finds that it has no name
             self._file.unlink()
         self._lock.release()
         self._remove_made()
 
     def _remove_made(self) -> None:
-        """Removes what nothing was written to: the Trainer makes a run's folder before it is known to be one."""
         for place in self._made:
             with contextlib.suppress(OSError):
                 place.rmdir()
