@@ -255,6 +255,13 @@ def test_a_file_is_no_folder(tmp_path):
         check_run_folder(str(tmp_path / "file" / "run"))
 
 
+@pytest.mark.parametrize("target", ["link", "nowhere"])
+def test_a_link_that_leads_to_nothing_is_no_folder(tmp_path, target):
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(InputError, match="link that leads to nothing"):
+        check_run_folder(str(tmp_path / "link"))
+
+
 def test_no_folder_is_asked_for(tmp_path):
     with pytest.raises(InputError, match="--output_dir"):
         check_run_folder(None)

@@ -44,6 +44,8 @@ def check_run_folder(output_dir: str | None, overwrite: bool = False, resume_fro
     if not output_dir:
         raise InputError("no folder for the run: give --output_dir.")
     folder = Path(output_dir)
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"output_dir {folder} is a link that leads to nothing: name a folder.")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output_dir {folder} is a file: name a folder.")
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
