@@ -2,9 +2,16 @@
 
 import pytest
 
+from alum.cli.names import COMMANDS
 from fuzz.campaign import campaign
+from fuzz.good import GOOD
 
 NUM_CASES = 60
+
+
+def test_every_command_is_made_wrong():
+    """But the one that prints a script."""
+    assert {good.command for good in GOOD} == set(COMMANDS) - {"completion"}
 
 
 @pytest.mark.slow

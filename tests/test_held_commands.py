@@ -51,6 +51,7 @@ commands = {
     "reduce": ["reduce", *asked],
     "triggers": ["triggers", "--num_words", "1", *asked],
     "plan": ["plan", "--architecture", "bert-tiny", "--methods", "standard"],
+    "advglue": ["advglue", "--models", "sst2=opinions", "--data_dir", "adv_glue"],
     "augment": ["augment", "--data_file", "rows.jsonl", "--text_columns", "text"],
     "demo": ["demo", "--fast"],
 }
@@ -77,7 +78,7 @@ print(json.dumps(outcome))
 """
 COMMANDS = (
     "pretrain", "finetune", "evaluate", "radius", "study", "compare", "checklist", "reduce",
-    "triggers", "plan", "augment", "demo",
+    "triggers", "plan", "advglue", "augment", "demo",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from alum.cli.names import COMMANDS as NAMES
 from safety.campaign import CASES, run_cases, write_files
 from safety.network import COMMANDS, addresses_asked_for
 from safety.page import with_table
@@ -50,6 +51,10 @@ def asked_for(good, tmp_path_factory):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_asks_for_the_network_on_files_of_ones_own(command, asked_for):
     assert asked_for[command] == (0, [])
+
+
+def test_every_command_is_among_them():
+    assert {words[0] for words in COMMANDS.values()} == set(NAMES)
 
 
 @pytest.mark.slow

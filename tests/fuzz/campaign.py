@@ -16,6 +16,8 @@ from fuzz.good import write_good_files
 from fuzz.invocations import invocation
 from fuzz.outcomes import TIMEOUT_SECONDS, faults_of, limit_memory
 
+_STUCK_SECONDS = 20 * TIMEOUT_SECONDS
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -65,7 +67,8 @@ class _Worker:
             self.pipe.send(number)
 
     def is_stuck(self) -> bool:
-        return time.monotonic() - self._since > 3 * TIMEOUT_SECONDS
+        """Waits for something that takes no time of a processor, or in code that no signal ends."""
+        return time.monotonic() - self._since > _STUCK_SECONDS
 
     def outcome(self) -> Outcome:
         assert self.number is not None

@@ -14,12 +14,15 @@ _FILES = {
     "rows.jsonl": (spoil_rows, spoil_rows, spoil_text),
     "tags.jsonl": (spoil_rows, spoil_rows, spoil_text),
     "choices.jsonl": (spoil_rows, spoil_rows, spoil_text),
+    "completions.jsonl": (spoil_rows, spoil_rows, spoil_text),
     "rows.csv": (spoil_text,),
     "text.txt": (spoil_text,),
     "study.yaml": (spoil_yaml, spoil_yaml, spoil_text),
     "config.yaml": (spoil_yaml, spoil_yaml, spoil_text),
     "model": (spoil_model,),
     "classifier": (spoil_model,),
+    "opinions": (spoil_model,),
+    "decoder": (spoil_model,),
 }
 
 

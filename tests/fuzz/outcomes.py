@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import resource
@@ -15,6 +16,7 @@ from alum.cli.main import main
 from fuzz.invocations import Invocation
 
 TIMEOUT_SECONDS = 60
+"""Of the processor: other programs on the machine make nothing wrong."""
 MEMORY_BYTES = 12 * 2**30
 _LONGEST_LINE = 2000
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -61,6 +63,22 @@ def _faults(code: Any, text: str, last: str, folder: Path) -> Iterator[str]:
             yield "folder left behind"
     if _CONTROLS.search(text):
         yield "control characters"
+    for record in (*folder.glob("out/*.json"), folder / "plan.json"):
+        if record.is_file() and not _is_json(record):
+            yield f"{record.name} is not JSON"
+
+
+def _is_json(record: Path) -> bool:
+    """Whether a record is JSON, which has neither NaN nor infinities."""
+    try:
+        json.loads(record.read_bytes(), parse_constant=_refuse)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
 
 
 @contextlib.contextmanager
@@ -82,10 +100,10 @@ def _time_limit() -> Iterator[None]:
     def stop(*_: Any) -> None:
         raise TooLong
 
-    former = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(TIMEOUT_SECONDS)
+    former = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, TIMEOUT_SECONDS)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, former)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, former)

@@ -307,6 +307,10 @@ DAMAGES = {
     ),
     "more blocks": (lambda folder: configured(folder, num_hidden_layers=5), "48 are missing, such as .*layer.2"),
     "no block": (lambda folder: configured(folder, num_hidden_layers=0), "has 0 blocks by its config.json"),
+    "more than can be": (
+        lambda folder: configured(folder, num_hidden_layers=10**20),
+        "has 100000000000000000000 blocks by its config.json .*: expected 1 to 10,000",
+    ),
     "fewer than none": (lambda folder: configured(folder, num_hidden_layers=-1), "has -1 blocks by its config.json"),
     "another vocabulary": (
         lambda folder: configured(folder, vocab_size=7),

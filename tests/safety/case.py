@@ -20,6 +20,7 @@ EVALUATE = (
 )  # fmt: skip
 ATTACK = ("attack", "--model_name_or_path", "classifier", "--text", "the warm cat sees the dog", "--label", "good")
 RADIUS = ("radius", "--model_name_or_path", "classifier", "--train_file", "rows.jsonl", *COLUMNS, "--epsilons", "0.1")
+ASKED = ("--model_name_or_path", "classifier", "--validation_file", "rows.jsonl", *COLUMNS, "--max_eval_samples", "8")
 STUDY = ("study", "study.yaml", "--output_dir", "out")
 COMPARE = ("compare", "one=classifier", "other=classifier", "--output_dir", "out")
 

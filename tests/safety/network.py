@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from safety.case import ATTACK, COMPARE, EVALUATE, FINETUNE, PRETRAIN, RADIUS, STUDY
+from safety.case import ASKED, ATTACK, COMPARE, EVALUATE, FINETUNE, PRETRAIN, RADIUS, STUDY
 from safety.watch import Seen, Watch
 
 COMMANDS: Mapping[str, Sequence[str]] = {
@@ -32,6 +32,12 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "radius": RADIUS,
     "augment": ("augment", "--data_file", "rows.jsonl", "--output_file", "augmented.jsonl", "--text_columns", "text",
                 "--changes", "typing"),
+    "checklist": ("checklist", "--tests", "typo", *ASKED),
+    "reduce": ("reduce", *ASKED),
+    "triggers": ("triggers", "--num_words", "1", *ASKED),
+    "plan": ("plan", "--model_name_or_path", "classifier", "--methods", "standard"),
+    "advglue": ("advglue", "--models", "sst2=opinions", "--data_dir", "adv_glue"),
+    "completion": ("completion", "bash"),
     "study": STUDY,
     "compare": COMPARE,
     "demo": ("demo", "--fast", "--output_dir", "out"),

@@ -44,6 +44,17 @@ def test_a_folder_has_one_lock_by_whatever_name(holder, tmp_path):
         pass
 
 
+def test_a_folder_in_which_nothing_came_to_lie_is_taken_away(tmp_path):
+    (tmp_path / "there").mkdir()
+    for name in ("new", "above/new", "there"):
+        with held(tmp_path / name):
+            (tmp_path / name).mkdir(exist_ok=True)
+    with held(tmp_path / "kept"):
+        (tmp_path / "kept").mkdir()
+        (tmp_path / "kept" / "model").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "there"]
+
+
 def test_a_killed_process_holds_nothing(holder, tmp_path):
     holder.send_signal(signal.SIGKILL)
     holder.wait()

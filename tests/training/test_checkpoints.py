@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import pickle
 import re
 import shutil
@@ -27,6 +28,7 @@ from alum.training.checkpoints import (
 from alum.training.trainer import AlumTrainer
 from tiny_models import classifier, language_model
 from tiny_runs import config, labelled_sentences, masked_sentences, plain_config, trained
+from tiny_stages import record
 from tiny_texts import tree
 
 
@@ -64,6 +66,23 @@ def go_on(folder, resume_from=True, **settings):
     trainer = AlumTrainer(model=classifier(), args=saving(folder, **settings), train_dataset=labelled_sentences())
     trainer.train(resume_from_checkpoint=resume_from)
     return trainer
+
+
+class LogsNoNumbers(TrainerCallback):
+    """The loss is no number, and the gain infinite, as where random perturbations move nothing."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        state.log_history.append({"step": state.global_step, "loss": math.nan, "adversarial_gain": math.inf})
+
+
+def test_the_state_of_a_checkpoint_is_json_whatever_was_logged(tmp_path):
+    trained(classifier(), saving(tmp_path, max_steps=2), labelled_sentences(), callbacks=[LogsNoNumbers()])
+    state = record(tmp_path / "checkpoint-2" / "trainer_state.json")
+    assert [(one["loss"], one["adversarial_gain"]) for one in state["log_history"] if one["loss"] is None] == [
+        (None, None)
+    ] * 2
+    assert damage(tmp_path / "checkpoint-2") is None
+    assert go_on(tmp_path, max_steps=3).state.global_step == 3
 
 
 # -- what a checkpoint is ----------------------------------------------------------------------------------------------

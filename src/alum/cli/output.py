@@ -2,15 +2,15 @@
 
 import json
 import logging
-import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
 from alum.core.errors import InputError
+from alum.data.values import as_json
 from alum.data.visible_text import print_visible
 
 
@@ -67,13 +67,4 @@ def print_last(line: str, as_json: JsonSettings | None = None) -> None:
 
 def print_json(document: Any) -> None:
     """Prints a JSON document; characters beyond ASCII are escaped, which a terminal might obey."""
-    print(json.dumps(_without_infinities(document), indent=2, allow_nan=False), flush=True)
-
-
-def _without_infinities(value: Any) -> Any:
-    """Gives the value with None for numbers that JSON has not: infinities, and what is no number."""
-    if isinstance(value, Mapping):
-        return {name: _without_infinities(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_infinities(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json.dumps(as_json(document), indent=2, allow_nan=False), flush=True)

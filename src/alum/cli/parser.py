@@ -160,7 +160,11 @@ def _rare_names() -> list[str]:
 
 
 def _object(of: type, values: argparse.Namespace) -> Any:
-    return of(**{field.name: getattr(values, field.name) for field in dataclasses.fields(of) if field.init})
+    given = {field.name: getattr(values, field.name) for field in dataclasses.fields(of) if field.init}
+    for name, value in given.items():
+        if isinstance(value, int) and abs(value) >= 2**63:  # no library takes it
+            raise InputError(f"{name} is too large a number: {value}.")
+    return of(**given)
 
 
 def _take_config(argv: Sequence[str]) -> tuple[list[str], str | None]:

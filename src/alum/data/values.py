@@ -6,7 +6,7 @@ In a CSV file all values are text, in JSON lines and Parquet they have types; th
 import base64
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
@@ -88,6 +88,19 @@ def label_text(value: Any) -> str:
     return str(value)
 
 
+def absent_in_json(value: Any, name: str = "") -> Iterator[str]:
+    """Gives the names of the numbers that JSON does not have: infinities and NaN.
+
+    >>> list(absent_in_json({"loss": float("nan"), "runs": [0.5, {"gain": float("inf")}]}))
+    ['loss', 'runs.1.gain']
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        yield name
+    elif isinstance(value, dict | list | tuple):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from absent_in_json(part, f"{name}.{key}" if name else str(key))
+
+
 def as_json(value: Any) -> Any:
     """Turns a value of a table into one that JSON has: dates to ISO 8601, bytes to Base64, infinity and NaN to null."""
     if isinstance(value, date | time):
@@ -98,7 +111,7 @@ def as_json(value: Any) -> Any:
         return str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(name): as_json(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [as_json(part) for part in value]

@@ -20,6 +20,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from alum.core.errors import InputError
+from alum.models.loading.block_counts import check_blocks
 from alum.models.loading.language_objectives import objectives_of
 from alum.models.loading.refused_files import RUNS_CODE, refuse_kernels, refuse_pickled_weights
 from alum.models.tokenizer_fit import OFFSET_POSITIONS, check_padding
@@ -99,6 +100,7 @@ class Checkpoint:
         _check_folder(self.name_or_path)
         refuse_pickled_weights(self.name_or_path)
         refuse_kernels(self.config, self.name_or_path)
+        check_blocks(self.config, self.name_or_path)
         if auto_class is AutoModelForCausalLM and "causal_lm" not in objectives_of(self.config):
             raise InputError(
                 f"{self.name_or_path} is no causal language model: a {self.config.model_type} reads what follows, too. "
@@ -133,12 +135,6 @@ class Checkpoint:
                     f"{self.name_or_path} holds weights that are no numbers, such as {name}: it is damaged, or its "
                     "training diverged. Give another checkpoint of it."
                 )
-        num_blocks = getattr(model.config, "num_hidden_layers", None)
-        if isinstance(num_blocks, int) and num_blocks < 1:
-            raise InputError(
-                f"{self.name_or_path} has {num_blocks} blocks by its config.json: expected 1 or more. Give the "
-                "configuration that its weights were saved with."
-            )
         unused = [
             name for name in report["unexpected_keys"] if _is_of_base(name, model) and ".position_ids" not in name
         ]

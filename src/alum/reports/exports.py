@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alum.attacks.text.protocol import Change
+from alum.data.values import as_json
 from alum.data.writing import write_text
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class AttackedTexts:
 
     def to_jsonl(self, path: str | os.PathLike[str]) -> None:
         """Writes each record as a line of JSON, with all that is known of it."""
-        write_text(Path(path), "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in self.records))
+        write_text(
+            Path(path), "".join(json.dumps(as_json(record), ensure_ascii=False) + "\n" for record in self.records)
+        )
 
     def _flat(self) -> list[dict[str, Any]]:
         return [_flat(record) for record in self.records]

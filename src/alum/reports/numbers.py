@@ -161,7 +161,7 @@ def gain_text(gain: float | None, divergence: float) -> str:
 
 def training_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Rows of a table, name and text, of the result of fine-tuning: metrics, rows, cost and gains."""
-    rows = [(f"validation {name}", metric_text(name, value)) for name, value in result["metrics"].items()]
+    rows = [(f"validation {name}", value_text(name, value)) for name, value in result["metrics"].items()]
     for name, key in (("training rows", "num_train_rows"), ("unlabelled rows left out", "num_unlabelled_rows")):
         rows.append((name, str(result[key])))
     rows += [(f"training rows of {file}", str(count)) for file, count in result.get("num_rows_by_file", {}).items()]

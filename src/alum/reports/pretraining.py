@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alum.data.visible_console import VisibleConsole
-from alum.reports.numbers import gain_rows, metric_text
+from alum.reports.numbers import gain_rows, value_text
 from alum.reports.tables import show_paragraph, show_table
 
 
@@ -12,7 +12,7 @@ def show_pretraining(result: Mapping[str, Any]) -> None:
     """Prints a table of scores, and a paragraph of the adversarial gains where there are any."""
     console = VisibleConsole()
     rows = [
-        [name, metric, metric_text(metric, result["metrics_before"][name][metric]), metric_text(metric, value)]
+        [name, metric, value_text(metric, result["metrics_before"][name][metric]), value_text(metric, value)]
         for name, scores in result["metrics"].items()
         for metric, value in scores.items()
         if metric != "num_tokens"

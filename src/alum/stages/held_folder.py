@@ -20,7 +20,7 @@ def held(folder: Path | str | None, instead: str = "name another folder") -> Ite
 
     The lock is a file beside the folder, ``.NAME.lock``, with the process that holds it: the folder itself may be
     moved, or not be there yet. A killed process leaves the file and not the lock. Of the processes of one training the
-    first holds it.
+    first holds it. A folder that was not there before, and holds nothing in the end, is taken away.
     Raises `InputError` where another process does, which names it and what to do ``instead``. Where no such file can be
     made, nothing is held.
     """
@@ -47,7 +47,7 @@ def held(folder: Path | str | None, instead: str = "name another folder") -> Ite
 class _Lock:
     """A lock that is held, and the folders that were made for its file."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, folder: Path) -> None:
         """Raises `Timeout` where another process holds it, and OSError where its file cannot be made."""
         self._file = file
         self._made = [place for place in file.parents if not place.exists()]
@@ -58,10 +58,14 @@ class _Lock:
         except BaseException:
             self._remove_made()
             raise
+        self._new = None if folder.exists() else folder  # asked where no other process makes it
         with contextlib.suppress(OSError):
             file.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}))
 
     def give_back(self) -> None:
+        if self._new is not None:  # the Trainer makes a run's folder before it is known to be one
+            with contextlib.suppress(OSError):
+                self._new.rmdir()
         with contextlib.suppress(OSError):  # while it is held: who opened the file before finds that it has no name
             self._file.unlink()
         self._lock.release()
@@ -78,7 +82,7 @@ def _taken(name: Path | str) -> tuple[_Lock | None, str | None]:
     try:
         folder = Path(os.path.realpath(name))
         file = folder.with_name(f".{folder.name}.lock")
-        return _Lock(file), None
+        return _Lock(file, folder), None
     except Timeout:
         return None, _holder(file)
     except (OSError, ValueError, NotImplementedError):  # what is wrong with the folder is told by who opens it

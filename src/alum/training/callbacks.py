@@ -16,6 +16,7 @@ from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl,
 from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import SaveStrategy
 
+from alum.core.errors import InputError
 from alum.data.writing import explained_if_full, write_whole
 from alum.training.records.resumed import taken_up
 
@@ -23,8 +24,12 @@ TIME_IS_OVER = 3  # exit code
 STEPS_BETWEEN_AGREEMENTS = 4
 
 
-class Diverged(Exception):
-    """Training has diverged: the loss has been no number for several logs."""
+# What to do where training has diverged.
+BEGIN_AGAIN = "Begin again with a smaller learning_rate or a longer warm-up, or go on from a checkpoint before that."
+
+
+class Diverged(InputError):
+    """Training has diverged: the loss has been no number for several logs, or the weights are none in the end."""
 
 
 class StopWhereDiverged(TrainerCallback, ExportableState):
@@ -55,8 +60,8 @@ class StopWhereDiverged(TrainerCallback, ExportableState):
             self.num_logs = 0 if math.isfinite(logs["loss"]) else self.num_logs + 1
             if self.num_logs == self._patience:
                 raise Diverged(
-                    f"the loss has been no number for {self._patience} logs, now at step {state.global_step}. Begin "
-                    "again with a smaller learning_rate or a longer warm-up, or go on from a checkpoint before that."
+                    f"the loss has been no number for {self._patience} logs, now at step {state.global_step}. "
+                    f"{BEGIN_AGAIN}"
                 )
 
 

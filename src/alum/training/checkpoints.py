@@ -112,6 +112,7 @@ class AtomicCheckpoints(_Trainer):
             if self.args.should_save:
                 for record in self.records:
                     shutil.copyfile(record, draft / record.name)
+                strict_json(draft / STATE)
                 write_manifest(draft)
                 _publish(draft, checkpoint)
         except BaseException as error:
@@ -314,6 +315,14 @@ def damage(checkpoint: Path) -> str | None:
         if (found := _digest(checkpoint / name)) != digest:
             return f"{name} has the digest {found}, not {digest}"
     return None
+
+
+def strict_json(state: Path) -> None:
+    """Writes a Trainer's state anew where it has NaN or infinities, as of losses and gains: null, as in other logs."""
+    absent: list[str] = []
+    content = json.loads(state.read_bytes(), parse_constant=absent.append)
+    if absent:
+        write_text(state, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
 def write_manifest(folder: Path) -> None:

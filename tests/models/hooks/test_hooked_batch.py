@@ -383,6 +383,15 @@ def test_a_model_that_draws_in_each_pass_is_refused():
         batch.check()
 
 
+def test_answers_that_are_no_numbers_are_told_as_such():
+    model = classifier()
+    torch.nn.init.constant_(model.classifier.weight, torch.nan)
+    batch = hooked(model)
+    batch.clean()
+    with pytest.raises(InputError, match="of the batch are no numbers"):
+        batch.check()
+
+
 def test_vectors_in_another_layout_than_the_tokens_are_refused():
     batch = hooked(classifier())
     batch.mask = batch.mask.T

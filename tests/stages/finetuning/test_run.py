@@ -217,3 +217,21 @@ def test_a_run_that_fails_before_its_first_step_leaves_nothing(run, tmp_path):
         with pytest.raises(ValueError, match="min_lr"):  # of the scheduler, which is made in training
             run(opinions(8), lr_scheduler_type="cosine_with_min_lr")
         assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"lr_scheduler_kwargs": {"nope": 1}}, "argument 'nope'"),
+        ({"lr_scheduler_type": "warmup_stable_decay"}, "num_decay_steps"),
+        ({"lr_scheduler_type": "cosine_with_min_lr"}, "min_lr"),
+        ({"fsdp": "full_shard"}, "fsdp only works in distributed training"),
+    ],
+)
+def test_what_the_trainer_refuses_is_told_before_anything_is_written(settings, words, tmp_path):
+    rows = write_rows(tmp_path / "train.jsonl", opinions(8))
+    write_rows(tmp_path / "validation.jsonl", opinions(8))
+    model = save_untrained(tmp_path / "model")
+    with pytest.raises(InputError, match=f"cannot be made or begin with these settings: .*{words}"):
+        finetune(finetune_arguments(model, rows.parent), finetune_config(tmp_path / "run", **settings))
+    assert not (tmp_path / "run").exists()

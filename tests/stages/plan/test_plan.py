@@ -229,6 +229,7 @@ def test_what_does_not_fit_is_said(capsys):
         ({"architecture": "bert-tiny", "methods": ["alm"]}, "alum"),
         ({"architecture": "bert-tiny", "head": "causal_lm"}, "a bert has no head 'causal_lm': choose masked_lm or"),
         ({"architecture": "bert-tiny", "utilisation": 40.0}, r"utilisation must lie in \(0, 1\], not 40"),
+        ({"architecture": "bert-tiny", "vocab_size": 10**9}, "vocab_size must be 2,000,000 or less"),
         ({"architecture": "bert-tiny", "num_devices": 0}, "num_devices must be 1 or more"),
         ({"architecture": "bert-tiny", "num_devices": 2, "strategy": "zero3"}, "'alum_one_pass' does not train with"),
         ({"architecture": "bert-tiny", "num_devices": 2, "strategy": "fsdp", "methods": ["smart"]}, "choose 'ddp'"),

@@ -281,6 +281,22 @@ def test_a_run_that_diverges_is_stopped(text, tmp_path):
     assert log_lines(tmp_path / "run" / "metrics.jsonl")[-1]["loss"] is None
 
 
+def test_weights_that_are_no_numbers_in_the_end_are_no_model(text, tmp_path):
+    """Though nothing was logged on the way."""
+    with pytest.raises(Diverged, match=r"after 4 steps the weights are no numbers"):
+        run(
+            text,
+            tmp_path / "run",
+            weight_decay=1e30,
+            max_grad_norm=0.0,
+            logging_steps=100,
+            max_steps=4,
+            adv_method="standard",
+        )
+    assert not (tmp_path / "run" / "results.json").exists()
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
 # -- continued ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,5 @@
 import importlib.metadata
+import math
 import os
 import subprocess
 import sys
@@ -254,6 +255,13 @@ def test_a_file_is_no_folder(tmp_path):
         check_run_folder(str(tmp_path / "file" / "run"))
 
 
+@pytest.mark.parametrize("target", ["link", "nowhere"])
+def test_a_link_that_leads_to_nothing_is_no_folder(tmp_path, target):
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(InputError, match="link that leads to nothing"):
+        check_run_folder(str(tmp_path / "link"))
+
+
 def test_no_folder_is_asked_for(tmp_path):
     with pytest.raises(InputError, match="--output_dir"):
         check_run_folder(None)
@@ -308,6 +316,15 @@ def test_a_record_is_written_whole_or_not_at_all(tmp_path):
         write_json(tmp_path / "results.json", circle)
     assert record(tmp_path / "results.json") == {"loss": 1.0}
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_what_json_does_not_have_is_null_and_told(tmp_path, caplog):
+    values = {"loss": math.nan, "scores": [0.5, {"gain": -math.inf}], "name": "NaN"}
+    write_json(tmp_path / "results.json", values)
+    assert record(tmp_path / "results.json") == {"loss": None, "scores": [0.5, {"gain": None}], "name": "NaN"}
+    assert [m for m in caplog.messages if m.startswith("no finite number")] == [
+        f"no finite number, and null in {tmp_path / 'results.json'}: loss, scores.1.gain"
+    ]
 
 
 def test_secrets_are_left_out_of_the_settings(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alum.core.errors import InputError
+from alum.data.values import as_json
 from alum.data.writing import explained_if_full
 
 ROW = "row"
@@ -37,7 +38,7 @@ class RowRecords:
 
     def add(self, records: Iterable[dict[str, Any]]) -> None:
         """Adds records; after this returns a kill does not lose those that are kept in a file."""
-        records = list(records)
+        records = [as_json(record) for record in records]  # as they are when they are read again
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)

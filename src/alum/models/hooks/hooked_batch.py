@@ -183,6 +183,11 @@ class HookedBatch:
             untouched = self.compared(self.run())
             with self.injection.unrecorded().adding(zero):
                 is_same = self._is_same(self.compared(self.run()), untouched)
+        if not untouched.isfinite().all():
+            raise InputError(
+                f"what {type(self.model).__name__} says of the batch are no numbers (NaN): training has diverged, or "
+                "the weights are broken. Begin again with a smaller learning_rate, a longer warm-up or other weights."
+            )
         if self._versions_of_weights() != versions:
             raise InputError(
                 f"{type(self.model).__name__} changes its weights where it goes from training to evaluation, which "

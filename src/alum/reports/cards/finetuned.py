@@ -17,7 +17,7 @@ from alum.reports.cards.training import (
     settings_table,
     versions_line,
 )
-from alum.reports.numbers import metric_text
+from alum.reports.numbers import value_text
 from alum.tasks.base import Supervision
 from alum.tasks.named import NamedTask
 
@@ -46,7 +46,7 @@ def write_model_card(
     """
     name, base, rows = model_name(folder, trained.config), public_name(base_model), public_name(result["task"])
     labels = ", ".join(map(code, result["label_names"]))
-    scores = [(score_name(metric), metric_text(metric, value)) for metric, value in result["metrics"].items()]
+    scores = [(score_name(metric), value_text(metric, value)) for metric, value in result["metrics"].items()]
     write_card(
         folder,
         _front(folder, base_model, task, result, trained),

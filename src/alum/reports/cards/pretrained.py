@@ -18,7 +18,7 @@ from alum.reports.cards.training import (
     settings_table,
     versions_line,
 )
-from alum.reports.numbers import MISSING, metric_text, setting_percent_text
+from alum.reports.numbers import MISSING, setting_percent_text, value_text
 
 
 class _Objective(NamedTuple):
@@ -122,7 +122,7 @@ def _validation(before: Mapping[str, Mapping[str, float]], after: Mapping[str, M
             code(public_name(name)),
             f"{scores['num_tokens']:,.0f}",
             *(
-                metric_text(metric, found[metric]) if metric in found else MISSING
+                value_text(metric, found[metric]) if metric in found else MISSING
                 for metric in _METRICS
                 for found in (before.get(name, {}), scores)
             ),

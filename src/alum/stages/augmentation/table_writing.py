@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from alum.core.errors import InputError
+from alum.data.values import as_json
 from alum.data.writing import write_text, write_whole
 
 _ENDINGS = (".jsonl", ".csv", ".parquet")
@@ -30,7 +31,7 @@ def write_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows as JSON lines, CSV or Parquet, by the ending; lists and objects are JSON in the latter two."""
     ending = file.suffix.lower()
     if ending == ".jsonl":
-        write_text(file, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
+        write_text(file, "".join(json.dumps(as_json(row), ensure_ascii=False) + "\n" for row in rows))
         return
     flat = [{name: _flat(value) for name, value in row.items()} for row in rows]
     if ending == ".csv":
@@ -46,4 +47,4 @@ def write_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _flat(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
+    return json.dumps(as_json(value), ensure_ascii=False) if isinstance(value, list | dict) else value

@@ -28,9 +28,9 @@ def write_predictions(folder: Path, split: str, data: TaskData, outputs: Gathere
     predicted, table = data.supervision.predict(outputs, features, rows), rows.table
     ids = next((table.column(name) for name in ID_COLUMNS if name in table.rows.column_names), None)
     name = "predictions.jsonl" if split == "validation" else f"predictions_{split}.jsonl"
-    keys = ({"row": number} for number in table.numbers) if ids is None else ({"id": as_json(id_)} for id_ in ids)
+    keys = ({"row": number} for number in table.numbers) if ids is None else ({"id": id_} for id_ in ids)
     records = ({**key, "prediction": prediction} for key, prediction in zip(keys, predicted, strict=True))
-    write_text(folder / name, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    write_text(folder / name, "".join(json.dumps(as_json(record), ensure_ascii=False) + "\n" for record in records))
     if split in data.unlabelled and data.name in GLUE_FILES:
         suffix = {"test_matched": "-m", "test_mismatched": "-mm"}.get(split, "")
         lines = ["index\tprediction"]

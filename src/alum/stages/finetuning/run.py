@@ -39,6 +39,7 @@ from alum.stages.finetuning.result import FinetunedModel, FinetuneResult
 from alum.stages.finetuning.task_data import TaskData, load_task_data
 from alum.stages.held_folder import held
 from alum.stages.publishing import publish, save_unpushed
+from alum.stages.runs.config import explained_settings
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import check_run_folder, write_json
 from alum.stages.runs.given import check_no_tokenizer, made
@@ -300,19 +301,20 @@ def _trainer(
     def validation_scores(prediction: EvalPrediction) -> dict[str, float]:
         return _scores(data, features, prediction.predictions, "validation")
 
-    return AlumTrainer(
-        model=model,
-        args=config,
-        train_dataset=features["train"],
-        eval_dataset=features.get("validation"),
-        processing_class=tokenizer,
-        data_collator=data.supervision.collator(tokenizer),
-        compute_metrics=validation_scores,
-        preprocess_logits_for_metrics=data.supervision.gathered,
-        kind=data.supervision.kind,
-        texts=texts,
-        callbacks=[EarlyStopping(config.early_stopping_patience)] if config.early_stopping_patience else None,
-    )
+    with explained_settings():
+        return AlumTrainer(
+            model=model,
+            args=config,
+            train_dataset=features["train"],
+            eval_dataset=features.get("validation"),
+            processing_class=tokenizer,
+            data_collator=data.supervision.collator(tokenizer),
+            compute_metrics=validation_scores,
+            preprocess_logits_for_metrics=data.supervision.gathered,
+            kind=data.supervision.kind,
+            texts=texts,
+            callbacks=[EarlyStopping(config.early_stopping_patience)] if config.early_stopping_patience else None,
+        )
 
 
 def _scores(data: TaskData, features: Mapping[str, Dataset], outputs: GatheredOutputs, split: str) -> dict[str, float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from alum.core.errors import InputError, unknown_name
 from alum.core.methods import METHODS
 from alum.stages.plan.devices import DEVICES, Precision, Strategy
-from alum.stages.runs.settings import CheckpointArguments, one_for_a_list, require_one_or_more
+from alum.stages.runs.settings import CheckpointArguments, one_for_a_list, require_one_or_more, require_vocab_size
 
 
 @dataclass(kw_only=True)
@@ -68,6 +68,7 @@ class PlanArguments(CheckpointArguments):
             "num_tokens",
             "num_devices",
         )
+        require_vocab_size(self.vocab_size)
         if (self.model_name_or_path is None) == (self.architecture is None):
             raise InputError("expected a model to plan for: give --model_name_or_path or --architecture, one of them.")
         if self.architecture is None and self.vocab_size is not None:

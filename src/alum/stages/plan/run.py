@@ -13,6 +13,7 @@ from alum.core.methods import METHODS, Layers, Method
 from alum.core.pass_counts import pass_counts
 from alum.models.checkpoint import input_length_tokens
 from alum.models.from_scratch import config_from_scratch, published_vocab_size_of
+from alum.models.loading.block_counts import check_blocks
 from alum.models.loading.language_objectives import objectives_of
 from alum.models.tokenization import Tokenization
 from alum.stages.held_folder import held
@@ -163,6 +164,7 @@ def _shape(arguments: PlanArguments, head: str, method: Method) -> BatchShape:
 def _config(arguments: PlanArguments) -> PretrainedConfig:
     if arguments.model_name_or_path is not None:
         config = arguments.checkpoint(arguments.model_name_or_path).config
+        check_blocks(config, arguments.model_name_or_path)
     else:
         assert arguments.architecture is not None, "arguments have one of both"
         num_words = arguments.vocab_size or published_vocab_size_of(arguments.architecture)

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from alum.core.errors import InputError
 from alum.core.pretraining import DocumentUnit, Objective, TokenizerKind
 from alum.models.from_scratch import ARCHITECTURES
-from alum.stages.runs.settings import CheckpointArguments, StageSettings, instead, one_for_a_list, require_one_or_more
+from alum.stages.runs.settings import (
+    CheckpointArguments,
+    StageSettings,
+    instead,
+    one_for_a_list,
+    require_one_or_more,
+    require_vocab_size,
+)
 
 LENGTH_TOKENS = 128
 
@@ -108,5 +115,6 @@ class PretrainArguments(CheckpointArguments):
     def __post_init__(self) -> None:
         one_for_a_list(self)
         require_one_or_more(self, "max_train_samples", "max_eval_samples", "preprocessing_num_workers")
+        require_vocab_size(self.vocab_size)
         if self.head_warmup_steps < 0:
             raise InputError(f"head_warmup_steps must be 0 or more, not {self.head_warmup_steps}.")

@@ -36,6 +36,7 @@ from alum.stages.pretraining.language_model import (
 )
 from alum.stages.pretraining.texts import VALIDATION, Sequences, Texts, find_texts, pack_texts
 from alum.stages.publishing import publish, save_unpushed
+from alum.stages.runs.config import explained_settings
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import check_run_folder, write_json
 from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
@@ -171,7 +172,8 @@ def _put_together(
         "supervise": Supervise(masks, mask_rate),
     }
     sets = next(iter(validation.values())) if len(validation) == 1 else dict(validation)
-    trainer = LanguageModelTrainer(model=language_model.model, args=config, eval_dataset=sets, **parts)
+    with explained_settings():
+        trainer = LanguageModelTrainer(model=language_model.model, args=config, eval_dataset=sets, **parts)
     use_own_console(trainer)
     return _Run(arguments, config, texts, sequences, validation, language_model, trainer, parts)
 

@@ -1,10 +1,13 @@
 """Settings of pre-training and fine-tuning as the Trainer takes them, `StageConfig`."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from accelerate.utils import DynamoBackend
 from torch._inductor import list_mode_options
 from transformers import TrainingArguments
+from transformers.debug_utils import DebugOption
 from transformers.integrations.integration_utils import (
     INTEGRATION_TO_CALLBACK,
     get_available_reporting_integrations,
@@ -50,7 +53,8 @@ class StageConfig(StageSettings, AlumConfig):
 
     def __post_init__(self) -> None:
         asked_for = self.output_dir
-        super().__post_init__()
+        with explained_settings():
+            super().__post_init__()
         self.output_dir = asked_for  # TrainingArguments writes to a folder of its own choice where none was given
         _check_trackers(self.report_to)
         if self.push_to_hub and self.hub_strategy != HubStrategy.END:
@@ -63,8 +67,19 @@ class StageConfig(StageSettings, AlumConfig):
                 "use_liger_kernel needs the package liger-kernel, which is not installed: install it first."
             )
         _check_compiler(self.torch_compile_backend, self.torch_compile_mode)
+        if self.dataloader_persistent_workers and not self.dataloader_num_workers:
+            raise InputError("dataloader_persistent_workers needs dataloader_num_workers of 1 or more.")
+        if DebugOption.UNDERFLOW_OVERFLOW in self.debug:
+            raise InputError(
+                "debug underflow_overflow of transformers fails on attention masks of truth values: leave it out. "
+                "A run whose loss is no number is stopped."
+            )
         require_one_or_more(
-            self, "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"
+            self,
+            "per_device_train_batch_size",
+            "per_device_eval_batch_size",
+            "gradient_accumulation_steps",
+            "eval_accumulation_steps",
         )
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name, None)
@@ -85,6 +100,17 @@ class StageConfig(StageSettings, AlumConfig):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be above 0, not {value}.")
+
+
+@contextmanager
+def explained_settings(has_begun: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Raises `InputError` with the words of transformers where it refuses settings before training ``has_begun``."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, ImportError) as error:
+        if isinstance(error, InputError) or has_begun():
+            raise
+        raise InputError(f"the Trainer cannot be made or begin with these settings: {error}") from error
 
 
 def _check_trackers(names: str | list[str] | None) -> None:

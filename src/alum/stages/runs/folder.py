@@ -13,6 +13,7 @@ import torch
 
 from alum.core.errors import InputError
 from alum.data.files import read_json_object
+from alum.data.values import absent_in_json, as_json
 from alum.data.visible_text import print_visible
 from alum.data.writing import explained_if_full, holds_only_drafts, remove_drafts, write_text
 from alum.stages.runs.environment import environment
@@ -43,6 +44,8 @@ def check_run_folder(output_dir: str | None, overwrite: bool = False, resume_fro
     if not output_dir:
         raise InputError("no folder for the run: give --output_dir.")
     folder = Path(output_dir)
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"output_dir {folder} is a link that leads to nothing: name a folder.")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output_dir {folder} is a file: name a folder.")
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
@@ -194,9 +197,15 @@ def settings_of(folder: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a record as JSON, whole or not at all, in the first process only; raises `InputError` on a full disk."""
+    """Writes a record as JSON, whole or not at all, in the first process only; raises `InputError` on a full disk.
+
+    JSON has neither NaN nor infinities: they become null, and are told.
+    """
     if _is_first_process():
-        write_text(path, json.dumps(value, indent=2, default=plain) + "\n")
+        written = json.loads(json.dumps(value, default=plain))
+        if absent := list(absent_in_json(written)):
+            logger.warning("no finite number, and null in %s: %s", path, ", ".join(absent))
+        write_text(path, json.dumps(as_json(written), indent=2, allow_nan=False) + "\n")
 
 
 def write_settings(folder: Path, command: str, **settings: Any) -> None:

@@ -24,6 +24,10 @@ else:  # what --help lists, without transformers
     WhenToSave = Literal["no", "steps", "epoch", "best"]
 
 
+MOST_PIECES = 2_000_000
+"""Twice as many pieces as the largest published vocabulary (XLM-V) has."""
+
+
 def _setting(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
@@ -53,6 +57,12 @@ def require_one_or_more(settings: Any, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and value < 1:
             raise InputError(f"{name} must be 1 or more, not {value}.")
+
+
+def require_vocab_size(size: int | None) -> None:
+    """Checks that a vocabulary is no larger than one can be built; raises `InputError` otherwise."""
+    if size is not None and size > MOST_PIECES:
+        raise InputError(f"vocab_size must be {MOST_PIECES:,} or less, not {size:,}.")
 
 
 def require_seeds(settings: Any, *names: str) -> None:

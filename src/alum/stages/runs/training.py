@@ -14,7 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from alum.core.errors import InputError
 from alum.data.files import read_json_object
-from alum.stages.runs.config import StageConfig
+from alum.stages.runs.config import StageConfig, explained_settings
 from alum.stages.runs.folder import (
     METRICS,
     RECORDS,
@@ -37,14 +37,16 @@ from alum.stages.runs.unchanged import (
     recorded,
 )
 from alum.training.callbacks import (
+    BEGIN_AGAIN,
     TIME_IS_OVER,
+    Diverged,
     MetricsFile,
     SaveAfterEvaluation,
     SaveEveryMinutes,
     StopCleanly,
     StopWhereDiverged,
 )
-from alum.training.checkpoints import STATE, is_model_only, misfit, set_later_ones_aside
+from alum.training.checkpoints import STATE, is_model_only, misfit, set_later_ones_aside, strict_json
 from alum.training.records.console import use_own_console
 from alum.training.records.flops import SampledFlops
 from alum.training.trainer import AlumTrainer
@@ -85,18 +87,22 @@ class LoggedGain(TypedDict):
 
 def first_and_last_gain(history: Iterable[Mapping[str, Any]]) -> tuple[LoggedGain | None, LoggedGain | None]:
     """Finds the first and the last gain in the logs of a training; None without one, as without an adversary."""
-    found = [_logged_gain(logs) for logs in history if "divergence" in logs]
+    found = [_logged_gain(logs) for logs in history if _is_finite(logs.get("divergence"))]
     return (found[0], found[-1]) if found else (None, None)
 
 
 def _logged_gain(logs: Mapping[str, Any]) -> LoggedGain:
-    gain = logs.get("adversarial_gain", math.nan)
+    gain = logs.get("adversarial_gain")
     return LoggedGain(
         step=logs["step"],
-        gain=gain if math.isfinite(gain) else None,
+        gain=gain if _is_finite(gain) else None,
         divergence=logs["divergence"],
         strength=logs.get("adversarial_strength"),
     )
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)  # a state that was read has null for what is not
 
 
 # -- runs that go on ---------------------------------------------------------------------------------------------------
@@ -269,8 +275,10 @@ class _Begin(TrainerCallback):
 
     def __init__(self, begin: Callable[[], None]) -> None:
         self._begin = begin
+        self.has_begun = False
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.has_begun = True
         self._begin()
 
 
@@ -296,33 +304,48 @@ def train(
             if checkpoint is not None and _is_in(folder, Path(checkpoint)):
                 trainer.rotate(folder / Path(checkpoint).name)  # what the process that wrote it was killed before
 
-    stop, console = StopCleanly(config.max_minutes), use_own_console(trainer)
+    stop, console, beginning = StopCleanly(config.max_minutes), use_own_console(trainer), _Begin(begin)
     flops = SampledFlops(config.count_flops_every) if config.count_flops_every else None
     minutes = None if config.save_minutes is None else SaveEveryMinutes(config.save_minutes)
-    records = (_Begin(begin), MetricsFile(folder / METRICS), StopWhereDiverged())
+    records = (beginning, MetricsFile(folder / METRICS), StopWhereDiverged())
     for callback in (*records, stop, minutes, SaveAfterEvaluation(), flops):
         if callback is not None:
             trainer.add_callback(callback)
     start = time.perf_counter()
     try:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with explained_settings(lambda: beginning.has_begun):
+            trainer.train(resume_from_checkpoint=checkpoint)
     finally:  # where training failed
         stop.give_back()
         console.close()
     seconds = trainer.seconds_before + time.perf_counter() - start
     if stop.stopped_at_step is not None:
-        why = f" after {config.max_minutes} minutes (max_minutes)" if stop.exit_code == TIME_IS_OVER else ""
-        is_same = is_newest(config.resume_from_checkpoint)
-        raise Interrupted(
-            f"stopped at step {stop.stopped_at_step} of {trainer.state.max_steps}{why}; the checkpoint is in "
-            f"{folder / f'checkpoint-{stop.stopped_at_step}'}. "
-            f"{'The same command goes on.' if is_same else 'Go on with --resume_from_checkpoint true.'}",
-            stop.exit_code,
-        )
+        raise _interrupted(stop, config, trainer.state.max_steps, folder)
+    _check_finite(trainer)
     _save_state(trainer)
     # The Trainer makes callbacks anew where it restores them from a checkpoint.
     counted = [one.total for one in trainer.callback_handler.callbacks if isinstance(one, SampledFlops)]
     return TrainingCost(trainer.state.global_step, seconds, counted[0] if counted else None)
+
+
+def _interrupted(stop: StopCleanly, config: StageConfig, max_steps: int, folder: Path) -> Interrupted:
+    why = f" after {config.max_minutes} minutes (max_minutes)" if stop.exit_code == TIME_IS_OVER else ""
+    is_same = is_newest(config.resume_from_checkpoint)
+    return Interrupted(
+        f"stopped at step {stop.stopped_at_step} of {max_steps}{why}; the checkpoint is in "
+        f"{folder / f'checkpoint-{stop.stopped_at_step}'}. "
+        f"{'The same command goes on.' if is_same else 'Go on with --resume_from_checkpoint true.'}",
+        stop.exit_code,
+    )
+
+
+def _check_finite(trainer: AlumTrainer) -> None:
+    """Raises `Diverged` where the trained weights are no numbers: what they answer would be scored as if it were."""
+    assert trainer.model is not None, "the Trainer was made with a model"
+    if not all(bool(weight.isfinite().all()) for weight in trainer.model.parameters()):
+        raise Diverged(
+            f"after {trainer.state.global_step} steps the weights are no numbers: training has diverged. {BEGIN_AGAIN}"
+        )
 
 
 def _save_state(trainer: AlumTrainer) -> None:
@@ -334,3 +357,5 @@ def _save_state(trainer: AlumTrainer) -> None:
     if best := trainer.state.best_model_checkpoint:
         trainer.state.best_model_checkpoint = Path(best).name
     trainer.save_state()
+    if trainer.args.should_save:
+        strict_json(Path(trainer.args.output_dir) / STATE)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alum.core.errors import InputError
+from alum.data.values import as_json
 
 OF_LENGTH = {"max_steps", "num_train_epochs"}
 OF_MEASURES = {
@@ -83,9 +84,8 @@ def check_rows_of_step(folder: Path, former: Mapping[str, Any], settings: Mappin
 
 def recorded(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Settings in groups as ``run.json`` has them, without secrets: dataclasses are groups, and values are JSON's."""
-    found: dict[str, dict[str, Any]] = json.loads(
-        json.dumps({name: _settings(value) for name, value in settings.items()}, default=plain)
-    )
+    groups = {name: _settings(value) for name, value in settings.items()}
+    found: dict[str, dict[str, Any]] = as_json(json.loads(json.dumps(groups, default=plain)))
     return found
 
 

@@ -11,7 +11,7 @@ from alum.core.errors import InputError
 from alum.data.visible_text import print_visible
 from alum.data.writing import explained_if_full, holds_only_drafts, write_text
 from alum.reports.exports import frame_of
-from alum.reports.numbers import duration_text, metric_text
+from alum.reports.numbers import duration_text, value_text
 from alum.reports.pages.notebook import inline_page, show
 from alum.reports.study.page import study_page, write_study_page
 from alum.reports.study.record import StudyRecord
@@ -172,7 +172,7 @@ def _run(study: Study, folder: Path, num_workers: int) -> StudyResult:
         else:
             metric = inputs.main_metrics[cell.task]
             value = record["metrics"][metric]
-        score = metric_text(metric, value)
+        score = value_text(metric, value)
         finished = sum(plan.ledger.record(one) is not None for one in plan.cells().values())
         text = f"{cell.described()}: validation {metric} {score}, {duration_text(seconds)}"
         print_visible(f"{text}; {finished} of {len(list(plan.places()))}", sys.stderr)

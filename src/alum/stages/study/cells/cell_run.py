@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from alum.data.values import as_json
 from alum.data.visible_console import VisibleConsole
 from alum.data.writing import write_text
 from alum.stages.evaluation.arguments import EvaluateArguments
@@ -84,7 +85,7 @@ def scores_by_step(place: Path, metric: str) -> dict[int, float]:
     """Validation scores of a training in a folder by step, as far as it was measured on the way."""
     log = place / METRICS_LOG
     lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-    logs = [found for found in map(json.loads, lines) if f"eval_{metric}" in found]
+    logs = [found for found in map(json.loads, lines) if found.get(f"eval_{metric}") is not None]
     return {found["step"]: found[f"eval_{metric}"] for found in logs}
 
 
@@ -151,5 +152,5 @@ def _write_losses(file: Path, of_text: HeldOutLosses) -> None:
     rows = zip(*(column.tolist() for column in columns), strict=True)
     names = ("loss", "num_right", "num_tokens", "document")
     file.parent.mkdir(exist_ok=True)
-    lines = (json.dumps({"row": number, **dict(zip(names, row, strict=True))}) for number, row in enumerate(rows))
-    write_text(file, "".join(f"{line}\n" for line in lines))
+    records = ({"row": number, **dict(zip(names, row, strict=True))} for number, row in enumerate(rows))
+    write_text(file, "".join(json.dumps(as_json(record)) + "\n" for record in records))

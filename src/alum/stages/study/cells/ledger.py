@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from alum.data.values import as_json
 from alum.data.writing import write_text
 from alum.stages.study.cells.finetune_cell import FinetuneCell
 from alum.stages.study.cells.pretrain_cell import PretrainCell
@@ -38,4 +39,4 @@ class Ledger:
 
     def add(self, key: str, record: Mapping[str, Any]) -> None:
         """Adds a finished cell: all else of it is in its place already."""
-        write_text(self.place(key) / CELL, json.dumps(record, indent=2, default=str) + "\n")
+        write_text(self.place(key) / CELL, json.dumps(as_json(record), indent=2) + "\n")
