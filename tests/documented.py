@@ -42,6 +42,16 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
+def all_commands(text: str) -> list[list[str]]:
+    """Words of each ``alum …`` that a page shows, indented or in a fence, behind a launcher or not, and whole."""
+    fenced = [body for language, body in FENCE.findall(text) if language == "bash"]
+    indented = re.findall(r"^    (.*\n)", FENCE.sub("", text), flags=re.MULTILINE)
+    shown = "".join(fenced + indented).replace("\\\n", " ")
+    launched = r"^(?:(?:torchrun|accelerate launch|srun torchrun) .*-m )?alum ([^&>\n]+)"
+    lines = [line for line in re.findall(launched, shown, flags=re.MULTILINE) if "…" not in line]
+    return [shlex.split(line, comments=True) for line in lines]
+
+
 def run(command: list[str]) -> int:
     """Exit code of a command, whose training is cut short."""
     return main([*command, *STEPS.get(command[0], [])])

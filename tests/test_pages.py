@@ -13,9 +13,14 @@ from transformers import BertConfig, BertForMaskedLM
 from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
 from alum.stages.study.reading.study_file import read_study
 from command_reference import parser_of
-from documented import FILES, ROOT, commands, page, run, snippets, write_files
+from documented import FILES, ROOT, all_commands, commands, page, run, snippets, write_files
 from tiny_models import language_model
 
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
+    if all_commands(path.read_text(encoding="utf-8"))
+)
 API = sorted(path.stem for path in (ROOT / "docs" / "reference" / "api").glob("*.md"))
 NOT_RUN = {"alum.study(", 'FinetuneArguments("continued"'}  # need files and minutes, and are run by tests of their own
 
@@ -101,6 +106,14 @@ def test_a_radius_is_shown_and_follows_a_divergence(shown, tmp_path, capsys):
     (snippet,) = snippets(page("guides/tracking.md"))
     exec(snippet, {})
     assert re.search(r"'label': '(positive|negative)'", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_command_that_a_page_shows_is_read(path):
+    for name, *words in all_commands((ROOT / path).read_text(encoding="utf-8")):
+        if words[:1] == ["merge"]:  # of studies, which has no flags
+            continue
+        parser_of(name).parse(words)
 
 
 def test_the_commands_of_the_first_model_are_read():

@@ -50,6 +50,26 @@ def test_without_a_standard_output_there_is_nothing_to_fail():
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+WAITING = """
+import sys
+from alum.cli.main import main
+from alum.cli import commands
+
+commands.run = lambda *_: (print("step 50/250"), sys.stdin.read())
+main()
+"""
+
+
+def test_a_line_of_the_log_is_in_a_pipe_while_the_command_goes_on():
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING, "finetune"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stdout.readline() == "step 50/250\n"
+        assert waiting.poll() is None
+        waiting.stdin.close()
+    assert waiting.returncode == 0
+
+
 INTERRUPTED_AT = """
 import signal, sys
 from alum.__main__ import start

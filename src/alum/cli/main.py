@@ -18,7 +18,13 @@ from pathlib import Path
 
 from alum.cli import commands
 from alum.cli.names import COMMANDS
-from alum.cli.streams import give_up, give_up_unread_output, has_no_space, interruptible_once
+from alum.cli.streams import (
+    give_up,
+    give_up_unread_output,
+    has_no_space,
+    interruptible_once,
+    show_lines_at_once,
+)
 from alum.core.errors import InputError
 from alum.data.visible_text import fit_logs, print_visible, show_logs_visibly, visible
 from alum.data.writing import unwritten, why_unwritable
@@ -62,6 +68,8 @@ _OUTPUT_UNREAD = 141  # 128 + SIGPIPE, as of other programs
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command, by default that of ``sys.argv``, and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        show_lines_at_once()
     with interruptible_once(to_the_end=argv is None):
         try:
             code = _run(words)

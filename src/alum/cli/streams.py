@@ -3,6 +3,7 @@
 import _thread
 import contextlib
 import errno
+import io
 import os
 import select
 import signal
@@ -61,6 +62,12 @@ def _interrupt(number: int, _: object) -> NoReturn:
 def _is_being_imported(name: str) -> bool:
     spec = getattr(sys.modules.get(name), "__spec__", None)
     return bool(getattr(spec, "_initializing", False))
+
+
+def show_lines_at_once() -> None:
+    """Writes each line of standard output when it is printed, to a file or pipe too, whose reader waits for it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def give_up_unread_output() -> bool:

@@ -162,10 +162,13 @@ def gain_text(gain: float | None, divergence: float) -> str:
 def training_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Rows of a table, name and text, of the result of fine-tuning: metrics, rows, cost and gains."""
     rows = [(f"validation {name}", value_text(name, value)) for name, value in result["metrics"].items()]
-    for name, key in (("training rows", "num_train_rows"), ("unlabelled rows left out", "num_unlabelled_rows")):
-        rows.append((name, str(result[key])))
-    rows += [(f"training rows of {file}", str(count)) for file, count in result.get("num_rows_by_file", {}).items()]
-    rows += [("steps", str(result["num_steps"])), ("training seconds", f"{result['train_seconds']:.1f}")]
+    counts = {"training rows": result["num_train_rows"]}
+    if result["num_unlabelled_rows"]:
+        counts["unlabelled rows left out"] = result["num_unlabelled_rows"]
+    counts |= {f"training rows of {file}": count for file, count in result.get("num_rows_by_file", {}).items()}
+    counts["steps"] = result["num_steps"]
+    rows += [(name, f"{count:,}") for name, count in counts.items()]
+    rows.append(("training time", duration_text(result["train_seconds"])))
     return rows + gain_rows(result)
 
 

@@ -18,9 +18,9 @@ STUDY = "snli:full"
 ARMS = {
     "virtual": "alum_virtual",
     "one-pass": "alum_one_pass",
-    "R-Drop": "R-Drop: other dropout masks, no δ",
-    "noise of its divergence": "noise as strong as alum_virtual",
-    "standard, at the cost of virtual": "standard training of equal cost",
+    "R-Drop": "R-Drop (dropout, no δ)",
+    "noise of its divergence": "noise of equal strength",
+    "standard, at the cost of virtual": "standard, equal cost",
 }
 """Arms that are shown, from above, and what they are called to readers who know none."""
 CLEAN, ATTACKED = "accuracy", "PGD, ε 0.03"
@@ -36,7 +36,7 @@ class Palette(NamedTuple):
 
 
 PALETTES = {
-    "headline.png": Palette("white", "#222222", "#8a8f98", "#1f6fb2"),
+    "headline.png": Palette("white", "#222222", "#6b7079", "#1f6fb2"),
     "headline-dark.png": Palette("#131416", "#e4e6eb", "#8a8f98", "#6db3f2"),
 }
 
@@ -44,8 +44,8 @@ PALETTES = {
 def draw_headline(study: Findings, folder: Path) -> None:
     """Writes the picture for light and for dark pages."""
     for name, palette in PALETTES.items():
-        with plt.rc_context({"font.size": 10.5}):
-            picture, axis = plt.subplots(figsize=(8.6, 3.3), facecolor=palette.paper, layout="constrained")
+        with plt.rc_context({"font.size": 11.5}):
+            picture, axis = plt.subplots(figsize=(6.4, 3.4), facecolor=palette.paper, layout="constrained")
             _draw(axis, study, palette)
             picture.savefig(folder / name, dpi=150, facecolor=palette.paper)
             plt.close(picture)
@@ -75,7 +75,7 @@ def _draw(axis: Axes, study: Findings, palette: Palette) -> None:
                 textcoords="offset points",
                 ha="center",
                 color=colour,
-                fontsize=9.5,
+                fontsize=11,
             )
     axis.set_yticks(range(len(ARMS)), ARMS.values(), color=palette.ink)
     axis.invert_yaxis()
@@ -84,7 +84,7 @@ def _draw(axis: Axes, study: Findings, palette: Palette) -> None:
     for by_arm, word, colour in ((attacked, "under attack", palette.attacked), (clean, "without", palette.clean)):
         place = fmean(by_arm[first])
         axis.text(place, -0.72, word, ha="center", va="center", color=colour, fontweight="bold")
-    axis.set_xlabel("accuracy on SNLI, percent (MiniLM-L6; attack: PGD on the embeddings, ε 0.03)", color=palette.ink)
+    axis.set_xlabel("accuracy of MiniLM-L6 on SNLI, percent", color=palette.ink)
     axis.tick_params(colors=palette.ink, length=0)
     axis.spines[:].set_visible(False)
     axis.grid(axis="x", color=palette.clean, alpha=0.2)

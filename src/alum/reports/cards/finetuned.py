@@ -51,8 +51,8 @@ def write_model_card(
         folder,
         _front(folder, base_model, task, result, trained),
         f"# {code(Path(base).name or base)}, fine-tuned on {code(rows)}",
-        f"Fine-tuned from {code(base)} {trained.credit} on {result['num_train_rows']} rows, in {result['num_steps']} "
-        "steps." + (f" Labels, by their numbers from 0: {labels}." if labels else ""),
+        f"Fine-tuned from {code(base)} {trained.credit} on {result['num_train_rows']:,} rows, in "
+        f"{result['num_steps']:,} steps." + (f" Labels, by their numbers from 0: {labels}." if labels else ""),
         fenced(task.supervision.usage(quoted(name), task.num_texts)),
         *(["## Validation", table(("metric", "value"), scores)] if scores else []),
         *picture(folder),

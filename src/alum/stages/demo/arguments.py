@@ -13,7 +13,7 @@ class DemoArguments:
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "Start anew in a folder that holds a run; the old one is moved aside."}
     )
-    fast: bool = field(default=False, metadata={"help": "A smaller run, in at most 90 seconds."})
+    fast: bool = field(default=False, metadata={"help": "A smaller run, of about two minutes of processor time."})
     adv_method: str = field(default="alum_one_pass", metadata={"help": "The method to hold against standard."})
     seed: int = field(default=0, metadata={"help": "Random seed."})
 

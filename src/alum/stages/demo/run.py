@@ -50,7 +50,7 @@ TOLD_APART = ("networkx", "pandas", "sympy", "torch")  # the labels of the task
 
 @dataclass(frozen=True)
 class Scale:
-    """Size of the demo: `FULL` is for 6 minutes, `FAST` for 90 seconds, on two cores of 15 GFLOP/s each."""
+    """Size of the demo: `FAST` takes about two minutes of processor time on x86-64, `FULL` three times that."""
 
     passages_per_package: int
     pretrain_steps: int
