@@ -106,19 +106,11 @@ def clean_environment(folder: Path, wheel: Path, torch_index: str | None) -> Pat
     """Folder of the programs of a new environment that has the wheel and what it requires, and no more."""
     venv.create(folder, with_pip=True)
     programs = folder / "bin"
-    # Bytecode is written where a module is first imported: most of them never are.
-    pip = [
-        programs / "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-compile",
-        "--constraint",
-        ROOT / "constraints.txt",
-    ]
-    run([*pip, *(["--index-url", torch_index] if torch_index else []), "torch"])
-    run([*pip, wheel])
+    index = ["--index-url", torch_index] if torch_index else []
+    for wanted in ((*index, "torch"), (wheel,)):
+        # Bytecode is written where a module is first imported: most of them never are.
+        options = ("--quiet", "--no-compile", "--constraint", ROOT / "constraints.txt")
+        run([programs / "python", "-m", "pip", "install", *options, *wanted])
     run([programs / "python", "-m", "pip", "check"])
     return programs
 
