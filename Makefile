@@ -8,6 +8,12 @@ PLAN ?= text:2x128:0-4
 CASES ?= 260
 EXTRAS ?= dev,peft,sentence-transformers,trl
 
+# What test-lowest and test-newest run: every layer, without what takes long.
+TESTS ?= tests/core tests/data tests/models tests/tasks tests/training tests/stages/finetuning tests/stages/pretraining tests/stages/evaluation tests/cli
+LOWEST_PYTHON ?= python3.10
+NEWEST_PYTHON ?= python3.13
+NEWEST_TORCH ?= torch
+
 # TextAttack cannot live beside transformers 5.
 THEIR_PACKAGES := torch==2.13.0 textattack==0.3.11 flair==0.15.1 'transformers<5' 'huggingface-hub<1'
 
@@ -15,7 +21,10 @@ BIN := .venv/bin
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder # tests of a module share what they train; conftest.py orders modules
 INSTALLED := .venv/.installed
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := $(BIN)/python $(PIP) --constraint constraints.txt
+FROM_TORCH_INDEX = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+VERSIONS_PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow" $(TESTS)
 
 # Trains what the study studies/NAME.yaml lacks, in runs/study-NAME, and makes its page, where the target is study-NAME.
 define STUDY
@@ -26,7 +35,7 @@ export ALUM_DATA=$${ALUM_DATA:-../shared/data} MINILM=$$($(BIN)/python -c 'from 
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-robustness study-text study-pretraining study-continual study-cost evidence bench bench-pretrain bench-textattack bench-gpu bench-data architectures cells engines fuzz kill safety docs test test-slow test-deepspeed check house format clean
+.PHONY: help install demo demo-fast study-tasks study-robustness study-text study-pretraining study-continual study-cost evidence bench bench-pretrain bench-textattack bench-gpu bench-data architectures cells engines fuzz kill safety docs test test-slow test-deepspeed test-lowest test-newest check dist house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +44,7 @@ install: $(INSTALLED) ## make .venv with alum (editable), its extras and the too
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(PIP_INSTALL) $(FROM_TORCH_INDEX) torch
 	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $@
 
@@ -136,6 +145,19 @@ test-deepspeed: $(INSTALLED) ## DeepSpeed's ZeRO beside DDP on the CPU, in an en
 		deepspeed==0.19.8 pytest pytest-timeout
 	PATH="$(CURDIR)/.venv-deepspeed/bin:$$PATH" .venv-deepspeed/bin/python -m pytest -m slow tests/training/test_deepspeed.py
 
+test-lowest: ## tests with the oldest versions that alum admits (constraints-lowest.txt, Python 3.10), in .venv-lowest
+	$(LOWEST_PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python $(PIP) --constraint constraints-lowest.txt $(FROM_TORCH_INDEX) torch
+	.venv-lowest/bin/python $(PIP) --constraint constraints-lowest.txt --editable '.[test,peft,sentence-transformers]'
+	PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python $(VERSIONS_PYTEST)
+
+test-newest: ## tests with the newest versions that there are (NEWEST_TORCH=torch==2.13.0 for another torch), in .venv-newest
+	$(NEWEST_PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python $(PIP) --upgrade $(FROM_TORCH_INDEX) '$(NEWEST_TORCH)'
+	.venv-newest/bin/python $(PIP) --upgrade --upgrade-strategy eager '$(NEWEST_TORCH)' \
+		--editable '.[test,peft,sentence-transformers,trl]'
+	PATH="$(CURDIR)/.venv-newest/bin:$$PATH" .venv-newest/bin/python $(VERSIONS_PYTEST)
+
 check: $(INSTALLED) ## what must pass: format, lint, strict types, import contract, limits of the source, all tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -143,6 +165,9 @@ check: $(INSTALLED) ## what must pass: format, lint, strict types, import contra
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python tools/house.py
 	$(PYTEST)
+
+dist: $(INSTALLED) ## wheel and sdist into dist/, compared with the checkout, and the wheel used in a clean environment
+	$(BIN)/python tools/distributions.py $(if $(TORCH_INDEX),--torch_index $(TORCH_INDEX))
 
 house: $(INSTALLED) ## measure the source, and how long commands take to start, against limits (tools/house.py)
 	$(BIN)/python tools/house.py --timed
@@ -152,5 +177,5 @@ format: $(INSTALLED) ## rewrite the code in the format that check asks for
 	$(BIN)/ruff check --fix
 
 clean: ## remove .venv, caches, builds and what the demo wrote
-	rm -rf .venv .venv-deepspeed .venv-textattack build dist demo-run* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-deepspeed .venv-lowest .venv-newest .venv-textattack build dist demo-run* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests tools benchmarks studies -name __pycache__ -prune -exec rm -rf {} +

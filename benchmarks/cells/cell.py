@@ -16,6 +16,7 @@ from alum.core.errors import InputError
 from alum.core.methods import METHODS, Method
 from alum.core.objective import AlumResult
 from alum.core.outputs.rounding import ROUNDING_NATS
+from alum.models.model_parts import CHECKPOINTING
 from alum.training.config import AlumConfig
 from alum.training.parts.step_noise import StepNoise
 from alum.training.trainer import AlumTrainer
@@ -34,11 +35,11 @@ _SEED = 42
 ENGINES: dict[str, dict[str, Any]] = {
     "plain": {"per_device_train_batch_size": 4},
     "accumulation": {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 2},  # of three rows and of one
-    "checkpointing": {"per_device_train_batch_size": 4, "gradient_checkpointing": True},
+    "checkpointing": {"per_device_train_batch_size": 4, CHECKPOINTING: True},
     "re-entrant checkpointing": {
         "per_device_train_batch_size": 4,
-        "gradient_checkpointing": True,
-        "gradient_checkpointing_kwargs": {"use_reentrant": True},
+        CHECKPOINTING: True,
+        f"{CHECKPOINTING}_kwargs": {"use_reentrant": True},
     },
     "two processes": {"per_device_train_batch_size": 2, "ddp_backend": "gloo"},
     "compiled": {

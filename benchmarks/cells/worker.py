@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,6 @@ def main() -> None:
     torch.set_num_threads(1)
     gc.freeze()  # the Trainer collects garbage after each training: looking through all modules took longest
     logging.disable(logging.WARNING)  # of what rounding hides in bf16, once a cell
-    warnings.simplefilter("ignore", FutureWarning)  # transformers has a second name for gradient_checkpointing
     known = {cell_of(record) for record in records_in(given.file)}
     wanted = [cell for engine in given.engines for cell in (rehearsed(engine) if given.rehearse else cells(engine))]
     missing = [cell for cell in wanted if cell not in known]

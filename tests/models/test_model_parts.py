@@ -4,6 +4,7 @@ from torch import nn
 
 from alum.core.errors import InputError
 from alum.models.model_parts import (
+    CHECKPOINTING,
     base_transformer,
     block,
     check_layer,
@@ -103,7 +104,7 @@ def test_a_model_without_blocks_is_refused():
 
 def test_blocks_under_gradient_checkpointing_are_refused():
     model = classifier()
-    model.gradient_checkpointing_enable()
+    getattr(model, f"{CHECKPOINTING}_enable")()
     with pytest.raises(InputError, match="gradient checkpointing"):
         block(model, 1)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from alum.core.methods import METHODS
-from alum.models.model_parts import pretrained_model, word_embeddings
+from alum.models.model_parts import CHECKPOINTING, pretrained_model, word_embeddings
 from alum.training.step import AlumStep
 from tiny_models import CAUSAL, classifier, language_model
 from tiny_runs import config, labelled_sentences, logged, masked_sentences, measuring_config, trained, weights
@@ -84,7 +84,7 @@ def test_gradient_checkpointing_changes_nothing(tmp_path, name, architecture):
     plain, checkpointed = (
         trained(
             adapted(architecture),
-            config(tmp_path, adv_method=name, gradient_checkpointing=checkpointing),
+            config(tmp_path, adv_method=name, **{CHECKPOINTING: checkpointing}),
             rows_for(architecture),
         )
         for checkpointing in (False, True)

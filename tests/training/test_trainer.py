@@ -16,6 +16,7 @@ from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
 from alum.core.methods import METHODS
 from alum.data.pretraining.tokenizer import train_wordpiece
+from alum.models.model_parts import CHECKPOINTING
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from alum.training.trainer import AlumMixin, AlumTrainer
 from tiny_models import CAUSAL, classifier, headed, language_model
@@ -227,7 +228,7 @@ def test_the_gradient_is_clipped_and_logged_as_a_whole(tmp_path, name):
 @pytest.mark.parametrize("name", ["standard", "alum", "alum_one_pass"])
 def test_gradient_checkpointing_changes_nothing(tmp_path, name):
     runs = [
-        trained(classifier(), config(tmp_path, adv_method=name, gradient_checkpointing=on), labelled_sentences())
+        trained(classifier(), config(tmp_path, adv_method=name, **{CHECKPOINTING: on}), labelled_sentences())
         for on in (False, True)
     ]
     assert logged(runs[0], "loss") == pytest.approx(logged(runs[1], "loss"), rel=1e-5)
@@ -235,7 +236,7 @@ def test_gradient_checkpointing_changes_nothing(tmp_path, name):
 
 
 def test_gradient_checkpointing_and_a_block_do_not_go_together(tmp_path):
-    settings = config(tmp_path, adv_method="alum", adv_layer="1", gradient_checkpointing=True)
+    settings = config(tmp_path, adv_method="alum", adv_layer="1", **{CHECKPOINTING: True})
     with pytest.raises(InputError, match="gradient checkpointing"):
         trained(classifier(), settings, labelled_sentences())
 
@@ -520,8 +521,8 @@ def test_a_micro_batch_without_labels_counts_for_nothing(tmp_path, name):
 
 
 def test_re_entrant_checkpointing_is_refused_where_it_cannot_work(tmp_path):
-    settings = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": True}}
-    with pytest.raises(InputError, match="re-entrant"):
+    settings = {CHECKPOINTING: True, f"{CHECKPOINTING}_kwargs": {"use_reentrant": True}}
+    with pytest.raises(InputError, match=f"re-entrant.*{CHECKPOINTING}_kwargs"):
         AlumTrainer(classifier(num_labels=2), config(tmp_path, adv_method="alum", **settings))
 
 

@@ -6,6 +6,14 @@ from transformers import PretrainedConfig, PreTrainedModel
 from alum.core.errors import InputError, SettingError
 from alum.core.methods import Layer, Layers
 
+CHECKPOINTING = (
+    "activation_checkpointing"
+    if hasattr(PreTrainedModel, "activation_checkpointing_enable")
+    else "gradient_checkpointing"
+)
+"""Setting of training by which blocks run again in the backward pass, and the stem of its methods of models:
+transformers before 5.23 has the second name, newer ones deprecate it."""
+
 
 def pretrained_model(model: nn.Module) -> nn.Module:
     """Unwraps the ``transformers`` model in DDP and `torch.compile` (``module``, ``_orig_mod``), in peft and in

@@ -10,6 +10,7 @@ from transformers.training_args import OptimizerNames
 
 from alum.core.errors import InputError
 from alum.core.methods import Method
+from alum.models.model_parts import CHECKPOINTING
 from alum.training.config import AlumConfig
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def check_combination(
     if _re_entrant_checkpointing(args) and (method.num_own_passes or method.gradient == "clean_pass"):
         raise InputError(
             f"re-entrant gradient checkpointing cannot give the gradient that method {method.name!r} ascends. Use "
-            "gradient_checkpointing_kwargs {'use_reentrant': False}, or 'alum_one_pass'."
+            f"{CHECKPOINTING}_kwargs {{'use_reentrant': False}}, or 'alum_one_pass'."
         )
     what = _back_propagating_twice(args, method)
     if what and args.optim in OPTIMIZERS_IN_BACKWARD:
@@ -123,5 +124,5 @@ def _back_propagating_twice(args: AlumConfig, method: Method) -> str:
 
 
 def _re_entrant_checkpointing(args: AlumConfig) -> bool:
-    kwargs = args.gradient_checkpointing_kwargs
-    return bool(args.gradient_checkpointing and isinstance(kwargs, dict) and kwargs.get("use_reentrant"))
+    kwargs = getattr(args, f"{CHECKPOINTING}_kwargs")
+    return bool(getattr(args, CHECKPOINTING) and isinstance(kwargs, dict) and kwargs.get("use_reentrant"))

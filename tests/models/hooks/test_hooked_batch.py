@@ -12,6 +12,7 @@ from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.packed_rows import packed_rows, token_ids_of
 from alum.models.inputs import padding_mask
+from alum.models.model_parts import CHECKPOINTING
 from tiny_models import ARCHITECTURES, PAD, classifier, token_batch
 from tiny_runs import FOR_ANY_MODEL
 
@@ -115,7 +116,7 @@ def test_gradient_checkpointing_changes_no_gradient(name):
     for checkpointed in (False, True):
         model = classifier(dropout=0.1).train()
         if checkpointed:
-            model.gradient_checkpointing_enable()
+            getattr(model, f"{CHECKPOINTING}_enable")()
         torch.manual_seed(0)
         alum_loss(hooked(model), method_named(name), generator=torch.Generator().manual_seed(0)).loss.backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
