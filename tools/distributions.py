@@ -13,6 +13,7 @@ Ends with 1 and a line where something is not so. Needs the extra ``dev`` and a 
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tarfile
@@ -20,6 +21,7 @@ import tempfile
 import venv
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
@@ -128,8 +130,10 @@ def check_commands(programs: Path, folder: Path) -> None:
         raise ReleaseError(f"alum --version does not say {__version__}")
     if __version__ not in run([programs / "alum", "env"], folder):
         raise ReleaseError(f"alum env does not say {__version__}")
-    for command in COMMANDS:
-        if f"usage: alum {command}" not in run([programs / "alum", command, "--help"], folder):
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        helps = list(pool.map(lambda command: run([programs / "alum", command, "--help"], folder), COMMANDS))
+    for command, printed in zip(COMMANDS, helps, strict=True):
+        if f"usage: alum {command}" not in printed:
             raise ReleaseError(f"alum {command} --help does not show its usage")
     for listing, name in (("methods", "alum_one_pass"), ("tasks", "sst2"), ("suites", "sst2")):
         if name not in run([programs / "alum", listing], folder):
@@ -156,7 +160,9 @@ def main() -> int:
     begun = perf_counter()
 
     def done(what: str) -> None:
-        print(f"{perf_counter() - begun:5.0f} s  {what}", flush=True)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        processor = used.ru_utime + used.ru_stime
+        print(f"{perf_counter() - begun:5.0f} s, {processor:4.0f} s of processor time: {what}", flush=True)
 
     try:
         with tempfile.TemporaryDirectory(prefix="alum-dist-") as name:

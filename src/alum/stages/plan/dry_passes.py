@@ -33,6 +33,7 @@ from alum.core.methods import Layers
 from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.predicted_positions import head_sees_only
+from alum.models.model_parts import CHECKPOINTING
 from alum.stages.plan.devices import Precision
 
 ATTENTION = "attention_of_a_plan"
@@ -172,7 +173,7 @@ class _DryRun:
         """Lets blocks be run again from here on; the mean of the bytes that each keeps of ``whole`` ones otherwise."""
         if not self.model.supports_gradient_checkpointing:
             raise InputError(f"a {self.model.config.model_type} has no gradient checkpointing: plan without it.")
-        self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        getattr(self.model, f"{CHECKPOINTING}_enable")({"use_reentrant": False})
         return (whole - sum(self._forward(nullcontext)[2])) // len(_checkpointed_blocks(self.model))
 
     def _forward(self, hooks: Callable[[], AbstractContextManager[Any]]) -> tuple[Tensor, int, list[int]]:
