@@ -63,7 +63,9 @@ class AlumConfig(AdversarySettings, PaddingSettings, TrainingArguments):
         TRL's `SFTTrainer` and `DPOTrainer` have, and their collators leave padding out.
         """
         of_others = (cls for cls in type(self).__mro__ if cls is not PaddingSettings)
-        return self.padding_free and not any("padding_free" in vars(cls).get("__annotations__", {}) for cls in of_others)
+        return self.padding_free and not any(
+            "padding_free" in vars(cls).get("__annotations__", {}) for cls in of_others
+        )
 
     def adversary(self) -> dict[str, Any]:
         """Settings of the adversary as they are now, by name."""

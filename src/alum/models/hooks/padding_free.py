@@ -3,6 +3,9 @@
 Batch, labels and head stay as they are. A hook on the model without its head puts the tokens of the batch together
 before the embeddings, each at the position that it has in the padded batch, and another sets the last hidden states
 apart again, with 0 at padding, before poolers and heads see them.
+
+What a model says and loses is that of padded rows, but for question answering: there padding takes part in the models'
+own loss, as an answer that is to be unlearnt, and here it is none, so that a row's loss does not depend on its batch.
 """
 
 import inspect
@@ -15,9 +18,9 @@ from transformers import PreTrainedModel
 from alum.core.errors import InputError
 from alum.models.compilation import not_compiled
 from alum.models.hooks.packed_rows import PackedRows
-from alum.models.hooks.sequence_attention import CAUSAL, NAME, check_sequence_attention, table_as_mask
+from alum.models.hooks.sequence_attention import CAUSAL, NAME, by_type_of_layer, check_sequence_attention
 from alum.models.inputs import Inputs
-from alum.models.model_parts import base_transformer, num_virtual_tokens
+from alum.models.model_parts import base_transformer, num_virtual_tokens, pretrained_model
 
 _OF_TOKENS = ("input_ids", "token_type_ids", "position_ids", "inputs_embeds")
 _ATTRIBUTE = "_alum_padding_free"
@@ -33,7 +36,8 @@ class PaddingFree:
     >>> AlumStep(model)(batch)  # doctest: +SKIP
 
     Raises `InputError` as `check_padding_free` does. A batch without an attention mask or padding runs as it is, and so
-    does a pass with a cache of keys and values, which generation has. A pass raises it for attention masks that are not ``[batch, length]``, and for padding on the left of encoders.
+    does a pass with a cache of keys and values, which generation has. A pass raises it for attention masks that are not
+    ``[batch, length]``, and for padding on the left of encoders.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -41,7 +45,7 @@ class PaddingFree:
         base = base_transformer(model)
         assert isinstance(base, PreTrainedModel)
         self._base, self._former = base, base.config._attn_implementation
-        self._is_causal = base.config.model_type in CAUSAL
+        self._is_causal = base.config.model_type in CAUSAL or getattr(base.config, "is_decoder", False)
         self._packed: PackedRows | None = None
         base.set_attn_implementation(NAME)
         last = getattr(base, _BEFORE_POOLER, base)
@@ -50,6 +54,7 @@ class PaddingFree:
         self._handles = (
             base.register_forward_pre_hook(self._put_together, with_kwargs=True),
             last.register_forward_hook(self._set_apart),
+            *(head.register_forward_hook(self._no_answer_at_padding) for head in _heads_of_spans(model)),
         )
 
     def remove(self) -> None:
@@ -89,7 +94,7 @@ class PaddingFree:
         for name in _OF_TOKENS:
             if (values := given.get(name)) is not None:
                 given[name] = self._packed.together(values)
-        given["attention_mask"] = table_as_mask(self._base, self._packed)
+        given["attention_mask"] = by_type_of_layer(self._base, self._packed.table[None, None])
         if "use_cache" in self._parameters:  # keys and values would be those of one row
             given["use_cache"] = False
         return (), given
@@ -119,6 +124,20 @@ class PaddingFree:
             return (hidden, *output[1:])
         output["last_hidden_state"] = hidden
         return output
+
+    @not_compiled
+    def _no_answer_at_padding(self, module: nn.Module, args: Any, logits: Tensor) -> Tensor:
+        if self._packed is None:
+            return logits
+        return logits.masked_fill(~self._packed.mask.unsqueeze(-1), torch.finfo(logits.dtype).min)
+
+
+def _heads_of_spans(model: nn.Module) -> list[nn.Module]:
+    """The layer that gives each token the logits of an answer's beginning and end, in models for question answering."""
+    model = pretrained_model(model)
+    if not type(model).__name__.endswith("ForQuestionAnswering"):
+        return []
+    return [head for name in ("qa_outputs", "classifier") if (head := getattr(model, name, None)) is not None]
 
 
 def rows_without_padding(model: nn.Module, inputs: Inputs) -> PackedRows | None:

@@ -34,6 +34,7 @@ SUPPORTED = (
     "xlm-roberta",
 )
 CAUSAL = ("gpt2", "llama")
+"""Those among them in which a token sees only what is before it."""
 
 
 def check_sequence_attention(model: nn.Module, what: str) -> PreTrainedModel:
@@ -50,18 +51,14 @@ def check_sequence_attention(model: nn.Module, what: str) -> PreTrainedModel:
     return base
 
 
-def table_as_mask(base: PreTrainedModel, packed: PackedRows) -> Tensor | dict[str, Tensor]:
-    """Sequences of a pass in the form in which the layers of ``base`` get them: as an attention mask.
+def by_type_of_layer(base: PreTrainedModel, mask: Tensor) -> Tensor | dict[str, Tensor]:
+    """The attention mask that ``base`` is given to hand to all its layers, be it a mask or a table of sequences.
 
-    ``[1, 1, sequences, longest]``, the flat position of each token and -1 behind a sequence's end; for ModernBERT one
-    for each type of layer. Every token is in one sequence.
+    A table is ``[1, 1, sequences, longest]`` (`PackedRows.table`), and has every token in one sequence.
     """
-    table = packed.table[None, None]
-    return dict.fromkeys(("full_attention", "sliding_attention"), table) if _is_mapped(base) else table
-
-
-def _is_mapped(base: PreTrainedModel) -> bool:
-    return bool(base.config.model_type == "modernbert")
+    if base.config.model_type != "modernbert":
+        return mask
+    return dict.fromkeys(("full_attention", "sliding_attention"), mask)
 
 
 def attend_within_sequences(
