@@ -135,7 +135,7 @@ class PackedRows:
 
 
 def gathered(values: Tensor, packed: PackedRows, fill: bool = True) -> Tensor:
-    """What `PackedRows.apart` returns of sequences that have each token once.
+    """Sets the tokens of sequences that have each once apart, as `PackedRows.apart` does.
 
     Without ``fill`` there is any token behind the end of a sequence, whose gradient must be zero.
     """

@@ -103,16 +103,14 @@ class PaddingFree:
         """Positions ``[batch, length]`` that the model would give the tokens of the padded batch."""
         positions: Tensor | None = given.get("position_ids")
         if positions is None:
-            embeddings = getattr(self._base, "embeddings", None)
-            from_ids = getattr(embeddings, "create_position_ids_from_input_ids", None)
-            if from_ids is None:
+            embeddings: Any = getattr(self._base, "embeddings", None)
+            if not hasattr(embeddings, "create_position_ids_from_input_ids"):
                 positions = torch.arange(mask.shape[1], device=mask.device)[None]
-            elif given.get("input_ids") is not None:
-                positions = from_ids(given["input_ids"], embeddings.padding_idx)
+            elif (ids := given.get("input_ids")) is not None:  # RoBERTa's begin behind the padding token's number
+                positions = embeddings.create_position_ids_from_input_ids(ids, embeddings.padding_idx)
             else:
-                positions = embeddings.create_position_ids_from_inputs_embeds(
-                    given["inputs_embeds"], embeddings.padding_idx
-                )
+                vectors = given["inputs_embeds"]
+                positions = embeddings.create_position_ids_from_inputs_embeds(vectors, embeddings.padding_idx)
         return positions.expand(mask.shape)
 
     @not_compiled

@@ -52,7 +52,7 @@ def check_sequence_attention(model: nn.Module, what: str) -> PreTrainedModel:
 
 
 def by_type_of_layer(base: PreTrainedModel, mask: Tensor) -> Tensor | dict[str, Tensor]:
-    """The attention mask that ``base`` is given to hand to all its layers, be it a mask or a table of sequences.
+    """Makes the argument ``attention_mask`` of ``base`` of what its layers are to have, a mask or a table of sequences.
 
     A table is ``[1, 1, sequences, longest]`` (`PackedRows.table`), and has every token in one sequence.
     """
