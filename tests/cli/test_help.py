@@ -58,7 +58,7 @@ def test_help_has_what_most_people_use_in_groups(capsys, command, own):
     assert names(own) <= groups["Settings"] | groups["Required"]
     assert {name for name in names(AlumConfig) if name.startswith("adv_")} == groups["The adversary"]
     of_training = groups["Training"] | groups["Validation"] | groups["Checkpoints and logs"] | {"output_dir"}
-    assert names(StageSettings) == of_training - {"early_stopping_patience"}
+    assert names(StageSettings) == of_training - {"early_stopping_patience", "padding_free"}
     assert {"eval_strategy", "eval_steps", "per_device_eval_batch_size"} <= groups["Validation"]
     assert not any("eval" in name for name in groups["Training"])
     assert "output_dir" in groups["Required"]

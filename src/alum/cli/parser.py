@@ -14,6 +14,7 @@ from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
 from alum.data.yaml_files import read_yaml
 from alum.stages.runs.settings import StageSettings
+from alum.training.settings import PaddingSettings
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -35,7 +36,7 @@ class CommandParser(argparse.ArgumentParser):
         trains = any(issubclass(of, StageSettings) for of in self._types)
         names = [name for of in self._types for name in _names(of)]
         self._titles = titles_of(command, names, _names(StageSettings) if trains else [])
-        self._rare = [] if config is None else _rare_names()
+        self._rare = [] if config is None else _rare_names(config)
         super().__init__(
             prog=f"alum {command}",
             description=COMMANDS[command],
@@ -151,12 +152,13 @@ def _names(of: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(of)]
 
 
-def _rare_names() -> list[str]:
-    """Settings of the Trainer that few people use."""
+def _rare_names(config: type) -> list[str]:
+    """Settings of the Trainer that few people use: those that the stage does not have among its own."""
     from transformers import TrainingArguments
 
-    often = set(_names(StageSettings))
-    return [name for name in _names(TrainingArguments) if name not in often]
+    of_stage = (of for of in config.__mro__ if issubclass(of, StageSettings) and not issubclass(of, TrainingArguments))
+    often = {name for of in of_stage for name in _names(of)}
+    return [name for name in (*_names(TrainingArguments), *_names(PaddingSettings)) if name not in often]
 
 
 def _object(of: type, values: argparse.Namespace) -> Any:

@@ -1,4 +1,4 @@
-"""`AlumConfig`: TrainingArguments and the settings of the adversary, all with the prefix ``adv_``."""
+"""`AlumConfig`: TrainingArguments, the settings of the adversary, all with the prefix ``adv_``, and `padding_free`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from alum.core.methods import METHODS, Method, method_named
 from alum.core.schedules.curriculum import Curriculum
 from alum.core.schedules.radius import check_target
 from alum.models.model_parts import parse_layer
-from alum.training.settings import AdversarySettings
+from alum.training.settings import AdversarySettings, PaddingSettings
 
 OF_METHOD = ("alpha", "ascent", "clean_side", "epsilon", "epsilon_unit", "norm", "scope", "num_steps", "step_size",
              "step_rule", "projection", "init_std", "init_noise", "dropout", "layer", "space", "text_draws",
@@ -35,7 +35,7 @@ OF_ADVERSARY = {
 
 
 @dataclass
-class AlumConfig(AdversarySettings, TrainingArguments):
+class AlumConfig(AdversarySettings, PaddingSettings, TrainingArguments):
     """`transformers.TrainingArguments` with the settings of the adversary; those not set are the method's own.
 
     For a Trainer with arguments of its own: ``@dataclass class Config(TheirConfig, AlumConfig): pass``.
@@ -55,6 +55,17 @@ class AlumConfig(AdversarySettings, TrainingArguments):
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]
         self.check_adversary()
+
+    @property
+    def is_padding_free(self) -> bool:
+        """Whether the mix-in is to run the model without padding; a Trainer with a setting of that name does it itself.
+
+        TRL's `SFTTrainer` and `DPOTrainer` have, and their collators leave padding out.
+        """
+        of_others = (cls for cls in type(self).__mro__ if cls is not PaddingSettings)
+        return self.padding_free and not any(
+            "padding_free" in vars(cls).get("__annotations__", {}) for cls in of_others
+        )
 
     def adversary(self) -> dict[str, Any]:
         """Settings of the adversary as they are now, by name."""

@@ -1,4 +1,4 @@
-"""Settings of the adversary, all with the prefix ``adv_``, importable without torch.
+"""Settings of the adversary, all with the prefix ``adv_``, and of padding, importable without torch.
 
 What trains with them is `alum.training.config.AlumConfig`, which needs torch and transformers.
 """
@@ -153,4 +153,17 @@ class AdversarySettings:
     adv_log_time: bool = field(
         default=False,
         metadata={"help": "Log the share of time in each part of the steps, as pre-training always does."},
+    )
+
+
+@dataclass
+class PaddingSettings:
+    """Setting of what a model does with padding."""
+
+    padding_free: bool = field(
+        default=False,
+        metadata={
+            "help": "Run the model on the tokens of a batch without its padding, in architectures that can: the same "
+            "results, in less time where rows differ in length."
+        },
     )

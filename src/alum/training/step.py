@@ -22,6 +22,7 @@ from alum.models.compilation import heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.packed_rows import packed_rows, token_ids_of
+from alum.models.hooks.padding_free import rows_without_padding
 from alum.models.inputs import has_labels, labels_of_items, padding_mask_for, unlabelled
 from alum.models.model_parts import pretrained_model, word_embeddings
 from alum.tasks.base import TaskKind
@@ -50,6 +51,8 @@ class AlumStep:
 
     A method with a proximal term keeps an ``average`` of the weights: call `after_optimizer_step` after each one, and
     ``average.save`` and ``average.load`` with checkpoints.
+
+    Where the model runs without padding (`PaddingFree`), so do all passes.
 
     >>> step = AlumStep(model, "alum_one_pass")  # doctest: +SKIP
     >>> result = step(batch)  # instead of model(**batch).loss.backward()  # doctest: +SKIP
@@ -134,7 +137,7 @@ class AlumStep:
 
         batch = HookedBatch(
             model=model,
-            injection=Injection(self.model, method.layer, packed),
+            injection=Injection(self.model, method.layer, packed or rows_without_padding(model, inputs)),
             mask=mask,
             token_ids=lambda: token_ids_of(inputs, packed),
             noise_seed=self._noise.seed_at(self.num_calls),

@@ -34,7 +34,6 @@ from alum.training.mixins.attended import AttendedMixin
 from alum.training.mixins.base import TrainerWithAlum
 from alum.training.mixins.gain_logs import GainLogMixin
 from alum.training.mixins.hooked_batch import HookedBatchMixin
-from alum.training.mixins.settings import SettingsMixin
 from alum.training.mixins.whole_run import WholeRunMixin
 from alum.training.parts.batch_parts import Part, attacked_and_spared
 from alum.training.parts.drawn_texts import RowTexts, without_drawn
@@ -54,7 +53,7 @@ _FURTHER_STEPS = 3
 """Steps of ascent that the adversary is compared with at the first attacked step and the last."""
 
 
-class AlumMixin(SettingsMixin, HookedBatchMixin, AttendedMixin, GainLogMixin, TrainerWithAlum):
+class AlumMixin(HookedBatchMixin, AttendedMixin, GainLogMixin, TrainerWithAlum):
     """Makes a Trainer subclass train with ALUM: ``class MyAlumTrainer(AlumMixin, MyTrainer)``.
 
     Only the loss of a training step changes; evaluation, checkpoints, schedules, clipping and accumulation are the
@@ -251,6 +250,7 @@ class AlumMixin(SettingsMixin, HookedBatchMixin, AttendedMixin, GainLogMixin, Tr
         compile_as_asked(self.model, self.args, self.accelerator)  # a model that model_init may have made anew
         self._heed_settings()
         self._check_model()
+        self._run_without_padding()
         self._average.begin()
         self._prepare_records()
         self._step_at_hand = -1

@@ -4,12 +4,9 @@ from torch import nn
 from transformers import AutoModelForMaskedLM, CamembertConfig, XLMRobertaConfig
 
 from alum.core.errors import InputError
-from alum.models.hooks.document_attention import (
-    SUPPORTED,
-    attend_within_documents,
-    check_document_attention,
-)
+from alum.models.hooks.document_attention import AttentionWithinDocuments
 from alum.models.hooks.injection import Injection
+from alum.models.hooks.sequence_attention import SUPPORTED
 from alum.models.model_parts import base_transformer
 from tiny_models import CAUSAL, CLS, LANGUAGE_MODELS, MASK, PAD, SEP, VOCAB_SIZE, language_model
 
@@ -36,7 +33,7 @@ def model_of(architecture: str, implementation: str = "sdpa"):
 
 
 def within_documents(model, architecture: str):
-    return attend_within_documents(model, SEP, causal=architecture in CAUSAL)
+    return AttentionWithinDocuments(model, SEP, causal=architecture in CAUSAL)
 
 
 def three_documents(seed: int = 0, ends: tuple[int, ...] = (A.stop, B.stop, C.stop)) -> torch.Tensor:
@@ -95,7 +92,25 @@ def test_models_without_windows_take_the_mask_itself(architecture):
     model, ids = model_of(architecture), three_documents()
     given = logits(model, ids, attention_mask=mask_of_three_documents(causal=architecture in CAUSAL))
     with within_documents(model, architecture):
-        torch.testing.assert_close(logits(model, ids), given, rtol=0, atol=0)
+        torch.testing.assert_close(logits(model, ids), given, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "modernbert", "gpt2"])
+@pytest.mark.parametrize(("ends", "is_table"), [((5, 9, 14, 19, 26), True), ((2, 4, 6, 26), False)])
+def test_documents_by_themselves_and_under_a_mask_are_the_same(architecture, ends, is_table, monkeypatch):
+    model, ids, masks = model_of(architecture), three_documents(ends=ends), []
+
+    def seen(module, args, kwargs):
+        found = kwargs["attention_mask"]
+        masks.append((found["full_attention"] if isinstance(found, dict) else found).dtype)
+
+    with within_documents(model, architecture):
+        base_transformer(model).register_forward_pre_hook(seen, with_kwargs=True)
+        chosen = logits(model, ids)
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # where a mask is taken always
+        masked = logits(model, ids)
+    assert masks == [torch.long if is_table else torch.bool, torch.bool]
+    torch.testing.assert_close(chosen, masked, rtol=1e-4, atol=1e-5)
 
 
 # -- independence ------------------------------------------------------------------------------------------------------
@@ -230,9 +245,7 @@ def test_wrapped_models():
 def test_models_that_would_leak_are_refused(architecture):
     model, ids = language_model(architecture), three_documents()
     with pytest.raises(InputError, match=f"within documents in a model of type {architecture}: it can in albert, bert"):
-        check_document_attention(model)
-    with pytest.raises(InputError, match="of type"):
-        attend_within_documents(model, SEP, causal=False)
+        AttentionWithinDocuments(model, SEP, causal=False)
     try:  # the refusal is not idle
         mask = mask_of_three_documents(causal=False)
         before, after = (logits(model, i, attention_mask=mask) for i in (ids, with_other_words(ids, A)))
@@ -245,9 +258,9 @@ def test_other_ways_to_compute_attention_are_refused():
     model = model_of("bert")
     model.config._attn_implementation = "flash_attention_2"
     with pytest.raises(InputError, match="attn_implementation='flash_attention_2': choose 'sdpa' or 'eager'"):
-        check_document_attention(model)
+        AttentionWithinDocuments(model, SEP, causal=False)
 
 
 def test_modules_that_transformers_does_not_know_are_refused():
     with pytest.raises(InputError, match="a model of type Linear"):
-        check_document_attention(nn.Linear(2, 2))
+        AttentionWithinDocuments(nn.Linear(2, 2), SEP, causal=False)

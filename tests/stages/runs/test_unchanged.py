@@ -26,7 +26,7 @@ DECIDE_THE_WEIGHTS = [
     "eval_steps", "eval_strategy", "fp16", "gradient_accumulation_steps", "head_warmup_steps", "ignore_data_skip",
     "label_column", "label_smoothing_factor", "learning_rate", "load_best_model_at_end", "lr_scheduler_kwargs",
     "lr_scheduler_type", "max_grad_norm", "max_seq_length", "max_train_samples", "metric_for_best_model",
-    "mlm_probability", "model_name_or_path", "neftune_noise_alpha", "optim", "optim_args",
+    "mlm_probability", "model_name_or_path", "neftune_noise_alpha", "optim", "optim_args", "padding_free",
     "per_device_train_batch_size", "seed", "train_sampling_strategy", "train_weights", "warmup_steps", "weight_decay",
 ]  # fmt: skip
 

@@ -4,70 +4,61 @@ Documents follow each other in a row, each ended by a separator ([SEP], ``</s>``
 a longer stream, so they may begin and end inside a document; what a row begins with ([CLS]) belongs to its first.
 Position ids run on through the row: since rows are cut anywhere, every position is met by every part of a document, and
 position embeddings stay trained to the full length.
+
+Each document is attended to by itself (`alum.models.hooks.sequence_attention`) where that is less work than whole rows
+with a mask are: where documents are short beside the rows, and not of very different lengths.
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
-from alum.core.errors import InputError
-from alum.models.model_parts import base_transformer
-
-# Others leak or fail: MPNet adds a boolean mask to its scores, DeBERTa makes a mask of its own from a padding mask and
-# has a convolution, and models with sliding windows, ModernBERT apart, would lose them.
-SUPPORTED = (
-    "albert",
-    "bert",
-    "camembert",
-    "distilbert",
-    "electra",
-    "gpt2",
-    "llama",
-    "modernbert",
-    "roberta",
-    "xlm-roberta",
-)
+from alum.models.hooks.packed_rows import PackedRows
+from alum.models.hooks.sequence_attention import NAME, by_type_of_layer, check_sequence_attention
 
 
-def attend_within_documents(model: nn.Module, separator_id: int, causal: bool) -> RemovableHandle:
-    """Keeps attention of ``model`` within documents until the handle is removed or its ``with`` block ends.
+class AttentionWithinDocuments:
+    """Keeps attention of ``model`` within documents until `remove` is called or its ``with`` block ends.
 
-    The mask is made in each forward pass, on the model's device: batches keep their ``input_ids`` and padding masks,
-    ``[batch, length]``. Raises `InputError` as `check_document_attention` does.
+    Documents are found in each forward pass, on the model's device: batches keep their ``input_ids`` and padding masks,
+    ``[batch, length]``. Raises `InputError` where the model's attention cannot be kept within them.
     """
-    check_document_attention(model)
-    base = base_transformer(model)
-    assert isinstance(base, PreTrainedModel)
 
-    def with_mask(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __init__(self, model: nn.Module, separator_id: int, causal: bool) -> None:
+        self._base = check_sequence_attention(model, "attention cannot be kept within documents")
+        self._former = self._base.config._attn_implementation
+        self._separator_id, self._causal = separator_id, causal
+        self._base.set_attn_implementation(NAME)
+        self._handle = self._base.register_forward_pre_hook(self._with_documents, with_kwargs=True)
+
+    def __enter__(self) -> "AttentionWithinDocuments":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Has the model attend to whole rows again."""
+        self._handle.remove()
+        self._base.set_attn_implementation(self._former)
+
+    def _with_documents(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         input_ids: Tensor = args[0] if args else kwargs["input_ids"]
-        documents = _document_numbers(input_ids, separator_id)
+        documents = _document_numbers(input_ids, self._separator_id)
         if (padding_mask := kwargs.get("attention_mask")) is not None:
             assert padding_mask.shape == input_ids.shape, "expected a padding mask, [batch, length]"
             documents = documents * padding_mask.long()  # padding is document 0
-        mask = _same_document(documents, causal)
-        return args, {**kwargs, "attention_mask": _as_needed(mask, base.config, base.dtype)}
+        return args, {**kwargs, "attention_mask": self._as_attention_mask(documents)}
 
-    return base.register_forward_pre_hook(with_mask, with_kwargs=True)
-
-
-def check_document_attention(model: nn.Module) -> None:
-    """Raises `InputError` where attention cannot be kept within documents."""
-    base = base_transformer(model)
-    model_type = base.config.model_type if isinstance(base, PreTrainedModel) else type(base).__name__
-    if not isinstance(base, PreTrainedModel) or model_type not in SUPPORTED:
-        raise InputError(
-            f"attention cannot be kept within documents in a model of type {model_type}: it can in "
-            f"{', '.join(SUPPORTED)}. Choose one of these, or let documents see each other."
-        )
-    if (implementation := base.config._attn_implementation) not in ("sdpa", "eager"):
-        raise InputError(
-            f"attention cannot be kept within documents with attn_implementation={implementation!r}: "
-            "choose 'sdpa' or 'eager'."
-        )
+    def _as_attention_mask(self, documents: Tensor) -> Tensor | dict[str, Tensor]:
+        if not torch.compiler.is_compiling():  # which would compile for each number of documents anew
+            packed = PackedRows.of_documents(documents)
+            if packed.mask.numel() * packed.mask.shape[1] <= documents.numel() * documents.shape[1]:
+                return by_type_of_layer(self._base, packed.table[None, None])
+        mask = _same_document(documents, self._causal)
+        return _with_window(mask, self._base)
 
 
 def _document_numbers(input_ids: Tensor, separator_id: int) -> Tensor:
@@ -85,17 +76,9 @@ def _same_document(documents: Tensor, causal: bool) -> Tensor:
     return mask.tril_() if causal else mask
 
 
-def _as_needed(mask: Tensor, config: PretrainedConfig, dtype: torch.dtype) -> Tensor | dict[str, Tensor]:
-    """The mask in the form that the model adds or selects by; for ModernBERT one for each type of layer."""
-    if config.model_type == "modernbert":
-        # A given mask is taken as it is: the window of local layers has to be in it.
-        window = config.sliding_window
-        masks = {"full_attention": mask, "sliding_attention": mask.tril(window).triu_(-window)}
-        return {name: _for_implementation(m, config, dtype) for name, m in masks.items()}
-    return _for_implementation(mask, config, dtype)
-
-
-def _for_implementation(mask: Tensor, config: PretrainedConfig, dtype: torch.dtype) -> Tensor:
-    if config._attn_implementation == "sdpa":
+def _with_window(mask: Tensor, base: PreTrainedModel) -> Tensor | dict[str, Tensor]:
+    """The mask for each type of layer: a given one is taken as it is, so the window of local layers has to be in it."""
+    if base.config.model_type != "modernbert":
         return mask
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+    window = base.config.sliding_window
+    return {"full_attention": mask, "sliding_attention": mask.tril(window).triu_(-window)}

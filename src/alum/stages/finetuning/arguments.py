@@ -13,10 +13,11 @@ from alum.stages.runs.settings import (
     one_for_a_list,
     require_one_or_more,
 )
+from alum.training.settings import PaddingSettings
 
 
 @dataclass
-class FinetuneSettings(StageSettings):
+class FinetuneSettings(StageSettings, PaddingSettings):
     """Training settings of fine-tuning, and their defaults.
 
     ALUM (arXiv:2004.08994, section 4.1) has learning rates of 5e-6 to 3e-5, warm-up 0.1 and clipping at 1.

@@ -25,3 +25,7 @@ class PretrainConfig(PretrainSettings, StageConfig):
                 raise InputError(
                     f"{name} must stay {needed} in pre-training: validation scores are over all sequences."
                 )
+        if self.padding_free:
+            raise InputError(
+                "padding_free has no effect in pre-training, whose sequences have no padding: leave it out."
+            )

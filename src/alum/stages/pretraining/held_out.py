@@ -11,7 +11,7 @@ import numpy as np
 from alum.data.pretraining.corpora import Corpus, file_corpus
 from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing, default_cache_dir
-from alum.models.hooks.document_attention import attend_within_documents
+from alum.models.hooks.document_attention import AttentionWithinDocuments
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.language_model import build_model, objective_for
@@ -54,7 +54,7 @@ def held_out_losses(
     language_model = build_model(arguments, checkpoint, objective, checkpoint.tokenizer)
     packing = Packing(language_model.tokenizer, length, objective)
     if arguments.attention_within_documents:
-        attend_within_documents(language_model.model, packing.separator_id, causal=objective == "causal_lm")
+        AttentionWithinDocuments(language_model.model, packing.separator_id, causal=objective == "causal_lm")
     mask_rate = MaskRate.parse(arguments.mlm_probability)
     masks = TokenMasks(language_model.tokenizer, arguments.whole_word_masking) if objective == "masked_lm" else None
     trainer = LanguageModelTrainer(

@@ -17,7 +17,7 @@ from alum.data.pretraining.corpora import chained
 from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing
 from alum.models.checkpoint import Checkpoint
-from alum.models.hooks.document_attention import attend_within_documents
+from alum.models.hooks.document_attention import AttentionWithinDocuments
 from alum.models.text_model import on_device
 from alum.models.trial import check_first_pass
 from alum.reports.cards.pretrained import write_pretraining_card
@@ -111,7 +111,7 @@ def _pretrained(arguments: PretrainArguments, config: PretrainConfig) -> Pretrai
         sequences = pack_texts(texts, arguments, packing, config.seed)
     language_model = build_model(arguments, base, objective, tokenizer)
     if arguments.attention_within_documents:
-        attend_within_documents(language_model.model, packing.separator_id, causal=objective == "causal_lm")
+        AttentionWithinDocuments(language_model.model, packing.separator_id, causal=objective == "causal_lm")
     run = _put_together(arguments, config, texts, sequences, language_model)
     _check_first_pass(run)
     settings = {"arguments": arguments, "corpora": texts.fingerprints}

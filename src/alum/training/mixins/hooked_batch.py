@@ -14,12 +14,13 @@ from alum.core.methods import Method
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.packed_rows import PackedRows, packed_rows, token_ids_of
+from alum.models.hooks.padding_free import rows_without_padding
 from alum.models.inputs import Inputs, padding_mask_for, unlabelled
 from alum.models.model_parts import pretrained_model, word_embeddings
 from alum.training.libraries.figures import uncounted
 from alum.training.libraries.sentence_transformers import Columns
 from alum.training.libraries.trl import FUSED, logits_beside_fused_head, predicted_rows
-from alum.training.mixins.task_loss import TaskLossMixin
+from alum.training.mixins.padding_free import PaddingFreeMixin
 from alum.training.parts.batch_parts import Part
 from alum.training.parts.drawn_texts import drawn_passes
 from alum.training.parts.output_embeddings import label_recording
@@ -28,7 +29,7 @@ from alum.training.parts.perturbed_place import check_words_are_looked_up
 from alum.training.parts.recorded_call import RecordedCall
 
 
-class HookedBatchMixin(TaskLossMixin):
+class HookedBatchMixin(PaddingFreeMixin):
     """Makes a `HookedBatch` of the attacked rows of a micro-batch."""
 
     def _batch(
@@ -78,7 +79,7 @@ class HookedBatchMixin(TaskLossMixin):
 
         return HookedBatch(
             model=self.model,
-            injection=Injection(self.model, method.layer, packed),
+            injection=Injection(self.model, method.layer, packed or rows_without_padding(self.model, inputs)),
             mask=torch.empty(0, device=self.args.device),
             mask_of_pass=lambda: self._perturbable(seen(), packed),
             token_ids=lambda: token_ids_of(seen(), packed),
