@@ -358,4 +358,4 @@ def _save_state(trainer: AlumTrainer) -> None:
         trainer.state.best_model_checkpoint = Path(best).name
     trainer.save_state()
     if trainer.args.should_save:
-        strict_json(Path(trainer.args.output_dir) / STATE)
+        strict_json(Path(str(trainer.args.output_dir)) / STATE)
