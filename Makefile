@@ -88,6 +88,7 @@ bench: $(INSTALLED) ## time every method beside others' ways, 45 minutes on two 
 	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.compiled
 	$(BIN)/python -m benchmarks.allocator
 	$(BIN)/python -m benchmarks.cost_page
+	$(BIN)/python -m benchmarks.padding
 	$(BIN)/python -m benchmarks.directions
 	MALLOC_ARENA_MAX=1 $(BIN)/python -m benchmarks.pretraining
 

@@ -10,6 +10,7 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -39,11 +40,11 @@ CASES = [(rows, order, "standard") for rows in ROWS for order in ("by chance", "
 CASES += [(ROWS[0], "by chance", "alum_one_pass")]
 
 
-def batches(rows: Rows, order: str, tokenizer: Any) -> Iterator[dict[str, torch.Tensor]]:
+def batches(rows: Rows, order: str, data: Path, tokenizer: Any, max_length: int) -> Iterator[dict[str, torch.Tensor]]:
     """Padded batches of a data set's first rows, in an order by chance or, as training groups them, by length."""
-    table = load_table(str(needed(DATA / rows.folder) / "train.jsonl"), list(rows.columns))
+    table = load_table(str(needed(data / rows.folder) / "train.jsonl"), list(rows.columns))
     columns = [list(table[name])[:NUM_ROWS] for name in rows.columns]
-    encoded = tokenizer(*columns, truncation=True, max_length=384)["input_ids"]
+    encoded = tokenizer(*columns, truncation=True, max_length=max_length)["input_ids"]
     random.Random(0).shuffle(encoded)
     if order == "by length":
         encoded.sort(key=len)
@@ -54,12 +55,13 @@ def batches(rows: Rows, order: str, tokenizer: Any) -> Iterator[dict[str, torch.
         yield {**batch, "labels": torch.zeros(len(part), dtype=torch.long)}
 
 
-def measured(rows: Rows, order: str, method: str, num_batches: int) -> dict[str, Any]:
+def measured(case: tuple[Rows, str, str], num_batches: int, data: Path, folder: str) -> dict[str, Any]:
     """Ratios of a step without padding to one with it: medians over batches."""
-    folder = minilm()
+    rows, order, method = case
     model = AutoModelForSequenceClassification.from_pretrained(folder).train()
     step, turns = AlumStep(model, method), []
-    batch_by_batch = batches(rows, order, AutoTokenizer.from_pretrained(folder))
+    tokenizer, max_length = AutoTokenizer.from_pretrained(folder), min(384, model.config.max_position_embeddings)
+    batch_by_batch = batches(rows, order, data, tokenizer, max_length)
     for number, batch in zip(range(num_batches + 1), batch_by_batch, strict=False):
         of_batch = {"padding": 1 - float(batch["attention_mask"].float().mean())}
         for name in ("padded", "free") if number % 2 else ("free", "padded"):
@@ -112,11 +114,15 @@ PAGE = Page(DOCS / "benchmarks" / "padding.md", parts)
 
 
 def main() -> None:
-    flags = parser(__doc__).parse_args()
+    known = parser(__doc__)
+    known.add_argument("--model", help="folder of a BERT model with its tokenizer (default: MiniLM-L6)")
+    known.add_argument("--data", type=Path, default=DATA, help="folder that holds the tasks")
+    flags = known.parse_args()
     torch.set_num_threads(1)
     record, cases = Record(), []
-    for rows, order, method in CASES[:1] if flags.rehearse else CASES:
-        cases.append(measured(rows, order, method, num_batches=1 if flags.rehearse else 3))
+    for case in CASES[:1] if flags.rehearse else CASES:
+        num_batches = 1 if flags.rehearse else 3
+        cases.append(measured(case, num_batches, flags.data, flags.model or minilm()))
         progress(str(cases[-1]))
     PAGE.write_with(record.with_results(cases=cases), flags.output_dir)
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import cost_page, data_page, directions_page, pretraining_page
+from benchmarks import cost_page, data_page, directions_page, padding, pretraining_page
 from benchmarks.against_textattack import page as textattack_page
 from benchmarks.architectures import page as architectures_page
 from benchmarks.cells import page as cells_page
@@ -105,7 +105,8 @@ def test_the_command_names_the_page_that_it_refuses(tmp_path, monkeypatch):
 
 
 COMMITTED = [
-    architectures_page, cells_page, cost_page, data_page, directions_page, gpu_page, pretraining_page, textattack_page,
+    architectures_page, cells_page, cost_page, data_page, directions_page, gpu_page, padding, pretraining_page,
+    textattack_page,
 ]  # fmt: skip
 
 
