@@ -12,6 +12,7 @@ import tiny_models
 from alum.cli.main import main
 from alum.core.errors import InputError
 from alum.core.methods import METHODS, method_named
+from alum.models.model_parts import CHECKPOINTING
 from alum.stages.plan.arguments import PlanArguments
 from alum.stages.plan.dry_passes import BatchShape, pass_costs
 from alum.stages.plan.memory import memory_of
@@ -137,7 +138,7 @@ def test_blocks_that_run_again_cost_what_is_counted_and_measured(method, num_row
     shape = BatchShape("sequence_classification", num_rows, 64, "word", "fp32", fused_attention=False)
     costs = pass_costs(config, dataclasses.replace(shape, checkpointing=True))
     model = BertForSequenceClassification(config)
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    getattr(model, f"{CHECKPOINTING}_enable")({"use_reentrant": False})
     found = memory_of(METHODS[method], costs, "ddp", num_devices=1, accumulates=False)
     assert found.total == pytest.approx(found.state + measured(model, method, batch), rel=0.1)
     assert costs.graph_bytes + costs.recomputed_bytes < pass_costs(config, shape).graph_bytes / 2
