@@ -49,7 +49,7 @@ class PlanArguments(CheckpointArguments):
         metadata={"help": "What each of several devices holds of weights, gradients and the optimizer's state."},
     )
     precision: Precision = field(default="bf16", metadata={"help": "Precision of passes; weights are fp32."})
-    gradient_checkpointing: bool = field(
+    activation_checkpointing: bool = field(
         default=False, metadata={"help": "Blocks keep what they are given alone, and run again in backward passes."}
     )
     utilisation: float = field(

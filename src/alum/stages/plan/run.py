@@ -157,7 +157,7 @@ def _shape(arguments: PlanArguments, head: str, method: Method) -> BatchShape:
         layer=method.layer,
         precision=arguments.precision,
         fused_attention=True,
-        checkpointing=arguments.gradient_checkpointing,
+        checkpointing=arguments.activation_checkpointing,
     )
 
 
