@@ -37,7 +37,6 @@ class Rows(NamedTuple):
 ROWS = (Rows("glue_sst2", ("sentence",)), Rows("snli_sample", ("premise", "hypothesis")),
         Rows("squad_sample", ("question", "context"), 4))  # fmt: skip
 CASES = [(rows, order, "standard") for rows in ROWS for order in ("by chance", "by length")]
-CASES += [(ROWS[0], "by chance", "alum_one_pass")]
 
 
 def batches(rows: Rows, order: str, data: Path, tokenizer: Any, max_length: int) -> Iterator[dict[str, torch.Tensor]]:
