@@ -511,7 +511,7 @@ def test_a_text_of_unknown_words(pretrained, text, tmp_path):
     for _ in range(2):  # it is found late, and the same call is told the same again
         with pytest.raises(InputError, match="no token of the validation text can be predicted"):
             run(text, tmp_path / "run", arguments)
-        assert not list((tmp_path / "run").iterdir())
+        assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("name", "value"), [("learning_rate", float("nan")), ("seed", -1), ("data_seed", 2**32)])
