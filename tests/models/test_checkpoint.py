@@ -184,6 +184,13 @@ def test_a_model_without_its_tokenizer(checkpoint, folder):
     refused("holds no tokenizer: .*--tokenizer_name", lambda: checkpoint.tokenizer)
 
 
+@pytest.mark.parametrize("names", ["float99", [], ["attention_mask"], None, 5])
+def test_a_tokenizer_that_writes_no_ids(checkpoint, folder, names):
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "model_input_names": names}))
+    refused("expected a list with input_ids|no tokenizer can be loaded", lambda: checkpoint.tokenizer)
+
+
 def test_pickled_weights(checkpoint, folder):
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")

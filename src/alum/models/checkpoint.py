@@ -65,6 +65,12 @@ class Checkpoint:
                 f"{self.name_or_path} holds no tokenizer: expected tokenizer.json or the files of a vocabulary. Name "
                 "one with --tokenizer_name, or save it beside the model."
             )
+        names = tokenizer.model_input_names
+        if not isinstance(names, list | tuple) or "input_ids" not in names:  # it would write nothing, or letters
+            raise InputError(
+                f"the tokenizer of {self.name_or_path} names {names!r} as its model_input_names: expected a list with "
+                "input_ids in its tokenizer_config.json."
+            )
         return tokenizer
 
     def model(self, auto_class: Any, **config: Any) -> PreTrainedModel:
