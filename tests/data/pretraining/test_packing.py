@@ -504,7 +504,7 @@ def test_a_process_that_loads_the_rows_tokenises_too(corpus, tokenizer, monkeypa
     packing = Packing(tokenizer, LENGTH)
     list(packing.rows(corpus))  # has threads at work before the process is forked
     stream = packing.stream([corpus], [1.0], seed=0)
-    loader = DataLoader(stream.with_format("torch"), batch_size=4, num_workers=1, timeout=60)
+    loader = DataLoader(stream.with_format("torch"), batch_size=4, num_workers=1, timeout=300)
     assert next(iter(loader))["input_ids"].tolist() == taken(stream, 4)
 
 
@@ -597,7 +597,7 @@ def test_packing_goes_on_after_kills_and_tokenises_nothing_twice(
         given = (packing, corpus, tmp_path / "killed", num_processes, count)
         process = context.Process(target=killed_at_array, args=given)
         process.start()
-        process.join(120)
+        process.join(300)
         assert process.exitcode == -signal.SIGKILL
     Counted.num_calls = 0
     packing.dataset(corpus, tmp_path / "killed", 1)

@@ -248,7 +248,7 @@ def make_when_asked(path, is_begun, may_end, count):
     def make(begin):
         yield WIDE[:1], 1
         is_begun.set()
-        assert may_end.wait(60)
+        assert may_end.wait(300)
         with count.get_lock():
             count.value += 1
         yield WIDE[1:], 100
@@ -265,11 +265,11 @@ def test_one_process_writes_and_the_other_waits_for_it(tmp_path):
         context.Process(target=make_when_asked, args=(path, is_begun, may_end, count), daemon=True) for _ in range(2)
     )
     first.start()
-    assert is_begun.wait(60)
+    assert is_begun.wait(300)
     second.start()
     may_end.set()
     for process in (first, second):
-        process.join(60)
+        process.join(300)
         assert process.exitcode == 0
     assert count.value == 1
     assert [file.name for file in tmp_path.iterdir()] == ["rows.arrow"]

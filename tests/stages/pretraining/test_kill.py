@@ -133,7 +133,7 @@ def runs(tmp_path_factory):
         "TOKENIZERS_PARALLELISM": "false",
     }
     command = [sys.executable, "-c", SCRIPT, str(folder), str(NUM_STEPS)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stderr[-4000:]
     return folder, json.loads(done.stdout.splitlines()[-1])
 
