@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 
 def rehearse(monkeypatch, module, *arguments):
-    monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--device", "cpu", *map(str, arguments)])
+    monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--device", "cpu", "--seconds", "3600", *map(str, arguments)])
     module.main()
 
 
