@@ -108,7 +108,8 @@ def test_folders_above_it_are_left_where_they_are_used(tmp_path):
     assert not (tmp_path / "a").exists()
     with held(tmp_path / "a/b/run"):
         (tmp_path / "a/b/run").mkdir()
-    assert (tmp_path / "a/b/run").exists()
+        (tmp_path / "a/b/run/model").touch()
+    assert (tmp_path / "a/b/run/model").exists()
 
 
 @pytest.mark.parametrize("name", ["", "/", "x" * 300, "a\0b"])
