@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "checklist": ("checklist", "--tests", "typo", *ASKED),
     "reduce": ("reduce", *ASKED),
     "triggers": ("triggers", "--num_words", "1", *ASKED),
-    "plan": ("plan", "--model_name_or_path", "classifier", "--methods", "standard", "--max_seq_length", "16"),
+    "plan": ("plan", "--model_name_or_path", "classifier", "--methods", "standard"),
     "advglue": ("advglue", "--models", "sst2=opinions", "--data_dir", "adv_glue"),
     "completion": ("completion", "bash"),
     "study": STUDY,

@@ -248,3 +248,10 @@ def test_positions_that_a_model_does_not_give_to_words_are_not_planned(tmp_path)
     assert plan(PlanArguments(**given, max_seq_length=512)).tokens_per_step == 512
     with pytest.raises(InputError, match="513"):
         plan(PlanArguments(**given, max_seq_length=513))
+
+
+def test_a_length_by_default_gives_way_to_the_model(tmp_path):
+    BertConfig(max_position_embeddings=16).save_pretrained(tmp_path)
+    of_the_model = PlanArguments(model_name_or_path=str(tmp_path), per_device_train_batch_size=2)
+    assert plan(of_the_model).tokens_per_step == 2 * 16
+    assert plan(PlanArguments(architecture="bert-tiny", per_device_train_batch_size=2)).tokens_per_step == 2 * 128

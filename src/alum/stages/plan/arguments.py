@@ -7,6 +7,8 @@ from alum.core.methods import METHODS
 from alum.stages.plan.devices import DEVICES, Precision, Strategy
 from alum.stages.runs.settings import CheckpointArguments, one_for_a_list, require_one_or_more, require_vocab_size
 
+LENGTH_TOKENS = 128
+
 
 @dataclass(kw_only=True)
 class PlanArguments(CheckpointArguments):
@@ -33,7 +35,9 @@ class PlanArguments(CheckpointArguments):
     num_steps: int | None = field(
         default=None, metadata={"help": "Steps of ascent, of methods that may have more than one; default: their own."}
     )
-    max_seq_length: int = field(default=128, metadata={"help": "Tokens of a row."})
+    max_seq_length: int | None = field(
+        default=None, metadata={"help": "Tokens of a row; default: 128, or the model's if that is less."}
+    )
     per_device_train_batch_size: int = field(default=32, metadata={"help": "Rows in a batch, on each device."})
     gradient_accumulation_steps: int = field(default=1, metadata={"help": "Batches whose gradients make one step."})
     num_tokens: float | None = field(
@@ -56,6 +60,11 @@ class PlanArguments(CheckpointArguments):
         default=0.4, metadata={"help": "Share of the device's operations per second that training reaches."}
     )
     output_file: str | None = field(default=None, metadata={"help": "JSON file for the plan; none: no file."})
+
+    @property
+    def length_tokens(self) -> int:
+        """Tokens of a row: ``max_seq_length``, or its default."""
+        return LENGTH_TOKENS if self.max_seq_length is None else self.max_seq_length
 
     def __post_init__(self) -> None:
         one_for_a_list(self)

@@ -71,7 +71,10 @@ def plan(arguments: PlanArguments) -> PlanResult:
     models, heads and settings that cannot be planned for, and for a file that another process writes to.
     """
     with held(arguments.output_file, "name another file"):
-        result = _planned_for_all(arguments)
+        config = _config(arguments)
+        length = input_length_tokens(config, _model(arguments), arguments.max_seq_length, arguments.length_tokens)
+        arguments = dataclasses.replace(arguments, max_seq_length=length)
+        result = _planned_for_all(config, arguments)
         if arguments.output_file is not None:
             file = Path(arguments.output_file)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -79,8 +82,7 @@ def plan(arguments: PlanArguments) -> PlanResult:
     return result
 
 
-def _planned_for_all(arguments: PlanArguments) -> PlanResult:
-    config = _config(arguments)
+def _planned_for_all(config: PretrainedConfig, arguments: PlanArguments) -> PlanResult:
     head = _head(arguments, config)
     costs_by_place: dict[Layers, PassCosts] = {}
     rows = []
@@ -92,7 +94,7 @@ def _planned_for_all(arguments: PlanArguments) -> PlanResult:
         rows.append(_planned(method, costs_by_place[method.layer], arguments))
     weights = next(iter(costs_by_place.values())).num_parameters
     return PlanResult(
-        model=str(arguments.model_name_or_path or arguments.architecture),
+        model=_model(arguments),
         head=head,
         num_parameters=weights,
         tokens_per_step=_tokens_per_step(arguments),
@@ -139,7 +141,7 @@ def _planned(method: Method, costs: PassCosts, arguments: PlanArguments) -> Meth
 
 def _tokens_per_step(arguments: PlanArguments) -> int:
     rows = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.num_devices
-    return rows * arguments.max_seq_length
+    return rows * arguments.length_tokens
 
 
 def _method(name: str, arguments: PlanArguments) -> Method:
@@ -153,7 +155,7 @@ def _shape(arguments: PlanArguments, head: str, method: Method) -> BatchShape:
     return BatchShape(
         head=head,
         num_rows=arguments.per_device_train_batch_size,
-        length_tokens=arguments.max_seq_length,
+        length_tokens=arguments.length_tokens,
         layer=method.layer,
         precision=arguments.precision,
         fused_attention=True,
@@ -171,15 +173,17 @@ def _config(arguments: PlanArguments) -> PretrainedConfig:
         words = {f"{number}": number for number in range(num_words)}
         marks = dict.fromkeys(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), "0")
         stand_in = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(words, unk_token="0")), **marks)
-        config = config_from_scratch(arguments.architecture, Tokenization(stand_in, arguments.max_seq_length))
-    model = str(arguments.model_name_or_path or arguments.architecture)
+        config = config_from_scratch(arguments.architecture, Tokenization(stand_in, arguments.length_tokens))
     if config.model_type not in CONFIG_MAPPING:
         raise InputError(
-            f"{model} comes with code of its own, which is not run to plan: plan for an architecture of transformers "
-            "of the same shape."
+            f"{_model(arguments)} comes with code of its own, which is not run to plan: plan for an architecture of "
+            "transformers of the same shape."
         )
-    input_length_tokens(config, model, arguments.max_seq_length, arguments.max_seq_length)  # refuses what is too long
     return config
+
+
+def _model(arguments: PlanArguments) -> str:
+    return str(arguments.model_name_or_path or arguments.architecture)
 
 
 def _head(arguments: PlanArguments, config: PretrainedConfig) -> str:
