@@ -128,6 +128,22 @@ def test_words_beyond_the_models_length_are_counted_and_left_alone(attacked):
     assert attacked().num_unread_words == 0
 
 
+@pytest.mark.timeout(60)  # an edit distance over the whole of each word takes minutes
+@pytest.mark.parametrize(
+    ("name", "long"),
+    [
+        *(pytest.param(name, "x" * 5_000, id=f"{name}-word") for name in TEXT_ATTACKS),
+        *(pytest.param(name, "x" * 200_000, id=f"{name}-longest word") for name in ("deepwordbug", "masked_lm")),
+        *(pytest.param(name, "cat " * 50_000, id=f"{name}-words") for name in ("deepwordbug", "hotflip")),
+    ],
+)
+def test_long_words_and_texts_are_attacked_at_once(attacked, given, name, long):
+    """Of a long word every change is a candidate, and of a long text every word."""
+    outcome = attacked(text=f"the gentle cat sees {long}", label="good", attack=name, **given)
+    assert outcome.result.num_words >= 4
+    assert outcome.result.num_queries > 1
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 
