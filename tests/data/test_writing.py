@@ -19,6 +19,7 @@ from alum.data.writing import (
     explained_if_full,
     free_space,
     holds_only_drafts,
+    is_device,
     why_unwritable,
     write_text,
     write_whole,
@@ -215,3 +216,46 @@ def test_text_is_utf_8_and_what_that_lacks_is_spelled_out_as_json_does(tmp_path)
     content = (tmp_path / "file").read_bytes()
     assert content == text.replace("\udcff", r"\udcff").encode()
     assert json.loads(content) == json.loads(text)
+
+
+# -- what is no file ---------------------------------------------------------------------------------------------------
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        write_whole(path, b"content")
+        assert os.read(reader, 100) == b"content"
+        os.close(reader)
+        assert is_device(path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_link_is_written_through(tmp_path):
+    (tmp_path / "far").mkdir()
+    for name in ("there", "new"):
+        (tmp_path / name).symlink_to(tmp_path / "far" / name)
+    (tmp_path / "far" / "there").write_text("former")
+    for name in ("there", "new"):
+        write_whole(tmp_path / name, b"content")
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "far" / name).read_text() == "content"
+    assert sorted(path.name for path in (tmp_path / "far").iterdir()) == ["new", "there"]
+
+
+@needs_full_device
+def test_a_full_device_is_told_and_stays_one(tmp_path):
+    (tmp_path / "link").symlink_to(FULL)  # what would take its place, would take the link's
+    with pytest.raises(InputError, match="link could not be written: No space left on device"):
+        write_text(tmp_path / "link", "content")
+    assert is_device(tmp_path / "link")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc")
+def test_a_folder_that_takes_no_files_is_told_by_the_name_that_was_given():
+    with pytest.raises(OSError, match="No such file") as refused:
+        write_text(Path("/proc/self/mem"), "content")
+    assert refused.value.filename == "/proc/self/mem"

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -142,3 +143,10 @@ while left:
     processes = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")]) for _ in range(3)]
     assert [process.wait(timeout=500) for process in processes] == [0, 0, 0], time.monotonic() - start
     assert (tmp_path / "number").read_text() == "60"
+
+
+@pytest.mark.parametrize("name", ["/proc/nothing", "/proc/self/mem", os.devnull])
+def test_where_no_file_can_be_made_nothing_is_held(name):
+    with held(name), held(name):
+        pass
+    assert not Path(name).with_name(f".{Path(name).name}.lock").exists()

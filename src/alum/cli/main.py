@@ -54,8 +54,8 @@ _HELP = "\n".join(
 )
 
 _OF_NAMES = {
-    errno.EACCES, errno.EINVAL, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENODEV, errno.ENOENT,
-    errno.ENOTDIR, errno.ENXIO, errno.EPERM,
+    errno.EACCES, errno.EEXIST, errno.EINVAL, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENODEV,
+    errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.EPERM,
 }  # fmt: skip
 """Errors of files that were named, which the user can mend; those of the machine are a failure of the work."""
 

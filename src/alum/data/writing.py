@@ -44,24 +44,40 @@ def why_unwritable(error: BaseException | None) -> str | None:
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: a draft beside it, on the disk, and then it takes the name.
 
-    Readable by whom the user's umask says, and by nobody who might not read the file that was there before. Raises
-    `InputError` where there is no space, and leaves no draft; a killed write does leave one, which the next write of
-    the same file replaces.
+    Readable by whom the user's umask says, and by nobody who might not read the file that was there before. A link is
+    written through, and a device, such as a terminal, is written to. Raises `InputError` where there is no space, and
+    leaves no draft; a killed write does leave one, which the next write of the same file replaces.
     """
-    draft = draft_of(path)
+    if is_device(path):
+        with explained_if_full(path), path.open("wb") as device:
+            device.write(content)
+        return
+    place = Path(os.path.realpath(path))
+    draft = draft_of(place)
     with explained_if_full(path, len(content)):
         try:
             draft.unlink(missing_ok=True)  # a file that is written over would keep its permissions
             with draft.open("wb") as file:
-                if (former := _permissions(path)) is not None:
+                if (former := _permissions(place)) is not None:
                     os.chmod(draft, former & stat.S_IMODE(os.fstat(file.fileno()).st_mode))
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(draft, path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
+            os.replace(draft, place)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename == str(draft):  # whose name tells the user nothing
+                error.filename = str(path)
             raise
+
+
+def is_device(path: Path) -> bool:
+    """Whether a path leads to what takes bytes and keeps none: a device, a pipe or a socket, and not a file."""
+    try:
+        return path.exists() and not path.is_file() and not path.is_dir()
+    except OSError:
+        return False
 
 
 def _permissions(path: Path) -> int | None:

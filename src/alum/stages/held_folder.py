@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from alum.core.errors import InputError
+from alum.data.writing import is_device
 
 
 @contextlib.contextmanager
@@ -81,12 +83,23 @@ def _taken(name: Path | str) -> tuple[_Lock | None, str | None]:
     """Lock of a folder, or who else holds it; neither where no lock can be made."""
     try:
         folder = Path(os.path.realpath(name))
+        if is_device(folder):  # which any number of processes may write to
+            return None, None
         file = folder.with_name(f".{folder.name}.lock")
         return _Lock(file, folder), None
     except Timeout:
-        return None, _holder(file)
+        return None, _holder(file) if _takes_files(file.parent) else None
     except (OSError, ValueError, NotImplementedError):  # what is wrong with the folder is told by who opens it
         return None, None
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether files can be made in a folder: of one where none can, a lock is never had either."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _holder(file: Path) -> str:
