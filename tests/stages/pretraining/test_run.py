@@ -14,7 +14,6 @@ from transformers import (
     AutoTokenizer,
     BartConfig,
     BertGenerationConfig,
-    Trainer,
     XLNetConfig,
     pipeline,
 )
@@ -29,6 +28,7 @@ from alum.stages.pretraining.run import pretrain
 from alum.stages.pretraining.texts import find_texts, pack_texts
 from alum.stages.runs.stopping import Interrupted
 from alum.training.callbacks import Diverged
+from alum.training.language_modeling import LanguageModelTrainer
 from tiny_stages import LENGTH_TOKENS, log_lines, pretrain_arguments, pretrain_config, record, save_untrained
 from tiny_texts import write_text
 
@@ -336,20 +336,58 @@ def test_a_missing_head_is_warmed_up_alone(headless, pretrained, text, tmp_path,
     assert after.cls.predictions.decoder.weight is after.bert.embeddings.word_embeddings.weight
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_the_warm_up_ends_it_in_a_line_and_leaves_nothing(headless, text, tmp_path, monkeypatch, number):
-    step, former = Trainer.training_step, signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def at_step(monkeypatch):
+    """Does something at the n-th step, counted over warm-up and run; gives the steps that there were."""
+    steps, train_step = [], LanguageModelTrainer.training_step
 
-    def signalled(self, *args, **kwargs):
-        signal.raise_signal(number)
-        return step(self, *args, **kwargs)
+    def at_step(number, act):
+        def acted(self, *args, **kwargs):
+            steps.append(self.state.global_step)
+            if len(steps) == number:
+                act()
+            return train_step(self, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "training_step", signalled)
-    with pytest.raises(Interrupted, match=r"head was trained alone.*starts from the beginning") as stopped:
-        run(text, tmp_path / "run", headless, max_steps=1)
+        monkeypatch.setattr(LanguageModelTrainer, "training_step", acted)
+        return steps
+
+    return at_step
+
+
+WARM_UP = {"head_warmup_steps": 6}
+AFTER_WARM_UP = {"max_steps": 3, "save_strategy": "steps", "save_steps": 2, "resume_from_checkpoint": "auto"}
+
+
+@pytest.mark.parametrize(("number", "step"), [(signal.SIGINT, 1), (signal.SIGTERM, 4)])
+def test_a_stopped_warm_up_goes_on_and_ends_the_same(headless, text, tmp_path, at_step, number, step):
+    undisturbed = run(text, tmp_path / "undisturbed", headless | WARM_UP, **AFTER_WARM_UP)
+    former = signal.getsignal(signal.SIGINT)
+    steps = at_step(step, lambda: signal.raise_signal(number))
+    with pytest.raises(Interrupted, match=f"stopped at step {step} of 6 of the new head.*checkpoint auto") as stopped:
+        run(text, tmp_path / "run", headless | WARM_UP, **AFTER_WARM_UP)
     assert stopped.value.exit_code == 128 + number
-    assert not list(tmp_path.glob("run/*"))
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == [former, signal.SIG_DFL]
+    resumed = run(text, tmp_path / "run", headless | WARM_UP, **AFTER_WARM_UP)
+    assert steps == [*range(6), *range(3)]
+    assert weights(resumed) == weights(undisturbed)
+    assert resumed.metrics_before == undisturbed.metrics_before
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        path.name for path in (tmp_path / "undisturbed").iterdir()
+    }
+
+
+def test_a_run_that_fails_after_the_warm_up_does_not_repeat_it(headless, text, tmp_path, at_step):
+    def fail():
+        raise MemoryError
+
+    steps = at_step(7, fail)
+    with pytest.raises(MemoryError):
+        run(text, tmp_path / "run", headless | WARM_UP, **AFTER_WARM_UP)
+    resumed = run(text, tmp_path / "run", headless | WARM_UP, **AFTER_WARM_UP)
+    assert steps == [*range(6), 0, *range(3)]
+    assert not list((tmp_path / "run").glob(".*"))
+    undisturbed = run(text, tmp_path / "undisturbed", headless | WARM_UP, **AFTER_WARM_UP)
+    assert weights(resumed) == weights(undisturbed)
 
 
 def test_after_the_head_all_weights_are_trained(headless, pretrained, text, tmp_path):

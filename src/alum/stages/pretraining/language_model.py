@@ -1,7 +1,5 @@
 """Language models to pre-train, with tokenizers: new ones, or checkpoints, which may lack the head."""
 
-import dataclasses
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +22,6 @@ from alum.models.tokenization import Tokenization
 from alum.models.tokenizer_fit import check_tokenizer_fits
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
-from alum.training.language_modeling import LanguageModelTrainer
-from alum.training.records.console import use_own_console
-
-logger = logging.getLogger(__name__)
-
-HEAD_LEARNING_RATE = 1e-3  # of a head alone, on features that stay as they are
 
 
 @dataclass(frozen=True)
@@ -114,44 +106,3 @@ def build_model(
     check_tokenizer_fits(tokenizer, model.config)
     trainable = {parameter for parameter, _ in model.named_parameters()}
     return LanguageModel(model, tokenizer, objective, frozenset(new_weights & trainable))
-
-
-def warm_up_head(
-    language_model: LanguageModel, arguments: PretrainArguments, config: PretrainConfig, **trainer: Any
-) -> None:
-    """Trains a new head alone first, so that its random start does not pull at weights that are already trained."""
-    steps, model = arguments.head_warmup_steps, language_model.model
-    if not language_model.new_weights or not steps:
-        return
-    logger.warning(
-        "%s has no language-model head. A new one, tied to the embeddings, is trained alone for %d steps first "
-        "(--head_warmup_steps).",
-        arguments.model_name_or_path,
-        steps,
-    )
-    former = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad = name in language_model.new_weights
-    try:
-        of_head = LanguageModelTrainer(model=model, args=_head_config(config, steps), **trainer)
-        use_own_console(of_head)
-        of_head.train()
-    finally:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = former[name]
-
-
-def _head_config(config: PretrainConfig, steps: int) -> PretrainConfig:
-    fields = dataclasses.fields(config)
-    changes: dict[str, Any] = {
-        **{field.name: field.default for field in fields if field.name.startswith("adv_")},  # they are of its method
-        "adv_method": "standard",
-        "max_steps": steps,
-        "learning_rate": HEAD_LEARNING_RATE,
-        "warmup_steps": 0.1,
-        "lr_scheduler_type": "constant_with_warmup",
-        "save_strategy": "no",
-        "eval_strategy": "no",
-        "load_best_model_at_end": False,
-    }
-    return dataclasses.replace(config, **changes)

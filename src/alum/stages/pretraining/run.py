@@ -26,20 +26,19 @@ from alum.reports.curves import write_loss_curve
 from alum.stages.held_folder import held
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
+from alum.stages.pretraining.head_warmup import has_warm_up, remove_warm_up, warm_up_head
 from alum.stages.pretraining.language_model import (
     LanguageModel,
     build_model,
     build_tokenizer,
     check_adversary_fits,
     objective_for,
-    warm_up_head,
 )
 from alum.stages.pretraining.texts import VALIDATION, Sequences, Texts, find_texts, pack_texts
 from alum.stages.publishing import publish, save_unpushed
 from alum.stages.runs.config import explained_settings
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import check_run_folder, write_json
-from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
 from alum.stages.runs.training import (
     LoggedGain,
     TrainingCost,
@@ -115,7 +114,8 @@ def _pretrained(arguments: PretrainArguments, config: PretrainConfig) -> Pretrai
     run = _put_together(arguments, config, texts, sequences, language_model)
     _check_first_pass(run)
     settings = {"arguments": arguments, "corpora": texts.fingerprints}
-    with opened_training(run.trainer, config, "pretrain", **settings) as opened:
+    has_prepared = partial(has_warm_up, Path(str(config.output_dir)))
+    with opened_training(run.trainer, config, "pretrain", has_prepared=has_prepared, **settings) as opened:
         if opened.is_finished:
             return opened.result(PretrainResult)
         before, cost = _trained(run, opened)
@@ -192,26 +192,21 @@ def _trained(run: _Run, opened: TrainingRun) -> tuple[dict[str, dict[str, float]
     before = None
     if opened.checkpoint is None:
         opened.write_settings(metrics_before=None)
-        _warm_up(run)
+        warm_up_head(run.language_model, run.arguments, run.config, opened.folder, run.of_every_trainer)
     else:
         before = opened.former.get("metrics_before")
+        _forget_warm_up(run, opened.folder)
     if before is None:  # what a resumed run began with cannot be measured again
         before = _scores(run.trainer, run.validation)
     write_record = partial(opened.write_settings, metrics_before=before)
-    return before, train(run.trainer, run.config, opened.folder, opened.checkpoint, write_record)
+    cost = train(run.trainer, run.config, opened.folder, opened.checkpoint, write_record)
+    _forget_warm_up(run, opened.folder)
+    return before, cost
 
 
-def _warm_up(run: _Run) -> None:
-    """Warms up a new head, without checkpoints: the same seed makes the same head again, in a small part of the run."""
-    try:
-        with terminated_by_exception():
-            warm_up_head(run.language_model, run.arguments, run.config, **run.of_every_trainer)
-    except KeyboardInterrupt as stop:
-        raise Interrupted(
-            "stopped while the new head was trained alone, of which nothing is kept: the same command starts from the "
-            "beginning.",
-            exit_code_of(stop),
-        ) from None
+def _forget_warm_up(run: _Run, folder: Path) -> None:
+    if run.trainer.is_world_process_zero():
+        remove_warm_up(folder)
 
 
 def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: TrainingCost) -> PretrainResult:

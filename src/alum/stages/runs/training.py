@@ -147,9 +147,17 @@ class TrainingRun:
 
 
 @contextmanager
-def opened_training(trainer: AlumTrainer, config: StageConfig, command: str, **settings: Any) -> Iterator[TrainingRun]:
+def opened_training(
+    trainer: AlumTrainer,
+    config: StageConfig,
+    command: str,
+    *,
+    has_prepared: Callable[[], bool] = lambda: False,
+    **settings: Any,
+) -> Iterator[TrainingRun]:
     """Opens the folder of a training, or of one that goes on, as `opened_run_folder` does.
 
+    A run has begun with its first step, or where it ``has_prepared`` what it would go on with.
     Raises `InputError`, before anything is changed, where it cannot go on: with other settings, from a checkpoint of
     another model, or from one that is later than its end.
     """
@@ -179,7 +187,7 @@ def opened_training(trainer: AlumTrainer, config: StageConfig, command: str, **s
         config.output_dir,
         config.overwrite_output_dir,
         config.resume_from_checkpoint,
-        has_begun=lambda: trainer.state.global_step > 0,
+        has_begun=lambda: trainer.state.global_step > 0 or has_prepared(),
         look=look,
     ) as opened:
         former, is_finished = opened.found or ({}, False)
