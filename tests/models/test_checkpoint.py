@@ -191,6 +191,20 @@ def test_a_tokenizer_that_writes_no_ids(checkpoint, folder, names):
     refused("expected a list with input_ids|no tokenizer can be loaded", lambda: checkpoint.tokenizer)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"dtype": -0.5}, "names -0.5 as its dtype: expected 'float32'"),
+        ({"text_config": {}}, "has a part for texts .* that a bert does not have"),
+        ({"text_config": 5}, "has a part for texts"),
+        ({"decoder": "x"}, "has a part for texts"),
+    ],
+)
+def test_values_of_a_configuration_that_are_of_another_type(checkpoint, folder, wrong, words):
+    named_in(folder, "config.json", wrong)
+    refused(words, lambda: checkpoint.config)
+
+
 def test_pickled_weights(checkpoint, folder):
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")

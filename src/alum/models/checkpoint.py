@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from alum.core.errors import InputError
 from alum.models.loading.block_counts import check_blocks
+from alum.models.loading.config_types import check_types
 from alum.models.loading.language_objectives import objectives_of
 from alum.models.loading.refused_files import RUNS_CODE, refuse_kernels, refuse_pickled_weights
 from alum.models.tokenizer_fit import OFFSET_POSITIONS, check_padding
@@ -44,6 +45,7 @@ class Checkpoint:
         _check_folder(self.name_or_path)
         config = self._loaded("model", AutoConfig.from_pretrained)
         assert isinstance(config, PretrainedConfig)
+        check_types(config, self.name_or_path)
         refuse_kernels(config, self.name_or_path)
         check_padding(config, self.name_or_path)
         return config
