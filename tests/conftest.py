@@ -29,7 +29,7 @@ torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items):
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")}
     items.sort(key=lambda item: item.path not in slow)  # stable
 
 

@@ -84,7 +84,7 @@ def test_the_models_find_the_same_outputs_most_likely_in_bfloat16(kind):
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_command_can_be_rehearsed(tmp_path, monkeypatch):
     """In every way to train, with each method, kind and precision."""

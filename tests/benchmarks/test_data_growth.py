@@ -9,7 +9,7 @@ import pytest
 from benchmarks import data_growth
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_growth_of_data_can_be_rehearsed(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--output_dir", str(tmp_path)])
     data_growth.main()
