@@ -592,7 +592,8 @@ def test_packing_goes_on_after_kills_and_tokenises_nothing_twice(
     packing = Packing(counted, LENGTH)
     packing.dataset(corpus, tmp_path / "whole")
     num_calls = Counted.num_calls
-    context = multiprocessing.get_context("spawn")  # a fork of this one might wait for locks that its threads hold
+    context = multiprocessing.get_context("forkserver")  # forks of this one might wait for locks that its threads hold
+    context.set_forkserver_preload(["alum.data.pretraining.packing", "transformers.trainer"])
     for count in (1, 9, 6, 8):
         given = (packing, corpus, tmp_path / "killed", num_processes, count)
         process = context.Process(target=killed_at_array, args=given)

@@ -259,7 +259,8 @@ def make_when_asked(path, is_begun, may_end, count):
 def test_one_process_writes_and_the_other_waits_for_it(tmp_path):
     """The second one comes while the first is in the middle, and finds the file made."""
     path = tmp_path / "rows.arrow"
-    context = multiprocessing.get_context("spawn")  # a fork of this one might wait for locks that its threads hold
+    context = multiprocessing.get_context("forkserver")  # forks of this one might wait for locks that its threads hold
+    context.set_forkserver_preload(["alum.data.pretraining.packing", "transformers.trainer"])
     is_begun, may_end, count = context.Event(), context.Event(), context.Value("i", 0)
     first, second = (
         context.Process(target=make_when_asked, args=(path, is_begun, may_end, count), daemon=True) for _ in range(2)
