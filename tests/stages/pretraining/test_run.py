@@ -376,6 +376,16 @@ def test_a_stopped_warm_up_goes_on_and_ends_the_same(headless, text, tmp_path, a
     }
 
 
+def test_a_warm_up_that_fails_before_a_checkpoint_leaves_nothing(headless, text, tmp_path, at_step):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    at_step(2, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(text, tmp_path / "run", headless | WARM_UP, **(AFTER_WARM_UP | {"save_steps": 3}))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_fails_after_the_warm_up_does_not_repeat_it(headless, text, tmp_path, at_step):
     def fail():
         raise MemoryError

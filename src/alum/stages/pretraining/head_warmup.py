@@ -51,8 +51,11 @@ def warm_up_head(
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in language_model.new_weights
     try:
-        trainer = LanguageModelTrainer(model=model, args=_head_config(config, steps, folder), **of_every_trainer)
-        _train(trainer, config, folder)
+        _train(LanguageModelTrainer(model, _head_config(config, steps, folder), **of_every_trainer), config, folder)
+    except BaseException:
+        if config.should_save and not has_warm_up(folder):  # nothing to go on with: nothing is left
+            remove_warm_up(folder)
+        raise
     finally:
         for name, parameter in model.named_parameters():
             parameter.requires_grad = former[name]
