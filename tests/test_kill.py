@@ -15,45 +15,56 @@ from kill.comparing import differences
 from kill.events import Event
 from places import ROOT, TESTS
 
-NUM_CASES = 12
+ALL_STAGES = {"pretraining", "fine-tuning", "evaluation", "study", "demo"}
+ONE = "sentence"  # in the names of the runs
+EVERY = ""
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_killed_runs_end_as_undisturbed_ones(tmp_path):
+@pytest.mark.parametrize(
+    ("runs", "num_cases", "stages"),
+    [
+        pytest.param(ONE, 6, {"fine-tuning"}, marks=pytest.mark.slow),
+        pytest.param(EVERY, 12, ALL_STAGES, marks=pytest.mark.long),
+    ],
+)
+def test_killed_runs_end_as_undisturbed_ones(tmp_path, runs, num_cases, stages):
     """In a process of its own: what is forked must have had no threads."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(ROOT), *sys.path])}
-    words = ["--seed", "1", "--cases", str(NUM_CASES), "--folder", str(tmp_path)]
-    done = subprocess.run([sys.executable, "-m", "kill", *words], env=environment, capture_output=True, text=True)
+    words = ["--seed", "1", "--cases", str(num_cases), "--only", runs, "--folder", str(tmp_path)]
+    done = driven("kill", *words)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     outcomes = [json.loads(line) for line in (tmp_path / "seed-1.jsonl").read_text().splitlines()]
-    assert len(outcomes) == NUM_CASES
-    assert {outcome["stage"] for outcome in outcomes} == {"pretraining", "fine-tuning", "evaluation", "study", "demo"}
+    assert len(outcomes) == num_cases
+    assert {outcome["stage"] for outcome in outcomes} == stages
     ended = [one["code"] for outcome in outcomes for one in outcome["attempts"] if one["num_signals"]]
     assert -signal.SIGKILL in ended
     assert {130, 143} & set(ended)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "kind",
-    [("--cases", "12"), ("--cases", "6", "--only", "tuning", "--on_a_small_disk")],
-    ids=["from a write on", "of a size"],
+    [
+        pytest.param(("--cases", "4", "--only", ONE), marks=pytest.mark.slow),
+        pytest.param(("--cases", "12"), marks=pytest.mark.long),
+        pytest.param(("--cases", "6", "--only", "tuning", "--on_a_small_disk"), marks=pytest.mark.long),
+    ],
+    ids=["one run, from a write on", "from a write on", "of a size"],
 )
 def test_a_full_disk_ends_a_run_in_a_line_and_it_goes_on(tmp_path, kind):
     mount = ["unshare", "-m", "mount", "-t", "tmpfs", "none", tmp_path]
     if "--on_a_small_disk" in kind and subprocess.run(mount, check=False).returncode:
         pytest.skip("needs the right to mount a small disk")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(ROOT), *sys.path])}
-    words = ["--seed", "1", "--folder", str(tmp_path / "runs"), *kind]
-    done = subprocess.run(
-        [sys.executable, "-m", "kill.full_disk", *words], env=environment, capture_output=True, text=True
-    )
+    done = driven("kill.full_disk", "--seed", "1", "--folder", str(tmp_path / "runs"), *kind)
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one for one in outcomes if one["faults"] or one["differences"]] == []
     assert done.returncode == 0, done.stderr[-2000:]
     assert sum(one["code"] == 2 for one in outcomes) >= len(outcomes) / 2
+
+
+def driven(*words):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(ROOT), *sys.path])}
+    return subprocess.run([sys.executable, "-m", *words], env=environment, capture_output=True, text=True)
 
 
 # -- the driver --------------------------------------------------------------------------------------------------------
