@@ -34,9 +34,13 @@ class Method:
     """
 
     name: str
+    """Name in tables and settings."""
     source: str
+    """Where the method was published."""
     differences: str = ""
+    """What differs here from the source."""
     alpha: float = 1.0
+    """Weight α of the adversarial term."""
     term: LossTerm = "divergence"
     """Term added to the task loss: the divergence at δ, or the task loss at δ. Or there is no other loss than those of
     the ascent's passes (`alum.core.freelb`), and alpha is the weight of what the ascent adds. Or δ is at the
@@ -54,19 +58,27 @@ class Method:
     """How D is differentiated on its clean side: with the adversarial side, both graphs alive; first, by an adversarial
     pass without a graph, so that one graph is alive at a time; or not at all (constant)."""
     num_steps: int = 1
+    """Number K of ascent steps; 0 is noise."""
     step_size: float = 1.0
     """Length of an ascent step in radii; with step rule ``"raw"`` the plain factor on the gradient."""
     step_rule: StepRule = "normalized"
+    """What an ascent step goes along: the gradient divided by its norm, its sign, or the gradient itself."""
     norm: Norm = "l2"
+    """Norm of the ball: L2 or L∞."""
     scope: Scope = "token"
+    """Whose δ has a ball of its own: each token, or each sequence."""
     projection: Projection = "ball"
+    """What brings δ back into the ball: it ends at the border, or δ is scaled to the radius always."""
     epsilon: float = 0.03
+    """Radius ε of the ball."""
     epsilon_unit: EpsilonUnit = "relative"
+    """What ε counts in: `embedding_scale` (relative), or the embeddings' own unit."""
     init_std: float = 0.0
     """Standard deviation of the first δ as a share of the radius: of each coordinate (L∞), or of its length (L2)."""
     init_noise: Noise = "normal"
     """Distribution of the first δ's coordinates; a uniform one is as wide as its standard deviation says: ±√3 of it."""
     dropout: DropoutMode = "shared"
+    """Masks of the two sides: shared, independent, or none in the adversarial passes."""
     space: Space = "embedding"
     """Where the adversary changes the input: at embeddings, by δ; in the text, by taking one of the texts that were
     drawn for each row, whose passes have dropout masks of their own or, with dropout off, none; or both, with a term

@@ -31,13 +31,21 @@ class AlumResult:
     """
 
     loss: Tensor
+    """The whole objective, a number to call ``backward`` on."""
     task_loss: Tensor
+    """ℓ(f(x), y), scaled as the batch scales it."""
     adversarial_loss: Tensor
+    """D or ℓ at δ, without its weight α."""
     alpha: float
+    """Weight α of the adversarial loss in ``loss``."""
     skipped: Tensor
+    """1.0 where the adversarial term was no finite number and was left out, else 0.0."""
     delta: Tensor | None = None
+    """δ of the shape of x, ``[rows, length, hidden]``, 0 at padding; None where the method has none there."""
     diagnostics: Diagnostics | None = None
+    """The adversarial gain and what it is made of, where it was measured."""
     proximal_loss: Tensor | None = None
+    """D between the model and the average of its weights, without its weight μ; None where no term could be."""
     text_loss: Tensor | None = None
     """Part of ``adversarial_loss`` that is at changed texts; None where the method has none."""
 

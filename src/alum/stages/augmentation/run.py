@@ -41,14 +41,18 @@ Changed = tuple[Example, Sequence[Change]]
 
 @dataclass(frozen=True)
 class AugmentResult:
-    """Result of `augment`: how many rows were read and written, how many of them are changed copies, and how many
-    copies were left out, since nothing in them could be changed."""
+    """Result of `augment`: the file, and how many rows were read, changed and written."""
 
     output_file: str
+    """The file that was written."""
     num_rows: int
+    """Rows that were read."""
     num_written: int
+    """Rows that were written."""
     num_changed: int
+    """Changed copies among those written."""
     num_unchanged: int
+    """Copies that were left out, since nothing in them could be changed."""
 
 
 def augment(arguments: AugmentArguments) -> AugmentResult:

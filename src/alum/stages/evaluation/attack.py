@@ -43,17 +43,20 @@ _ATTACKED = {"first": (0,), "last": (-1,), "both": (0, -1)}
 
 @dataclass(frozen=True)
 class AttackOutcome:
-    """Outcome of the attack on a text or pair, with the model's label names in the order of its outputs.
-
-    ``num_unread_words`` of the attacked texts stand beyond the model's length and were left alone.
-    """
+    """Outcome of the attack on a text or pair."""
 
     attack: str
+    """Name of the attack."""
     model: str
+    """The model that was attacked, as it was named."""
     label: str
+    """Name of the label that the attack was to turn."""
     label_names: tuple[str, ...]
+    """Names of the model's outputs, in their order."""
     num_unread_words: int
+    """Words of the attacked texts beyond the model's length, which were left alone."""
     result: AttackResult
+    """Texts before and after, the model's outputs, changes and queries."""
 
     def to_pandas(self) -> "DataFrame":
         """Makes a data frame of one row; see `AttackedTexts`."""

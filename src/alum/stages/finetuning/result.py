@@ -17,21 +17,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """Result of fine-tuning: validation metrics by name (rates in [0, 1]), and the cost of the training.
-
-    ``output_dir`` is None where nothing was kept on the disk.
-    """
+    """Result of fine-tuning: validation metrics, and the cost of the training."""
 
     output_dir: str | None
+    """Folder of the run; None where nothing was kept on the disk."""
     task: str
+    """Name of the task, or of the training file."""
     method: str
+    """Name of the training method."""
     metrics: dict[str, float]
+    """Scores on the validation rows, by name; rates lie in [0, 1]."""
     label_names: tuple[str, ...]
+    """Names of the model's outputs, in their order; empty where it has none."""
     num_train_rows: int
+    """Rows that were trained on."""
     num_unlabelled_rows: int
+    """Rows without labels, of every split, which were left out."""
     num_steps: int
+    """Optimizer steps."""
     train_seconds: float
+    """Seconds that training took, with evaluations and checkpoints on the way."""
     train_flops: float | None
+    """Floating-point operations of training, estimated from counted steps; None if none were counted."""
     first_gain: LoggedGain | None = None
     """Adversarial gain at the first attacked step; None without an adversary, or where nothing was measured."""
     last_gain: LoggedGain | None = None

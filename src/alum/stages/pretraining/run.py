@@ -66,22 +66,37 @@ class PretrainResult:
     """
 
     output_dir: str
+    """Folder of the run."""
     objective: str
+    """``masked_lm`` or ``causal_lm``."""
     method: str
+    """Name of the training method."""
     base_model: str | None
+    """The checkpoint that training began with; None from scratch."""
     architecture: str | None
+    """The architecture from scratch; None from a checkpoint."""
     corpora: list[str]
+    """Names of the corpora trained on."""
     metrics_before: dict[str, dict[str, float]]
+    """Scores on each validation text before training, by its name."""
     metrics: dict[str, dict[str, float]]
+    """Those after training."""
     num_parameters: int
+    """Weights of the model."""
     num_train_sequences: int | None
     """Number of packed sequences to train on; None where they are streamed."""
     sequence_length_tokens: int
+    """Tokens of a packed sequence."""
     num_train_tokens: int
+    """Tokens that were read in training."""
     tokens_per_second: float | None
+    """Of training alone; None where nothing was timed."""
     num_steps: int
+    """Optimizer steps."""
     train_seconds: float
+    """Seconds that training took, with evaluations and checkpoints on the way."""
     train_flops: float | None
+    """Floating-point operations of training, estimated from counted steps; None if none were counted."""
     first_gain: LoggedGain | None = None
     """Adversarial gain at the first attacked step; None without an adversary, or where nothing was measured."""
     last_gain: LoggedGain | None = None

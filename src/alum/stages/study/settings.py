@@ -60,8 +60,11 @@ class Study:
     pretraining: Settings = field(default_factory=dict)
     search: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     search_seeds: tuple[int, ...] = SEARCH_SEEDS
+    """Seeds with which the values of ``search`` are compared, apart from ``seeds``."""
     evaluation: Settings = field(default_factory=dict)
+    """Settings of `alum.evaluate` for what was trained; empty: validation scores alone."""
     keep_models: bool = False
+    """Whether models stay in the folder when they have been measured."""
 
     @property
     def texts(self) -> dict[str, str]:
