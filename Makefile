@@ -126,7 +126,7 @@ safety: $(INSTALLED) ## run every command on models, checkpoints and data made t
 	PYTHONPATH=tests:. $(BIN)/python -m safety
 
 kill: $(INSTALLED) ## kill runs anywhere, go on with them and compare, half an hour on two cores, into docs/reliability.md (CASES=260)
-	PYTHONPATH=tests:. $(BIN)/python -m kill --cases $(CASES) --page
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:. $(BIN)/python -m kill --cases $(CASES) --page
 
 docs: $(INSTALLED) ## the site, into build/docs; a broken link and a public name without a page are errors
 	$(PIP_INSTALL) --editable '.[docs]'
