@@ -138,7 +138,7 @@ test: $(INSTALLED) ## all tests but the slow and the long ones
 	$(PYTEST) -m "not slow and not long"
 
 test-slow: $(INSTALLED) ## the slow tests alone
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not long"
 
 test-long: $(INSTALLED) ## what check leaves out: larger parts of campaigns, and benchmarks rehearsed
 	$(PYTEST) -m long

@@ -161,6 +161,7 @@ def contrast(first, second):
     return (light + 0.05) / (dark + 0.05)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_everything_can_be_clicked_in_any_light_and_on_any_screen(browser, report, size, scheme):
@@ -175,6 +176,7 @@ def test_everything_can_be_clicked_in_any_light_and_on_any_screen(browser, repor
         assert [(where, ink, paper) for ink, paper, where in found if contrast(ink, paper) < 4.5] == []
 
 
+@pytest.mark.long
 def test_the_dark_page_is_dark_and_its_charts_are_light(browser, report):
     seen = {}
     for scheme in ("light", "dark"):
@@ -278,6 +280,7 @@ def test_without_scripts_all_examples_are_there(browser, report):
         assert not visit.page.locator(".more").is_visible()
 
 
+@pytest.mark.long
 def test_on_paper_nothing_is_folded_and_the_paper_is_white(browser, report):
     with Visit(browser, report, color_scheme="dark") as visit:
         page = visit.page
@@ -298,6 +301,7 @@ CUT = """(width) => [...document.querySelectorAll("table, svg, h1, h2, h3, p, dl
   .map((element) => element.textContent.slice(0, 60))"""
 
 
+@pytest.mark.long
 def test_on_paper_nothing_is_cut_and_tables_stand_below_each_other(browser, report, report_of_many):
     for path in (report, report_of_many):
         with Visit(browser, path) as visit:
@@ -309,6 +313,7 @@ def test_on_paper_nothing_is_cut_and_tables_stand_below_each_other(browser, repo
             assert all(one["y"] + one["height"] <= other["y"] for one, other in itertools.pairwise(boxes))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", SIZES)
 def test_many_models_fit_and_are_sorted_by_any_column(browser, report_of_many, size):
     with Visit(browser, report_of_many, size) as visit:
@@ -335,6 +340,7 @@ def test_many_models_fit_and_are_sorted_by_any_column(browser, report_of_many, s
         assert visit.is_quiet()
 
 
+@pytest.mark.long
 def test_motion_is_left_to_the_reader(browser, report):
     for motion, behaviour in (("reduce", "auto"), ("no-preference", "smooth")):
         with Visit(browser, report, reduced_motion=motion) as visit:
