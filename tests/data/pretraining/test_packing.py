@@ -1,6 +1,5 @@
 import io
 import math
-import multiprocessing
 import os
 import pickle
 import random
@@ -37,6 +36,7 @@ from alum.data.pretraining.corpora import file_corpus, held_back
 from alum.data.pretraining.packing import Packing, default_cache_dir, mixed
 from alum.data.pretraining.streams import position_at, read_position, write_position
 from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
+from fresh_processes import fresh_processes
 from places import DATA
 from tiny_texts import sentence, write_text
 
@@ -592,8 +592,7 @@ def test_packing_goes_on_after_kills_and_tokenises_nothing_twice(
     packing = Packing(counted, LENGTH)
     packing.dataset(corpus, tmp_path / "whole")
     num_calls = Counted.num_calls
-    context = multiprocessing.get_context("forkserver")  # forks of this one might wait for locks that its threads hold
-    context.set_forkserver_preload(["alum.data.pretraining.packing", "transformers.trainer"])
+    context = fresh_processes()  # a fork of this one might wait for locks that its threads hold
     for count in (1, 9, 6, 8):
         given = (packing, corpus, tmp_path / "killed", num_processes, count)
         process = context.Process(target=killed_at_array, args=given)

@@ -1,5 +1,4 @@
 import logging
-import multiprocessing
 import os
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from alum.core.errors import InputError
 from alum.data.pretraining.row_cache import _PIECE_BYTES, cached_rows
 from alum.data.pretraining.worker_processes import ProcessKilled
+from fresh_processes import fresh_processes
 from small_files import files_up_to
 
 ROWS = np.arange(40, dtype=np.int32).reshape(10, 4)
@@ -259,8 +259,7 @@ def make_when_asked(path, is_begun, may_end, count):
 def test_one_process_writes_and_the_other_waits_for_it(tmp_path):
     """The second one comes while the first is in the middle, and finds the file made."""
     path = tmp_path / "rows.arrow"
-    context = multiprocessing.get_context("forkserver")  # forks of this one might wait for locks that its threads hold
-    context.set_forkserver_preload(["alum.data.pretraining.packing", "transformers.trainer"])
+    context = fresh_processes()  # a fork of this one might wait for locks that its threads hold
     is_begun, may_end, count = context.Event(), context.Event(), context.Value("i", 0)
     first, second = (
         context.Process(target=make_when_asked, args=(path, is_begun, may_end, count), daemon=True) for _ in range(2)

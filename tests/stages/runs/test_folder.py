@@ -1,6 +1,7 @@
 import importlib.metadata
 import math
 import os
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from alum.stages.runs.folder import (
     write_settings,
 )
 from alum.training.checkpoints import write_manifest
+from fresh_processes import fresh_processes
 from tiny_stages import pretrain_config, record
 from tiny_texts import tree
 
@@ -101,23 +103,19 @@ def test_an_empty_folder_is_taken(tmp_path):
     assert open_run_folder(str(tmp_path))[0] == tmp_path
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-
-from alum.stages.runs.folder import open_run_folder, write_settings
-
-folder, _ = open_run_folder(sys.argv[1])
-os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
-write_settings(folder, "pretrain")
-"""
+def killed_in_its_first_write(folder):
+    opened, _ = open_run_folder(folder)
+    os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+    write_settings(opened, "pretrain")
 
 
 @pytest.fixture
 def killed(tmp_path):
     """The folder of a run that was killed while it wrote its first record."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run")], env=environment, timeout=500)
+    process = fresh_processes().Process(target=killed_in_its_first_write, args=(str(tmp_path / "run"),))
+    process.start()
+    process.join(500)
+    assert process.exitcode == -signal.SIGKILL
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".run.json.draft"]
     return tmp_path / "run"
 
