@@ -1,7 +1,5 @@
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -9,24 +7,26 @@ import pytest
 
 from alum.core.errors import InputError
 from alum.stages.held_folder import held
+from fresh_processes import fresh_processes
 
-HOLDER = """
-import sys, time
-from alum.stages.held_folder import held
-with held(sys.argv[1]):
-    print("held", flush=True)
-    time.sleep(60)
-"""
+
+def hold(folder, is_held):
+    with held(folder):
+        is_held.set()
+        time.sleep(60)
 
 
 @pytest.fixture
 def holder(tmp_path):
     """A process that holds the folder ``run``."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
+    context = fresh_processes()
+    is_held = context.Event()
+    process = context.Process(target=hold, args=(str(tmp_path / "run"), is_held))
+    process.start()
+    assert is_held.wait(500)
     yield process
     process.kill()
-    process.wait()
+    process.join()
 
 
 def test_another_process_is_named_and_nothing_is_changed(holder, tmp_path):
@@ -57,35 +57,34 @@ def test_a_folder_in_which_nothing_came_to_lie_is_taken_away(tmp_path):
 
 
 def test_a_killed_process_holds_nothing(holder, tmp_path):
-    holder.send_signal(signal.SIGKILL)
-    holder.wait()
+    holder.kill()
+    holder.join()
     assert (tmp_path / ".run.lock").exists()
     with held(tmp_path / "run"):
         pass
     assert not (tmp_path / ".run.lock").exists()
 
 
-FORKING = """
-import os, sys, time
-from alum.stages.held_folder import held
-with held(sys.argv[1]):
-    pid = os.fork()
-    if pid == 0:
+def hold_with_a_child(folder, pids):
+    with held(folder):
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(60)
+            os._exit(0)
+        pids.put(pid)
         time.sleep(60)
-        os._exit(0)
-    print(pid, flush=True)
-    time.sleep(60)
-"""
 
 
 def test_children_that_outlive_a_killed_process_hold_nothing(tmp_path):
     """As processes that load data do, for seconds."""
-    command = [sys.executable, "-c", FORKING, str(tmp_path / "run")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    child = int(process.stdout.readline())
+    context = fresh_processes()
+    pids = context.SimpleQueue()
+    process = context.Process(target=hold_with_a_child, args=(str(tmp_path / "run"), pids))
+    process.start()
+    child = pids.get()
     try:
         process.kill()
-        process.wait()
+        process.join()
         os.kill(child, 0)  # is there
         with held(tmp_path / "run"):
             pass
@@ -120,28 +119,28 @@ def test_what_cannot_be_a_folder_is_left_to_who_opens_it(name, tmp_path, monkeyp
         pass
 
 
+def add_twenty(folder):
+    """Adds 1 to a number twenty times, each a while after it was read."""
+    number, left = Path(folder).parent / "number", 20
+    while left:
+        try:
+            with held(folder):
+                value = int(number.read_text())
+                time.sleep(0.002)
+                number.write_text(str(value + 1))
+                left -= 1
+        except InputError:
+            time.sleep(0.001)
+
+
 def test_many_in_turn_exclude_each_other(tmp_path):
-    """Each adds to a number that it has read before, a while after."""
-    script = """
-import sys, time
-from pathlib import Path
-from alum.core.errors import InputError
-from alum.stages.held_folder import held
-number, left = Path(sys.argv[1]).parent / "number", 20
-while left:
-    try:
-        with held(sys.argv[1]):
-            value = int(number.read_text())
-            time.sleep(0.002)
-            number.write_text(str(value + 1))
-            left -= 1
-    except InputError:
-        time.sleep(0.001)
-"""
     (tmp_path / "number").write_text("0")
-    start = time.monotonic()
-    processes = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")]) for _ in range(3)]
-    assert [process.wait(timeout=500) for process in processes] == [0, 0, 0], time.monotonic() - start
+    processes = [fresh_processes().Process(target=add_twenty, args=(str(tmp_path / "run"),)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(500)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
     assert (tmp_path / "number").read_text() == "60"
 
 
