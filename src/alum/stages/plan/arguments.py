@@ -7,7 +7,7 @@ from alum.core.methods import METHODS
 from alum.stages.plan.devices import DEVICES, Precision, Strategy
 from alum.stages.runs.settings import CheckpointArguments, one_for_a_list, require_one_or_more, require_vocab_size
 
-LENGTH_TOKENS = 128
+_LENGTH_TOKENS = 128
 
 
 @dataclass(kw_only=True)
@@ -64,7 +64,7 @@ class PlanArguments(CheckpointArguments):
     @property
     def length_tokens(self) -> int:
         """Tokens of a row: ``max_seq_length``, or its default."""
-        return LENGTH_TOKENS if self.max_seq_length is None else self.max_seq_length
+        return _LENGTH_TOKENS if self.max_seq_length is None else self.max_seq_length
 
     def __post_init__(self) -> None:
         one_for_a_list(self)
