@@ -6,15 +6,15 @@ from alum.cli.names import COMMANDS
 from fuzz.campaign import campaign
 from fuzz.good import GOOD
 
-NUM_CASES = 60
-
 
 def test_every_command_is_made_wrong():
     """But the one that prints a script."""
     assert {good.command for good in GOOD} == set(COMMANDS) - {"completion"}
 
 
-@pytest.mark.slow
-def test_bad_invocations_end_in_a_clear_line(tmp_path):
-    faulty = [outcome for outcome in campaign(1, range(NUM_CASES), 2, tmp_path) if outcome.faults]
+@pytest.mark.parametrize(
+    "num_cases", [pytest.param(60, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.long)]
+)
+def test_bad_invocations_end_in_a_clear_line(tmp_path, num_cases):
+    faulty = [outcome for outcome in campaign(1, range(num_cases), 2, tmp_path) if outcome.faults]
     assert faulty == []
