@@ -38,7 +38,7 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, runs, num_cases, stages):
     assert {outcome["stage"] for outcome in outcomes} == stages
     ended = [one["code"] for outcome in outcomes for one in outcome["attempts"] if one["num_signals"]]
     assert -signal.SIGKILL in ended
-    assert {130, 143} & set(ended)
+    assert {130, 143, -signal.SIGTERM} & set(ended)  # as the handler says, or before there is one
 
 
 @pytest.mark.timeout(900)
