@@ -103,9 +103,11 @@ def losses(folder):
     return {line["step"]: (line["loss"], line["adversarial_loss"]) for line in lines if "adversarial_loss" in line}
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("fine-tuning", marks=pytest.mark.slow), pytest.param("pre-training, masked", marks=pytest.mark.long)],
+)
 def test_a_killed_process_is_started_again_and_ends_as_an_undisturbed_one(folder, name):
     kind = COMMANDS[name][0]
     undisturbed, killed = folder / f"{kind}-undisturbed", folder / f"{kind}-killed"
