@@ -104,6 +104,7 @@ def _head_config(config: PretrainConfig, steps: int, folder: Path) -> PretrainCo
         "lr_scheduler_type": "constant_with_warmup",
         "save_strategy": SaveStrategy.STEPS if config.save_strategy == SaveStrategy.BEST else config.save_strategy,
         "save_total_limit": 1,
+        "save_only_model": False,  # it could not be gone on with
         "eval_strategy": "no",
         "load_best_model_at_end": False,
         "push_to_hub": False,
