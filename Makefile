@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do $$python --version >/dev/
 TORCH_INDEX ?=
 PLAN ?= text:2x128:0-4
 CASES ?= 260
-EXTRAS ?= dev,peft,sentence-transformers,trl
+EXTRAS ?= dev,docs,peft,sentence-transformers,trl
 
 # What test-lowest and test-newest run: every layer, without what takes long.
 TESTS ?= tests/core tests/data tests/models tests/tasks tests/training tests/stages/finetuning tests/stages/pretraining tests/stages/evaluation tests/cli
@@ -24,7 +24,7 @@ INSTALLED := .venv/.installed
 PIP := -m pip install --quiet --disable-pip-version-check
 PIP_INSTALL := $(BIN)/python $(PIP) --constraint constraints.txt
 FROM_TORCH_INDEX = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-VERSIONS_PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow and not long" $(TESTS)
+VERSIONS_PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow" $(TESTS)
 
 # Trains what the study studies/NAME.yaml lacks, in runs/study-NAME, and makes its page, where the target is study-NAME.
 define STUDY
@@ -35,7 +35,7 @@ export ALUM_DATA=$${ALUM_DATA:-../shared/data} MINILM=$$($(BIN)/python -c 'from 
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-robustness study-text study-pretraining study-continual study-cost evidence bench bench-pretrain bench-textattack bench-gpu bench-data architectures cells engines fuzz kill safety docs test test-slow test-long test-deepspeed test-lowest test-newest check dist house format clean
+.PHONY: help install demo demo-fast study-tasks study-robustness study-text study-pretraining study-continual study-cost evidence bench bench-pretrain bench-textattack bench-gpu bench-data architectures cells engines fuzz kill safety docs test test-slow test-deepspeed test-lowest test-newest check static dist house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -129,19 +129,15 @@ kill: $(INSTALLED) ## kill runs anywhere, go on with them and compare, half an h
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:. $(BIN)/python -m kill --cases $(CASES) --page
 
 docs: $(INSTALLED) ## the site, into build/docs; a broken link and a public name without a page are errors
-	$(PIP_INSTALL) --editable '.[docs]'
 	HF_HUB_OFFLINE=1 $(BIN)/python -m sphinx --fail-on-warning --nitpicky --keep-going --quiet --jobs auto \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "Open build/docs/index.html."
 
-test: $(INSTALLED) ## all tests but the slow and the long ones
-	$(PYTEST) -m "not slow and not long"
+test: $(INSTALLED) ## all tests but the slow ones
+	$(PYTEST) -m "not slow"
 
-test-slow: $(INSTALLED) ## the slow tests alone
-	$(PYTEST) -m "slow and not long"
-
-test-long: $(INSTALLED) ## what check leaves out: larger parts of campaigns, and benchmarks rehearsed
-	$(PYTEST) -m long
+test-slow: $(INSTALLED) ## what check leaves out: several processes, compiled models, larger parts of campaigns, whole studies
+	$(PYTEST) -m slow
 
 test-deepspeed: $(INSTALLED) ## DeepSpeed's ZeRO beside DDP on the CPU, in an environment of its own, five minutes
 	$(PYTHON) -m venv .venv-deepspeed
@@ -162,13 +158,14 @@ test-newest: ## tests with the newest versions that there are (NEWEST_TORCH=torc
 		--editable '.[test,peft,sentence-transformers,trl]'
 	PATH="$(CURDIR)/.venv-newest/bin:$$PATH" .venv-newest/bin/python $(VERSIONS_PYTEST)
 
-check: $(INSTALLED) ## what must pass: format, lint, strict types, import contract, limits of the source, all tests but the long ones
+check: static test ## what must pass: static and test
+
+static: $(INSTALLED) ## what must pass before a test is run: format, lint, strict types, import contract, limits of the source
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python tools/house.py
-	$(PYTEST) -m "not long"
 
 dist: $(INSTALLED) ## wheel and sdist into dist/, compared with the checkout, and the wheel used in a clean environment
 	$(BIN)/python tools/distributions.py $(if $(TORCH_INDEX),--torch_index $(TORCH_INDEX))

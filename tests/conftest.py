@@ -1,7 +1,4 @@
-"""Set before any test module imports a library: no network, a cache of their own, and one thread for tiny models.
-
-Modules that have slow tests come first, so that at the end the workers share what is quick and end together.
-"""
+"""Set before any test module imports a library: no network, a cache of their own, and one thread for tiny models."""
 
 import atexit
 import gc
@@ -25,12 +22,14 @@ atexit.register(shutil.rmtree, os.environ["HF_MODULES_CACHE"], ignore_errors=Tru
 
 import torch
 
+from places import TESTS
+
 torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items):
-    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")}
-    items.sort(key=lambda item: item.path not in slow)  # stable
+    """Whole commands and campaigns come first: they take longest, and the workers share what is quick at the end."""
+    items.sort(key=lambda item: item.path.parent != TESTS)  # stable
 
 
 def pytest_collection_finish():

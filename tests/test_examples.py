@@ -27,7 +27,6 @@ def forked(tmp_path_factory):
     forked.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_a_script_runs_and_learns(script, tmp_path, forked):
     done = forked.run(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')", tmp_path)

@@ -32,9 +32,10 @@ def test_a_name_is_there_and_is_the_one_that_its_module_defines(name):
     assert name in dir(alum)
 
 
-def test_a_star_imports_all_of_them():
-    names = in_a_fresh_process("from alum import *; print(*dir())")
-    assert set(alum.__all__) <= set(names)
+def test_a_star_imports_all_of_them_and_leaves_matplotlib_to_the_first_picture():
+    names = in_a_fresh_process("from alum import *; import sys; print(*dir(), *sys.modules)")
+    assert {*alum.__all__, "alum.stages.study.run"} <= set(names)
+    assert "matplotlib" not in names
 
 
 def test_dir_has_these_names_and_what_every_module_has():

@@ -162,7 +162,7 @@ def training(tmp_path):
         process.wait()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_second_training_of_two_processes_is_refused_in_each(training, tmp_path):
     others = pair(tmp_path)
     for process in others:

@@ -24,8 +24,8 @@ EVERY = ""
 @pytest.mark.parametrize(
     ("runs", "num_cases", "stages"),
     [
-        pytest.param(ONE, 6, {"fine-tuning"}, marks=pytest.mark.slow),
-        pytest.param(EVERY, 12, ALL_STAGES, marks=pytest.mark.long),
+        (ONE, 6, {"fine-tuning"}),
+        pytest.param(EVERY, 12, ALL_STAGES, marks=pytest.mark.slow),
     ],
 )
 def test_killed_runs_end_as_undisturbed_ones(tmp_path, runs, num_cases, stages):
@@ -46,8 +46,8 @@ def test_killed_runs_end_as_undisturbed_ones(tmp_path, runs, num_cases, stages):
     "kind",
     [
         pytest.param(("--cases", "4", "--only", ONE), marks=pytest.mark.slow),
-        pytest.param(("--cases", "12"), marks=pytest.mark.long),
-        pytest.param(("--cases", "6", "--only", "tuning", "--on_a_small_disk"), marks=pytest.mark.long),
+        pytest.param(("--cases", "12"), marks=pytest.mark.slow),
+        pytest.param(("--cases", "6", "--only", "tuning", "--on_a_small_disk"), marks=pytest.mark.slow),
     ],
     ids=["one run, from a write on", "from a write on", "of a size"],
 )

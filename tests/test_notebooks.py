@@ -78,7 +78,6 @@ def run(forked, name, folder):
     return done.stdout
 
 
-@pytest.mark.slow
 def test_the_notebook_evaluates_attacks_shows_and_exports(forked, tmp_path):
     shown = run(forked, "evaluate_in_memory.ipynb", tmp_path)
     assert "rows, deepwordbug" in shown  # the tables of the evaluation
@@ -91,7 +90,6 @@ def test_the_notebook_evaluates_attacks_shows_and_exports(forked, tmp_path):
     assert (shares > 0.8).all()
 
 
-@pytest.mark.slow
 def test_the_notebook_fine_tunes_shows_card_and_logs_and_evaluates(forked, tmp_path):
     shown = run(forked, "finetune_and_evaluate.ipynb", tmp_path)
     assert "pipeline_tag: text-classification" in shown

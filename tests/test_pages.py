@@ -49,7 +49,6 @@ def shown(request, tmp_path, monkeypatch):
     return text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shown", ["guides/finetuning.md"], indirect=True)
 def test_every_kind_of_task_trains_by_its_command(shown, tmp_path, capsys):
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
@@ -65,7 +64,6 @@ def test_every_kind_of_task_trains_by_its_command(shown, tmp_path, capsys):
         assert json.loads((folder / "results.json").read_text())["method"] == "alum_virtual"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shown", ["guides/decoders.md"], indirect=True)
 def test_a_decoder_is_tuned_and_measured_as_a_classifier(shown, capsys):
     found = commands(shown)
@@ -75,7 +73,6 @@ def test_a_decoder_is_tuned_and_measured_as_a_classifier(shown, capsys):
     assert re.search(r"pgd: \d+ rows", capsys.readouterr().err)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shown", ["start/own-data.md"], indirect=True)
 def test_a_table_of_one_s_own_comes_to_a_report(shown, tmp_path, capsys):
     found = commands(shown)
@@ -90,7 +87,6 @@ def test_a_table_of_one_s_own_comes_to_a_report(shown, tmp_path, capsys):
     assert (list(study.tasks), study.seeds) == (["reviews"], (0, 1, 2, 3, 4))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shown", ["guides/strength.md"], indirect=True)
 def test_a_radius_is_shown_and_follows_a_divergence(shown, tmp_path, capsys):
     rows = page("start/own-data.md").replace(".csv`", ".jsonl`")
@@ -153,7 +149,6 @@ ROWS = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shown", ["guides/finetuning.md"], indirect=True)
 def test_messages_of_the_page_on_troubles_are_those_that_are_printed(shown, tmp_path, capsys, caplog):
     ids = [json.dumps({"text": f"film {number}", "label": 10000 + 37 * number}) for number in range(12)]
@@ -173,7 +168,6 @@ def test_messages_of_the_page_on_troubles_are_those_that_are_printed(shown, tmp_
     assert "Use adv_method 'alum' or 'alum_one_pass'" in never.pop()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "library", "trainers"), [("trl", "trl", 3), ("sentence-transformers", "sentence_transformers", 3)]
 )

@@ -47,7 +47,6 @@ def write_data(folder: Path) -> None:
         (folder / name).write_text("\n".join(["text,label", *lines]))
 
 
-@pytest.mark.slow
 def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     write_data(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -93,7 +92,6 @@ def test_the_loop_snippet_fills_the_gradients():
     assert not torch.equal(model.classifier.weight, before)
 
 
-@pytest.mark.slow
 def test_the_readme_s_lines_train_as_they_stand_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (snippet,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

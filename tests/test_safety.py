@@ -17,13 +17,11 @@ def outcomes(tmp_path_factory):
     return {outcome.name: outcome for outcome in run_cases(CASES, tmp_path_factory.mktemp("safety") / "cases")}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_harm_is_refused_or_comes_to_nothing(outcomes, name):
     assert outcomes[name].faults == [], outcomes[name]
 
 
-@pytest.mark.slow
 def test_the_page_has_what_happened(outcomes):
     page = PAGE.read_text(encoding="utf-8")
     assert with_table(page, list(outcomes.values())) == page, "make safety writes it anew"
@@ -47,7 +45,6 @@ def asked_for(good, tmp_path_factory):
     return addresses_asked_for(commands, good, home)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_asks_for_the_network_on_files_of_ones_own(command, asked_for):
     assert asked_for[command] == (0, [])
@@ -57,7 +54,6 @@ def test_every_command_is_among_them():
     assert {words[0] for words in COMMANDS.values()} == set(NAMES)
 
 
-@pytest.mark.slow
 def test_the_network_is_watched(good, tmp_path):
     """A model that is no folder is looked for on the hub."""
     words = ["finetune", "--model_name_or_path", "no/such", *COMMANDS["finetune"][3:]]

@@ -14,7 +14,7 @@ from benchmarks import (
 MEBIBYTE = 1 << 20
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
 def test_two_processes_take_turns_with_their_own_settings(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--output_dir", str(tmp_path)])

@@ -84,7 +84,7 @@ def test_the_models_find_the_same_outputs_most_likely_in_bfloat16(kind):
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_command_can_be_rehearsed(tmp_path, monkeypatch):
     """In every way to train, with each method, kind and precision."""
@@ -162,7 +162,6 @@ def test_refused_plain_cells_of_the_page_are_those_of_methods_for_language_model
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["accumulation", "checkpointing", "re-entrant checkpointing"])
 def test_refused_cells_of_the_page_are_those_that_the_code_refuses(engine, tmp_path):
     """All that are refused, and of each method a kind more, which take turns."""

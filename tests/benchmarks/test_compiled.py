@@ -13,7 +13,7 @@ from benchmarks import (
 )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "c++", "clang++"))), reason="no C++ compiler")
 def test_compiled_steps_can_be_rehearsed(tmp_path, monkeypatch):
     torch.compiler.reset()

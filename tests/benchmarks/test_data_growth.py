@@ -9,7 +9,7 @@ import pytest
 from benchmarks import data_growth
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_growth_of_data_can_be_rehearsed(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--output_dir", str(tmp_path)])
     data_growth.main()
@@ -33,7 +33,7 @@ def holding(num_bytes):
     return {"sum": int(np.ones(num_bytes, dtype=np.uint8).repeat(2).sum())}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_memory_is_that_of_the_process_that_works(monkeypatch):
     monkeypatch.setattr(data_growth, "SECONDS_BETWEEN_LOOKS", 0.001)
     found = data_growth.measured(holding, 100_000_000)

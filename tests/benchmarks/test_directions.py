@@ -35,7 +35,7 @@ def rehearse(monkeypatch, folder):
     return json.loads((folder / "directions.json").read_text())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_directions_can_be_rehearsed(tmp_path, monkeypatch):
     record = rehearse(monkeypatch, tmp_path)
     assert len(record["tasks"]) == 5

@@ -87,7 +87,7 @@ def test_a_table_has_a_row_for_each_method_and_a_column_for_each_engine():
     )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_command_can_be_rehearsed(tmp_path, monkeypatch):
     """Fine-tuning by every method in two processes, under DDP and FSDP2."""

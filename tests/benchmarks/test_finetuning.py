@@ -33,7 +33,7 @@ def rehearse_finetuning(monkeypatch, folder):
     return json.loads((folder / "cost.json").read_text())["finetuning"]["tasks"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_finetuning_can_be_rehearsed(tmp_path, monkeypatch):
     tasks = rehearse_finetuning(monkeypatch, tmp_path)
     assert [task["task"] for task in tasks] == ["glue_sst2", "snli_sample"]

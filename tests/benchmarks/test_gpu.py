@@ -53,7 +53,7 @@ def sources(tmp_path):
     return ["--model", model, "--data", tmp_path, "--text", tmp_path / "some.txt"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_half_precision_can_be_rehearsed(sources, tmp_path, monkeypatch):
     some = {name: METHODS[name] for name in ("standard", "alum_virtual", "adv_softmax")}
     monkeypatch.setattr(half_precision, "METHODS", some)

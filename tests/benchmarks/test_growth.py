@@ -26,6 +26,7 @@ def test_operations_are_those_of_the_passes():
     assert growth.Cell("standard", num_steps=3).passes == 3
 
 
+@pytest.mark.slow
 def test_growth_can_be_rehearsed_and_becomes_a_page(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--output_dir", str(tmp_path)])
     growth.main()

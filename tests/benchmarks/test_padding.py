@@ -3,14 +3,11 @@
 import json
 import sys
 
-import pytest
-
 from benchmarks import padding
 from tiny_stages import save_untrained
 from tiny_texts import opinions, write_rows
 
 
-@pytest.mark.slow
 def test_padding_can_be_rehearsed(tmp_path, monkeypatch):
     model = save_untrained(tmp_path / "model")
     (tmp_path / "glue_sst2").mkdir()

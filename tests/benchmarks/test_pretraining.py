@@ -3,12 +3,13 @@
 import json
 import sys
 
-from benchmarks import (
-    pretraining,
-)
+import pytest
+
+from benchmarks import pretraining
 from tiny_texts import write_text
 
 
+@pytest.mark.slow
 def test_pretraining_can_be_rehearsed(tmp_path, monkeypatch, capsys):
     text = write_text(tmp_path / "text.txt")
     monkeypatch.setattr(sys, "argv", ["", "--rehearse", "--text", str(text), "--output_dir", str(tmp_path / "out")])

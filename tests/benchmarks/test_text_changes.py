@@ -3,15 +3,12 @@
 import json
 import sys
 
-import pytest
-
 from benchmarks import text_changes
 from small_wordnet import save_wordnet
 from tiny_stages import save_untrained
 from tiny_texts import opinions, write_rows
 
 
-@pytest.mark.slow
 def test_the_cost_of_changes_can_be_rehearsed(tmp_path, monkeypatch):
     model = save_untrained(tmp_path / "model")
     (tmp_path / "glue_sst2").mkdir()

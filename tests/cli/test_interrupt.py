@@ -54,7 +54,7 @@ def losses(folder):
     return {line["step"]: line["loss"] for line in log_lines(folder / "run" / "metrics.jsonl") if "loss" in line}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_very_same_model(tmp_path):
     folders = {name: tmp_path / name for name in ("undisturbed", "interrupted")}
     for folder in folders.values():

@@ -162,7 +162,7 @@ def test_a_model_of_standard_training_passes(standard):
     assert checked(standard) == HONEST_OUTCOMES
 
 
-@pytest.mark.parametrize("method", ["alum_one_pass", "pgd"])
+@pytest.mark.parametrize("method", ["alum_one_pass", pytest.param("pgd", marks=pytest.mark.slow)])
 def test_models_trained_against_attacks_pass_though_they_are_robust(standard, method):
     robust = trained(method, 60, copy.deepcopy(standard), epsilon=0.05)
     assert accuracy_under_pgd(robust) > accuracy_under_pgd(standard) + 0.15
@@ -175,7 +175,7 @@ def test_a_model_of_large_logits_is_flagged_for_what_the_cross_entropy_would_hid
         assert checked(standard) == plain | {"cross_entropy_has_gradients": False}
 
 
-@pytest.mark.parametrize("gradient", ["none", "straight through"])
+@pytest.mark.parametrize("gradient", ["none", pytest.param("straight through", marks=pytest.mark.slow)])
 def test_a_model_of_rounded_embeddings_is_flagged(standard, gradient):
     def rounded(embeddings, step=0.25):
         found = (embeddings / step).round() * step

@@ -1,4 +1,3 @@
-import pytest
 import torch
 import torch._dynamo.config
 from torch import nn
@@ -18,7 +17,6 @@ def test_a_compiled_model_is_told_from_others():
     assert is_compiled(in_part)
 
 
-@pytest.mark.slow
 def test_hooks_that_come_after_compilation_are_run():
     torch.compiler.reset()
     with torch._dynamo.config.patch(skip_nnmodule_hook_guards=True):  # as in a new process

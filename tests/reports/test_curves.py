@@ -1,8 +1,6 @@
 import json
 import math
 import struct
-import subprocess
-import sys
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -240,11 +238,6 @@ def test_the_users_own_settings_do_not_change_the_picture(tmp_path):
     plain = write_loss_curve(tmp_path).read_bytes()
     with matplotlib.rc_context({"text.usetex": True, "figure.facecolor": "black", "lines.linewidth": 9}):
         assert write_loss_curve(tmp_path).read_bytes() == plain
-
-
-def test_matplotlib_is_loaded_with_the_first_picture_alone():
-    code = "import sys, alum.stages.pretraining.run, alum.stages.study.run; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # -- arms of a study ---------------------------------------------------------------------------------------------------

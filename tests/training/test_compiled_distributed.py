@@ -82,7 +82,7 @@ def known(request, folder):
     return json.loads((folder / "two" / f"known-{request.param}.json").read_text())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_two_compiled_processes_train_what_one_does_that_is_not_compiled(folder, method):
     one = load_file(folder / "one" / f"{method}-0.safetensors")
@@ -92,17 +92,17 @@ def test_two_compiled_processes_train_what_one_does_that_is_not_compiled(folder,
             torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_pass_through_the_wrapper_has_the_masks_of_those_around_it(known):
     assert known["divergence of masks"] == [pytest.approx(0, abs=1e-9)] * len(known["divergence of masks"])
     assert known["divergence of masks"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_later_step_of_a_loop_of_ones_own_compiles_nothing_anew(known):
     assert known["compiled anew"] == 0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_wrapper_that_was_compiled_with_its_model_is_refused(known):
     assert "DistributedDataParallel was compiled with the model in it" in known["wrapper and all"]

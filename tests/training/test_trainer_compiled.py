@@ -50,15 +50,15 @@ def run(folder, dropout, **settings):
     return trained(small(dropout, **settings), arguments, labelled_sentences(24))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "settings", "num_passes"),  # each step measures the gain by two more
     [
-        ("standard", {}, 1),
+        pytest.param("standard", {}, 1, marks=pytest.mark.slow),
         ("alum_one_pass", {"adv_layer": "1"}, 2 + 2),
-        ("alum", {"adv_layer": "1"}, 3 + 2),
-        ("alum_virtual", {"adv_clean_side": "first"}, 3 + 2),
-        ("alum_paper", {}, 3 + 4),  # with independent masks: their own divergence, and all others without dropout
+        pytest.param("alum", {"adv_layer": "1"}, 3 + 2, marks=pytest.mark.slow),
+        pytest.param("alum_virtual", {"adv_clean_side": "first"}, 3 + 2, marks=pytest.mark.slow),
+        # With independent masks: their own divergence, and all others without dropout.
+        pytest.param("alum_paper", {}, 3 + 4, marks=pytest.mark.slow),
     ],
 )
 def test_losses_are_those_of_the_model_that_is_not_compiled(tmp_path, compiled_passes, method, settings, num_passes):
@@ -155,7 +155,6 @@ def test_nor_where_the_number_of_predicted_tokens_changes(tmp_path, compiled_pas
     assert losses_compiled[:4] == pytest.approx(losses, rel=1e-4)
 
 
-@pytest.mark.slow
 def test_compiled_passes_share_their_dropout_masks(tmp_path, compiled_passes):
     """The compiler of the default backend draws masks in its own way; at δ = 0 the two passes must not differ."""
     trainer = run(tmp_path, 0.1, adv_method="noise", adv_init_std=0.0, torch_compile=True)

@@ -155,7 +155,6 @@ RUNS += [f"{side}-{method}" for side in ("first", "constant") for method in ("al
 RUNS += ["accumulated", "evaluated", "language_model-adv_softmax", "spans", "target"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_train_as_one_with_batches_twice_as_large(folders, name):
     (alone, logs_alone), (together, logs_together) = records(folders[1], name), records(folders[2], name)
@@ -164,7 +163,6 @@ def test_two_processes_train_as_one_with_batches_twice_as_large(folders, name):
         assert logs_together[key] == pytest.approx(values, rel=1e-3, abs=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -185,13 +183,11 @@ def test_a_loop_of_ones_own_trains_two_processes_as_one(folders, name):
     torch.testing.assert_close(first, alone, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_the_processes_agree(folders, name):
     torch.testing.assert_close(records(folders[2], name, 0), records(folders[2], name, 1), rtol=0, atol=0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual", "first"])
 def test_a_term_skipped_in_one_process_neither_hangs_nor_parts_them(folders, name):
     (first, logs), (second, _) = (records(folders[2], f"skipping-{name}", rank) for rank in (0, 1))
@@ -200,7 +196,6 @@ def test_a_term_skipped_in_one_process_neither_hangs_nor_parts_them(folders, nam
     assert logs["adversarial_skipped"] == [1, 2, 3, 4]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("space", ["text", "both"])
 def test_a_text_loss_skipped_in_one_process_neither_hangs_nor_parts_them(folders, space):
     first, second = (load_file(folders[2] / f"loop-skipping-{space}-{rank}.safetensors") for rank in (0, 1))
@@ -208,7 +203,6 @@ def test_a_text_loss_skipped_in_one_process_neither_hangs_nor_parts_them(folders
     assert all(weight.isfinite().all() for weight in first.values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
 def test_steps_without_an_attacked_row_neither_hang_nor_part_the_processes(folders, method):
     (first, logs), (second, others) = (records(folders[2], f"single-{method}", rank) for rank in (0, 1))

@@ -100,7 +100,7 @@ def test_no_random_change_puts_a_negation_in(changes):
 
 
 @pytest.mark.data
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(("attack", "data"), zip(TEXT_ATTACKS, itertools.cycle(ROWS), strict=False))
 def test_no_candidate_changes_a_negation_or_a_number(data, attack):
     """Of texts that hold one; each word is asked about once where it is ranked, and by its candidates after that.

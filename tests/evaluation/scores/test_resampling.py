@@ -52,7 +52,6 @@ def test_rows_are_summed_by_cluster():
     assert by_cluster(VALUES, None) is VALUES
 
 
-@pytest.mark.slow
 def test_fifty_thousand_rows_take_less_than_half_a_second():
     values = rng().normal(size=(50_000, 6))
     start = time.process_time()

@@ -27,6 +27,7 @@ def test_intervals_of_a_difference_cover_the_truth_as_often_as_they_say(num_seed
     assert covered >= 0.91
 
 
+@pytest.mark.slow
 def test_rows_drawn_anew_in_each_seed_would_cover_far_less():
     """Why the rows of a resample are those of all seeds: the plain nested bootstrap, written out here, of 10 seeds."""
     rng = np.random.default_rng(1)

@@ -16,10 +16,9 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason=f"no browser here: none of {', '.join(BROWSERS)} is on the path"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason=f"no browser here: none of {', '.join(BROWSERS)} is on the path"
+)
 
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 900}}
 ATTACK = (
@@ -161,7 +160,7 @@ def contrast(first, second):
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_everything_can_be_clicked_in_any_light_and_on_any_screen(browser, report, size, scheme):
@@ -176,7 +175,7 @@ def test_everything_can_be_clicked_in_any_light_and_on_any_screen(browser, repor
         assert [(where, ink, paper) for ink, paper, where in found if contrast(ink, paper) < 4.5] == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_dark_page_is_dark_and_its_charts_are_light(browser, report):
     seen = {}
     for scheme in ("light", "dark"):
@@ -280,7 +279,7 @@ def test_without_scripts_all_examples_are_there(browser, report):
         assert not visit.page.locator(".more").is_visible()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_on_paper_nothing_is_folded_and_the_paper_is_white(browser, report):
     with Visit(browser, report, color_scheme="dark") as visit:
         page = visit.page
@@ -301,7 +300,7 @@ CUT = """(width) => [...document.querySelectorAll("table, svg, h1, h2, h3, p, dl
   .map((element) => element.textContent.slice(0, 60))"""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_on_paper_nothing_is_cut_and_tables_stand_below_each_other(browser, report, report_of_many):
     for path in (report, report_of_many):
         with Visit(browser, path) as visit:
@@ -313,7 +312,7 @@ def test_on_paper_nothing_is_cut_and_tables_stand_below_each_other(browser, repo
             assert all(one["y"] + one["height"] <= other["y"] for one, other in itertools.pairwise(boxes))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_many_models_fit_and_are_sorted_by_any_column(browser, report_of_many, size):
     with Visit(browser, report_of_many, size) as visit:
@@ -340,7 +339,7 @@ def test_many_models_fit_and_are_sorted_by_any_column(browser, report_of_many, s
         assert visit.is_quiet()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_motion_is_left_to_the_reader(browser, report):
     for motion, behaviour in (("reduce", "auto"), ("no-preference", "smooth")):
         with Visit(browser, report, reduced_motion=motion) as visit:

@@ -141,7 +141,7 @@ def costs_of_blocks(num_rows, run_again):
     [
         *((method, 4) for method in ("standard", "alum_one_pass", "alum_virtual", "alum", "freelb")),
         *((method, 32) for method in ("standard", "alum")),
-        *(pytest.param(method, 32, marks=pytest.mark.long) for method in ("alum_one_pass", "alum_virtual", "freelb")),
+        *(pytest.param(method, 32, marks=pytest.mark.slow) for method in ("alum_one_pass", "alum_virtual", "freelb")),
     ],
 )
 def test_blocks_that_run_again_cost_what_is_counted_and_measured(method, num_rows):
@@ -195,9 +195,9 @@ def test_sharded_training_keeps_no_copies_of_weights_in_half_precision():
 # -- plan --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_is_of_all_tokens_and_devices(tmp_path):
+def test_a_plan_is_of_all_tokens(tmp_path):
     """BERT-base by its published count of weights; six FLOPs a weight and token, less the table, whose use is none."""
-    given = {"architecture": "bert-base", "max_seq_length": 128, "num_tokens": 1e9, "methods": ["standard", "alum"]}
+    given = {"architecture": "bert-base", "max_seq_length": 128, "num_tokens": 1e9, "methods": ["standard"]}
     one = plan(PlanArguments(**given, output_file=str(tmp_path / "plans" / "plan.json")))
     assert one.num_parameters == pytest.approx(109.5e6, rel=0.01)
     body = 12 * (12 * 768**2 + 2 * 128 * 768)
@@ -206,6 +206,11 @@ def test_a_plan_is_of_all_tokens_and_devices(tmp_path):
     seconds = 1e9 / (32 * 128) * one.methods[0].step_flops / (0.4 * 989e12)
     assert one.methods[0].hours == pytest.approx(seconds / 3600)
     assert json.loads((tmp_path / "plans" / "plan.json").read_text())["num_parameters"] == one.num_parameters
+
+
+def test_hours_are_shared_by_devices_and_by_steps_without_the_adversary():
+    given = {"architecture": "bert-tiny", "max_seq_length": 128, "num_tokens": 1e9, "methods": ["standard", "alum"]}
+    one = plan(PlanArguments(**given))
     half = plan(PlanArguments(**given, adversarial_share=0.5))
     assert half.methods[1].hours == pytest.approx((one.methods[0].hours + one.methods[1].hours) / 2)
     eight = plan(PlanArguments(**given, num_devices=8, gradient_accumulation_steps=2))
@@ -215,12 +220,16 @@ def test_a_plan_is_of_all_tokens_and_devices(tmp_path):
 
 
 @pytest.mark.parametrize(("architecture", "millions"), [("roberta-base", 125), ("gpt2-base", 124)])
-def test_a_vocabulary_is_the_published_one_unless_it_is_given(architecture, millions):
+def test_a_vocabulary_is_the_published_one_by_default(architecture, millions):
     """Weights as Liu et al. 2019 (arXiv:1907.11692) and the GPT-2 repository give them."""
     given = {"architecture": architecture, "methods": ["standard"], "per_device_train_batch_size": 1}
     assert plan(PlanArguments(**given, max_seq_length=512)).num_parameters == pytest.approx(millions * 1e6, rel=0.01)
-    small = plan(PlanArguments(**given, max_seq_length=512, vocab_size=1000))
-    assert small.num_parameters < 90e6
+
+
+def test_a_vocabulary_that_is_given_is_taken():
+    given = {"architecture": "bert-tiny", "methods": ["standard"], "per_device_train_batch_size": 1}
+    small, large = (plan(PlanArguments(**given, vocab_size=size)) for size in (1000, 1001))
+    assert large.num_parameters - small.num_parameters == 128 + 1  # a word's vector and the bias of its logit
 
 
 def test_what_does_not_fit_is_said(capsys):
@@ -254,7 +263,7 @@ def test_what_cannot_be_planned_is_refused(settings, message):
 
 def test_positions_that_a_model_does_not_give_to_words_are_not_planned(tmp_path):
     """RoBERTa counts positions from its padding token on."""
-    RobertaConfig(max_position_embeddings=514, pad_token_id=1).save_pretrained(tmp_path)
+    RobertaConfig(**WIDE, max_position_embeddings=514, pad_token_id=1).save_pretrained(tmp_path)
     given = {"model_name_or_path": str(tmp_path), "methods": ["standard"], "per_device_train_batch_size": 1}
     assert plan(PlanArguments(**given, max_seq_length=512)).tokens_per_step == 512
     with pytest.raises(InputError, match="513"):
@@ -262,7 +271,7 @@ def test_positions_that_a_model_does_not_give_to_words_are_not_planned(tmp_path)
 
 
 def test_a_length_by_default_gives_way_to_the_model(tmp_path):
-    BertConfig(max_position_embeddings=16).save_pretrained(tmp_path)
+    BertConfig(**WIDE, max_position_embeddings=16).save_pretrained(tmp_path)
     of_the_model = PlanArguments(model_name_or_path=str(tmp_path), per_device_train_batch_size=2)
     assert plan(of_the_model).tokens_per_step == 2 * 16
     assert plan(PlanArguments(architecture="bert-tiny", per_device_train_batch_size=2)).tokens_per_step == 2 * 128

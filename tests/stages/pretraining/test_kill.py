@@ -149,7 +149,7 @@ def logged(folder):
     return [{name: line[name] for name in line if not any(word in name for word in times)} for line in lines]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_that_is_killed_ten_times_ends_as_the_undisturbed_one(runs):
     folder, outcome = runs
     assert [kill["code"] for kill in outcome["kills"]] == [-signal.SIGKILL] * 10
@@ -157,7 +157,7 @@ def test_a_run_that_is_killed_ten_times_ends_as_the_undisturbed_one(runs):
     assert weights(folder / "killed") == weights(folder / "undisturbed")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_kills_came_in_training_and_in_saving(runs):
     """What was to kill the run where it is vulnerable did."""
     while_saving = [kill["while_saving"] for kill in runs[1]["kills"]]
@@ -166,14 +166,14 @@ def test_the_kills_came_in_training_and_in_saving(runs):
     assert not (runs[0] / "killed" / ".drafts").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_each_step_is_logged_once_and_as_in_the_undisturbed_run(runs):
     killed, undisturbed = logged(runs[0] / "killed"), logged(runs[0] / "undisturbed")
     assert [line["step"] for line in killed if "loss" in line] == list(range(1, NUM_STEPS + 1))
     assert killed == undisturbed
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt"])
 def test_a_checkpoint_cut_short_is_named_and_the_one_before_it_used(runs, name):
     folder, outcome = runs

@@ -106,7 +106,7 @@ def losses(folder):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "name",
-    [pytest.param("fine-tuning", marks=pytest.mark.slow), pytest.param("pre-training, masked", marks=pytest.mark.long)],
+    [pytest.param("fine-tuning", marks=pytest.mark.slow), pytest.param("pre-training, masked", marks=pytest.mark.slow)],
 )
 def test_a_killed_process_is_started_again_and_ends_as_an_undisturbed_one(folder, name):
     kind = COMMANDS[name][0]

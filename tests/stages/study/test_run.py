@@ -1,4 +1,4 @@
-"""Whole studies of tiny models, the file of docs/study.md among them: killed, gone on with, and merged from halves."""
+"""Whole studies of tiny models, the file of docs/study.md among them: killed, gone on with, merged from halves."""
 
 import gc
 import json
@@ -76,29 +76,10 @@ def workers_of(folder):
 
 @pytest.fixture(scope="module")
 def whole(here):
-    """The study of the file, its two workers killed in the midst of it, and gone on with."""
-    command = [sys.executable, "-m", "alum", "study", "study.yaml", "--output_dir", "whole", "--workers", "2"]
-    folder = here / "whole"
-    with (here / "killed.txt").open("w") as log:
-        process = subprocess.Popen(command, cwd=here, stdout=log, stderr=log)
-        deadline = time.monotonic() + 500
-        while len(cells_of(folder)) < 3:
-            assert process.poll() is None, (here / "killed.txt").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    deadline = time.monotonic() + 60
-    while workers_of(folder):
-        assert time.monotonic() < deadline, "workers outlived the study"
-        time.sleep(0.05)
-    before = cells_of(folder)
-    assert 3 <= len(before) < 24
+    """The study of the file."""
     os.chdir(here)
-    assert main(command[3:-2]) == 0
-    after = cells_of(folder)
-    assert before.items() <= after.items()  # none was trained again
-    return folder
+    assert main(["study", "study.yaml", "--output_dir", "whole"]) == 0
+    return here / "whole"
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +128,7 @@ def test_standard_plus_costs_what_the_dearest_arm_does(results):
         assert costs["standard_plus"] == pytest.approx(costs["alum_one_pass"], rel=0.2)  # in whole steps
 
 
+@pytest.mark.slow
 def test_halves_of_it_merged_are_the_same_page(here, whole, capsys):
     for name, seeds in (("one", "0:2"), ("two", "2")):
         assert main(["study", "study.yaml", "--output_dir", name, "--seeds", seeds]) == 0
@@ -158,6 +140,30 @@ def test_halves_of_it_merged_are_the_same_page(here, whole, capsys):
             del cost["seconds"]
     assert merged == one_piece
     assert cells_of("both").keys() == cells_of(whole).keys()
+
+
+@pytest.mark.slow
+def test_a_study_whose_workers_are_killed_goes_on_and_is_the_same_page(here, whole):
+    command = [sys.executable, "-m", "alum", "study", "study.yaml", "--output_dir", "killed", "--workers", "2"]
+    folder = here / "killed"
+    with (here / "killed.txt").open("w") as log:
+        process = subprocess.Popen(command, cwd=here, stdout=log, stderr=log)
+        deadline = time.monotonic() + 500
+        while len(cells_of(folder)) < 3:
+            assert process.poll() is None, (here / "killed.txt").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    deadline = time.monotonic() + 60
+    while workers_of(folder):
+        assert time.monotonic() < deadline, "workers outlived the study"
+        time.sleep(0.05)
+    before = cells_of(folder)
+    assert 3 <= len(before) < 24
+    assert main(command[3:-2]) == 0
+    assert before.items() <= cells_of(folder).items()  # none was trained again
+    assert (folder / "report.html").read_bytes() == (whole / "report.html").read_bytes()
 
 
 def test_its_cells_are_runs_that_can_be_compared(whole, capsys):

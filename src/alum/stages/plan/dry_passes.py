@@ -138,16 +138,17 @@ class _DryRun:
         self.inputs |= dict(HEADS[shape.head].inputs)
 
     def costs(self) -> PassCosts:
-        whole = self._forward(nullcontext)[2]
-        recomputed = self._checkpointed(sum(whole)) if self.shape.checkpointing else 0
         logits, forward, graph = self._forward(nullcontext)
+        largest, recomputed = max(graph), 0
+        if self.shape.checkpointing:
+            recomputed = self._checkpointed(sum(graph))
+            logits, forward, graph = self._forward(nullcontext)
         backward = self._backward(logits)
         self.model.zero_grad()
-        above = self._backward(self._forward(Injection(self.model, self.shape.layer).cutting)[0])
+        injection = Injection(self.model, self.shape.layer)
+        above = self._backward(self._forward(injection.cutting)[0])
         parameters_above = sum(one.numel() for one in self.model.parameters() if one.grad is not None)
         with frozen(self.model):
-            injection = Injection(self.model, self.shape.layer)
-            self._forward(injection.recording)
             delta = torch.zeros_like(injection.recorded(), dtype=torch.float32).requires_grad_()
             at_delta, from_x, ascent_graph = self._forward(partial(injection.adding, delta, below="cut"))
             ascent = self._backward(at_delta)
@@ -161,7 +162,7 @@ class _DryRun:
             ascent_graph_bytes=sum(ascent_graph),
             cast_bytes=_cast_bytes(self.model) if self.shape.precision == "bf16" else 0,
             recomputed_bytes=recomputed,
-            largest_bytes=max(whole),
+            largest_bytes=largest,
             output_bytes=logits.numel() * logits.element_size(),
             output_bytes_in_fp32=4 * logits.numel(),
             num_parameters=self.model.num_parameters(),
