@@ -14,6 +14,7 @@ from forked_code import ForkedCode
 from places import ROOT
 
 EXAMPLES = ROOT / "examples"
+QUICK = ("plain_loop", "trainer")
 
 
 def accuracy_in(shown):
@@ -27,7 +28,13 @@ def forked(tmp_path_factory):
     forked.close()
 
 
-@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(path, marks=[] if path.stem in QUICK else pytest.mark.slow, id=path.name)
+        for path in sorted(EXAMPLES.glob("*.py"))
+    ],
+)
 def test_a_script_runs_and_learns(script, tmp_path, forked):
     done = forked.run(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -45,6 +45,7 @@ def asked_for(good, tmp_path_factory):
     return addresses_asked_for(commands, good, home)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_asks_for_the_network_on_files_of_ones_own(command, asked_for):
     assert asked_for[command] == (0, [])
@@ -54,6 +55,7 @@ def test_every_command_is_among_them():
     assert {words[0] for words in COMMANDS.values()} == set(NAMES)
 
 
+@pytest.mark.slow
 def test_the_network_is_watched(good, tmp_path):
     """A model that is no folder is looked for on the hub."""
     words = ["finetune", "--model_name_or_path", "no/such", *COMMANDS["finetune"][3:]]

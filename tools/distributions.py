@@ -41,6 +41,7 @@ USE = (
     "evaluate --model_name_or_path tuned --suites rows=rows.csv --text_columns text --label_column label "
     "--attacks typing pgd --output_dir measured",
 )
+IN_TURN = "import sys; from alum.cli.main import main; sys.exit(max(main(words.split()) for words in sys.argv[1:]))"
 INFO = f"alum-{__version__}.dist-info/"
 
 
@@ -141,13 +142,12 @@ def check_commands(programs: Path, folder: Path) -> None:
 
 
 def check_use(programs: Path, folder: Path) -> None:
-    """Runs the commands of `USE` on a few rows made here."""
+    """Runs the commands of `USE` on a few rows made here, in one process, whose imports take longer than they."""
     words = {"good": ("bright", "warm", "fine", "good"), "bad": ("dull", "cold", "poor", "bad")}
     rows = [(f"the film was {a} and {b}", label) for label, own in words.items() for a in own for b in own if a != b]
     (folder / "rows.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
     (folder / "corpus.txt").write_text("\n\n".join(text for text, _ in rows * 8))
-    for command in USE:
-        run([programs / "alum", *command.split()], folder)
+    run([programs / "python", "-c", IN_TURN, *USE], folder)
     for file in ("tuned/README.md", "tuned/loss.png", "measured/results.json", "measured/report.html"):
         if not (folder / file).is_file() or not (folder / file).stat().st_size:
             raise ReleaseError(f"alum wrote nothing into {file}")

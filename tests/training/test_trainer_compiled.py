@@ -155,6 +155,7 @@ def test_nor_where_the_number_of_predicted_tokens_changes(tmp_path, compiled_pas
     assert losses_compiled[:4] == pytest.approx(losses, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_compiled_passes_share_their_dropout_masks(tmp_path, compiled_passes):
     """The compiler of the default backend draws masks in its own way; at δ = 0 the two passes must not differ."""
     trainer = run(tmp_path, 0.1, adv_method="noise", adv_init_std=0.0, torch_compile=True)

@@ -8,12 +8,32 @@ from html.parser import HTMLParser
 import pytest
 
 from alum.core.errors import InputError
+from alum.reports.evaluation import figures
 from alum.reports.evaluation.page import evaluation_page, write_evaluation_page
 from evaluation_results import MODELS, evaluation_results, example, results_of_many
 from small_files import fill_disk, umask
 
 HOSTILE = """"'><img src=x onerror="window.hacked=1"><!-- </script><script>window.hacked=2</script>\u2028{{ 7*7 }}"""
 VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def charts_drawn_once():
+    """Most tests have the same charts on their pages, and a tenth of a second of each goes into drawing."""
+
+    def once(draw):
+        drawn = {}
+
+        def drawn_once(*data, **settings):
+            key = repr((data, settings))
+            return drawn[key] if key in drawn else drawn.setdefault(key, draw(*data, **settings))
+
+        return drawn_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("curves_chart", "dots_chart", "ranking_chart", "reliability_chart"):
+            patch.setattr(figures, name, once(getattr(figures, name)))
+        yield
 
 
 class Elements(HTMLParser):

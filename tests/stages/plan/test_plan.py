@@ -130,6 +130,9 @@ def test_memory_of_a_classifier_is_what_is_measured(method, num_rows):
     assert found.total == pytest.approx(found.state + expected, rel=0.1)
 
 
+CHECKPOINTED = ("standard", "alum_one_pass", "alum_virtual", "alum", "freelb")
+
+
 @functools.cache
 def costs_of_blocks(num_rows, run_again):
     shape = BatchShape("sequence_classification", num_rows, 64, "word", "fp32", fused_attention=False)
@@ -139,9 +142,8 @@ def costs_of_blocks(num_rows, run_again):
 @pytest.mark.parametrize(
     ("method", "num_rows"),
     [
-        *((method, 4) for method in ("standard", "alum_one_pass", "alum_virtual", "alum", "freelb")),
-        *((method, 32) for method in ("standard", "alum")),
-        *(pytest.param(method, 32, marks=pytest.mark.slow) for method in ("alum_one_pass", "alum_virtual", "freelb")),
+        *((method, 4) for method in CHECKPOINTED),
+        *(pytest.param(method, 32, marks=pytest.mark.slow) for method in CHECKPOINTED),
     ],
 )
 def test_blocks_that_run_again_cost_what_is_counted_and_measured(method, num_rows):

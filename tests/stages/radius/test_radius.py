@@ -1,4 +1,5 @@
 import json
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -41,12 +42,36 @@ def test_divergence_grows_with_the_radius_and_most_along_the_adversary_s_directi
     assert radius(arguments(epsilons=[30.0])).effects[VIRTUAL][0].accuracy < result.clean_accuracy
 
 
-def test_radius_of_a_divergence_that_is_a_power_of_the_radius():
-    effects = [Effect(epsilon, 40 * epsilon**2, None) for epsilon in (0.01, 0.03, 0.1)]
-    assert radius_of(effects, 0.1) == pytest.approx((0.1 / 40) ** 0.5)
-    assert radius_of(effects, effects[1].divergence) == pytest.approx(0.03)
-    assert radius_of(effects, 1.0) is None
-    assert radius_of(effects, 1e-4) is None
+def power(epsilon):
+    return 40 * epsilon**2
+
+
+def exponential(epsilon):
+    return 1e-5 * math.exp(12 * epsilon)
+
+
+@pytest.mark.parametrize(("curve", "found"), [(power, (0.1 / 40) ** 0.5), (exponential, math.log(1e4) / 12)])
+def test_the_radius_of_a_divergence_is_found_in_a_few_measurements(curve, found):
+    asked = []
+
+    def divergence_at(epsilon):
+        asked.append(epsilon)
+        return curve(epsilon)
+
+    effects = [Effect(epsilon, curve(epsilon), None) for epsilon in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)]
+    assert radius_of(0.1, effects, divergence_at) == pytest.approx(found, rel=0.01)
+    assert 0 < len(asked) <= 8
+    asked.clear()
+    assert radius_of(effects[1].divergence, effects, divergence_at) == pytest.approx(0.01)
+    assert radius_of(1e9, effects, divergence_at) is None
+    assert radius_of(effects[0].divergence / 2, effects, divergence_at) is None
+    assert asked == []
+
+
+def test_the_recommended_radius_has_the_divergence(arguments):
+    epsilon = radius(arguments(target_divergence=0.02)).recommended_epsilon
+    (at_it,) = radius(arguments(epsilons=[epsilon])).effects[VIRTUAL]
+    assert at_it.divergence == pytest.approx(0.02, rel=0.1)
 
 
 def test_nearest_words_are_those_of_all_pairs(arguments):

@@ -1,7 +1,8 @@
 """Divergence and accuracy of a model over radii, and how far its words are apart in the same unit."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from scipy.optimize import brentq
 
 from alum.core.methods import method_named
 from alum.evaluation.measured_model import LoadedModel, Reading
@@ -45,8 +47,8 @@ class RadiusResult:
     """Effects of the perturbations of some methods over the radii.
 
     ``nearest_words`` has the 10th, 50th and 90th percentile of the distance from a word's vector to the nearest other
-    one, in the unit of the radius; ``recommended_epsilon`` is where the virtual adversary has the wanted divergence,
-    None if that lies outside of the radii.
+    one, in the unit of the radius; ``recommended_epsilon`` is where the virtual adversary has the wanted divergence, to
+    a hundredth, None if that lies outside of the radii.
     """
 
     model: str
@@ -85,6 +87,10 @@ def _measured(arguments: RadiusArguments) -> RadiusResult:
             effects[name] = [Effect(epsilon, *effect) for epsilon, effect in zip(epsilons, found, strict=True)]
             done(1)
     ((_, clean_accuracy),) = model.effects_of(features, method_named("noise"), [TINY], arguments.seed)
+
+    def divergence_at(epsilon: float) -> float:
+        return model.effects_of(features, method_named(VIRTUAL), [epsilon], arguments.seed)[0][0]
+
     return RadiusResult(
         model=arguments.model_name_or_path,
         num_rows=len(suite.rows),
@@ -92,7 +98,7 @@ def _measured(arguments: RadiusArguments) -> RadiusResult:
         effects=effects,
         nearest_words=nearest_words(model, features, arguments.seed),
         target_divergence=arguments.target_divergence,
-        recommended_epsilon=radius_of(effects[VIRTUAL], arguments.target_divergence),
+        recommended_epsilon=radius_of(arguments.target_divergence, effects[VIRTUAL], divergence_at),
     )
 
 
@@ -105,15 +111,21 @@ def _model_on(suite: SuiteData, arguments: RadiusArguments) -> ModelOnTask:
     )
 
 
-def radius_of(effects: Sequence[Effect], divergence: float) -> float | None:
-    """Radius of a divergence, on straight lines between the measured ones on logarithmic scales: D is a power of ε."""
+def radius_of(divergence: float, effects: Sequence[Effect], divergence_at: Callable[[float], float]) -> float | None:
+    """Radius of a divergence to a hundredth, by Brent's method between the two measured ones that it lies between.
+
+    Where D is a power of ε, straight lines on logarithmic scales meet it at once; at a large radius it often is not.
+    None if it lies between no two.
+    """
     for below, above in pairwise(effects):
-        if 0 < below.divergence <= divergence <= above.divergence:
-            if below.divergence == above.divergence:
-                return below.epsilon
-            rise = math.log(above.divergence / below.divergence)
-            share = math.log(divergence / below.divergence) / rise
-            return float(below.epsilon * (above.epsilon / below.epsilon) ** share)
+        if below.divergence <= divergence <= above.divergence:
+            measured = {math.log(one.epsilon): one.divergence for one in (below, above)}
+
+            def excess(log_epsilon: float, measured: Mapping[float, float] = measured) -> float:
+                found = measured[log_epsilon] if log_epsilon in measured else divergence_at(math.exp(log_epsilon))
+                return math.log(max(found, sys.float_info.min) / divergence)
+
+            return math.exp(brentq(excess, *measured, xtol=0.01))
     return None
 
 
