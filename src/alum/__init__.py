@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from alum.core.objective import AlumResult, alum_loss
     from alum.models.hooks.hooked_batch import HookedBatch
     from alum.models.hooks.injection import Injection
+    from alum.models.hooks.padding_free import PaddingFree
     from alum.reports.exports import AttackedTexts
     from alum.stages.augmentation.arguments import AugmentArguments
     from alum.stages.augmentation.run import AugmentResult, augment
@@ -54,9 +55,10 @@ __all__ = [
     "TEXT_EMBEDDING_DIRECTION", "TOKEN_CLASSIFICATION", "AlumConfig", "AlumMixin", "AlumResult", "AlumStep",
     "AlumTrainer", "AttackArguments", "AttackOutcome", "AttackOutcomes", "AttackedTexts", "AugmentArguments",
     "AugmentResult", "Batch", "EvaluateArguments", "EvaluateResult", "FinetuneArguments", "FinetuneConfig",
-    "FinetuneResult", "FinetunedModel", "HookedBatch", "Injection", "InputError", "Method", "PretrainArguments",
-    "PretrainConfig", "PretrainResult", "RowTexts", "Study", "StudyArguments", "StudyResult", "TaskKind", "alum_loss",
-    "attack", "augment", "evaluate", "finetune", "merge_studies", "method_named", "pretrain", "study",
+    "FinetuneResult", "FinetunedModel", "HookedBatch", "Injection", "InputError", "Method", "PaddingFree",
+    "PretrainArguments", "PretrainConfig", "PretrainResult", "RowTexts", "Study", "StudyArguments", "StudyResult",
+    "TaskKind", "alum_loss", "attack", "augment", "evaluate", "finetune", "merge_studies", "method_named",
+    "pretrain", "study",
 ]
 
 _EXPORTED = {
@@ -66,6 +68,7 @@ _EXPORTED = {
     "alum.core.objective": ("AlumResult", "alum_loss"),
     "alum.models.hooks.hooked_batch": ("HookedBatch",),
     "alum.models.hooks.injection": ("Injection",),
+    "alum.models.hooks.padding_free": ("PaddingFree",),
     "alum.reports.exports": ("AttackedTexts",),
     "alum.stages.augmentation.arguments": ("AugmentArguments",),
     "alum.stages.augmentation.run": ("AugmentResult", "augment"),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from alum.core.errors import InputError
 from alum.core.randomness.random_state import keeping_random_state
 from alum.models.hooks.dropout import without_dropout
+from alum.models.weights_in_parts import whole_weights
 
 Found = TypeVar("Found")
 
@@ -25,7 +26,7 @@ def check_first_pass(
     ``forward`` is a pass of the model where it takes the inputs otherwise than by their names.
     """
     device = next(iter(inputs.values())).device
-    with keeping_random_state(device), without_dropout(model):
+    with whole_weights(model), keeping_random_state(device), without_dropout(model):
         outputs = tried(name, lambda: model(**inputs) if forward is None else forward(inputs))
     if any(value.isnan().any() for key, value in dict(outputs).items() if key.endswith("logits")):
         raise InputError(

@@ -337,6 +337,38 @@ def test_a_signal_stops_it_and_says_how_to_go_on(here, monkeypatch, stop, code, 
     assert not cells_of(folder)
 
 
+def test_a_cell_that_was_stopped_goes_on_where_it_was(here, monkeypatch):
+    """Its training is not made again, nor rows measured again, and it ends as if nothing had been."""
+    from alum.evaluation.scores.row_records import RowRecords
+
+    file = small(arms={"r_drop": {}}, seeds=[0], evaluation={"attacks": ["typing"]})
+    assert main(["study", file, "--output_dir", "undisturbed"]) == 0
+    add, added = RowRecords.add, []
+
+    def add_and_stop(self, records):
+        add(self, records)
+        added.extend(records)
+        if len(added) == 30:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(RowRecords, "add", add_and_stop)
+    assert main(["study", file, "--output_dir", "goes_on"]) == 143
+    (cell,) = Path("goes_on/cells").glob("[!.]*")
+    training = (cell / "metrics.jsonl").stat().st_mtime_ns
+    measured = {path: path.stat().st_mtime_ns for path in cell.rglob("rows/**/clean.jsonl")}
+    assert len(measured) == 1
+    monkeypatch.undo()
+    os.chdir(here)
+    assert main(["study", file, "--output_dir", "goes_on"]) == 0
+    assert (cell / "metrics.jsonl").stat().st_mtime_ns == training
+    assert {path: path.stat().st_mtime_ns for path in measured} == measured
+    found, expected = record("goes_on/results.json"), record("undisturbed/results.json")
+    for name in ("scores", "comparisons", "missing"):
+        assert found[name] == expected[name]
+    for path in Path("undisturbed/cells").rglob("rows/**/*.jsonl"):
+        assert (Path("goes_on") / path.relative_to("undisturbed")).read_bytes() == path.read_bytes()
+
+
 def test_two_cannot_work_on_one_folder(here, capsys):
     Path("locked").mkdir()
     with held("locked"):

@@ -35,9 +35,9 @@ class PaddingFree:
     >>> padding_free = PaddingFree(model)  # doctest: +SKIP
     >>> AlumStep(model)(batch)  # doctest: +SKIP
 
-    Raises `InputError` as `check_padding_free` does. A batch without an attention mask or padding runs as it is, and so
-    does a pass with a cache of keys and values, which generation has. A pass raises it for attention masks that are not
-    ``[batch, length]``, and for padding on the left of encoders.
+    Raises `InputError` for architectures that are not known to give the same outputs this way. A batch without an
+    attention mask or padding runs as it is, and so does a pass with a cache of keys and values, which generation has. A
+    pass raises it for attention masks that are not ``[batch, length]``, and for padding on the left of encoders.
     """
 
     def __init__(self, model: nn.Module) -> None:

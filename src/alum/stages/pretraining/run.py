@@ -20,6 +20,7 @@ from alum.models.checkpoint import Checkpoint
 from alum.models.hooks.document_attention import AttentionWithinDocuments
 from alum.models.text_model import on_device
 from alum.models.trial import check_first_pass
+from alum.models.weights_in_parts import num_parameters
 from alum.reports.cards.pretrained import write_pretraining_card
 from alum.reports.cards.training import TrainedBy
 from alum.reports.curves import write_loss_curve
@@ -48,6 +49,7 @@ from alum.stages.runs.training import (
     train,
 )
 from alum.tasks.lookup import KINDS
+from alum.training.before_engine import before_engine
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 from alum.training.records.console import announce, use_own_console
 
@@ -212,7 +214,8 @@ def _trained(run: _Run, opened: TrainingRun) -> tuple[dict[str, dict[str, float]
         before = opened.former.get("metrics_before")
         _forget_warm_up(run, opened.folder)
     if before is None:  # what a resumed run began with cannot be measured again
-        before = _scores(run.trainer, run.validation)
+        with before_engine(run.trainer):
+            before = _scores(run.trainer, run.validation)
     write_record = partial(opened.write_settings, metrics_before=before)
     cost = train(run.trainer, run.config, opened.folder, opened.checkpoint, write_record)
     _forget_warm_up(run, opened.folder)
@@ -239,7 +242,7 @@ def _result(run: _Run, folder: Path, before: dict[str, dict[str, float]], cost: 
         corpora=[corpus.name for corpus in run.texts.train],
         metrics_before=before,
         metrics=after,
-        num_parameters=run.language_model.model.num_parameters(),
+        num_parameters=num_parameters(run.language_model.model),
         num_train_sequences=len(sequences.train) if isinstance(sequences.train, Dataset) else None,
         sequence_length_tokens=arguments.length_tokens,
         num_train_tokens=trainer.state.num_input_tokens_seen,

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from alum.core.errors import InputError
 from alum.data.values import as_json
 from alum.data.visible_console import VisibleConsole
 from alum.data.writing import write_text
@@ -18,7 +19,7 @@ from alum.stages.pretraining.held_out import HeldOutLosses, held_out_losses, tex
 from alum.stages.pretraining.run import pretrain
 from alum.stages.runs.environment import environment
 from alum.stages.study.cells.finetune_cell import FinetuneCell
-from alum.stages.study.cells.ledger import Cell, Ledger
+from alum.stages.study.cells.ledger import CELL, Cell, Ledger
 from alum.stages.study.cells.pretrain_cell import PretrainCell
 from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.settings import placed
@@ -29,13 +30,19 @@ _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 
 
 def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) -> None:
-    """Trains and measures a cell in its folder of the ledger; what a run that was killed has left there is removed."""
+    """Trains and measures a cell in its folder of the ledger, and goes on with what a run that was killed left there.
+
+    A training that is finished there is not made again, and rows that are measured are not measured again.
+    """
     place = ledger.place(cell.key)
-    shutil.rmtree(place, ignore_errors=True)
-    if isinstance(cell, PretrainCell):
-        record, keep_model = _pretrained(cell, place), keep_model or cell.is_fine_tuned
-    else:
-        record = _finetuned(cell, inputs, ledger, place)
+    if (place / CELL).is_file():  # finished, but without the weights that are needed now
+        shutil.rmtree(place)
+    try:
+        record = _run(cell, inputs, ledger, place)
+    except InputError:  # of another version, or damaged
+        shutil.rmtree(place, ignore_errors=True)
+        record = _run(cell, inputs, ledger, place)
+    keep_model = keep_model or (isinstance(cell, PretrainCell) and cell.is_fine_tuned)
     record |= {
         "key": cell.key,
         "settings": dict(cell.settings),
@@ -51,6 +58,10 @@ def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) 
         for weights in (file for form in _WEIGHTS for file in place.glob(form)):
             weights.unlink()
     ledger.add(cell.key, record)
+
+
+def _run(cell: Cell, inputs: StudyInputs, ledger: Ledger, place: Path) -> dict[str, Any]:
+    return _pretrained(cell, place) if isinstance(cell, PretrainCell) else _finetuned(cell, inputs, ledger, place)
 
 
 def evaluation_of(cell: FinetuneCell, inputs: StudyInputs, model: Path) -> EvaluateArguments:

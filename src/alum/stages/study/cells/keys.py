@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from alum.core.errors import InputError
+from alum.stages.runs.folder import AUTO
 from alum.stages.study.settings import PLACES, Settings
 
 _Made = TypeVar("_Made")
@@ -42,11 +43,14 @@ def stage_settings(of: type[_Made], given: Mapping[str, Any], where: str) -> _Ma
 
 
 def training_settings(of: type[_Made], settings: Settings, output_dir: str, seed: int, where: str) -> _Made:
-    """Makes the Trainer's settings of a cell, quiet and with counted FLOPs; raises as `stage_settings` does."""
+    """Makes the Trainer's settings of a cell, quiet, with counted FLOPs, and going on with what a stop has left.
+
+    Raises as `stage_settings` does.
+    """
     names = field_names(of)
     given = {name: value for name, value in settings.items() if name in names}
     saved = given.get("eval_strategy", "no") if given.get("load_best_model_at_end") else "no"
-    quiet = {"save_strategy": saved, "disable_tqdm": True, "count_flops_every": 10}
+    quiet = {"save_strategy": saved, "disable_tqdm": True, "count_flops_every": 10, "resume_from_checkpoint": AUTO}
     return stage_settings(of, {**quiet, **given, "output_dir": output_dir, "seed": seed}, where)
 
 
