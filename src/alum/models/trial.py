@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from alum.core.errors import InputError
 from alum.core.randomness.random_state import keeping_random_state
 from alum.models.hooks.dropout import without_dropout
-from alum.models.weights_in_parts import whole_weights
+from alum.models.loading.weights_in_parts import whole_weights
 
 Found = TypeVar("Found")
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from transformers import Trainer
 
-from alum.models.weights_in_parts import whole_weights
+from alum.models.loading.weights_in_parts import whole_weights
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing
 from alum.models.checkpoint import Checkpoint
 from alum.models.hooks.document_attention import AttentionWithinDocuments
+from alum.models.loading.weights_in_parts import num_parameters
 from alum.models.text_model import on_device
 from alum.models.trial import check_first_pass
-from alum.models.weights_in_parts import num_parameters
 from alum.reports.cards.pretrained import write_pretraining_card
 from alum.reports.cards.training import TrainedBy
 from alum.reports.curves import write_loss_curve

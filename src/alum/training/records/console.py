@@ -12,7 +12,7 @@ from transformers.trainer_utils import has_length
 
 from alum.core.methods import Method
 from alum.data.visible_text import fitted, terminal_width, visible_line, wrapped
-from alum.models.weights_in_parts import num_parameters
+from alum.models.loading.weights_in_parts import num_parameters
 
 SECONDS_BETWEEN_LINES = 60  # where there are no bars
 
