@@ -139,7 +139,7 @@ test: $(INSTALLED) ## all tests but the slow ones
 test-slow: $(INSTALLED) ## what check leaves out: several processes, compiled models, larger parts of campaigns, whole studies
 	$(PYTEST) -m slow
 
-test-deepspeed: $(INSTALLED) ## DeepSpeed's ZeRO beside DDP on the CPU, in an environment of its own, five minutes
+test-deepspeed: $(INSTALLED) ## DeepSpeed's ZeRO beside DDP on the CPU, in an environment of its own, twenty minutes
 	$(PYTHON) -m venv .venv-deepspeed
 	.venv-deepspeed/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . \
 		deepspeed==0.19.8 pytest pytest-timeout

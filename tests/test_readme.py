@@ -21,8 +21,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 WAYS = (ROOT / "docs" / "start" / "ways.md").read_text(encoding="utf-8")
 RESULTS = (ROOT / "docs" / "results" / "index.md").read_text(encoding="utf-8")
 WORDS = ["the", "film", "play", "good", "bad", "dull", "bright", "story", "actor", "ends", "never", "quite", "night"]
+STEPS = ["--max_steps", "2", "--per_device_train_batch_size", "4", "--use_cpu"]
 LITTLE = {
-    "train": ["--max_steps", "2", "--per_device_train_batch_size", "4", "--use_cpu"],
+    "pretrain": STEPS,
+    "finetune": STEPS,
     "radius": ["--max_eval_samples", "4"],
     "evaluate": ["--max_attacked_samples", "4"],
 }
@@ -72,8 +74,7 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     for _, *words in found:
         is_named = {"--task", "--suites"} & set(words) and "sst2/validation.jsonl" not in words
         local = ["--data_dir", "sst2"] if is_named else []
-        little = LITTLE["train"] if words[0] in ("pretrain", "finetune") else LITTLE.get(words[0], [])
-        assert main([*words, *local, *little]) == 0, capsys.readouterr().err
+        assert main([*words, *local, *LITTLE.get(words[0], [])]) == 0, capsys.readouterr().err
 
 
 def test_the_trainer_snippet_changes_three_lines(tmp_path):

@@ -9,7 +9,7 @@ from alum.core.errors import InputError
 from alum.models.model_parts import word_embeddings
 from alum.stages.evaluation.suite_data import SuiteSpec, load_suite
 from alum.stages.radius.arguments import RadiusArguments
-from alum.stages.radius.run import DIRECTIONS, VIRTUAL, Effect, _model_on, nearest_words, radius, radius_of
+from alum.stages.radius.run import DIRECTIONS, VIRTUAL, Effect, _model_on, around, nearest_words, radius, radius_of
 from tiny_stages import save_untrained
 
 
@@ -59,13 +59,14 @@ def test_the_radius_of_a_divergence_is_found_in_a_few_measurements(curve, found)
         return curve(epsilon)
 
     effects = [Effect(epsilon, curve(epsilon), None) for epsilon in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)]
-    assert radius_of(0.1, effects, divergence_at) == pytest.approx(found, rel=0.01)
+    assert radius_of(0.1, around(0.1, effects), divergence_at) == pytest.approx(found, rel=0.01)
     assert 0 < len(asked) <= 8
     asked.clear()
-    assert radius_of(effects[1].divergence, effects, divergence_at) == pytest.approx(0.01)
-    assert radius_of(1e9, effects, divergence_at) is None
-    assert radius_of(effects[0].divergence / 2, effects, divergence_at) is None
+    known = effects[1].divergence
+    assert radius_of(known, around(known, effects), divergence_at) == pytest.approx(0.01)
     assert asked == []
+    assert around(1e9, effects) is None
+    assert around(effects[0].divergence / 2, effects) is None
 
 
 def test_the_recommended_radius_has_the_divergence(arguments):

@@ -337,12 +337,12 @@ def test_a_signal_stops_it_and_says_how_to_go_on(here, monkeypatch, stop, code, 
     assert not cells_of(folder)
 
 
-def test_a_cell_that_was_stopped_goes_on_where_it_was(here, monkeypatch):
-    """Its training is not made again, nor rows measured again, and it ends as if nothing had been."""
+@pytest.fixture
+def stopped(here, monkeypatch):
+    """File of a study, and a folder where it was stopped while rows of its first cell were measured."""
     from alum.evaluation.scores.row_records import RowRecords
 
     file = small(arms={"r_drop": {}}, seeds=[0], evaluation={"attacks": ["typing"]})
-    assert main(["study", file, "--output_dir", "undisturbed"]) == 0
     add, added = RowRecords.add, []
 
     def add_and_stop(self, records):
@@ -351,22 +351,51 @@ def test_a_cell_that_was_stopped_goes_on_where_it_was(here, monkeypatch):
         if len(added) == 30:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(RowRecords, "add", add_and_stop)
-    assert main(["study", file, "--output_dir", "goes_on"]) == 143
-    (cell,) = Path("goes_on/cells").glob("[!.]*")
-    training = (cell / "metrics.jsonl").stat().st_mtime_ns
-    measured = {path: path.stat().st_mtime_ns for path in cell.rglob("rows/**/clean.jsonl")}
-    assert len(measured) == 1
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(RowRecords, "add", add_and_stop)
+        assert main(["study", file, "--output_dir", "goes_on"]) == 143
+    yield file, Path("goes_on")
+    shutil.rmtree("goes_on")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(here):
     os.chdir(here)
-    assert main(["study", file, "--output_dir", "goes_on"]) == 0
-    assert (cell / "metrics.jsonl").stat().st_mtime_ns == training
-    assert {path: path.stat().st_mtime_ns for path in measured} == measured
-    found, expected = record("goes_on/results.json"), record("undisturbed/results.json")
-    for name in ("scores", "comparisons", "missing"):
-        assert found[name] == expected[name]
-    for path in Path("undisturbed/cells").rglob("rows/**/*.jsonl"):
-        assert (Path("goes_on") / path.relative_to("undisturbed")).read_bytes() == path.read_bytes()
+    file = small(arms={"r_drop": {}}, seeds=[0], evaluation={"attacks": ["typing"]})
+    assert main(["study", file, "--output_dir", "undisturbed"]) == 0
+    return Path("undisturbed")
+
+
+def same_as(folder, undisturbed):
+    """Whether a study found the same, to the last digit of each row."""
+    rows = [path.relative_to(undisturbed) for path in undisturbed.rglob("rows/**/*.jsonl")]
+    found, expected = record(folder / "results.json"), record(undisturbed / "results.json")
+    return all((folder / row).read_bytes() == (undisturbed / row).read_bytes() for row in rows) and all(
+        found[name] == expected[name] for name in ("scores", "comparisons", "missing")
+    )
+
+
+def test_a_cell_that_was_stopped_goes_on_where_it_was(stopped, undisturbed):
+    """Its training is not made again, nor rows measured again."""
+    file, folder = stopped
+    (cell,) = folder.glob("cells/[!.]*")
+    kept = [cell / "metrics.jsonl", *cell.rglob("rows/**/clean.jsonl")]
+    assert len(kept) == 2
+    times = [path.stat().st_mtime_ns for path in kept]
+    assert main(["study", file, "--output_dir", str(folder)]) == 0
+    assert [path.stat().st_mtime_ns for path in kept] == times
+    assert same_as(folder, undisturbed)
+
+
+def test_what_another_version_left_in_a_cell_is_begun_anew(stopped, undisturbed):
+    file, folder = stopped
+    (run,) = folder.glob("cells/[!.]*/run.json")
+    written = record(run)
+    written["config"]["learning_rate"] = 1.0
+    run.write_text(json.dumps(written))
+    assert main(["study", file, "--output_dir", str(folder)]) == 0
+    assert record(run)["config"]["learning_rate"] != 1.0
+    assert same_as(folder, undisturbed)
 
 
 def test_two_cannot_work_on_one_folder(here, capsys):

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,8 @@ DIRECTIONS = ("noise", "alum", "alum_one_pass", "alum_virtual")
 VIRTUAL = "alum_virtual"
 RECORD = "radius.json"
 BATCH_SIZE = 32
+MOST_TRIED = 10
+"""Radii that the search for one takes at most: halves of a bracket of a factor of 10 come to a hundredth in eight."""
 TINY = 1e-9
 NUM_WORDS = 1000
 """Number of words whose nearest neighbours are looked for, of those in the rows."""
@@ -87,10 +89,6 @@ def _measured(arguments: RadiusArguments) -> RadiusResult:
             effects[name] = [Effect(epsilon, *effect) for epsilon, effect in zip(epsilons, found, strict=True)]
             done(1)
     ((_, clean_accuracy),) = model.effects_of(features, method_named("noise"), [TINY], arguments.seed)
-
-    def divergence_at(epsilon: float) -> float:
-        return model.effects_of(features, method_named(VIRTUAL), [epsilon], arguments.seed)[0][0]
-
     return RadiusResult(
         model=arguments.model_name_or_path,
         num_rows=len(suite.rows),
@@ -98,8 +96,24 @@ def _measured(arguments: RadiusArguments) -> RadiusResult:
         effects=effects,
         nearest_words=nearest_words(model, features, arguments.seed),
         target_divergence=arguments.target_divergence,
-        recommended_epsilon=radius_of(arguments.target_divergence, effects[VIRTUAL], divergence_at),
+        recommended_epsilon=_recommended(model, features, effects[VIRTUAL], arguments),
     )
+
+
+def _recommended(
+    model: ModelOnTask, features: Dataset, effects: Sequence[Effect], arguments: RadiusArguments
+) -> float | None:
+    between = around(arguments.target_divergence, effects)
+    if between is None:
+        return None
+    with EvaluationProgress().shown("looking for the radius", MOST_TRIED, "tried") as done:
+
+        def divergence_at(epsilon: float) -> float:
+            ((divergence, _),) = model.effects_of(features, method_named(VIRTUAL), [epsilon], arguments.seed)
+            done(1)
+            return divergence
+
+        return radius_of(arguments.target_divergence, between, divergence_at)
 
 
 def _model_on(suite: SuiteData, arguments: RadiusArguments) -> ModelOnTask:
@@ -111,22 +125,23 @@ def _model_on(suite: SuiteData, arguments: RadiusArguments) -> ModelOnTask:
     )
 
 
-def radius_of(divergence: float, effects: Sequence[Effect], divergence_at: Callable[[float], float]) -> float | None:
-    """Radius of a divergence to a hundredth, by Brent's method between the two measured ones that it lies between.
+def around(divergence: float, effects: Sequence[Effect]) -> tuple[Effect, Effect] | None:
+    """First two neighbours of the measured effects between whose divergences one lies, None if it does so nowhere."""
+    return next((pair for pair in pairwise(effects) if pair[0].divergence <= divergence <= pair[1].divergence), None)
+
+
+def radius_of(divergence: float, between: tuple[Effect, Effect], divergence_at: Callable[[float], float]) -> float:
+    """Radius of a divergence in nats, to a hundredth, between two measured ones, by Brent's method.
 
     Where D is a power of ε, straight lines on logarithmic scales meet it at once; at a large radius it often is not.
-    None if it lies between no two.
     """
-    for below, above in pairwise(effects):
-        if below.divergence <= divergence <= above.divergence:
-            measured = {math.log(one.epsilon): one.divergence for one in (below, above)}
+    measured = {math.log(one.epsilon): one.divergence for one in between}
 
-            def excess(log_epsilon: float, measured: Mapping[float, float] = measured) -> float:
-                found = measured[log_epsilon] if log_epsilon in measured else divergence_at(math.exp(log_epsilon))
-                return math.log(max(found, sys.float_info.min) / divergence)
+    def excess(log_epsilon: float) -> float:
+        found = measured[log_epsilon] if log_epsilon in measured else divergence_at(math.exp(log_epsilon))
+        return math.log(max(found, sys.float_info.min) / divergence)
 
-            return math.exp(brentq(excess, *measured, xtol=0.01))
-    return None
+    return math.exp(brentq(excess, *measured, xtol=0.01))
 
 
 @torch.no_grad()

@@ -32,15 +32,18 @@ _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) -> None:
     """Trains and measures a cell in its folder of the ledger, and goes on with what a run that was killed left there.
 
-    A training that is finished there is not made again, and rows that are measured are not measured again.
+    A training that is finished there is not made again, and rows that have a record are not measured again.
     """
     place = ledger.place(cell.key)
     if (place / CELL).is_file():  # finished, but without the weights that are needed now
         shutil.rmtree(place)
+    is_new = not place.exists()
     try:
         record = _run(cell, inputs, ledger, place)
-    except InputError:  # of another version, or damaged
-        shutil.rmtree(place, ignore_errors=True)
+    except InputError:
+        if is_new:
+            raise
+        shutil.rmtree(place)  # what is left there is of another version, or damaged
         record = _run(cell, inputs, ledger, place)
     keep_model = keep_model or (isinstance(cell, PretrainCell) and cell.is_fine_tuned)
     record |= {
