@@ -42,6 +42,7 @@ USE = (
     "--attacks typing pgd --output_dir measured",
 )
 IN_TURN = "import sys; from alum.cli.main import main; sys.exit(max(main(words.split()) for words in sys.argv[1:]))"
+NOT_SEEN = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
 INFO = f"alum-{__version__}.dist-info/"
 
 
@@ -50,11 +51,11 @@ class ReleaseError(Exception):
 
 
 def run(command: Sequence[str | Path], folder: Path = ROOT) -> str:
-    """Standard output of a command that sees no path of this checkout and no network but pip's.
+    """Standard output of a command that sees no path of this checkout and no network but pip's, and keeps its bytecode.
 
     Raises `ReleaseError` with all that it printed where it fails.
     """
-    settings = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    settings = {name: value for name, value in os.environ.items() if name not in NOT_SEEN}
     done = subprocess.run(command, cwd=folder, env=settings | {"HF_HUB_OFFLINE": "1"}, capture_output=True, text=True)
     if done.returncode:
         words = " ".join(map(str, command))
