@@ -57,6 +57,13 @@ def test_tasks_are_a_document_and_each_field_is_documented(capsys):
     assert document(capsys, "tasks sst2 --json") == [one for one in found if one["name"] == "sst2"]
 
 
+def test_no_library_says_a_line_twice(capsys):
+    """By a handler of its own, and by the root's."""
+    document(capsys, f"{PLAN} --json")
+    loggers = {name: logging.getLogger(name) for name in ("transformers", "datasets", "huggingface_hub", "accelerate")}
+    assert not [name for name, logger in loggers.items() if logger.handlers and logger.propagate]
+
+
 def test_suites_are_a_document_and_each_field_is_documented(capsys):
     found = document(capsys, "suites --json")
     assert [(one["name"], one["split"], one["licence"]) for one in found] == [

@@ -3,6 +3,7 @@
 A command imports its stage when it runs: torch and transformers take seconds, and lists and helps do without them.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -346,10 +347,11 @@ def _load_libraries(is_quiet: bool = False) -> None:
     if not is_quiet:
         _tell_terminal("Loading torch and transformers …")
     from datasets import disable_progress_bars
-    from transformers.utils import logging
+    from transformers.utils.logging import disable_progress_bar
 
-    logging.disable_progress_bar()  # training keeps its own
-    for library in ("transformers", "datasets"):
+    disable_progress_bar()  # training keeps its own
+    for library in ("transformers", "datasets", "huggingface_hub"):
         fit_logs(library)
+        logging.getLogger(library).propagate = False  # it has a handler of its own, and the root's would say all twice
     if is_quiet or not sys.stderr.isatty():
         disable_progress_bars()

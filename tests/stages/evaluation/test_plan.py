@@ -140,3 +140,11 @@ def test_word_vectors_are_asked_for_by_their_flag(rows):
     for attack in ("textfooler", "a2t"):
         with pytest.raises(InputError, match=r"needs vectors of words .* --word_vectors"):
             plan(rows, attacks=[attack])
+
+
+def test_named_columns_are_of_rows_of_ones_own_and_not_of_suites_beside_them(rows, tmp_path):
+    of_suite = write_rows(tmp_path / "suite.jsonl", [{"sentence": "a", "label": 1, "text": "b", "idx": 3}])
+    suites = plan(rows, suites=[f"sst2={of_suite}"]).suites
+    assert {suite.name: suite.rows.texts()[0] for suite in suites}["sst2"] == ["a"]
+    with pytest.raises(InputError, match=r"--text_columns and --label_column would be of sst2, cola alike"):
+        plan(rows, validation_file=None, suites=[f"sst2={of_suite}", f"cola={of_suite}"])

@@ -253,8 +253,27 @@ def test_names_that_are_no_suite(tmp_path):
     with pytest.raises(InputError, match=r"unknown suite 'han'.*Did you mean 'hans'\? .*give han=PATH"):
         loaded("han")
     file = write_rows(tmp_path / "rows.jsonl", sentences(1))
-    with pytest.raises(InputError, match=r"'anli_r4' is none of the suites .*--text_columns and --label_column"):
+    with pytest.raises(InputError, match=r"'anli_r4' is none of the suites .* are sentence, label, idx: say"):
         loaded(f"anli_r4={file}")
+
+
+def test_the_name_of_a_file_says_nothing_about_its_columns(tmp_path):
+    file = str(write_rows(tmp_path / "hans.jsonl", [{"text": "a", "opinion": "good"}, {"text": "b", "opinion": "bad"}]))
+    with pytest.raises(InputError, match=r"the columns of .*hans\.jsonl are text, opinion: say what they mean, with"):
+        load_suite(SuiteSpec.of_file(file), Arguments())
+    data = load_suite(SuiteSpec.of_file(file), Arguments(text_columns="text", label_column="opinion"))
+    assert (data.name, data.suite, data.rows.label_names) == ("hans", None, ("bad", "good"))
+    with pytest.raises(InputError, match="Rows of hans have the columns of its data set"):
+        load_suite(SuiteSpec.of_file(file, "hans"), Arguments())
+    with pytest.raises(InputError, match=r"no file at .*gone\.csv"):
+        load_suite(SuiteSpec.of_file(str(tmp_path / "gone.csv")), Arguments())
+
+
+def test_the_columns_of_a_suite_may_be_named(tmp_path):
+    file = write_rows(tmp_path / "rows.jsonl", [{"text": "a", "opinion": 1}])
+    data = loaded(f"sst2={file}", text_columns="text", label_column="opinion")
+    assert (data.main_metric, data.rows.label_names) == ("accuracy", ("negative", "positive"))
+    assert data.rows.texts() == [["a"]]
 
 
 @pytest.mark.parametrize("name", ["cad_imdb", "cad_nli", "imdb_contrast"])

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from alum.attacks.text.protocol import Misclassified
 from alum.attacks.text.searches.gradients import Gradients
@@ -39,7 +38,7 @@ class ClassifiedRows:
 def load_classified_rows(arguments: ClassifiedRowsArguments) -> ClassifiedRows:
     """Loads a classifier and its rows; raises `InputError` for others, and what cannot be loaded."""
     file, name = arguments.validation_file, arguments.model_name_or_path
-    suite = load_suite(SuiteSpec(arguments.task or Path(file).stem, file), arguments)
+    suite = load_suite(SuiteSpec.of_file(file, arguments.task), arguments)
     if not isinstance(suite.evaluated, AttackedKind) or not suite.evaluated.has_gradients:
         kind = suite.evaluated.name.replace("_", " ")
         raise InputError(f"expected rows of a sequence classifier, but {suite.name} is {kind}.")

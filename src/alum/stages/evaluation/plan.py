@@ -1,5 +1,6 @@
 """Plan of an evaluation: models, suites and attacks, checked against each other before anything is measured."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from alum.evaluation.scores.summary import AttackFamily
 from alum.models.text_function import TextFunction
 from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData, SuiteSpec, load_suite
-from alum.stages.runs.given import NOTHING, Given
+from alum.stages.runs.given import NOTHING, ROWS, Given
 
 TYPING, PGD = "typing", "pgd"
 NO_ATTACKS = "none"
@@ -85,7 +86,9 @@ def plan_of(arguments: EvaluateArguments, given: Given = NOTHING) -> Plan:
     models = _models(arguments.model_name_or_path)
     specs = _suite_specs(arguments, given)
     columns = arguments.group_column, arguments.cluster_column
-    suites = tuple(load_suite(spec, arguments, *columns, arguments.asked_answers) for spec in specs)
+    suites = tuple(
+        load_suite(spec, _named_columns(spec, specs, arguments), *columns, arguments.asked_answers) for spec in specs
+    )
     names = [suite.name for suite in suites]
     if len(set(names)) < len(names):
         raise InputError(f"each suite needs a name of its own, but they are {', '.join(names)}: give NAME=PATH.")
@@ -139,7 +142,7 @@ def _short_name(path: str, specs: Sequence[str]) -> str:
 
 def _suite_specs(arguments: EvaluateArguments, given: Given) -> list[SuiteSpec]:
     """Suites that are asked for, with their paths where known; the rows of ``--validation_file`` are one too."""
-    specs = [SuiteSpec(name, table=table) for name, table in given.tables.items()]
+    specs = [SuiteSpec(name, table=table, is_named=name != ROWS) for name, table in given.tables.items()]
     for spec in map(SuiteSpec.parse, arguments.suites):
         if arguments.data_dir and spec.path is None:
             inside = [p for p in sorted(Path(arguments.data_dir).glob(f"{spec.name}*")) if p.stem == spec.name]
@@ -151,10 +154,25 @@ def _suite_specs(arguments: EvaluateArguments, given: Given) -> list[SuiteSpec]:
             spec = SuiteSpec(spec.name, str(inside[0] if inside else arguments.data_dir))
         specs.append(spec)
     if arguments.validation_file:
-        specs.append(SuiteSpec(Path(arguments.validation_file).stem, arguments.validation_file))
+        specs.append(SuiteSpec.of_file(arguments.validation_file))
     if not specs:
         raise InputError("nothing to measure on: give --suites (alum suites lists them) or --validation_file.")
     return specs
+
+
+def _named_columns(spec: SuiteSpec, specs: Sequence[SuiteSpec], arguments: EvaluateArguments) -> EvaluateArguments:
+    """Arguments as they are for one of the suites: columns that they name are of the only one, or of the user's own."""
+    named = [name for name in ("text_columns", "label_column", "choice_columns") if getattr(arguments, name)]
+    if not named or len(specs) == 1 or spec.suite is None:
+        return arguments
+    if all(other.suite for other in specs):
+        flags = " and ".join(f"--{name}" for name in named)
+        raise InputError(
+            f"{flags} would be of {', '.join(other.name for other in specs)} alike, whose columns are known: leave "
+            "that out, or evaluate the suite with other columns alone."
+        )
+    none: dict[str, Any] = dict.fromkeys(named)
+    return dataclasses.replace(arguments, **none)
 
 
 def _attack_names(arguments: EvaluateArguments) -> list[str]:

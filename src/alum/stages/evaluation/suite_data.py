@@ -50,11 +50,22 @@ class SuiteArguments(ColumnArguments, Protocol):
 
 @dataclass(frozen=True)
 class SuiteSpec:
-    """Suite as a user names it: one of the table of suites, or a name of their own with its rows or their path."""
+    """Suite as a user names it: one of the table of suites, or a name of their own with its rows or their path.
+
+    A name that nobody gave, as that of a file, says nothing about the columns: then the rows are the user's own.
+    """
 
     name: str
     path: str | None = None
     table: Table | None = None
+    is_named: bool = True
+
+    @property
+    def suite(self) -> Suite | None:
+        """The suite that it names, in the table of suites or, where the rows are at a path, of tasks; None if none."""
+        if not self.is_named:
+            return None
+        return suite_at_a_path(self.name) if self.path else SUITES.get(self.name)
 
     @classmethod
     def parse(cls, text: str) -> SuiteSpec:
@@ -63,6 +74,11 @@ class SuiteSpec:
         if not name.strip():
             raise InputError(f"expected a suite as NAME or NAME=PATH, not {text!r}: give it a name.")
         return cls(name, path or None)
+
+    @classmethod
+    def of_file(cls, path: str, name: str | None = None) -> SuiteSpec:
+        """Suite ``name`` with its rows in a file or a folder; without a name, rows of the user's own."""
+        return cls(name or Path(path).stem, path, is_named=name is not None)
 
 
 @dataclass(frozen=True)
@@ -172,17 +188,18 @@ def load_suite(
 ) -> SuiteData:
     """Loads the labelled rows of a suite from its path, a file or a folder, or else from the hub.
 
-    A name that is not in the table of suites is one of the user's own, unless it is that of a named task. Rows are
-    grouped by ``group_column`` and clustered by ``cluster_column``, or as the suite says. With ``max_eval_samples`` the
-    rows are a random part in their original order, which depends on the seed and the number of rows alone; see
-    `part_of`. With ``answers`` it is for causal language models, which choose one of these as the label.
+    A name that is not in the table of suites is one of the user's own, unless it is that of a named task. Columns are
+    as the arguments name them, and else those of the suite's data set. Rows are grouped by ``group_column`` and
+    clustered by ``cluster_column``, or as the suite says. With ``max_eval_samples`` the rows are a random part in their
+    original order, which depends on the seed and the number of rows alone; see `part_of`. With ``answers`` it is for
+    causal language models, which choose one of these as the label.
 
     Raises `InputError` for names, files, columns and labels that cannot be used.
     """
-    suite = suite_at_a_path(spec.name) if spec.path else SUITES.get(spec.name)
+    suite = spec.suite
     if spec.path is None and spec.table is None and suite is None:
         raise _no_suite(spec.name)
-    layout = suite.source.layout if suite else _own_layout(spec, arguments, answers)
+    layout = layout_of(arguments, suite.source.layout) if suite else _own_layout(spec, arguments, answers)
     if answers is not None:
         text = PromptTemplate.of(answers.prompt, layout.text).columns
         layout = dataclasses.replace(layout, text=text, label_is_text=False)
@@ -232,7 +249,6 @@ def linked(columns: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _own_layout(spec: SuiteSpec, arguments: SuiteArguments, answers: AskedAnswers | None) -> Layout:
-    name = spec.name
     if answers is not None and answers.prompt is not None and arguments.label_column and not arguments.text_columns:
         return Layout(text=columns_in(answers.prompt), label=arguments.label_column)
 
@@ -246,12 +262,20 @@ def _own_layout(spec: SuiteSpec, arguments: SuiteArguments, answers: AskedAnswer
     except InputError:
         if known_layouts(arguments.kind):
             raise
-        near = difflib.get_close_matches(name, SUITES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(
-            f"{name!r} is none of the suites that alum suites lists: for rows of your own say what their columns mean, "
-            f"with --text_columns and --label_column.{hint}"
-        ) from None
+        raise _nothing_said(spec, column_names()) from None
+
+
+def _nothing_said(spec: SuiteSpec, columns: Sequence[str]) -> InputError:
+    how = "say what they mean, with --text_columns and --label_column."
+    here = ", ".join(columns)
+    if not spec.is_named:
+        return InputError(f"the columns of {spec.path or spec.name} are {here}: {how}")
+    near = difflib.get_close_matches(spec.name, SUITES, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return InputError(
+        f"{spec.name!r} is none of the suites that alum suites lists, and the columns of its rows are {here}: "
+        f"{how}{hint}"
+    )
 
 
 def _table(spec: SuiteSpec, suite: Suite | None, layout: Layout, asked: Sequence[str]) -> Table:

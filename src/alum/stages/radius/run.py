@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -76,7 +75,7 @@ def radius(arguments: RadiusArguments) -> RadiusResult:
 
 
 def _measured(arguments: RadiusArguments) -> RadiusResult:
-    spec = SuiteSpec(arguments.task or Path(arguments.train_file).stem, arguments.train_file)
+    spec = SuiteSpec.of_file(arguments.train_file, arguments.task)
     suite = load_suite(spec, arguments)
     model = _model_on(suite, arguments)
     model.check_first_pass(suite.rows, arguments.model_name_or_path)

@@ -71,8 +71,9 @@ def digest_of(parts: Any) -> str:
 
 
 def _rows_of_suite(suite: str, file: str, settings: Settings) -> Dataset:
-    columns = {name: settings[name] for name in _COLUMNS if name in settings}
-    return load_suite(SuiteSpec(suite, file), EvaluateArguments(model_name_or_path=[], **columns)).rows.table.rows
+    spec = SuiteSpec(suite, file)
+    columns = {} if spec.suite else {name: settings[name] for name in _COLUMNS if name in settings}
+    return load_suite(spec, EvaluateArguments(model_name_or_path=[], **columns)).rows.table.rows
 
 
 def _mixed(rows: TaskRows) -> TaskRows:

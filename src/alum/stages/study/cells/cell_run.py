@@ -1,6 +1,7 @@
 """Runs of a study's cells: training, measures on what had no part in it, and a record, which is written last."""
 
 import json
+import logging
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,8 @@ from alum.stages.study.cells.pretrain_cell import PretrainCell
 from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.settings import placed
 
+logger = logging.getLogger(__name__)
+
 MEASURED, MODEL = "measured", "model"
 METRICS_LOG = "metrics.jsonl"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
@@ -40,10 +43,12 @@ def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) 
     is_new = not place.exists()
     try:
         record = _run(cell, inputs, ledger, place)
-    except InputError:
+    except InputError as error:
         if is_new:
             raise
-        shutil.rmtree(place)  # what is left there is of another version, or damaged
+        # What is left there is of another version, or damaged.
+        logger.warning("%s is begun anew, since what was left there cannot go on: %s", place, error)
+        shutil.rmtree(place)
         record = _run(cell, inputs, ledger, place)
     keep_model = keep_model or (isinstance(cell, PretrainCell) and cell.is_fine_tuned)
     record |= {
