@@ -86,21 +86,11 @@ def versions(environment: Row) -> str:
     return ", ".join(f"{name} {environment[name]}" for name in ("torch", "transformers", "alum"))
 
 
-def system(environment: Row) -> str:
-    """Operating system and kind of processor, without the kernel's name, which is of one machine.
-
-    >>> system({"platform": "Linux-6.1.0-21-cloud-amd64-x86_64-with-glibc2.36"})
-    'Linux x86_64'
-    """
-    name, *parts = environment["platform"].split("-")
-    return " ".join([name, *(part for part in parts if part in ("x86_64", "AMD64", "aarch64", "arm64"))][:2])
-
-
 def conditions(record: Row, command: str) -> str:
     """The sentence that says where, when and with what a record was made."""
     machine = record["environment"]
     return (
         f"`{command}`, {record['date']}: {machine['processors']} processors ({machine['processor']}, "
-        f"{system(machine)}), {machine['torch_threads']} threads, load average {machine['load_average']:.1f} at "
+        f"{machine['platform']}), {machine['torch_threads']} threads, load average {machine['load_average']:.1f} at "
         f"the start; {versions(machine)}; {record['minutes']:.0f} minutes."
     )

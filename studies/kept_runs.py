@@ -13,7 +13,7 @@ from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.run import finetune
 from alum.stages.runs.environment import environment
 from benchmarks.places import DATA, DOCS, ROOT, needed
-from benchmarks.tables import system, versions
+from benchmarks.tables import versions
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ def conditions(record: Mapping[str, Any], command: str, minutes: str) -> str:
     """The sentence that says where, when and with what a study was made, and how long that took."""
     machine = record["environment"]
     return (
-        f"`{command}`, {record['date']}: {machine['processors']} processors ({system(machine)}); "
+        f"`{command}`, {record['date']}: {machine['processors']} processors ({machine['platform']}); "
         f"{versions(machine)}; {minutes}."
     )

@@ -15,7 +15,7 @@ from alum.reports.numbers import difference_text, duration_text, interval_text, 
 from alum.reports.study.page import BASELINE_TITLES, condition_words, times_text
 from alum.reports.study.record import ArmComparison, StudyRecord
 from benchmarks.places import DOCS
-from benchmarks.tables import markdown_table, system, versions
+from benchmarks.tables import markdown_table, versions
 
 METHOD = "[how intervals, p and costs are made](../study.md#what-the-page-says)"
 
@@ -59,7 +59,7 @@ def _parts(file: Path, results: StudyRecord) -> Iterator[str]:
 def _versions(results: StudyRecord) -> Iterator[str]:
     for environment in results["environments"]:
         machine = environment.get("gpu") or f"{environment['processors']} processors"
-        yield f"{machine} ({system(environment)}); {versions(environment)}"
+        yield f"{machine} ({environment['platform']}); {versions(environment)}"
 
 
 def _scores(results: StudyRecord, task: str) -> str:

@@ -6,12 +6,15 @@ import re
 import shlex
 import sys
 import types
+from dataclasses import fields
 
 import pytest
 from transformers import BertConfig, BertForMaskedLM
 
+from adversary_settings import PAGE, written
 from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
 from alum.stages.study.reading.study_file import read_study
+from alum.training.settings import AdversarySettings
 from command_reference import parser_of
 from documented import FILES, ROOT, all_commands, commands, page, run, snippets, write_files
 from tiny_models import language_model
@@ -189,6 +192,20 @@ def test_a_recipe_for_another_library_trains_with_an_adversary(name, library, tr
             trained.append([entry for entry in names["trainer"].state.log_history if "loss" in entry])
     assert len(trained) == trainers
     assert all(entry["adversarial_gain"] > 1.2 for logs in trained for entry in logs)
+
+
+def test_the_table_of_settings_is_that_of_the_code():
+    text = PAGE.read_text(encoding="utf-8")
+    assert all(f"\n| `{field.name}` | " in text for field in fields(AdversarySettings))
+    assert text == written(text), "run python tools/adversary_settings.py"
+
+
+def test_pages_and_records_name_no_place_of_one_machine():
+    files = [path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".json", ".jsonl", ".ipynb")]
+    of_machine = re.compile(r"/(?:tmp|root|work|home|Users)/\w")
+    found = [path.name for path in files if of_machine.search(path.read_text(encoding="utf-8"))]
+    assert len(files) > 50
+    assert not found
 
 
 @pytest.mark.parametrize("name", API)

@@ -13,7 +13,7 @@ from benchmarks.gpu.precision import PRECISIONS
 from benchmarks.gpu.subjects import CLASSIFIER
 from benchmarks.pages import Page
 from benchmarks.places import DOCS
-from benchmarks.tables import markdown_table, short, system, versions
+from benchmarks.tables import markdown_table, short, versions
 
 Row = Mapping[str, Any]
 
@@ -47,7 +47,7 @@ def conditions(record: Row | None) -> str:
     device = machine["gpu"] if record["device"] == "cuda" else f"the CPU ({machine['processor']})"
     took = "not finished" if record["minutes"] is None else f"{record['minutes']:.1f} minutes"
     return (
-        f"`make bench-gpu`, {record['date']}, on {device}, {system(machine)}, Python {machine['python']}; "
+        f"`make bench-gpu`, {record['date']}, on {device}, {machine['platform']}, Python {machine['python']}; "
         f"{versions(machine)}; {took}."
     )
 

@@ -1,7 +1,6 @@
 """Trainings side by side, each arm after the one that it is to match, and each finished one kept at once."""
 
 import multiprocessing
-import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,6 @@ def train(
         "date": str(date.today()),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else machine()["processor"],
         "environment": environment(),
-        "command": " ".join(sys.argv[1:]),
     }
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_processes, context, initializer=_initialized) as pool:

@@ -1,5 +1,6 @@
 """What ``--json`` and ``--quiet`` leave on standard output and standard error."""
 
+import dataclasses
 import io
 import json
 import logging
@@ -16,6 +17,8 @@ from alum.core.methods import METHODS
 from alum.core.pass_counts import pass_counts
 from alum.evaluation.suites import SUITES
 from alum.reports.study.record import StudyRecord
+from alum.stages.finetuning.result import FinetuneResult
+from alum.stages.pretraining.run import PretrainResult
 from alum.stages.study import run as study
 from alum.stages.study.run import StudyResult
 from alum.tasks.named import TASKS
@@ -43,8 +46,11 @@ def document(capsys, line):
 def fields_of(command):
     """Names of fields that the page on JSON has in the first column of a command's table."""
     page = (ROOT / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
-    part = page.partition(f"\n## `alum {command} --json`\n")[2].partition("\n## ")[0]
-    assert part, command
+    return fields_in(page.partition(f"\n## `alum {command} --json`\n")[2].partition("\n## ")[0])
+
+
+def fields_in(part):
+    assert part
     cells = re.findall(r"^\| ((?:`\w[\w-]*`(?:, )?)+) \|", part, re.MULTILINE)
     return {name for cell in cells for name in re.findall(r"`([\w-]+)`", cell)}
 
@@ -62,6 +68,15 @@ def test_no_library_says_a_line_twice(capsys):
     document(capsys, f"{PLAN} --json")
     loggers = {name: logging.getLogger(name) for name in ("transformers", "datasets", "huggingface_hub", "accelerate")}
     assert not [name for name, logger in loggers.items() if logger.handlers and logger.propagate]
+
+
+@pytest.mark.parametrize(("command", "result"), [("finetune", FinetuneResult), ("pretrain", PretrainResult)])
+def test_each_field_of_a_trainings_results_is_documented(command, result):
+    page = (ROOT / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
+    part = page.partition(f"\n### `results.json` of `alum {command}`\n")[2]
+    found = fields_in(re.split("\n##", part)[0]) - {"masked_lm", "causal_lm"}
+    gain = {"step", "gain", "divergence", "strength"}
+    assert found - gain == {field.name for field in dataclasses.fields(result)}
 
 
 def test_suites_are_a_document_and_each_field_is_documented(capsys):

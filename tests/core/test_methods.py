@@ -40,6 +40,13 @@ def test_an_unknown_name_suggests_the_nearest():
         method_named("alum-one-pass")
 
 
+def test_an_unknown_setting_suggests_the_nearest():
+    with pytest.raises(
+        InputError, match=r"unknown setting of a method 'adv_epsilon': expected one of alpha, .* mean 'epsilon'"
+    ):
+        method_named("alum", adv_epsilon=0.1)
+
+
 def test_a_name_near_nothing_lists_the_choices():
     with pytest.raises(InputError, match="standard, alum, alum_one_pass") as error:
         method_named("xyzzy")

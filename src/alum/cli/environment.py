@@ -9,9 +9,9 @@ from alum.version import __version__
 
 _NEEDED = (
     "torch", "transformers", "accelerate", "datasets", "tokenizers", "huggingface-hub", "safetensors", "numpy", "scipy",
-    "scikit-learn", "pyarrow", "rich",
+    "scikit-learn", "pyarrow", "rich", "matplotlib",
 )  # fmt: skip
-_OPTIONAL = ("peft", "trl", "sentence-transformers", "matplotlib", "deepspeed", "liger-kernel", "wandb", "tensorboard")
+_OPTIONAL = ("peft", "trl", "sentence-transformers", "deepspeed", "liger-kernel", "wandb", "tensorboard")
 _SETTINGS = (
     "HF_HUB_OFFLINE",
     "TRANSFORMERS_OFFLINE",

@@ -47,6 +47,7 @@ _HELP = "\n".join(
         "  2          input that cannot be used, or a full disk",
         "  3          --max_minutes are over",
         "  130, 143   stopped by Ctrl-C, by SIGTERM",
+        "  141        nobody reads what it prints any more",
         "",
         "After 3, 130 and 143 --resume_from_checkpoint auto goes on with a training, and",
         "the same command with an evaluation.",

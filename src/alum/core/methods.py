@@ -335,6 +335,11 @@ class Method:
 
 
 # fmt: off
+SETTINGS = tuple(
+    field.name for field in dataclasses.fields(Method) if field.name not in ("name", "source", "differences")
+)
+"""Settings of a method, in their order."""
+
 METHODS: dict[str, Method] = {row.name: row for row in (
     Method("standard", "maximum likelihood, no adversary", alpha=0.0, num_steps=0),
     Method("alum", "Liu et al. 2020, arXiv:2004.08994, Algorithm 1",
@@ -396,8 +401,11 @@ METHODS: dict[str, Method] = {row.name: row for row in (
 def method_named(name: str, **overrides: Any) -> Method:
     """Looks up the row of `METHODS` called ``name`` and puts in the settings of ``overrides`` that are not None.
 
-    Raises `InputError` for an unknown name or a setting out of its range.
+    Raises `InputError` for an unknown name, of a method or a setting, or a setting out of its range.
     """
     if name not in METHODS:
         raise unknown_name("method", name, METHODS)
+    for setting in overrides:
+        if setting not in SETTINGS:
+            raise unknown_name("setting of a method", setting, SETTINGS)
     return dataclasses.replace(METHODS[name], **{k: v for k, v in overrides.items() if v is not None})

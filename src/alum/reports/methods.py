@@ -1,24 +1,19 @@
 """Table of training methods for the terminal: each row's settings, cost and source."""
 
-from dataclasses import fields
-
 from rich.console import Console
 
-from alum.core.methods import METHODS, Method
+from alum.core.methods import METHODS, SETTINGS, Method
 from alum.core.pass_counts import pass_counts
 from alum.data.visible_console import VisibleConsole
 from alum.reports.numbers import MISSING
 from alum.reports.tables import show_in_parts, show_table
-
-_NOT_SETTINGS = ("name", "source", "differences")
 
 
 def show_methods(console: Console | None = None) -> None:
     """Prints the value of each setting of each method, a column a method, as many beside each other as fit."""
     console = console or VisibleConsole()
     methods = list(METHODS.values())
-    settings = [field.name for field in fields(Method) if field.name not in _NOT_SETTINGS]
-    rows = [[f"adv_{name}", *(_value(method, name) for method in methods)] for name in settings]
+    rows = [[f"adv_{name}", *(_value(method, name) for method in methods)] for name in SETTINGS]
     rows.append(["cost in steps", *(f"{pass_counts(method).in_standard_steps:.3g}" for method in methods)])
     title = f"Settings of methods; {MISSING}: without effect there"
     header = ("setting", *(method.name for method in methods))

@@ -13,7 +13,7 @@ from alum.tasks.rows import TaskRows
 
 
 class EvaluatedTagging(EvaluatedKind):
-    """Tagging in evaluation, clean, with typing errors and under PGD; texts are not attacked."""
+    """Tagging in evaluation, which is measured clean alone."""
 
     def set_metric(self, name: str, predictions: Sequence[Any], rows: TaskRows) -> SetMetric:
         if name != "f1":

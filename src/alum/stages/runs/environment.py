@@ -18,7 +18,7 @@ def environment() -> dict[str, Any]:
         "alum": __version__,
         **{name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",  # the kernel's name is of one machine
         "processors": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
