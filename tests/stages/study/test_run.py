@@ -221,6 +221,30 @@ def test_arms_seeds_and_searches_are_added_to_a_study(here):
         assert not (Path("more/cells") / cell["key"] / "measured").exists()  # no test row was touched
 
 
+DIVERGES = {"weight_decay": 1e30, "max_grad_norm": 0.0, "logging_steps": 1}
+
+
+def test_a_training_that_diverges_ends_no_other_one(here, capsys):
+    file = small(arms={"wild": {"adv_method": "fgm", **DIVERGES}, "r_drop": {}}, seeds=[0])
+    for _ in range(2):
+        assert main(["study", file, "--output_dir", "diverged"]) == 1
+        assert "wild, seed 0: " in (said := capsys.readouterr().err)
+        assert "no number" in said
+        assert len(cells_of("diverged")) == 2
+    results = record("diverged/results.json")
+    assert {score["arm"] for score in results["scores"]} == {"standard", "r_drop"}
+
+
+def test_what_diverges_in_a_search_is_not_chosen(here):
+    searched = {"fgm": {"max_grad_norm": 0.0, "logging_steps": 1}}
+    file = small(arms=searched, seeds=[0], search={"fgm": {"weight_decay": [0.0, 1e30]}}, search_seeds=[1000])
+    assert main(["study", file, "--output_dir", "searched"]) == 0
+    (search,) = record("searched/results.json")["searches"]
+    assert {values["weight_decay"]: score is None for values, score in search["tried"]} == {0.0: False, 1e30: True}
+    assert search["chosen"] == {"weight_decay": 0.0}
+    assert "diverged" in Path("searched/report.html").read_text()
+
+
 def test_weights_are_not_kept(whole):
     assert not list(whole.rglob("*.safetensors"))
 

@@ -82,7 +82,10 @@ def _contents(results: StudyRecord) -> dict[str, Any]:
         "searches": [
             {
                 **search,
-                "tried": [(_values(values), value_text(search["metric"], score)) for values, score in search["tried"]],
+                "tried": [
+                    (_values(values), "diverged" if score is None else value_text(search["metric"], score))
+                    for values, score in search["tried"]
+                ],
                 "chosen": _values(search["chosen"]),
                 "metric": metric_words(search["metric"]),
             }

@@ -87,7 +87,7 @@ class SearchRecord(TypedDict):
     task: str
     arm: str
     metric: str
-    tried: list[tuple[dict[str, Any], float]]
+    tried: list[tuple[dict[str, Any], float | None]]
     chosen: dict[str, Any]
 
 

@@ -1,6 +1,7 @@
 """Outcome of a study: from the records of its finished cells to scores, comparisons, costs and sentences."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from statistics import fmean
@@ -158,7 +159,7 @@ def _searches(plan: StudyPlan) -> list[SearchRecord]:
             task=choice.task or (PRETRAIN if plan.study.tasks else ", ".join(plan.study.texts)),
             arm=choice.arm,
             metric=choice.metric,
-            tried=[(dict(values), score) for values, score in choice.tried],
+            tried=[(dict(values), score if math.isfinite(score) else None) for values, score in choice.tried],
             chosen=dict(choice.chosen),
         )
         for choice in choices

@@ -7,6 +7,7 @@ task and seed, so that further seeds change no cell.
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from alum.core.errors import InputError
 from alum.stages.study.cells.finetune_cell import FinetuneCell
-from alum.stages.study.cells.ledger import Cell, Ledger
+from alum.stages.study.cells.ledger import DIVERGED, Cell, Ledger
 from alum.stages.study.cells.pretrain_cell import PretrainCell
 from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.settings import COST_OF_DEAREST, DIVERGENCE_OF, PRETRAIN, STANDARD, Study
@@ -35,6 +36,8 @@ class CellPlace(NamedTuple):
 @dataclass(frozen=True)
 class Choice:
     """Outcome of a search: each combination with its mean validation score, and the one that was chosen.
+
+    The score is minus infinity where training diverged with a seed.
 
     ``task`` is None for a search of pre-training, which is by the loss on validation texts.
     """
@@ -161,10 +164,19 @@ class StudyPlan:
         tried = []
         for values in self.study.searched(arm):
             records = [self._record(cell) for cell in self._searching(task, arm, values)]
-            scores = [record["metrics"][metric] for record in records if record is not None]
+            scores = [
+                -math.inf if DIVERGED in record else record["metrics"][metric]
+                for record in records
+                if record is not None
+            ]
             if len(scores) < len(records):
                 return None
             tried.append((values, fmean(scores)))
+        if all(score == -math.inf for _, score in tried):
+            raise InputError(
+                f"{task}, {arm}: training diverged with all values of the search. Search smaller learning rates, or a "
+                "longer warm-up."
+            )
         return Choice(task, arm, metric, tuple(tried), _best(tried, least=False))
 
     def cost(self, place: CellPlace, unit: str) -> float | None:

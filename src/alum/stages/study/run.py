@@ -24,7 +24,7 @@ from alum.stages.runs.settings import require_one_or_more
 from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
 from alum.stages.study.cells.cell_run import evaluation_of
 from alum.stages.study.cells.finetune_cell import FinetuneCell
-from alum.stages.study.cells.ledger import Cell, Ledger
+from alum.stages.study.cells.ledger import DIVERGED, Cell, Ledger
 from alum.stages.study.cells.pretrain_cell import PretrainCell
 from alum.stages.study.inputs import StudyInputs, inputs_of
 from alum.stages.study.merging import joined, same_everywhere
@@ -167,14 +167,15 @@ def _run(study: Study, folder: Path, num_workers: int) -> StudyResult:
 
     def done(cell: Cell, seconds: float) -> None:
         record = plan.ledger.record(cell) or {}
-        if isinstance(cell, PretrainCell):
-            metric, value = LOSS, validation_loss(record)
+        if DIVERGED in record:
+            outcome = "diverged"
+        elif isinstance(cell, PretrainCell):
+            outcome = f"validation {LOSS} {value_text(LOSS, validation_loss(record))}"
         else:
             metric = inputs.main_metrics[cell.task]
-            value = record["metrics"][metric]
-        score = value_text(metric, value)
+            outcome = f"validation {metric} {value_text(metric, record['metrics'][metric])}"
         finished = sum(plan.ledger.record(one) is not None for one in plan.cells().values())
-        text = f"{cell.described()}: validation {metric} {score}, {duration_text(seconds)}"
+        text = f"{cell.described()}: {outcome}, {duration_text(seconds)}"
         print_visible(f"{text}; {finished} of {len(list(plan.places()))}", sys.stderr)
 
     try:

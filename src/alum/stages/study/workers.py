@@ -20,6 +20,7 @@ from alum.stages.study.cells.cell_run import run_cell
 from alum.stages.study.cells.ledger import Cell, Ledger
 from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.planning import StudyPlan
+from alum.training.callbacks import Diverged
 
 LOGS = "logs"
 _Done = Callable[[Cell, float], None]
@@ -62,9 +63,11 @@ def _here(plan: StudyPlan, done: _Done) -> Failures:
 
 
 def _tried(cell: Cell, inputs: StudyInputs, keep_model: bool) -> str | None:
-    """Runs a cell; returns the traceback where it failed, None where it is done."""
+    """Runs a cell; returns why its training diverged, or the traceback where it failed; None where it is done."""
     try:
         run_cell(cell, inputs, Ledger(inputs.folder), keep_model)
+    except Diverged as error:
+        return str(error)
     except InputError as error:
         raise InputError(f"{cell.described()}: {error}") from None
     except Interrupted:

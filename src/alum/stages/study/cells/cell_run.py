@@ -20,10 +20,11 @@ from alum.stages.pretraining.held_out import HeldOutLosses, held_out_losses, tex
 from alum.stages.pretraining.run import pretrain
 from alum.stages.runs.environment import environment
 from alum.stages.study.cells.finetune_cell import FinetuneCell
-from alum.stages.study.cells.ledger import CELL, Cell, Ledger
+from alum.stages.study.cells.ledger import CELL, DIVERGED, Cell, Ledger
 from alum.stages.study.cells.pretrain_cell import PretrainCell
 from alum.stages.study.inputs import StudyInputs
 from alum.stages.study.settings import placed
+from alum.training.callbacks import Diverged
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) -> None:
     """Trains and measures a cell in its folder of the ledger, and goes on with what a run that was killed left there.
 
-    A training that is finished there is not made again, and rows that have a record are not measured again.
+    A training that is finished there is not made again, and rows that have a record are not measured again. That a
+    training of a search diverges is its outcome; any other one raises `Diverged`.
     """
     place = ledger.place(cell.key)
     if (place / CELL).is_file():  # finished, but without the weights that are needed now
@@ -44,7 +46,7 @@ def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) 
     try:
         record = _run(cell, inputs, ledger, place)
     except InputError as error:
-        if is_new:
+        if is_new or isinstance(error, Diverged):
             raise
         # What is left there is of another version, or damaged.
         logger.warning("%s is begun anew, since what was left there cannot go on: %s", place, error)
@@ -113,11 +115,15 @@ def scores_by_step(place: Path, metric: str) -> dict[int, float]:
 
 def _finetuned(cell: FinetuneCell, inputs: StudyInputs, ledger: Ledger, place: Path) -> dict[str, Any]:
     pretrained = "" if cell.pretrained is None else str(ledger.place(cell.pretrained))
-    result = finetune(cell.arguments(str(inputs.data_dir(cell.task)), pretrained), cell.config(str(place)))
+    facts = {"data": dict(cell.data), "evaluation": cell.evaluation, "pretrained": cell.pretrained}
+    try:
+        result = finetune(cell.arguments(str(inputs.data_dir(cell.task)), pretrained), cell.config(str(place)))
+    except Diverged as error:
+        if not cell.is_search:
+            raise
+        return {**facts, DIVERGED: str(error)}
     return {
-        "data": dict(cell.data),
-        "evaluation": cell.evaluation,
-        "pretrained": cell.pretrained,
+        **facts,
         "conditions": [] if cell.evaluation is None else _measure(cell, inputs, place),
         "label_names": result.label_names,
         "metrics": result.metrics,

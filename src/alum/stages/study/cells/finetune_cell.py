@@ -36,15 +36,20 @@ class FinetuneCell:
             {
                 "settings": telling(self.settings, FinetuneConfig, FinetuneArguments),
                 "seed": self.seed,
-                "data": chosen_by if self.evaluation is None else dict(self.data),
+                "data": chosen_by if self.is_search else dict(self.data),
                 "model": self.model,
                 "evaluation": None if self.evaluation is None else dict(self.evaluation),
             }
         )
 
+    @property
+    def is_search(self) -> bool:
+        """Whether it is one of a search, which is validated alone."""
+        return self.evaluation is None
+
     def described(self) -> str:
         """Words for the cell in messages."""
-        return f"{self.task}, {self.arm}, seed {self.seed}{' (search)' if self.evaluation is None else ''}"
+        return f"{self.task}, {self.arm}, seed {self.seed}{' (search)' if self.is_search else ''}"
 
     def check(self) -> None:
         """Raises `InputError` for settings that no training can be run with."""

@@ -13,6 +13,8 @@ from alum.stages.study.cells.pretrain_cell import PretrainCell
 Cell = FinetuneCell | PretrainCell
 
 CELLS, CELL = "cells", "cell.json"
+DIVERGED = "diverged"
+"""Field of the record of a search's training that diverged, which has no scores."""
 
 
 class Ledger:
