@@ -6,6 +6,7 @@ import pytest
 from datasets import Dataset
 
 from alum.core.errors import InputError
+from alum.data import table_files
 from alum.data.table_files import load_table, require_columns
 from tiny_texts import write_rows
 
@@ -100,3 +101,28 @@ def test_a_quoted_line_end_is_whole_wherever_it_stands(tmp_path, edge):
         path.write_bytes(f'text,label\r\n"{before}\r\nb",x\r\nplain,y\r\n'.encode())
         assert path.read_bytes()[place : place + 2] == b"\r\n"
         assert load_table(path)["text"][:] == [f"{before}\r\nb", "plain"]
+
+
+class Searched(str):
+    """Text that counts how often something is looked for in it."""
+
+    times = 0
+
+    def __contains__(self, part):
+        Searched.times += 1
+        return super().__contains__(part)
+
+
+def test_the_text_of_an_array_is_searched_once_not_once_for_each_row(tmp_path, monkeypatch):
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps([{"text": f"row {number}"} for number in range(50)]))
+    monkeypatch.setattr(table_files, "read_text", lambda path, what: Searched(path.read_text()))
+    assert len(load_table(str(file), ["text"])) == 50
+    assert 0 < Searched.times < 5
+
+
+def test_half_a_character_in_an_array_is_found_in_its_row(tmp_path):
+    file = tmp_path / "rows.json"
+    file.write_text('[{"text": "\\ud83d\\ude00"}, {"text": "\\ud83d"}]')
+    with pytest.raises(InputError, match="row 2: holds .ud83d alone, half of a character"):
+        load_table(str(file), ["text"])

@@ -25,6 +25,8 @@ FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parque
 
 
 # Names of the columns to read, of those that a file has.
+_MAY_BE_HALF = "\\u"
+"""What a JSON text has that holds half of a character, which can only be spelled out."""
 _Wanted = Callable[[Sequence[str]], list[str]]
 
 
@@ -183,7 +185,8 @@ def _json_object(path: Path) -> list[dict[str, Any]] | None:
         return None
     if not isinstance(content, dict):
         return None
-    _check_unicode(content, text, str(path))
+    if _MAY_BE_HALF in text:
+        _check_unicode(content, str(path))
     try:
         return list(squad_rows(content)) if is_squad(content) else [content]
     except (KeyError, TypeError) as error:
@@ -198,7 +201,8 @@ def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
         raise InputError(f"{where}: not JSON ({_reason(error)}). Expected one object a line.") from None
     if not isinstance(row, dict):
         raise InputError(f"{where}: expected a JSON object, not {'null' if row is None else type(row).__name__}.")
-    _check_unicode(row, line, where)
+    if _MAY_BE_HALF in line:
+        _check_unicode(row, where)
     return row
 
 
@@ -211,14 +215,13 @@ def _json_array(path: Path, number: int) -> list[dict[str, Any]]:
         rows = None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path}, line {number}: {ARRAY_NOT_LINES}")
-    for index, row in enumerate(rows, start=1):
-        _check_unicode(row, text, f"{path}, row {index}")
+    if _MAY_BE_HALF in text:
+        for index, row in enumerate(rows, start=1):
+            _check_unicode(row, f"{path}, row {index}")
     return rows
 
 
-def _check_unicode(row: dict[str, Any], text: str, where: str) -> None:
-    if "\\u" not in text:  # half of a character can only be spelled out
-        return
+def _check_unicode(row: dict[str, Any], where: str) -> None:
     try:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

@@ -17,7 +17,7 @@ from alum.tasks.columns import DEFAULT_LENGTH_TOKENS, ColumnArguments, flags_nam
 from alum.tasks.hub import load_splits
 from alum.tasks.labels import check_names
 from alum.tasks.layout import ID_COLUMNS, Layout
-from alum.tasks.lookup import SUPERVISED
+from alum.tasks.lookup import SUPERVISED, supervision_named
 from alum.tasks.named import NamedTask, task_named
 from alum.tasks.rows import TaskRows
 
@@ -83,6 +83,12 @@ def load_task_data(
     unlabelled = {split: own.unlabelled() for split, own in rows.items() if split not in labelled}
     train = labelled[needs[0]]
     supervision = SUPERVISED[task.source.kind] if task else supervision_of(arguments, train)
+    if task and arguments.kind and supervision_named(arguments.kind, layout) is not supervision:
+        raise InputError(
+            f"kind {arguments.kind} does not fit the task {task.name}, which is "
+            f"{supervision.kind.name.replace('_', ' ')}: leave it out, or say what the columns mean in the place of "
+            "the task."
+        )
     names = layout.label_names or supervision.label_names(train)
     if task is None:
         check_names(names, train)
@@ -122,13 +128,12 @@ class _Asked:
     def _column_names(self) -> list[str]:
         """Names of the columns of the split that is needed first; none where it is not there."""
         first, folder = self.needs[0], self.arguments.data_dir
-        if self.splits is not None:
-            return self.splits[first].column_names if first in self.splits else []
-        if folder:
-            files = split_files(folder)
-            return columns_of(file_of(first, files)) if first in files else []
-        paths = self.files_of(first)
-        return columns_of(paths[0]) if paths else []
+        if self.splits is not None and first in self.splits:
+            return list(self.splits[first].column_names)
+        if paths := self.files_of(first):
+            return columns_of(paths[0])
+        files = split_files(folder) if folder else {}
+        return columns_of(file_of(first, files)) if first in files else []
 
     def files_of(self, split: str) -> list[str]:
         """Files of a split's rows that the arguments name."""
@@ -140,6 +145,12 @@ class _Asked:
         """Names that the data set of a named task has for splits, by ours."""
         return self.task.splits if self.task else {}
 
+    def named(self) -> dict[str, Table]:
+        """Tables of the splits whose files the arguments name."""
+        files = {split: self.files_of(split) for split in (*self.needs, "test")}
+        read = {split: [self.read(split, path, path) for path in paths] for split, paths in files.items() if paths}
+        return {split: some[0] if len(some) == 1 else Table.joined(some) for split, some in read.items()}
+
     def read(self, split: str, path: str | Path, where: str) -> Table:
         """Reads a split's file; labels may be missing where the split need not be there."""
         must = (*self.layout.inputs, *((self.layout.label,) if split in self.needs else ()))
@@ -147,19 +158,19 @@ class _Asked:
 
 
 def _tables(asked: _Asked) -> dict[str, Table]:
-    """Tables of the splits, by our names for them."""
+    """Tables of the splits, by our names for them; a file that is named is taken instead of one in a folder."""
     arguments, task, needs, splits = asked.arguments, asked.task, asked.needs, asked.splits
-    files = {split: asked.files_of(split) for split in (*needs, "test")}
+    tables = asked.named()
     if splits is not None:
         where = "the rows in memory"
-        tables = {split: Table.of(rows, split) for split, rows in splits.items()}
+        if twice := sorted(tables.keys() & splits.keys()):
+            raise InputError(f"{twice[0]} rows are given in memory and as {twice[0]}_file: leave one of them out.")
+        tables |= {split: Table.of(rows, split) for split, rows in splits.items()}
     elif arguments.data_dir:
         where = arguments.data_dir
-        tables = _tables_in(where, asked)
-    elif any(files.values()):
+        tables = {**_tables_in(where, asked), **tables}
+    elif tables:
         where = "the files given"
-        read = {split: [asked.read(split, path, path) for path in paths] for split, paths in files.items() if paths}
-        tables = {split: some[0] if len(some) == 1 else Table.joined(some) for split, some in read.items()}
     elif task is not None:
         where = task.source.on_hub
         names = asked.theirs
