@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from alum.core.methods import METHODS, Method, method_named
-from alum.core.perturbation import random_perturbation_like, worst_case_perturbation
+from alum.core.outputs.output_gradients import zero_with_gradient
+from alum.core.outputs.task_gradient import SURE
+from alum.core.perturbation import gradient_at, random_perturbation_like, worst_case_perturbation
 
 EPSILON = 0.3
 X = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
@@ -201,6 +203,16 @@ def test_an_infinite_gradient_on_padding_alone_is_nobodys_business():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_delta_is_fp32_whatever_the_embeddings_are(dtype):
     assert worst_case_perturbation(linear, X.to(dtype), MASK, method()).delta.dtype == torch.float32
+
+
+def test_the_gradient_at_a_loss_of_zero_is_finite_in_half_precision():
+    """Where the model is sure of every row, what is added there is left of the gradient, in a batch of one too."""
+    added = torch.full((4,), SURE)
+
+    def objective(delta):
+        return zero_with_gradient(delta.half(), lambda factor: (factor * added).half())
+
+    torch.testing.assert_close(gradient_at(objective, torch.zeros(4)), added)
 
 
 def test_noise_on_padding_takes_no_share_of_the_radius():

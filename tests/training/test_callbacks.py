@@ -2,6 +2,7 @@ import itertools
 import json
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -112,6 +113,19 @@ def test_a_signal_ends_training_after_the_step_with_a_checkpoint(tmp_path, numbe
     assert stop.exit_code == 128 + number
     assert (tmp_path / "checkpoint-3" / "model.safetensors").is_file()
     assert [signal.getsignal(number) for number in SIGNALS] == former
+
+
+def test_a_training_in_another_thread_takes_no_signals(tmp_path):
+    stop, done = StopCleanly(), []
+
+    def train():
+        done.append(trained(classifier(), config(tmp_path), labelled_sentences(), callbacks=[stop]))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert done[0].state.global_step == done[0].state.max_steps
+    assert stop.exit_code == 0
 
 
 def test_the_end_of_the_time_ends_training_with_a_checkpoint(tmp_path):

@@ -167,12 +167,17 @@ def test_a_loop_goes_on_with_the_state_it_has_kept(settings):
         assert torch.equal(found, expected)
 
 
-def test_rows_of_vectors_draw_from_the_global_random_state():
+@pytest.mark.parametrize("settings", [{"method": "noise"}, {"method": "alum_virtual", "ascent": "sampled"}])
+def test_what_is_drawn_for_vectors_and_labels_follows_from_seed_and_call(settings):
     vectors = torch.randn(2, 6, 32, generator=torch.Generator().manual_seed(0))
-    step = AlumStep(classifier(dropout=0.0), "noise", layer="embeddings")
-    deltas = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        deltas.append(step({"inputs_embeds": vectors, "labels": LABELS}).delta)
-    assert torch.equal(deltas[0], deltas[1])
-    assert not torch.equal(deltas[0], deltas[2])
+
+    def deltas(seed):
+        step = AlumStep(classifier(dropout=0.0), layer="embeddings", seed=seed, **settings)
+        return [step({"inputs_embeds": vectors, "labels": LABELS}).delta for _ in range(6)]
+
+    torch.manual_seed(0)
+    first = deltas(0)
+    torch.manual_seed(1)
+    assert all(map(torch.equal, first, deltas(0)))
+    assert not all(map(torch.equal, first, deltas(1)))
+    assert not all(torch.equal(first[0], other) for other in first[1:])

@@ -380,6 +380,16 @@ NAMES = {
 }
 
 
+def test_the_strength_is_logged_at_the_last_attacked_step_though_it_is_not_the_last(tmp_path):
+    settings = measuring_config(tmp_path, adv_every_steps=4, max_steps=10, logging_steps=1)
+    logs = trained(classifier(), settings, labelled_sentences()).state.log_history
+    attacked = [entry for entry in logs if "divergence" in entry]
+    with_strength = [entry["step"] for entry in logs if "adversarial_strength" in entry]
+    assert with_strength == [attacked[0]["step"], attacked[-1]["step"]]
+    assert attacked[-1]["step"] < 10
+    assert [entry["attacked_share"] for entry in logs if entry.get("attacked_share") not in (None, 0)] == []
+
+
 @pytest.mark.parametrize(
     ("name", "batches"),
     [

@@ -49,6 +49,11 @@ class AlumResult:
     text_loss: Tensor | None = None
     """Part of ``adversarial_loss`` that is at changed texts; None where the method has none."""
 
+    @property
+    def loss_at_delta(self) -> Tensor:
+        """Part of ``adversarial_loss`` that is at δ, which the radius changes."""
+        return self.adversarial_loss if self.text_loss is None else self.adversarial_loss - self.text_loss
+
 
 @dataclass(frozen=True)
 class _CleanSide:

@@ -126,8 +126,9 @@ def gradient_at(objective: Callable[[Tensor], Tensor], delta: Tensor) -> Tensor:
         value = objective(delta)
     # Autocast chose the precision of each operation in the forward pass; the backward pass must not choose again.
     with torch.enable_grad(), torch.autocast(delta.device.type, enabled=False):
-        # D is of second order in δ and its gradient too small for fp16: a power of two brings it to the order of 1.
-        exponent = -torch.log2(value.detach().abs().clamp_min(2.0**-40)).floor().nan_to_num(0.0, 0.0, 0.0)
+        # D is of second order in δ and its gradient too small for fp16: a power of two brings it to the order of 1. The
+        # gradient of a loss of zero is no smaller than `kept_from_vanishing` makes it, which 2³⁰ leaves finite in fp16.
+        exponent = -torch.log2(value.detach().abs().clamp_min(2.0**-30)).floor().nan_to_num(0.0, 0.0, 0.0)
         (gradient,) = torch.autograd.grad(torch.ldexp(value, exponent), delta)
     return torch.ldexp(gradient, -exponent)
 

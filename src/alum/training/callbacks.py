@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -147,10 +148,11 @@ class StopCleanly(TrainerCallback):
         self._start = time.monotonic()
         # Terminals and schedulers signal each process, and torchrun passes the signal that it got itself on to them.
         self._repeated_within_seconds = 1.0 if args.world_size > 1 else 0.0
+        in_main_thread = threading.current_thread() is threading.main_thread()  # no other may take signals
         self._former = {
             number: signal.signal(number, self._ask)
             for number in (signal.SIGINT, signal.SIGTERM)
-            if signal.getsignal(number) != signal.SIG_IGN  # as nohup asks for
+            if in_main_thread and signal.getsignal(number) != signal.SIG_IGN  # as nohup asks for
         }
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

@@ -46,8 +46,8 @@ class AlumStep:
 
     With ``target_divergence`` the radius is changed after each call until the divergence is that, in nats. Random
     perturbations follow from ``seed``, the number of the call and the tokens of each row, whichever process it is in;
-    rows of vectors (``inputs_embeds``) draw from torch's global random state. `state_dict` is what a loop keeps with
-    its checkpoints to go on as if nothing had been.
+    those of rows of vectors (``inputs_embeds``), and labels that are drawn, from seed, call and process. `state_dict`
+    is what a loop keeps with its checkpoints to go on as if nothing had been.
 
     A method with a proximal term keeps an ``average`` of the weights: call `after_optimizer_step` after each one, and
     ``average.save`` and ``average.load`` with checkpoints.
@@ -95,7 +95,7 @@ class AlumStep:
                 "a part of them alone. Choose 'divergence', or do not shard the model."
             )
         self._backward = backward
-        self._noise = StepNoise(seed, 0, torch.device("cpu")).common
+        self._seed = seed
         self.num_calls = 0
         self._is_checked = False
         Injection(model, self.method.layer)  # a model that cannot be perturbed is refused now
@@ -120,6 +120,7 @@ class AlumStep:
         passes = Passes(self.model, model, method)
         packed = packed_rows(inputs)
         mask = padding_mask_for(pretrained_model(self.model), inputs) if packed is None else packed.mask
+        noise = StepNoise(self._seed, _process_index(), mask.device)
 
         def with_loss(module: nn.Module, inputs: Mapping[str, Any] = inputs) -> tuple[Tensor, Any]:
             outputs = module(**inputs)
@@ -140,7 +141,7 @@ class AlumStep:
             injection=Injection(self.model, method.layer, packed or rows_without_padding(model, inputs)),
             mask=mask,
             token_ids=lambda: token_ids_of(inputs, packed),
-            noise_seed=self._noise.seed_at(self.num_calls),
+            noise_seed=noise.common.seed_at(self.num_calls),
             run=lambda: passes.next()(**without_labels),
             run_with_loss=lambda: with_loss(passes.next()),
             run_clean=clean,
@@ -157,6 +158,7 @@ class AlumStep:
         result = alum_loss(
             batch,
             method,
+            generator=noise.at(self.num_calls),
             backward=self._backward,
             num_gain_draws=num_gain_draws,
             num_further_steps=num_further_steps,
@@ -220,8 +222,13 @@ class AlumStep:
     def _control_radius(self, result: AlumResult) -> None:
         if self.target_divergence is None:
             return
-        sums = torch.stack((result.adversarial_loss.float(), 1 - result.skipped))
+        sums = torch.stack((result.loss_at_delta.float(), 1 - result.skipped))
         if torch.distributed.is_available() and torch.distributed.is_initialized():  # all processes have one radius
             torch.distributed.all_reduce(sums)
         loss, count = sums.tolist()
         self.radius = self.radius.after(loss / count if count else None, self.target_divergence)
+
+
+def _process_index() -> int:
+    is_distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_rank() if is_distributed else 0

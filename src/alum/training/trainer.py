@@ -131,7 +131,9 @@ class AlumMixin(HookedBatchMixin, AttendedMixin, GainLogMixin, TrainerWithAlum):
                 loss, outputs = self._task_loss(model, inputs, num_items_in_batch, share, return_outputs)
                 if self.method.alpha > 0:
                     zero, standard = torch.zeros_like(loss.detach()), dataclasses.replace(method, alpha=0.0)
-                    self._log_result(AlumResult(loss, loss.detach(), zero, 0.0, zero), standard, num_items_in_batch)
+                    self._log_result(
+                        AlumResult(loss, loss.detach(), zero, 0.0, zero), standard, num_items_in_batch, 0.0
+                    )
                 if method.alpha > 0:  # no row's turn to be attacked
                     self._control_radius(None, 1.0, num_items_in_batch)
                     loss = self._loss_scale.compared(loss, self._attend)
@@ -152,7 +154,7 @@ class AlumMixin(HookedBatchMixin, AttendedMixin, GainLogMixin, TrainerWithAlum):
         if spared_loss is not None:
             loss, task_loss = result.loss + spared_loss, result.task_loss + spared_loss
             result = dataclasses.replace(result, loss=loss, task_loss=task_loss)
-        self._log_result(result, method, num_items_in_batch)
+        self._log_result(result, method, num_items_in_batch, batch.scale)
         loss = self._loss_scale.compared(result.loss, self._attend)
         return (loss, batch.clean_raw) if return_outputs else loss
 
@@ -254,7 +256,7 @@ class AlumMixin(HookedBatchMixin, AttendedMixin, GainLogMixin, TrainerWithAlum):
         self._average.begin()
         self._prepare_records()
         self._step_at_hand = -1
-        self._gain_was_logged = False
+        self._gain_was_logged, self._num_logs_read = False, 0
         self._is_to_be_checked = True
 
     def _check_model(self) -> None:
@@ -334,8 +336,9 @@ class AlumMixin(HookedBatchMixin, AttendedMixin, GainLogMixin, TrainerWithAlum):
     def _time_logs(self, times: StepTimes) -> dict[str, float]:
         return {f"time_share_{part}": share for part, share in times.shares().items()} if self._logs_time() else {}
 
-    def _log_result(self, result: AlumResult, method: Method, num_items: Any) -> None:
-        self._running_log.add(result, method, self._loss_share(num_items), self.state.global_step)
+    def _log_result(self, result: AlumResult, method: Method, num_items: Any, scale: Tensor | float) -> None:
+        """Adds a micro-batch to the log, of whose loss the share ``scale`` is of rows that are attacked."""
+        self._running_log.add(result, method, self._loss_share(num_items), self.state.global_step, scale)
 
 
 class _Events(TrainerCallback):

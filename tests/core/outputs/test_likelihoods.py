@@ -121,6 +121,15 @@ def test_sampled_labels_have_the_models_probabilities(name):
     torch.testing.assert_close(shares, expected.detach(), atol=4 * 0.5 / 20_000**0.5, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["categorical", "tokens", "bernoulli"])
+def test_labels_are_drawn_of_outputs_that_are_no_numbers_too(name):
+    """The term is left out then, but a draw that fails would end the training."""
+    values = torch.zeros(3, 4)
+    values[0, 1], values[1, 2] = float("inf"), float("nan")
+    labels = LIKELIHOODS[name].sampled(values, torch.Generator().manual_seed(0))
+    assert ((labels >= 0) & (labels < 4)).all()
+
+
 def test_the_covariance_of_sampled_gradients_is_the_fisher_information():
     # E[∇log p(ŷ) ∇log p(ŷ)ᵀ], ŷ ~ p, is diag(p) - ppᵀ at the logits, the second-order term of D.
     logits = outputs((1, 4))

@@ -1,9 +1,11 @@
+import errno
 import importlib.metadata
 import math
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +125,23 @@ def killed(tmp_path):
 def test_a_run_that_was_killed_in_its_first_write_has_not_begun(killed):
     with opened_or_resumed(str(killed), False, "evaluate", lambda: True) as folder:
         assert [path.name for path in folder.iterdir()] == ["run.json"]
+
+
+def test_a_folder_that_cannot_be_moved_aside_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    monkeypatch.chdir(tmp_path / "run")
+    for folder in (".", str(tmp_path / "run")):
+        with pytest.raises(InputError, match="holds the folder that you are in"):
+            open_run_folder(folder, overwrite=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        Path, "rename", lambda *_: (_ for _ in ()).throw(OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
+    )
+    with pytest.raises(
+        InputError, match=r"run cannot be moved aside \(Device or resource busy\): name a folder inside"
+    ):
+        open_run_folder("run", overwrite=True)
 
 
 @pytest.mark.parametrize(("overwrite", "resume_from"), [(False, None), (True, None), (False, "true")])

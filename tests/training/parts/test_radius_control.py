@@ -1,5 +1,6 @@
 """The divergence of real training steps comes to its target and stays there, also in a run that is resumed."""
 
+import dataclasses
 import json
 
 import pytest
@@ -163,6 +164,16 @@ def test_standard_steps_between_leave_the_radius(tmp_path):
 def test_what_has_no_such_radius_is_refused(tmp_path, settings, why):
     with pytest.raises(InputError, match=why):
         config(tmp_path, **settings)
+
+
+def test_the_radius_answers_for_what_is_at_delta_and_not_at_changed_texts():
+    both, delta_alone = RadiusControl(), RadiusControl()
+    both.add(dataclasses.replace(attacked(0.3), text_loss=torch.tensor(0.2)), 1.0, 1.0)
+    delta_alone.add(attacked(0.1), 1.0, 1.0)
+    for control in (both, delta_alone):
+        control.end_step(0.05, in_one_process, torch.device("cpu"))
+    assert both.factor == pytest.approx(delta_alone.factor)
+    assert both.factor < 1
 
 
 def test_a_loop_of_ones_own_has_its_target_too():

@@ -70,6 +70,27 @@ def test_skipped_batches_are_counted_from_the_start():
     assert seen == [0, 1, 1, 2]
 
 
+def test_skipped_batches_are_counted_on_where_a_checkpoint_falls_on_a_log():
+    first = RunningLog()
+    first.add(result(skipped=1.0), METHOD, weight=1.0, step=0)
+    first.flush(1, one_process)
+    second = in_two_parts(first, RunningLog())
+    second.add(result(skipped=1.0), METHOD, weight=1.0, step=1)
+    assert second.flush(2, one_process)["adversarial_skipped"] == 2.0
+
+
+def test_the_share_that_was_attacked_is_logged_where_not_all_was():
+    log, standard = RunningLog(), dataclasses.replace(METHOD, alpha=0.0)
+    for step in range(4):  # every 4th step, half of its rows
+        now = METHOD if step == 3 else standard
+        log.add(result(adversarial_loss=0.1 if step == 3 else 0.0), now, weight=1.0, step=step, attacked=0.5)
+    logs = log.flush(4, one_process)
+    assert logs["attacked_share"] == pytest.approx(1 / 8)
+    assert logs["adversarial_loss"] / logs["attacked_share"] == pytest.approx(0.2)
+    log.add(result(), METHOD, weight=1.0, step=4)
+    assert "attacked_share" not in log.flush(5, one_process)
+
+
 def test_diagnostics_are_logged_where_they_were_measured():
     log = RunningLog()
     log.add(result(gain=50.0), METHOD, weight=1.0, step=0)

@@ -43,8 +43,13 @@ def _sampled_class(logits: Tensor, generator: Generator | None) -> Tensor:
     flat = logits.detach().flatten(0, -2)
     labels = torch.empty(len(flat), dtype=torch.long, device=logits.device)
     for rows in some_rows(flat):
-        labels[rows] = torch.multinomial(flat[rows].float().softmax(-1), 1, generator=generator).squeeze(-1)
+        labels[rows] = torch.multinomial(_drawable(flat[rows].float().softmax(-1)), 1, generator=generator).squeeze(-1)
     return labels.view(logits.shape[:-1])
+
+
+def _drawable(probabilities: Tensor) -> Tensor:
+    """Probabilities, uniform where they are no numbers: that step's term is left out, and drawing must not fail."""
+    return torch.where(probabilities.isfinite().all(-1, keepdim=True), probabilities, 1.0)
 
 
 def _log_odds_against_classes(logits: Tensor, labels: Tensor) -> Tensor:
@@ -97,7 +102,7 @@ def _more_likely_answer(logits: Tensor) -> Tensor:
 
 
 def _sampled_answer(logits: Tensor, generator: Generator | None) -> Tensor:
-    return torch.bernoulli(logits.detach().float().sigmoid(), generator=generator)
+    return torch.bernoulli(logits.detach().float().sigmoid().nan_to_num(0.5), generator=generator)
 
 
 def _log_odds_against_answers(logits: Tensor, labels: Tensor) -> Tensor:

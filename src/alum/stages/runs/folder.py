@@ -153,8 +153,7 @@ def _open(output_dir: str | None, overwrite: bool, resume_from: str | None, look
         checkpoint, found = (checkpoint_found(), None) if look is None else look(folder, checkpoint_found)
     else:
         if _holds_anything(folder):
-            former = _free_name(folder)
-            folder.rename(former)
+            former = _moved_aside(folder)
             print_visible(f"The folder that was there is now {former}.")
     try:
         with explained_if_full(folder):
@@ -255,6 +254,22 @@ def _newest_checkpoint(folder: Path, resume_from: str) -> str | None:
 
 def _holds_anything(folder: Path) -> bool:
     return folder.is_dir() and not holds_only_drafts(folder)
+
+
+def _moved_aside(folder: Path) -> Path:
+    """Renames a folder that is to be replaced, and returns its new name; raises `InputError` where that cannot be."""
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"output_dir {folder} holds the folder that you are in, so that it cannot be moved: name another."
+        )
+    former = _free_name(folder)
+    try:
+        folder.rename(former)
+    except OSError as error:  # a disk of its own, or a folder above that is read-only
+        raise InputError(
+            f"output_dir {folder} cannot be moved aside ({error.strerror}): name a folder inside, or an empty one."
+        ) from None
+    return former
 
 
 def _free_name(folder: Path) -> Path:

@@ -11,16 +11,18 @@ class GainLogMixin(TrainerWithAlum):
 
     def _measures_gain(self) -> bool:
         """At all micro-batches of the last step that is attacked before a log."""
+        if not self._may_log_gain():
+            return False
         step = self.state.global_step + 1
         steps_until_next_attack = range(step, step + self.args.adv_every_steps)
-        is_looked_at = not self._gain_is_logged() or any(map(self._logs_step, steps_until_next_attack))
-        return self._may_log_gain() and is_looked_at
+        return not self._gain_is_logged() or any(map(self._logs_step, steps_until_next_attack))
 
     def _measures_strength(self) -> bool:
         """At the first attacked step and the last, since it costs more than the gain, but never compiled."""
         if self.args.torch_compile or is_compiled(self.model):
             return False
-        return not self._gain_is_logged() or self.state.global_step + 1 == self.state.max_steps
+        is_last_attacked = self.state.global_step + self.args.adv_every_steps >= self.state.max_steps
+        return self._may_log_gain() and (not self._gain_is_logged() or is_last_attacked)
 
     def _logs_step(self, step: int) -> bool:
         if self.args.logging_strategy == IntervalStrategy.NO:
@@ -33,6 +35,7 @@ class GainLogMixin(TrainerWithAlum):
         return step % self.state.logging_steps == 0 or (step == 1 and self.args.logging_first_step)
 
     _gain_was_logged = False
+    _num_logs_read = 0
 
     def _shows_gain(self, step: int) -> bool:
         """Whether a log at ``step`` is due for the gain, which is shown of the first attacked step and of the last."""
@@ -45,6 +48,7 @@ class GainLogMixin(TrainerWithAlum):
 
     def _gain_is_logged(self) -> bool:
         """Whether a log of this training has figures of δ, be it before the checkpoint that is gone on from."""
-        history = self.state.log_history
-        self._gain_was_logged = self._gain_was_logged or any("divergence" in logs for logs in history)
+        new_logs = self.state.log_history[self._num_logs_read :]
+        self._num_logs_read += len(new_logs)
+        self._gain_was_logged = self._gain_was_logged or any("divergence" in logs for logs in new_logs)
         return self._gain_was_logged

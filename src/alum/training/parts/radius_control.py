@@ -34,7 +34,7 @@ class RadiusControl(TrainerCallback, ExportableState):
     def add(self, result: AlumResult, scale: Tensor | float, weight: float) -> None:
         """Adds an attacked micro-batch, whose loss has the weight ``scale * weight`` in the step's."""
         share = torch.as_tensor(scale * weight, device=result.skipped.device).float()
-        sums = torch.stack((result.adversarial_loss.float() * weight, share * (1 - result.skipped), share))
+        sums = torch.stack((result.loss_at_delta.float() * weight, share * (1 - result.skipped), share))
         self._sums = sums if self._sums is None else self._sums + sums
 
     def end_step(self, target: float, summed: Callable[[Tensor], Tensor], device: torch.device) -> None:

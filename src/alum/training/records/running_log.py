@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 
 NOISE_GAIN = 1.5  # a random direction scatters around 1; the weakest true adversary that we measured has over 50
 SILENT_CONTRIBUTION = 1e-6  # share of the task loss below which fp32 sums lose the adversarial term
+_ROUNDING = 1e-4  # of sums of shares
 PATIENCE = 3  # logging steps in a row before the warning
-_NUM_SUMS = 5
+_NUM_SUMS = 6
 _FIGURES = (
     "divergence",
     "noise_divergence",
@@ -53,6 +54,7 @@ class RunningLog:
         self._skipped: Tensor | None = None
         self._proximal_loss: Tensor | None = None
         self._text_loss: Tensor | None = None
+        self._attacked: Tensor | None = None
         self._diagnostics: list[Diagnostics] = []
         self._diagnosed_step = -1
         self._now: Method | None = None
@@ -67,8 +69,11 @@ class RunningLog:
         """Whether the next log will have a gain."""
         return bool(self._diagnostics) or self._measured_before is not None
 
-    def add(self, result: AlumResult, now: Method, weight: float, step: int) -> None:
-        """Adds the losses of a micro-batch of ``step``, times ``weight``; nothing is read from the device."""
+    def add(self, result: AlumResult, now: Method, weight: float, step: int, attacked: Tensor | float = 1.0) -> None:
+        """Adds the losses of a micro-batch of ``step``, times ``weight``; nothing is read from the device.
+
+        ``attacked`` is the share of its rows that are.
+        """
         if now.alpha > 0 or self._first_step is None:  # of standard steps between attacks nothing is to be told
             self._now = now
         self._first_step = step if self._first_step is None else self._first_step
@@ -79,6 +84,8 @@ class RunningLog:
         self._proximal_loss = _plus(self._proximal_loss, proximal_loss * weight)
         text_loss = torch.zeros_like(result.skipped) if result.text_loss is None else result.text_loss
         self._text_loss = _plus(self._text_loss, text_loss * weight)
+        attacked = attacked if now.alpha > 0 else 0.0
+        self._attacked = _plus(self._attacked, (1 - result.skipped) * attacked * weight)
         if result.diagnostics is not None:
             if step != self._diagnosed_step:
                 self._diagnosed_step, self._diagnostics, self._measured_before = step, [], None
@@ -97,7 +104,7 @@ class RunningLog:
         assert self._now is not None
         num_steps = step - self._first_step
         rows = gather(row.unsqueeze(0)).tolist()
-        task_loss, adversarial_loss, skipped, proximal_loss, text_loss, *measured = (
+        task_loss, adversarial_loss, skipped, proximal_loss, text_loss, attacked, *measured = (
             sum(column) for column in zip(*rows, strict=True)
         )
         task_loss, adversarial_loss = task_loss / num_steps / len(rows), adversarial_loss / num_steps / len(rows)
@@ -113,13 +120,16 @@ class RunningLog:
             logs["proximal_loss"] = proximal_loss / num_steps / len(rows)
         if self._now.changes_text:
             logs["text_loss"] = text_loss / num_steps / len(rows)
+        attacked_share = attacked / num_steps / len(rows)
+        if attacked_share < 1 - _ROUNDING:
+            logs["attacked_share"] = attacked_share
         figures = _means(*measured)
         if self._now.alpha > 0:
             self._contributions.append(self._now.alpha * adversarial_loss / max(abs(task_loss), 1e-30))
             if "adversarial_gain" in figures:
                 self._gains.append(figures["adversarial_gain"])
             self._watch(self._now, 2 if is_last else PATIENCE)
-        self._task_loss = self._adversarial_loss = self._proximal_loss = self._text_loss = None
+        self._task_loss = self._adversarial_loss = self._proximal_loss = self._text_loss = self._attacked = None
         self._first_step = None
         self._diagnostics, self._measured_before = [], None
         return logs | figures
@@ -129,7 +139,7 @@ class RunningLog:
         kept = {"contributions": list(self._contributions), "gains": list(self._gains), "warned": self._warned}
         row = self._row()
         if row is None:
-            return kept
+            return kept if self._skipped is None else {**kept, "skipped": mean_of_processes(self._skipped).item()}
         assert self._now is not None
         now = {"first_step": self._first_step, "alpha": self._now.alpha, "epsilon": self._now.epsilon}
         return {**kept, **now, "row": mean_of_processes(row).tolist()}
@@ -139,19 +149,28 @@ class RunningLog:
         self._contributions.extend(kept["contributions"])
         self._gains.extend(kept["gains"])
         self._warned = kept["warned"]
-        if "row" not in kept:
+        if "skipped" in kept:
+            self._skipped = torch.tensor(kept["skipped"], device=device)
+        if len(kept.get("row", ())) != _NUM_SUMS + 1 + len(_FIGURES):  # none, or by another version
             return
         self._first_step = kept["first_step"]
         self._now = dataclasses.replace(method, alpha=kept["alpha"], epsilon=kept["epsilon"])
         row = torch.tensor(kept["row"], device=device)
-        sums = row[:_NUM_SUMS].unbind()
-        self._task_loss, self._adversarial_loss, self._skipped, self._proximal_loss, self._text_loss = sums
+        self._task_loss, self._adversarial_loss, self._skipped, *others = row[:_NUM_SUMS].unbind()
+        self._proximal_loss, self._text_loss, self._attacked = others
         if row[_NUM_SUMS] > 0:  # micro-batches that were measured
             self._measured_before = row[_NUM_SUMS:]
 
     def _row(self) -> Tensor | None:
         """Sums of losses, and those of what was measured, `[sums + 1 + figures]`; None where no step was added."""
-        sums = (self._task_loss, self._adversarial_loss, self._skipped, self._proximal_loss, self._text_loss)
+        sums = (
+            self._task_loss,
+            self._adversarial_loss,
+            self._skipped,
+            self._proximal_loss,
+            self._text_loss,
+            self._attacked,
+        )
         losses = [value for value in sums if value is not None]
         if len(losses) < len(sums):
             return None

@@ -91,15 +91,20 @@ def losses_file(place: Path, text: str) -> Path:
 
 
 def mean_divergence(log: Path) -> float | None:
-    """Mean divergence over the steps that were attacked, from the means that a training logged; None without any."""
-    total, steps, last = 0.0, 0, 0
+    """Mean divergence over what was attacked, from the means that a training logged; None without any.
+
+    Logged means are over all steps since the log before, of which the ``attacked_share`` was. The divergence is that at
+    δ, or at changed texts where there is no δ.
+    """
+    total, attacked, last = 0.0, 0.0, 0
     for logs in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
         if logs.get("adversarial_loss") is None:
             continue
-        if logs.get("adv_alpha", 0.0) > 0 and logs["adversarial_loss"] > 0:
-            total, steps = total + logs["adversarial_loss"] * (logs["step"] - last), steps + logs["step"] - last
-        last = logs["step"]
-    return total / steps if steps else None
+        num_steps, last = logs["step"] - last, logs["step"]
+        at_texts = logs.get("text_loss") or 0.0 if "adv_epsilon" in logs else 0.0
+        total += num_steps * (logs["adversarial_loss"] - at_texts)
+        attacked += num_steps * (logs.get("attacked_share", 1.0) or 0.0)
+    return total / attacked if attacked and total > 0 else None
 
 
 def scores_by_step(place: Path, metric: str) -> dict[int, float]:
