@@ -10,6 +10,7 @@ from transformers import (
     DataCollatorWithPadding,
     Trainer,
     TrainerCallback,
+    default_data_collator,
 )
 
 from alum.core.divergences import symmetric_kl
@@ -34,6 +35,7 @@ from tiny_runs import (
     trained,
     weights,
 )
+from tiny_tokenizers import wordpiece
 
 TRAINED = [name for name in FOR_ANY_MODEL if name != "standard"]
 EXACT = {"rtol": 0, "atol": 0}
@@ -465,6 +467,15 @@ def test_a_head_of_no_kind_is_refused_with_an_adversary_only(tmp_path):
 
     with pytest.raises(InputError, match="Headless"):
         AlumTrainer(model=Headless(), args=config(tmp_path, adv_method="alum"))
+
+
+def test_keeping_special_tokens_needs_their_numbers(tmp_path):
+    rows = [{"inputs_embeds": torch.randn(6, 32), "labels": torch.tensor(n % 2)} for n in range(16)]
+    settings = config(tmp_path, adv_special_tokens="keep", adv_layer="embeddings")
+    with pytest.raises(InputError, match="this batch has vectors: leave it at 'perturb'"):
+        trained(
+            classifier(), settings, rows, processing_class=wordpiece(["one two"]), data_collator=default_data_collator
+        )
 
 
 def test_keeping_special_tokens_needs_to_know_them(tmp_path):

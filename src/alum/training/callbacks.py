@@ -128,16 +128,17 @@ def _parsed(content: bytes) -> Iterator[tuple[bytes, Any]]:
 class StopCleanly(TrainerCallback):
     """Trainer callback that stops with a checkpoint on SIGINT, SIGTERM or the end of ``max_minutes``.
 
+    These count from ``begin``, a time of `time.monotonic`, or else from the beginning of training.
     Training stops after the step at hand. A second signal does what it does elsewhere: it ends the process at once.
     ``exit_code`` is 128 plus the number of the signal, or `TIME_IS_OVER`. Several processes stop at the same step, at
     which the first of them wants to.
     """
 
-    def __init__(self, max_minutes: float | None = None) -> None:
+    def __init__(self, max_minutes: float | None = None, begin: float | None = None) -> None:
         self.stopped_at_step: int | None = None
         self.exit_code = 0
         self._max_seconds = math.inf if max_minutes is None else 60 * max_minutes
-        self._start = 0.0
+        self._begin, self._start = begin, 0.0
         self._saved_step: int | None = None
         self._signal: int | None = None
         self._signal_time = 0.0
@@ -145,7 +146,7 @@ class StopCleanly(TrainerCallback):
         self._former: dict[int, Any] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._start = time.monotonic()
+        self._start = time.monotonic() if self._begin is None else self._begin
         # Terminals and schedulers signal each process, and torchrun passes the signal that it got itself on to them.
         self._repeated_within_seconds = 1.0 if args.world_size > 1 else 0.0
         in_main_thread = threading.current_thread() is threading.main_thread()  # no other may take signals

@@ -114,7 +114,6 @@ def test_errors_name_the_file_that_a_row_is_of(files, tmp_path):
     [
         ({"train_weights": [1.0]}, "1 train_weights for 2 files of training rows"),
         ({"train_weights": [1.0, 0.0]}, "the weight of a file must be above 0 and finite, not 0.0: leave the file out"),
-        ({"train_weights": [1.0, 2.0], "data_dir": "rows"}, "train_weights are of train_file, and data_dir has one"),
     ],
 )
 def test_weights_that_fit_no_files_are_refused(files, tmp_path, settings, said):

@@ -23,14 +23,16 @@ from alum.data.pretraining.corpora import file_corpus
 from alum.data.pretraining.masking import TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing
 from alum.data.pretraining.tokenizer import train_wordpiece
+from alum.stages.pretraining import head_warmup
 from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.run import pretrain
 from alum.stages.pretraining.texts import find_texts, pack_texts
+from alum.stages.runs import training
 from alum.stages.runs.stopping import Interrupted
-from alum.training.callbacks import Diverged
+from alum.training.callbacks import Diverged, StopCleanly
 from alum.training.language_modeling import LanguageModelTrainer
 from tiny_stages import LENGTH_TOKENS, log_lines, pretrain_arguments, pretrain_config, record, save_untrained
-from tiny_texts import write_text
+from tiny_texts import write_rows, write_text
 
 
 def run(text, folder, arguments=None, **settings):
@@ -481,6 +483,8 @@ def test_settings_that_cannot_be(arguments, message, text, tmp_path):
         ({"whole_word_masking": True, "architecture": "gpt2-tiny"}, "a causal model predicts every token"),
         ({"dataset_config_name": "en"}, "there is no dataset_name"),
         ({"dataset_split": "test"}, "there is no dataset_name"),
+        ({"head_warmup_steps": 10}, "a model from scratch has no other head"),
+        ({"text_column": "body"}, "files of plain text have no columns"),
     ],
 )
 def test_settings_without_effect(arguments, why, text, tmp_path):
@@ -618,3 +622,26 @@ def test_a_run_goes_on_with_the_text_and_the_settings_that_it_began_with(tmp_pat
     text.write_text(text.read_text() + "\n\nmore")
     with pytest.raises(InputError, match=r"text\.txt was .* and is "):
         run(text, tmp_path / "run", resume_from_checkpoint="true", **steps)
+
+
+def test_a_unit_of_documents_is_of_plain_text(tmp_path):
+    rows = write_rows(tmp_path / "rows.jsonl", [{"text": "a"}])
+    arguments = PretrainArguments(train_file=[str(rows)], validation_file=[str(rows)], document_unit="line")
+    with pytest.raises(InputError, match=r"^document_unit line has no effect: there is no file of plain text"):
+        pretrain(arguments, pretrain_config(tmp_path / "run"))
+
+
+def test_minutes_count_from_the_warm_up_on(text, headless, tmp_path, monkeypatch):
+    """Their end may come in either training, and not a second time."""
+    begins = []
+
+    class Noted(StopCleanly):
+        def __init__(self, max_minutes=None, begin=None):
+            begins.append(begin)
+            super().__init__(max_minutes, begin)
+
+    for module in (head_warmup, training):
+        monkeypatch.setattr(module, "StopCleanly", Noted)
+    run(text, tmp_path / "run", {**headless, "head_warmup_steps": 1}, max_steps=1)
+    assert len(begins) == 2
+    assert begins[0] == begins[1] is not None

@@ -5,7 +5,7 @@ import pytest
 from transformers import HfArgumentParser, TrainingArguments
 
 from alum.stages.evaluation.arguments import EvaluateArguments
-from alum.stages.finetuning.arguments import FinetuneSettings
+from alum.stages.finetuning.arguments import FinetuneArguments, FinetuneSettings
 from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.pretraining.arguments import PretrainArguments, PretrainSettings
 from alum.stages.pretraining.config import PretrainConfig
@@ -77,3 +77,9 @@ def test_every_list_of_settings_takes_a_single_value(of, required):
             continue
         value = 0.25 if get_args(declared) == (float,) else "name"
         assert getattr(of(**{**required, name: value}), name) == [value]
+
+
+def test_none_is_an_empty_list_and_one_value_a_list_of_it():
+    assert EvaluateArguments(model_name_or_path="a", suites=None, attacks=("pgd", "typing")).suites == []
+    assert PretrainArguments(train_file="a.txt", validation_file=None).validation_file == []
+    assert FinetuneArguments(model_name_or_path="a", train_weights=None).train_weights == []

@@ -256,6 +256,14 @@ def test_no_answer_counts_where_the_table_has_unanswerable_rows(answers, null, e
     assert SUPERVISION.predict(outputs, features, TaskRows(table([("Where?", CAT, answers)]), LAYOUT)) == [expected]
 
 
+def test_rows_without_answers_leave_it_to_the_model_whether_there_is_one():
+    features, position = cat_positions("cat")
+    rows = TaskRows(Table.of(table([("Where?", CAT, ["mat"])]).rows.remove_columns("answers"), "rows"), LAYOUT)
+    for null, expected in ((9.0, ""), (1.0, "cat")):
+        outputs = logits_for(features, [(0, position, 5.0), (0, 0, null)], [(0, position, 5.0), (0, 0, null)])
+        assert SUPERVISION.predict(outputs, features, rows) == [expected]
+
+
 def test_a_row_is_unanswerable_only_if_all_its_windows_say_so():
     rows = table(ROWS[6:7])
     features = encoded(rows, length=48)

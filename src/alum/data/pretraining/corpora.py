@@ -115,6 +115,10 @@ def _counted(corpus: Corpus, begin: DocumentPlace) -> Iterator[tuple[str, Docume
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
+OF_ROWS = (".jsonl", ".json", ".parquet")
+"""Ends of the names of files that hold rows, a document each; others are plain text."""
+
+
 def file_corpus(path: str | os.PathLike[str], unit: DocumentUnit = "block", text_column: str = "text") -> Corpus:
     """Makes a corpus of a file: rows of ``.jsonl``, ``.json`` (an object a line) or ``.parquet``, else plain text.
 

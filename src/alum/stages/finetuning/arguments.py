@@ -74,14 +74,8 @@ class FinetuneArguments(CheckpointArguments):
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation rows."})
 
     def __post_init__(self) -> None:
-        if self.train_file is None:  # as other files are that are not given
-            self.train_file = []
         one_for_a_list(self)
         require_one_or_more(self, "max_seq_length", "max_train_samples", "max_eval_samples")
-        if self.train_weights and self.data_dir:
-            raise InputError(
-                "train_weights are of train_file, and data_dir has one file of training rows: leave one out."
-            )
         if self.train_weights and len(self.train_weights) != len(self.train_file):
             raise InputError(
                 f"{len(self.train_weights)} train_weights for {len(self.train_file)} files of training rows "

@@ -31,11 +31,13 @@ def warm_up_head(
     config: PretrainConfig,
     folder: Path,
     of_every_trainer: Mapping[str, Any],
+    begin: float,
 ) -> None:
     """Trains a new head alone first, so that its random start does not pull at weights that are already trained.
 
     Goes on from the newest whole checkpoint that a warm-up in the run's ``folder`` has left, and ends as if it had
-    never been stopped, with the random state that the seed gives. Raises `Interrupted` where it is stopped, with a
+    never been stopped, with the random state that the seed gives. ``max_minutes`` count from ``begin``, a time of
+    `time.monotonic`. Raises `Interrupted` where it is stopped, with a
     checkpoint written.
     """
     steps, model = arguments.head_warmup_steps, language_model.model
@@ -51,7 +53,8 @@ def warm_up_head(
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in language_model.new_weights
     try:
-        _train(LanguageModelTrainer(model, _head_config(config, steps, folder), **of_every_trainer), config, folder)
+        trainer = LanguageModelTrainer(model, _head_config(config, steps, folder), **of_every_trainer)
+        _train(trainer, config, folder, begin)
     except BaseException:
         if config.should_save and not has_warm_up(folder):  # nothing to go on with: nothing is left
             remove_warm_up(folder)
@@ -72,8 +75,8 @@ def remove_warm_up(folder: Path) -> None:
     shutil.rmtree(folder / _FOLDER, ignore_errors=True)
 
 
-def _train(trainer: LanguageModelTrainer, config: PretrainConfig, folder: Path) -> None:
-    stop, console = StopCleanly(config.max_minutes), use_own_console(trainer)
+def _train(trainer: LanguageModelTrainer, config: PretrainConfig, folder: Path, begin: float) -> None:
+    stop, console = StopCleanly(config.max_minutes, begin), use_own_console(trainer)
     trainer.add_callback(stop)
     if config.save_minutes is not None:
         trainer.add_callback(SaveEveryMinutes(config.save_minutes))

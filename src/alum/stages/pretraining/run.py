@@ -1,6 +1,7 @@
 """Pre-training of language models on text, from scratch or continued, standard or adversarial."""
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import partial
@@ -13,7 +14,7 @@ from transformers.trainer_utils import SaveStrategy
 
 from alum.core.errors import InputError, unknown_name
 from alum.core.pretraining import Objective
-from alum.data.pretraining.corpora import chained
+from alum.data.pretraining.corpora import OF_ROWS, chained
 from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing
 from alum.models.checkpoint import Checkpoint
@@ -206,10 +207,10 @@ def _check_first_pass(run: _Run) -> None:
 
 def _trained(run: _Run, opened: TrainingRun) -> tuple[dict[str, dict[str, float]], TrainingCost]:
     """Trains; gives the scores before training, which a run that goes on has recorded, and the cost."""
-    before = None
+    before, begin = None, time.monotonic()
     if opened.checkpoint is None:
         opened.write_settings(metrics_before=None)
-        warm_up_head(run.language_model, run.arguments, run.config, opened.folder, run.of_every_trainer)
+        warm_up_head(run.language_model, run.arguments, run.config, opened.folder, run.of_every_trainer, begin)
     else:
         before = opened.former.get("metrics_before")
         _forget_warm_up(run, opened.folder)
@@ -217,7 +218,7 @@ def _trained(run: _Run, opened: TrainingRun) -> tuple[dict[str, dict[str, float]
         with before_engine(run.trainer):
             before = _scores(run.trainer, run.validation)
     write_record = partial(opened.write_settings, metrics_before=before)
-    cost = train(run.trainer, run.config, opened.folder, opened.checkpoint, write_record)
+    cost = train(run.trainer, run.config, opened.folder, opened.checkpoint, write_record, begin)
     _forget_warm_up(run, opened.folder)
     return before, cost
 
@@ -298,6 +299,14 @@ def _refuse_idle_settings(arguments: PretrainArguments, objective: Objective) ->
         idle |= dict.fromkeys(("mlm_probability", "whole_word_masking"), "a causal model predicts every token")
     if not arguments.dataset_name:
         idle |= dict.fromkeys(("dataset_config_name", "dataset_split"), "there is no dataset_name")
+    if not arguments.model_name_or_path:
+        idle["head_warmup_steps"] = "a model from scratch has no other head to begin with"
+    files = [*arguments.train_file, *arguments.validation_file]
+    are_plain = [Path(file).suffix.lower() not in OF_ROWS for file in files]
+    if arguments.dataset_name or not any(are_plain):
+        idle["document_unit"] = "there is no file of plain text, and a row is a document"
+    if files and all(are_plain) and not arguments.dataset_name:
+        idle["text_column"] = "files of plain text have no columns"
     for field in fields(arguments):
         value = getattr(arguments, field.name)
         if field.name in idle and field.default is not MISSING and value != field.default:

@@ -39,7 +39,7 @@ def instead(of: type, name: str, default: Any) -> Any:
 
 
 def one_for_a_list(settings: Any) -> None:
-    """Makes a list of a single name or number where a dataclass declares a list: a name is not its letters.
+    """Makes a list of a single name or number, and of None, where a dataclass declares one: a name is not its letters.
 
     >>> from alum.stages.evaluation.arguments import EvaluateArguments
     >>> EvaluateArguments(model_name_or_path="runs/a", attacks="pgd").attacks
@@ -47,8 +47,10 @@ def one_for_a_list(settings: Any) -> None:
     """
     for one in dataclasses.fields(settings):
         value = getattr(settings, one.name)
-        if get_origin(one.type) is list and (isinstance(value, str | tuple) or not isinstance(value, Iterable)):
-            setattr(settings, one.name, list(value) if isinstance(value, tuple) else [value])
+        if get_origin(one.type) is not list or isinstance(value, list):
+            continue
+        is_one = isinstance(value, str) or not isinstance(value, Iterable)
+        setattr(settings, one.name, [] if value is None else [value] if is_one else list(value))
 
 
 def require_one_or_more(settings: Any, *names: str) -> None:

@@ -296,11 +296,13 @@ def train(
     folder: Path,
     checkpoint: str | None = None,
     write_record: Callable[[], None] | None = None,
+    counted_from: float | None = None,
 ) -> TrainingCost:
     """Trains to the end and saves the records; raises `Interrupted` if stopped before, with a checkpoint written.
 
     Resumes from ``checkpoint`` if one is given: when it has been loaded, ``write_record`` is called, later checkpoints
-    in ``folder`` are set aside, and later logs dropped.
+    in ``folder`` are set aside, and later logs dropped. ``max_minutes`` count from ``counted_from``, a time of
+    `time.monotonic`, or else from here.
     """
 
     def begin() -> None:
@@ -312,7 +314,7 @@ def train(
             if checkpoint is not None and _is_in(folder, Path(checkpoint)):
                 trainer.rotate(folder / Path(checkpoint).name)  # what the process that wrote it was killed before
 
-    stop, console, beginning = StopCleanly(config.max_minutes), use_own_console(trainer), _Begin(begin)
+    stop, console, beginning = StopCleanly(config.max_minutes, counted_from), use_own_console(trainer), _Begin(begin)
     flops = SampledFlops(config.count_flops_every) if config.count_flops_every else None
     minutes = None if config.save_minutes is None else SaveEveryMinutes(config.save_minutes)
     records = (beginning, MetricsFile(folder / METRICS), StopWhereDiverged())

@@ -111,7 +111,9 @@ def model_digest(path: str) -> str:
     kept = {"run.json", "results.json", "trainer_state.json"}  # records, not the model
     for file in sorted({file for form in _MODEL_FILES for file in folder.glob(form)} - {folder / n for n in kept}):
         digest.update(file.name.encode())
-        digest.update(file.read_bytes())
+        with file.open("rb") as opened:
+            while block := opened.read(2**20):
+                digest.update(block)
     return digest.hexdigest()
 
 

@@ -142,9 +142,9 @@ print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))
         return tuple(logits[:2])
 
     def predict(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Any]:
-        """Text of each best span; "" where "no answer" scores higher, in tables with unanswerable questions."""
+        """Text of each best span; "" where "no answer" scores higher, unless the rows have an answer each."""
         _, contexts = questions_and_contexts(rows)
-        may_abstain = rows.has_labels and not all(answers_in(rows))
+        may_abstain = not (rows.has_labels and all(answers_in(rows)))
         return predicted_texts(zip(windows_of(features), outputs[0], outputs[1], strict=True), contexts, may_abstain)
 
     def score(self, predictions: Sequence[Any], rows: TaskRows) -> dict[str, float]:

@@ -146,6 +146,11 @@ class HookedBatchMixin(PaddingFreeMixin):
         tokenizer = self.processing_class
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise InputError("adv_special_tokens 'keep' needs the tokenizer: give the trainer a processing_class.")
+        if "input_ids" not in inputs:
+            raise InputError(
+                "adv_special_tokens 'keep' tells special tokens by input_ids, and this batch has vectors: leave it at "
+                "'perturb'."
+            )
         kept = [i for i in tokenizer.all_special_ids if i != tokenizer.mask_token_id]
         special = torch.isin(inputs["input_ids"], torch.tensor(kept, device=mask.device))
         return mask & ~(special.flatten(0, -2) if packed is None else packed.apart(special))
