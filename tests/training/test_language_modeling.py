@@ -6,14 +6,16 @@ import pytest
 import torch
 from datasets import Dataset
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import TrainerCallback
 
 from alum.data.pretraining.masking import MaskRate, TokenMasks
 from alum.data.pretraining.tokenizer import train_wordpiece
 from alum.tasks.kinds.language_modeling import CAUSAL_LM, MASKED_LM
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
+from alum.training.trainer import AlumTrainer
 from tiny_models import language_model
-from tiny_runs import config, logged
+from tiny_runs import config, logged, masked_sentences, trained
 from tiny_texts import opinions
 
 LENGTH = 8
@@ -153,3 +155,31 @@ def test_rows_of_one_length_are_stacked():
     batch = stacked([{"input_ids": [1, 2]}, {"input_ids": [3, 4]}])
     assert batch["input_ids"].tolist() == [[1, 2], [3, 4]]
     assert batch["input_ids"].dtype == torch.int64
+
+
+class Searches(TorchDispatchMode):
+    """Counts searches for what is True, each of which waits for the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function.overloadpacket is torch.ops.aten.nonzero
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("method", ["alum_one_pass", "pgd"])
+def test_a_step_searches_for_predicted_positions_once(tmp_path, method):
+    counts = []
+
+    class Counting(AlumTrainer):
+        def training_step(self, *args, **kwargs):
+            with Searches() as searches:
+                loss = super().training_step(*args, **kwargs)
+            counts.append(searches.count)
+            return loss
+
+    settings = config(tmp_path, adv_method=method, logging_strategy="no", max_grad_norm=0.0)
+    trained(language_model(), settings, masked_sentences(), Counting)
+    assert counts == [1] * 4

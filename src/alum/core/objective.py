@@ -118,7 +118,7 @@ def alum_loss(
     adversarial_loss = _adversarial_loss(batch, method, found, clean) + text_loss
     proximal_loss = _proximal_loss(batch, method, clean)
     finite = found.finite & adversarial_loss.detach().isfinite() & proximal_loss.detach().isfinite()
-    if not finite:  # the one place that waits for the device
+    if not finite:  # waits for the device
         adversarial_loss, text_loss, proximal_loss = (
             _nothing(batch, found.delta),
             torch.zeros_like(text_loss),

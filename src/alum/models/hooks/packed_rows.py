@@ -1,6 +1,7 @@
 """Rows whose tokens stand otherwise for δ: sequences that share a row set apart, rows that begin alike put together."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -68,7 +69,7 @@ class PackedRows:
         places[table.flatten()] = at  # what is no token, at -1, goes behind the last one
         return cls(mask, table.clamp_min(0), places[:-1].view(num_rows, length))
 
-    @property
+    @cached_property
     def table(self) -> Tensor:
         """Flat position of each token in the rows ``[sequences, longest]``, from left to right, and behind them -1."""
         table = self._tokens.masked_fill(~self.mask, -1)

@@ -20,6 +20,7 @@ from alum.models.compilation import not_compiled
 from alum.models.hooks.packed_rows import PackedRows
 from alum.models.hooks.sequence_attention import CAUSAL, NAME, by_type_of_layer, check_sequence_attention
 from alum.models.inputs import Inputs
+from alum.models.last_tensor import OfLastTensor
 from alum.models.model_parts import base_transformer, num_virtual_tokens, pretrained_model
 
 _OF_TOKENS = ("input_ids", "token_type_ids", "position_ids", "inputs_embeds")
@@ -47,6 +48,7 @@ class PaddingFree:
         self._base, self._former = base, base.config._attn_implementation
         self._is_causal = base.config.model_type in CAUSAL or getattr(base.config, "is_decoder", False)
         self._packed: PackedRows | None = None
+        self._rows_of = OfLastTensor(self._found_rows)  # the passes of a step have the same mask
         base.set_attn_implementation(NAME)
         last = getattr(base, _BEFORE_POOLER, base)
         self._parameters = tuple(inspect.signature(base.forward).parameters)
@@ -69,7 +71,7 @@ class PaddingFree:
         mask: Tensor | None = inputs.get("attention_mask")
         return None if mask is None else self._rows_of(mask.flatten(0, -2))  # in multiple choice each choice is a row
 
-    def _rows_of(self, mask: Tensor) -> PackedRows | None:
+    def _found_rows(self, mask: Tensor) -> PackedRows | None:
         if mask.dim() != 2:
             raise InputError(f"padding_free needs attention masks [batch, length], not {list(mask.shape)}.")
         if mask.all():

@@ -7,20 +7,25 @@ from torch import Tensor
 from alum.core.divergences import IGNORED_LABEL, labelled, symmetric_kl
 from alum.core.outputs.likelihoods import TOKENS
 from alum.models.inputs import Inputs
+from alum.models.last_tensor import OfLastTensor
 from alum.tasks.base import TaskKind, logits_of
 
 
-def _masked_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
+def _labelled_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
     flat = labels.flatten()
     rows = labelled(flat).nonzero().squeeze(-1)
     return rows, flat[rows]
 
 
-def _causal_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
+def _next_labelled_rows(labels: Tensor) -> tuple[Tensor, Tensor]:
     # Position t predicts the label at t + 1: the last position of each sequence predicts nothing.
     next_labels = labels.roll(-1, dims=-1).clone()
     next_labels[..., -1] = IGNORED_LABEL
-    return _masked_rows(next_labels)
+    return _labelled_rows(next_labels)
+
+
+# Passes of a step ask for the rows of the same labels, and each answer waits for the device.
+_masked_rows, _causal_rows = OfLastTensor(_labelled_rows), OfLastTensor(_next_labelled_rows)
 
 
 def _masked_compared(outputs: Any, inputs: Inputs) -> Tensor:
