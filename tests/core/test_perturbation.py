@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alum.core.methods import METHODS, Method, method_named
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS, method_named
 from alum.core.perturbation import random_perturbation_like, worst_case_perturbation
 
 EPSILON = 0.3

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from alum.core.batch import Batch
 from alum.core.diagnostics import Diagnostics, Probes, diagnose
 from alum.core.freelb import freelb_loss
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.outputs.adversarial_softmax import adversarial_softmax
 from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
 from alum.core.outputs.task_gradient import kept_from_vanishing, turned_where_wrong

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from alum.core.batch import Batch
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.projections import embedding_scale, norm_of, project_onto_ball, rescale_to_sphere, unit_direction
 from alum.core.randomness.random_state import keeping_random_state
 from alum.core.randomness.row_noise import RandomSource, RowNoise

@@ -2,7 +2,8 @@
 
 from rich.console import Console
 
-from alum.core.methods import METHODS, SETTINGS, Method
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS, SETTINGS
 from alum.core.pass_counts import pass_counts
 from alum.data.visible_console import VisibleConsole
 from alum.reports.numbers import MISSING

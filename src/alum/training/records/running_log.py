@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from alum.core.diagnostics import Diagnostics
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.objective import AlumResult
 from alum.core.outputs.rounding import ROUNDING_NATS
 
