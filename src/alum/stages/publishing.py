@@ -6,7 +6,8 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from transformers import Trainer
 
-from alum.training.checkpoints import STATE, explained_if_not_pushed
+from alum.training.checkpoint_files import STATE
+from alum.training.pushing import explained_if_not_pushed
 
 _RECORDS = {"run.json", "results.json", "metrics.jsonl", STATE}
 """Records of a run, which have places on the machine and settings of the Trainer in them."""

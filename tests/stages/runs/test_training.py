@@ -6,7 +6,7 @@ from transformers import TrainerCallback
 from alum.core.errors import InputError
 from alum.stages.runs.stopping import Interrupted
 from alum.stages.runs.training import first_and_last_gain, train
-from alum.training.checkpoints import checkpoints_in
+from alum.training.checkpoint_files import checkpoints_in
 from alum.training.trainer import AlumTrainer
 from tiny_models import language_model
 from tiny_runs import masked_sentences

@@ -18,7 +18,7 @@ from alum.data.visible_text import print_visible
 from alum.data.writing import explained_if_full, holds_only_drafts, remove_drafts, write_text
 from alum.stages.runs.environment import environment
 from alum.stages.runs.unchanged import check_unchanged, plain, recorded
-from alum.training.checkpoints import (
+from alum.training.checkpoint_files import (
     STATE,
     check_readable,
     checkpoints_in,

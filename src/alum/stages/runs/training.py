@@ -46,7 +46,7 @@ from alum.training.callbacks import (
     StopCleanly,
     StopWhereDiverged,
 )
-from alum.training.checkpoints import STATE, is_model_only, misfit, set_later_ones_aside, strict_json
+from alum.training.checkpoint_files import STATE, is_model_only, misfit, set_later_ones_aside, strict_json
 from alum.training.records.console import use_own_console
 from alum.training.records.flops import SampledFlops
 from alum.training.trainer import AlumTrainer
