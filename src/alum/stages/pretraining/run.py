@@ -40,18 +40,13 @@ from alum.stages.publishing import publish, save_unpushed
 from alum.stages.runs.config import explained_settings
 from alum.stages.runs.environment import environment
 from alum.stages.runs.folder import check_run_folder, write_json
-from alum.stages.runs.training import (
-    LoggedGain,
-    TrainingCost,
-    TrainingRun,
-    first_and_last_gain,
-    opened_training,
-    train,
-)
+from alum.stages.runs.going_on import TrainingRun, opened_training
+from alum.stages.runs.training import TrainingCost, train
 from alum.tasks.lookup import KINDS
 from alum.training.before_engine import before_engine
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 from alum.training.records.console import announce, use_own_console
+from alum.training.records.logged_gain import LoggedGain, first_and_last_gain
 
 logger = logging.getLogger(__name__)
 

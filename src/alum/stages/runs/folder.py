@@ -29,7 +29,7 @@ from alum.training.checkpoint_files import (
 
 logger = logging.getLogger(__name__)
 
-RUN, METRICS = "run.json", "metrics.jsonl"
+RUN, METRICS, RESULTS = "run.json", "metrics.jsonl", "results.json"
 RECORDS = (RUN, METRICS)  # of a run that has just begun
 AUTO = "auto"
 _MAY_CHANGE_IN_EVALUATION = {"overwrite_output_dir", "per_device_eval_batch_size", "num_examples"}
