@@ -10,8 +10,7 @@ from typing import Any
 from alum.core.errors import InputError
 from alum.data.writing import write_text
 from alum.stages.pretraining.arguments import PretrainArguments
-from alum.stages.pretraining.held_out import text_corpus
-from alum.stages.pretraining.texts import find_texts
+from alum.stages.pretraining.texts import find_texts, text_corpus
 from alum.stages.study.cells.keys import field_names, stage_settings
 from alum.stages.study.kept_rows import digest_of, keep_rows, place_of_rows
 from alum.stages.study.settings import PRETRAIN, Settings, Study, placed, texts_in

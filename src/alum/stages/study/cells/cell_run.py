@@ -16,8 +16,9 @@ from alum.stages.evaluation.measurements import EvaluationRun
 from alum.stages.evaluation.plan import plan_of
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.finetuning.run import finetune
-from alum.stages.pretraining.held_out import HeldOutLosses, held_out_losses, text_corpus
+from alum.stages.pretraining.held_out import HeldOutLosses, held_out_losses
 from alum.stages.pretraining.run import pretrain
+from alum.stages.pretraining.texts import text_corpus
 from alum.stages.runs.environment import environment
 from alum.stages.study.cells.finetune_cell import FinetuneCell
 from alum.stages.study.cells.ledger import CELL, Cell, Ledger
