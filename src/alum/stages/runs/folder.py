@@ -16,6 +16,7 @@ from alum.data.files import read_json_object
 from alum.data.values import absent_in_json, as_json
 from alum.data.visible_text import print_visible
 from alum.data.writing import explained_if_full, holds_only_drafts, remove_drafts, write_text
+from alum.stages.first_process import is_first_process
 from alum.stages.runs.environment import environment
 from alum.stages.runs.unchanged import check_unchanged, plain, recorded
 from alum.training.checkpoint_files import (
@@ -110,7 +111,7 @@ def opened_run_folder(
     try:
         yield opened
     except BaseException:
-        if is_new and _is_first_process() and not has_begun():
+        if is_new and is_first_process() and not has_begun():
             _undo(opened)
         raise
 
@@ -128,7 +129,7 @@ def _undo(opened: OpenedRun) -> None:
 
 def _opened(output_dir: str | None, overwrite: bool, resume_from: str | None, look: Look | None = None) -> OpenedRun:
     opened: list[Any] = [None]
-    if _is_first_process():
+    if is_first_process():
         try:
             opened = [_open(output_dir, overwrite, resume_from, look)]
         except InputError as error:
@@ -201,7 +202,7 @@ def write_json(path: Path, value: Any) -> None:
 
     JSON has neither NaN nor infinities: they become null, and are told.
     """
-    if _is_first_process():
+    if is_first_process():
         written = json.loads(json.dumps(value, default=plain))
         if absent := list(absent_in_json(written)):
             logger.warning("no finite number, and null in %s: %s", path, ", ".join(absent))
@@ -211,10 +212,6 @@ def write_json(path: Path, value: Any) -> None:
 def write_settings(folder: Path, command: str, **settings: Any) -> None:
     """Writes ``run.json``: the command, every setting as resolved, and the versions."""
     write_json(folder / RUN, {"command": command, **recorded(settings), "environment": environment()})
-
-
-def _is_first_process() -> bool:
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def resumes(resume_from: str | None) -> bool:
