@@ -41,7 +41,7 @@ from alum.stages.held_folder import held
 from alum.stages.publishing import publish, save_unpushed
 from alum.stages.runs.config import explained_settings
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import check_run_folder, write_json
+from alum.stages.runs.folder import RESULTS, check_run_folder, write_json
 from alum.stages.runs.given import check_no_tokenizer, made
 from alum.stages.runs.going_on import TrainingRun, opened_training
 from alum.stages.runs.stopping import Interrupted
@@ -192,7 +192,7 @@ def _trained_and_scored(
     _predict_unlabelled(trainer, data, encoded, run.folder)
     result = _result(trainer, data, metrics, cost, run.folder)
     if trainer.is_world_process_zero():
-        write_json(run.folder / "results.json", asdict(result))
+        write_json(run.folder / RESULTS, asdict(result))
         _write_card(arguments, data, trainer, result, run.folder)
         run.finish()
     publish(trainer, run.folder)

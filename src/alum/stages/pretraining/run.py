@@ -39,7 +39,7 @@ from alum.stages.pretraining.texts import VALIDATION, Sequences, Texts, find_tex
 from alum.stages.publishing import publish, save_unpushed
 from alum.stages.runs.config import explained_settings
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import check_run_folder, write_json
+from alum.stages.runs.folder import RESULTS, check_run_folder, write_json
 from alum.stages.runs.going_on import TrainingRun, opened_training
 from alum.stages.runs.training import TrainingCost, train
 from alum.tasks.lookup import KINDS
@@ -134,7 +134,7 @@ def _pretrained(arguments: PretrainArguments, config: PretrainConfig) -> Pretrai
     folder = opened.folder
     result = _result(run, folder, before, cost)
     if run.trainer.is_world_process_zero():
-        write_json(folder / "results.json", asdict(result))
+        write_json(folder / RESULTS, asdict(result))
         write_loss_curve(folder)
         trained = TrainedBy(asdict(config), run.trainer.method, environment())
         write_pretraining_card(folder, asdict(result), asdict(arguments), trained)

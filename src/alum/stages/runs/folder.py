@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 RUN, METRICS, RESULTS = "run.json", "metrics.jsonl", "results.json"
 RECORDS = (RUN, METRICS)  # of a run that has just begun
+ALL_RECORDS = (*RECORDS, RESULTS, STATE)
+"""Records of a run, which have places on the machine and settings of the Trainer in them."""
 AUTO = "auto"
 _MAY_CHANGE_IN_EVALUATION = {"overwrite_output_dir", "per_device_eval_batch_size", "num_examples"}
 

@@ -18,7 +18,7 @@ from alum.reports.study.record import StudyRecord
 from alum.reports.study.terminal import show_study
 from alum.stages.evaluation.plan import plan_of
 from alum.stages.held_folder import held
-from alum.stages.runs.folder import write_json
+from alum.stages.runs.folder import RESULTS, write_json
 from alum.stages.runs.settings import require_one_or_more
 from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
 from alum.stages.study.cells.cell_run import evaluation_of
@@ -196,7 +196,7 @@ def _run(study: Study, folder: Path, num_workers: int) -> StudyResult:
 def _summed_up(plan: StudyPlan) -> StudyRecord:
     results = outcome_of(plan)
     folder = plan.ledger.folder
-    write_json(folder / "results.json", results)
+    write_json(folder / RESULTS, results)
     write_study_page(folder / "report.html", results)
     return results
 
