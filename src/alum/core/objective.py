@@ -11,8 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from alum.core.batch import Batch
-from alum.core.diagnostics import Diagnostics, Probes, diagnose
 from alum.core.freelb import freelb_loss
+from alum.core.measures.diagnostics import Diagnostics, Probes, diagnose
 from alum.core.method_settings import Method
 from alum.core.outputs.adversarial_softmax import adversarial_softmax
 from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
