@@ -10,8 +10,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from alum.core.measures.pass_counts import pass_counts
 from alum.core.methods import METHODS
-from alum.core.pass_counts import pass_counts
 from benchmarks.growth import METHODS as GROWING
 from benchmarks.growth import Cell
 from benchmarks.pages import Page

@@ -28,7 +28,8 @@ from transformers import (
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from alum.core.divergences import symmetric_kl
-from alum.core.methods import METHODS, Method
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS
 from alum.core.perturbation import random_perturbation_like
 from alum.models.checkpoint import Checkpoint
 from alum.models.tokenization import Tokenization

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
+from alum.core.measures.pass_counts import pass_counts
 from alum.core.methods import method_named
-from alum.core.pass_counts import pass_counts
 from alum.training.config import AlumConfig
 from alum.training.trainer import AlumTrainer
 from benchmarks.harness import Effort, comparison

@@ -20,7 +20,8 @@ import numpy as np
 from alum.core.errors import InputError
 from alum.data.writing import write_text
 from alum.stages.evaluation.measurements import ROWS
-from alum.stages.study.cells.cell_run import MEASURED, METRICS_LOG, MODEL
+from alum.stages.runs.folder import METRICS
+from alum.stages.study.cells.cell_run import MEASURED, MODEL
 from alum.stages.study.cells.ledger import CELL, CELLS
 from alum.stages.study.reading.study_file import read_study
 from alum.stages.study.run import STUDY_FILE
@@ -46,7 +47,7 @@ def restore(kept: Path, file: Path, runs: Path) -> int:
     ]
     for cell, one in new:
         found = json.loads(one.read_text(encoding="utf-8"))
-        _write_lines(cell / METRICS_LOG, found["evaluations"])
+        _write_lines(cell / METRICS, found["evaluations"])
         for name, scores in found["rows"].items():
             _write_lines(cell / MEASURED / ROWS / MODEL / name, _rows(scores))
         write_text(cell / CELL, json.dumps(found["record"], indent=2) + "\n")  # last, as when it was finished
@@ -64,7 +65,7 @@ def _kept(cell: Path) -> dict[str, Any]:
     folder = cell / MEASURED / ROWS / MODEL
     return {
         "record": record,
-        "evaluations": [line for line in _lines(cell / METRICS_LOG) if any(name.startswith("eval_") for name in line)],
+        "evaluations": [line for line in _lines(cell / METRICS) if any(name.startswith("eval_") for name in line)],
         "rows": {str(file.relative_to(folder)): _scores(_lines(file)) for file in sorted(folder.rglob("*.jsonl"))},
     }
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from alum.cli.main import main
+from alum.core.measures.pass_counts import pass_counts
 from alum.core.methods import METHODS
-from alum.core.pass_counts import pass_counts
 from places import ROOT
 from studies.evidence.reading.figures import TASK_FIGURES
 from studies.evidence.reading.findings import findings_of

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from alum.core.errors import InputError
-from alum.core.methods import METHODS, Method
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS
 from alum.core.objective import AlumResult
 from alum.core.outputs.rounding import ROUNDING_NATS
 from alum.models.model_parts import CHECKPOINTING

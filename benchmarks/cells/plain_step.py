@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from benchmarks.cells.plain_noise import normal_noise, uniform_noise
 
 _IGNORED = -100  # the label of items that are left out

@@ -31,7 +31,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from alum.core.pass_counts import pass_counts
+from alum.core.measures.pass_counts import pass_counts
 from alum.training.config import AlumConfig
 from alum.training.trainer import AlumTrainer
 from benchmarks.gpu.lines import Lines, flags_of, synchronize

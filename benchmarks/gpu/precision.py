@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alum.core.methods import METHODS, Method
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS
 from alum.core.objective import AlumResult
 from alum.training.step import AlumStep
 from benchmarks.directions import Subject

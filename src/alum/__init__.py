@@ -13,7 +13,8 @@ from alum.version import __version__ as __version__
 if TYPE_CHECKING:
     from alum.core.batch import Batch
     from alum.core.errors import InputError
-    from alum.core.methods import METHODS, Method, method_named
+    from alum.core.method_settings import Method
+    from alum.core.methods import METHODS, method_named
     from alum.core.objective import AlumResult, alum_loss
     from alum.models.hooks.hooked_batch import HookedBatch
     from alum.models.hooks.injection import Injection
@@ -64,7 +65,8 @@ __all__ = [
 _EXPORTED = {
     "alum.core.batch": ("Batch",),
     "alum.core.errors": ("InputError",),
-    "alum.core.methods": ("METHODS", "Method", "method_named"),
+    "alum.core.method_settings": ("Method",),
+    "alum.core.methods": ("METHODS", "method_named"),
     "alum.core.objective": ("AlumResult", "alum_loss"),
     "alum.models.hooks.hooked_batch": ("HookedBatch",),
     "alum.models.hooks.injection": ("Injection",),

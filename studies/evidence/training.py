@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from alum.core.pass_counts import pass_counts
+from alum.core.measures.pass_counts import pass_counts
 from alum.training.step import AlumStep
 from studies.evidence.arms import Arm
 

@@ -9,7 +9,8 @@ import sys
 import pytest
 import torch
 
-from alum.core.methods import METHODS, Method
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS
 from benchmarks.cells import __main__ as command
 from benchmarks.cells import worker
 from benchmarks.cells.cell import ENGINES, PRECISIONS, ROWS, Cell, cells, measured, rehearsed, step_of_alum

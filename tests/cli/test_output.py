@@ -13,8 +13,8 @@ import pytest
 import alum
 from alum.cli.main import main
 from alum.cli.output import JsonSettings, QuietSettings, print_json, print_last, work_shown
+from alum.core.measures.pass_counts import pass_counts
 from alum.core.methods import METHODS
-from alum.core.pass_counts import pass_counts
 from alum.evaluation.suites import SUITES
 from alum.reports.study.record import StudyRecord
 from alum.stages.finetuning.result import FinetuneResult

@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alum.core.methods import METHODS, Method, method_named
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS, method_named
 from alum.core.outputs.output_gradients import zero_with_gradient
 from alum.core.outputs.task_gradient import SURE
 from alum.core.perturbation import gradient_at, random_perturbation_like, worst_case_perturbation

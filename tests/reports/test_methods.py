@@ -4,8 +4,8 @@ import re
 import pytest
 from rich.console import Console
 
+from alum.core.measures.pass_counts import pass_counts
 from alum.core.methods import METHODS
-from alum.core.pass_counts import pass_counts
 from alum.reports.methods import show_methods
 from terminal_tables import table_cells
 

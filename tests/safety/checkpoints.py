@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from alum.training.checkpoints import write_manifest
+from alum.training.checkpoint_files import write_manifest
 from safety.case import FINETUNE, Case, instead
 from safety.hostile import update_json, write_pickle, write_torch
 

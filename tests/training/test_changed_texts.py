@@ -13,7 +13,7 @@ from alum.attacks.text.random_changes import CHANGES, RandomChanges
 from alum.attacks.text.worded import WordedText
 from alum.core.divergences import symmetric_kl
 from alum.core.errors import InputError
-from alum.core.pass_counts import pass_counts
+from alum.core.measures.pass_counts import pass_counts
 from alum.models.tokenization import Tokenization
 from alum.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
 from alum.training.parts.drawn_texts import RowTexts, check_compares_rows, drawn_passes

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from alum.training.checkpoints import checkpoints_in, damage
+from alum.training.checkpoint_files import checkpoints_in, damage
 from places import TESTS
 
 NUM_STEPS = 12

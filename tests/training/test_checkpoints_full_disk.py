@@ -20,7 +20,7 @@ from pathlib import Path
 from transformers import TrainerCallback
 
 from alum.core.errors import InputError
-from alum.training.checkpoints import damage, newest_whole_checkpoint
+from alum.training.checkpoint_files import damage, newest_whole_checkpoint
 from alum.training.trainer import AlumTrainer
 from tiny_models import classifier
 from tiny_runs import config, labelled_sentences

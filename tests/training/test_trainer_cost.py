@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForMaskedLM
 
+from alum.core.measures.pass_counts import pass_counts
 from alum.core.methods import METHODS
-from alum.core.pass_counts import pass_counts
 from alum.training.trainer import AlumTrainer
 from tiny_models import language_model
 from tiny_runs import config, masked_sentences

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from alum.core.errors import InputError
-from alum.core.methods import Norm, Scope
+from alum.core.method_settings import Norm, Scope
 from alum.core.projections import embedding_scale, project_onto_ball, unit_direction
 from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection

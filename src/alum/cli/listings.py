@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from alum.core.methods import METHODS, Method
-from alum.core.pass_counts import pass_counts
+from alum.core.measures.pass_counts import pass_counts
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS
 from alum.data.visible_console import VisibleConsole
 from alum.evaluation.suites import SUITES, Suite
 from alum.reports.tables import show_paragraph, show_table

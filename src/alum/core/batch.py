@@ -104,3 +104,9 @@ class Batch(Protocol):
 
     def without_weight_gradients(self) -> AbstractContextManager[None]:
         """Has passes inside, whose backward passes go to δ alone, keep nothing for gradients of the weights."""
+
+
+def weighed_divergence(batch: Batch, adversarial_outputs: Tensor, clean_outputs: Tensor) -> Tensor:
+    """Mean of D over the items, weighed as the batch is in the step's loss; 0 without items."""
+    divergence = batch.divergence(adversarial_outputs, clean_outputs)
+    return batch.scale * divergence.sum() / max(divergence.numel(), 1)

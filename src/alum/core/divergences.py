@@ -4,7 +4,6 @@ Every divergence takes two tensors of logits ``[..., classes]`` and returns ``[.
 logits have: half-precision softmax loses the small differences that an adversary starts from.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -84,19 +83,6 @@ def _rows_of_symmetric_kl(
     return (kl_pq + kl_qp).squeeze(-1)
 
 
-def kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Kullback-Leibler divergence KL(p‖q) = Σ p (log p - log q)."""
-    log_p, log_q = _log_probs(logits_p, mask), _log_probs(logits_q, mask)
-    return (log_p.exp() * (log_p - log_q)).sum(-1)
-
-
-def js(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Jensen-Shannon divergence, the mean KL of p and q to their mixture; at most log 2."""
-    log_p, log_q = _log_probs(logits_p, mask), _log_probs(logits_q, mask)
-    log_mixture = torch.logaddexp(log_p, log_q) - math.log(2)
-    return 0.5 * (log_p.exp() * (log_p - log_mixture) + log_q.exp() * (log_q - log_mixture)).sum(-1)
-
-
 def bernoulli_symmetric_kl(logits_p: Tensor, logits_q: Tensor, mask: Tensor | None = None) -> Tensor:
     """Symmetric KL of independent yes/no outputs (multi-label classification), summed over the labels."""
     two_way_p, two_way_q = (F.pad(logits.unsqueeze(-1), (0, 1)) for logits in (logits_p, logits_q))
@@ -112,10 +98,6 @@ def squared_error(predictions_p: Tensor, predictions_q: Tensor, mask: Tensor | N
 def labelled(labels: Tensor, ignore_index: int = IGNORED_LABEL) -> Tensor:
     """Mask ``[...]`` of the token positions that carry a label, False where it is ``ignore_index``."""
     return labels != ignore_index
-
-
-def _log_probs(logits: Tensor, mask: Tensor | None) -> Tensor:
-    return F.log_softmax(_kept(logits, mask), dim=-1)
 
 
 def _kept(logits: Tensor, mask: Tensor | None) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from alum.core.batch import Batch
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.perturbation import ascended, first_perturbation
 
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Generator, Tensor
 
-from alum.core.batch import Batch
-from alum.core.diagnostics import Diagnostics, Probes, diagnose
+from alum.core.batch import Batch, weighed_divergence
+from alum.core.changed_texts import loss_at_texts
 from alum.core.freelb import freelb_loss
-from alum.core.methods import Method
+from alum.core.measures.diagnostics import Diagnostics, Probes, diagnose
+from alum.core.method_settings import Method
 from alum.core.outputs.adversarial_softmax import adversarial_softmax
 from alum.core.outputs.output_gradients import gradient_at_own_scale, gradients_by_parts, zero_with_gradient
 from alum.core.outputs.task_gradient import kept_from_vanishing, turned_where_wrong
-from alum.core.perturbation import Perturbation, worst_case_perturbation, worst_draws
+from alum.core.perturbation import Perturbation, worst_case_perturbation
 from alum.core.randomness.random_state import keeping_random_state, random_state, set_random_state
 
 
@@ -323,34 +324,18 @@ def _back_propagate(loss: Tensor, backward: Callable[[Tensor], None]) -> None:
         backward(loss)
 
 
-def _mean_divergence(batch: Batch, adversarial_outputs: Tensor, clean_outputs: Tensor) -> Tensor:
-    divergence = batch.divergence(adversarial_outputs, clean_outputs)
-    return batch.scale * divergence.sum() / max(divergence.numel(), 1)
-
-
 def _proximal_loss(batch: Batch, method: Method, clean: _CleanSide) -> Tensor:
     """D between what the weights predict at x and what their average does; zero without such a term."""
     if not method.has_proximal_term:
         return torch.zeros_like(clean.task_loss.detach())
-    return _mean_divergence(batch, clean.outputs, batch.averaged_outputs())
+    return weighed_divergence(batch, clean.outputs, batch.averaged_outputs())
 
 
 def _text_loss(batch: Batch, method: Method, clean: _CleanSide, gradient: Tensor | None) -> Tensor:
-    """D, or the task loss, at the worst of the texts drawn for each row; zero where texts are not changed.
-
-    ``gradient`` is that of the task loss at x, by which methods that choose by it find the worst.
-    """
+    """Loss at changed texts; zero where texts are not changed."""
     if not method.changes_text:
         return torch.zeros_like(clean.task_loss.detach())
-    if method.chooses_text_by_gradient:
-        assert gradient is not None, "the task loss was back-propagated"
-        draws = batch.first_order_gains(gradient).argmax(1)
-    else:
-        draws = worst_draws(batch, clean.outputs.detach())
-    if method.term == "task_loss":
-        return batch.drawn_task_loss(draws)
-    side = clean.outputs.detach() if method.clean_side == "constant" else clean.outputs
-    return _mean_divergence(batch, batch.drawn_outputs(draws), side)
+    return loss_at_texts(batch, method, clean.outputs, gradient)
 
 
 def _nothing(batch: Batch, delta: Tensor) -> Tensor:
@@ -374,4 +359,4 @@ def _diagnostics(
 def _adversarial_loss(batch: Batch, method: Method, found: Perturbation, clean: _CleanSide) -> Tensor:
     if method.term == "task_loss":
         return batch.task_loss(found.delta)[0]
-    return _mean_divergence(batch, batch.outputs(found.delta), clean.outputs)
+    return weighed_divergence(batch, batch.outputs(found.delta), clean.outputs)

@@ -1,4 +1,4 @@
-"""Inner maximisation of ALUM: lines 4 to 9 of Algorithm 1 (arXiv:2004.08994), and the worst of some changed texts."""
+"""Inner maximisation of ALUM: lines 4 to 9 of Algorithm 1 (arXiv:2004.08994)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from alum.core.batch import Batch
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.projections import embedding_scale, norm_of, project_onto_ball, rescale_to_sphere, unit_direction
-from alum.core.randomness.random_state import keeping_random_state
 from alum.core.randomness.row_noise import RandomSource, RowNoise
 
 
@@ -144,21 +142,3 @@ def _step(gradient: Tensor, radius: Tensor, method: Method) -> Tensor:
 def _project(delta: Tensor, radius: Tensor, method: Method) -> Tensor:
     rule = project_onto_ball if method.projection == "ball" else rescale_to_sphere
     return rule(delta, radius, method.norm, method.scope)
-
-
-@torch.no_grad()
-def worst_draws(batch: Batch, clean_outputs: Tensor) -> Tensor:
-    """Finds which of the texts drawn for each row has the largest divergence; returns their numbers, ``[rows]``.
-
-    ``clean_outputs`` ``[rows, ...]``. A pass without gradients for each, all with the same dropout masks; none where a
-    single text was drawn.
-    """
-    device = clean_outputs.device
-    numbers = [torch.full((len(clean_outputs),), draw, device=device) for draw in range(batch.num_draws)]
-    if len(numbers) == 1:
-        return numbers[0]
-    divergences = []
-    for draws in numbers:
-        with keeping_random_state(device):
-            divergences.append(batch.divergence(batch.drawn_outputs(draws), clean_outputs))
-    return torch.stack(divergences).argmax(0)

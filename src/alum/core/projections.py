@@ -7,7 +7,7 @@ with scope ``"sequence"`` all vectors of ``delta[b]`` share one. Radii broadcast
 import torch
 from torch import Tensor
 
-from alum.core.methods import Norm, Scope
+from alum.core.method_settings import Norm, Scope
 
 RELEASED_GUARD = 1e-6  # what the released code adds to the norm that it divides by, and calls "epsilon"
 

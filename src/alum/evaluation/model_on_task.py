@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from alum.attacks.embedding_pgd import AttackedBatch, EmbeddingPGD
 from alum.core.errors import InputError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.objective import alum_loss
 from alum.evaluation.kinds.base import EvaluatedKind, TextVictim, WrongAnswers
 from alum.evaluation.kinds.lookup import attacked_kind

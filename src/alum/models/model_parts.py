@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from alum.core.errors import InputError, SettingError
-from alum.core.methods import Layer, Layers
+from alum.core.method_settings import Layer, Layers
 
 CHECKPOINTING = (
     "activation_checkpointing"

@@ -2,8 +2,9 @@
 
 from rich.console import Console
 
-from alum.core.methods import METHODS, SETTINGS, Method
-from alum.core.pass_counts import pass_counts
+from alum.core.measures.pass_counts import pass_counts
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS, SETTINGS
 from alum.data.visible_console import VisibleConsole
 from alum.reports.numbers import MISSING
 from alum.reports.tables import show_in_parts, show_table

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from alum.core.errors import InputError
 from alum.data.writing import is_device
+from alum.stages.first_process import is_first_process
 
 
 @contextlib.contextmanager
@@ -28,7 +29,7 @@ def held(folder: Path | str | None, instead: str = "name another folder") -> Ite
     """
     refusal: list[str | None] = [None]
     lock = None
-    if folder is not None and _is_first_process():
+    if folder is not None and is_first_process():
         lock, holder = _taken(folder)
         if holder is not None:
             refusal[0] = (
@@ -112,7 +113,3 @@ def _holder(file: Path) -> str:
 
 def _now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _is_first_process() -> bool:
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0

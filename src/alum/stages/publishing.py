@@ -6,10 +6,9 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from transformers import Trainer
 
-from alum.training.checkpoints import STATE, explained_if_not_pushed
+from alum.stages.runs.folder import ALL_RECORDS
+from alum.training.pushing import explained_if_not_pushed
 
-_RECORDS = {"run.json", "results.json", "metrics.jsonl", STATE}
-"""Records of a run, which have places on the machine and settings of the Trainer in them."""
 _TEMPLATES = "additional_chat_templates"
 
 
@@ -28,7 +27,7 @@ def public_files(folder: Path) -> list[str]:
     Left out are records, predictions, which hold a user's rows, checkpoints, and what trackers wrote.
     """
     found = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-    public = [name for name in found if name not in _RECORDS and not name.startswith("predictions")]
+    public = [name for name in found if name not in ALL_RECORDS and not name.startswith("predictions")]
     templates = [f"{_TEMPLATES}/{path.name}" for path in (folder / _TEMPLATES).glob("*") if path.is_file()]
     return sorted([*public, *templates])
 

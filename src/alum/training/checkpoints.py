@@ -1,11 +1,6 @@
 """Checkpoints that are written whole or not at all, and checked for damage when a run resumes from them."""
 
-import hashlib
-import json
-import logging
-import os
 import pickle
-import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -13,28 +8,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from alum.core.errors import InputError
-from alum.data.writing import explained_if_full, free_space, megabytes, why_unwritable, write_text
-from alum.models.loading.refused_files import RUNS_CODE, check_shards
+from alum.data.writing import explained_if_full, free_space, megabytes, why_unwritable
+from alum.training.checkpoint_files import (
+    DRAFTS,
+    STATE,
+    check_no_pickled_weights,
+    check_readable,
+    checkpoints_in,
+    give_draft_its_name,
+    give_replaced_back,
+    newest_whole_checkpoint,
+    size_of_files,
+    step_in_name,
+    strict_json,
+    write_manifest,
+)
+from alum.training.pushing import explained_if_not_pushed
 
 if TYPE_CHECKING:  # a mix-in: the Trainer that it is mixed into comes after it in the order of the bases
     _Trainer = Trainer
 else:
     _Trainer = object
-
-logger = logging.getLogger(__name__)
-
-MANIFEST = "manifest.json"
-STATE = "trainer_state.json"
-_DRAFTS = ".drafts"  # in the folder of the run; what lies there was never finished
-_PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.bin")
-_REPLACED = ".replaced"
-_NAME = re.compile(r"checkpoint-(\d+)")
 
 
 class AtomicCheckpoints(_Trainer):
@@ -57,12 +56,12 @@ class AtomicCheckpoints(_Trainer):
         folder = Path(self._get_output_dir(None))
         if self.args.should_save:
             give_replaced_back(folder)
-            shutil.rmtree(folder / _DRAFTS, ignore_errors=True)
+            shutil.rmtree(folder / DRAFTS, ignore_errors=True)
         if resume_from_checkpoint is True:
             newest = newest_whole_checkpoint(folder)
             if newest is None:
                 raise InputError(f"no whole checkpoint to resume from in {folder}.")
-            _refuse_pickled_weights(newest)
+            check_no_pickled_weights(newest)
             resume_from_checkpoint = str(newest)
         elif isinstance(resume_from_checkpoint, str):
             check_readable(Path(resume_from_checkpoint))
@@ -103,7 +102,7 @@ class AtomicCheckpoints(_Trainer):
 
     def _write(self, model: nn.Module, trial: Any, checkpoint: Path) -> str | None:
         """Why there was no space for the checkpoint, of which then nothing is left; None if it was written."""
-        draft = checkpoint.parent / _DRAFTS / checkpoint.name
+        draft = checkpoint.parent / DRAFTS / checkpoint.name
         self._drafts = draft.parent
         try:
             super()._save_checkpoint(model, trial)
@@ -114,7 +113,7 @@ class AtomicCheckpoints(_Trainer):
                     shutil.copyfile(record, draft / record.name)
                 strict_json(draft / STATE)
                 write_manifest(draft)
-                _publish(draft, checkpoint)
+                give_draft_its_name(draft, checkpoint)
         except BaseException as error:
             if self.args.should_save:
                 shutil.rmtree(draft.parent, ignore_errors=True)
@@ -181,7 +180,7 @@ class AtomicCheckpoints(_Trainer):
         if not limit or limit < 0:
             return
         present = checkpoints_in(checkpoint.parent)
-        present.sort(key=lambda path: (_step_in_name(path) <= self.state.global_step, _step_in_name(path)))
+        present.sort(key=lambda path: (step_in_name(path) <= self.state.global_step, step_in_name(path)))
         others = [path for path in present if path != checkpoint and str(path) != self.state.best_model_checkpoint]
         for path in others[: max(len(present) - limit, 0)]:
             shutil.rmtree(path, ignore_errors=True)
@@ -189,7 +188,7 @@ class AtomicCheckpoints(_Trainer):
     def _unwritten(self, checkpoint: Path, reason: str) -> str:
         former = checkpoints_in(checkpoint.parent)
         if former:
-            needed, unharmed = _size(former[-1]), f"{former[-1].name} is unharmed"
+            needed, unharmed = size_of_files(former[-1]), f"{former[-1].name} is unharmed"
         else:
             needed, unharmed = self._estimated_size(), "there is no earlier one"
         return (
@@ -208,58 +207,6 @@ class AtomicCheckpoints(_Trainer):
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def checkpoints_in(folder: Path) -> list[Path]:
-    """Finds the folders named checkpoint-N, oldest step first."""
-    found = [path for path in folder.glob("checkpoint-*") if path.is_dir() and _NAME.fullmatch(path.name)]
-    return sorted(found, key=_step_in_name)
-
-
-def newest_whole_checkpoint(folder: Path) -> Path | None:
-    """Finds the last checkpoint whose files are those of its manifest; warns of each later one, which is damaged."""
-    for checkpoint in reversed(checkpoints_in(folder)):
-        fault = damage(checkpoint)
-        if fault is None:
-            return checkpoint
-        logger.warning("%s is passed over: %s.", checkpoint, fault)
-    return None
-
-
-def check_readable(checkpoint: Path) -> None:
-    """Raises `InputError` unless a checkpoint is whole, its states are in its manifest, and its weights no pickles.
-
-    States of an optimizer are pickles, though read by PyTorch's reader of plain tensors: none is read whose digest was
-    not written with the checkpoint. That tells of changes, not of where the checkpoint comes from.
-    """
-    if not (checkpoint / MANIFEST).is_file():
-        raise InputError(
-            f"the checkpoint {checkpoint} has no {MANIFEST}, as one of another program: its states are pickles, which "
-            "are not read. Begin a new run from its weights by --model_name_or_path."
-        )
-    if fault := damage(checkpoint):
-        raise InputError(
-            f"the checkpoint {checkpoint} is damaged: {fault}. Name another, or take the newest whole one by "
-            "--resume_from_checkpoint true."
-        )
-    _refuse_pickled_weights(checkpoint)
-
-
-def _refuse_pickled_weights(checkpoint: Path) -> None:
-    for path in sorted(checkpoint.rglob("*")):
-        if path.name in _PICKLED_WEIGHTS:
-            raise InputError(f"the checkpoint {checkpoint} holds {path.relative_to(checkpoint)}, {RUNS_CODE}")
-        if path.name.endswith(".safetensors.index.json"):
-            check_shards(path, str(checkpoint))
-
-
-@contextmanager
-def explained_if_not_pushed(what: str, advice: str) -> Iterator[None]:
-    """Raises `InputError` where the hub cannot be reached or refuses, with what was not done and what to do."""
-    try:
-        yield
-    except Exception as error:  # of one of the libraries for HTTP that versions of the hub's client stand on
-        raise InputError(f"{what}: {(str(error).strip() or repr(error)).splitlines()[0]} {advice}") from None
-
-
 @contextmanager
 def _explained_if_refused(checkpoint: str | None) -> Iterator[None]:
     """Raises `InputError` where PyTorch's reader of tensors finds code in a state, instead of its advice to run it."""
@@ -272,122 +219,3 @@ def _explained_if_refused(checkpoint: str | None) -> Iterator[None]:
             f"the checkpoint {checkpoint} was not loaded: a state in it is no plain tensors, but would run code, or is "
             "damaged. Do not use what else came with it; begin a new run, or go on from a checkpoint of your own."
         ) from None
-
-
-def misfit(checkpoint: Path, model: nn.Module) -> str | None:
-    """Says which weight of a checkpoint has another shape than the model's; None where none has, or it is unknown."""
-    shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
-    for file in sorted(checkpoint.glob("model*.safetensors")):
-        with safe_open(file, framework="pt") as weights:
-            for name in sorted(shapes.keys() & set(weights.keys())):
-                if shapes[name] == [0]:  # a part of it is elsewhere (DeepSpeed)
-                    continue
-                if (found := list(weights.get_slice(name).get_shape())) != shapes[name]:
-                    return f"its {name} is of the shape {found}, and that of the model of {shapes[name]}"
-    return None
-
-
-def is_model_only(checkpoint: Path) -> bool:
-    """Whether a checkpoint lacks what training needs beside the weights, as with ``save_only_model``."""
-    return not (checkpoint / "scheduler.pt").is_file() and not any(checkpoint.glob("global_step*"))
-
-
-def damage(checkpoint: Path) -> str | None:
-    """Says what is wrong with a checkpoint, else None: a file is missing, of another size or digest, or was added."""
-    try:
-        files = json.loads((checkpoint / MANIFEST).read_bytes())["files"]
-        entries = {name: (int(entry["bytes"]), str(entry["blake2b"])) for name, entry in files.items()}
-    except FileNotFoundError:
-        return f"it has no {MANIFEST}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return f"its {MANIFEST} is damaged"
-    for name, (expected, _) in entries.items():  # cheap, and most damage is a file cut short
-        if not (checkpoint / name).is_file():
-            return f"{name} is missing"
-        if (actual := (checkpoint / name).stat().st_size) != expected:
-            return f"{name} has {actual} bytes, not {expected}"
-    for path in sorted(checkpoint.rglob("*")):
-        name = str(path.relative_to(checkpoint))
-        is_read = path.is_file() or path.is_symlink()
-        if is_read and name not in entries and name != MANIFEST and not path.name.startswith("."):
-            return f"{name} is not in its {MANIFEST}, and was added to it later"
-    for name, (_, digest) in entries.items():
-        if (found := _digest(checkpoint / name)) != digest:
-            return f"{name} has the digest {found}, not {digest}"
-    return None
-
-
-def strict_json(state: Path) -> None:
-    """Writes a Trainer's state anew where it has NaN or infinities, as of losses and gains: null, as in other logs."""
-    absent: list[str] = []
-    content = json.loads(state.read_bytes(), parse_constant=absent.append)
-    if absent:
-        write_text(state, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
-
-
-def write_manifest(folder: Path) -> None:
-    """Writes ``manifest.json``, the size and BLAKE2b digest of each file below ``folder``, and flushes all to disk."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / MANIFEST]
-    entries = {
-        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "blake2b": _digest(path)} for path in files
-    }
-    write_text(folder / MANIFEST, json.dumps({"files": entries}, indent=2) + "\n")
-    for path in (*files, *(path for path in folder.rglob("*") if path.is_dir()), folder):
-        _flush(path)
-
-
-def set_later_ones_aside(folder: Path, checkpoint: Path | None) -> None:
-    """Renames the checkpoints of later steps than ``checkpoint``, as the run that resumes from it will write others.
-
-    They are damaged, or belong to a past that the user chose to leave.
-    """
-    step = -1 if checkpoint is None else json.loads((checkpoint / STATE).read_bytes())["global_step"]
-    for later in checkpoints_in(folder):
-        if _step_in_name(later) > step:
-            aside, number = folder / f"old-{later.name}", 1
-            while aside.exists():
-                number += 1
-                aside = folder / f"old-{later.name}-{number}"
-            later.rename(aside)
-            logger.warning("%s is later than where the run goes on: it is now %s.", later, aside)
-
-
-def give_replaced_back(folder: Path) -> None:
-    """Gives a checkpoint its name again that was to be replaced when the run was killed."""
-    for replaced in (folder / _DRAFTS).glob(f"*{_REPLACED}"):
-        if not (checkpoint := folder / replaced.name.removesuffix(_REPLACED)).exists():
-            replaced.rename(checkpoint)
-
-
-def _publish(draft: Path, checkpoint: Path) -> None:
-    """Gives a finished draft its name, also where another checkpoint has it."""
-    if checkpoint.exists():
-        checkpoint.rename(draft.with_name(f"{checkpoint.name}{_REPLACED}"))
-    draft.rename(checkpoint)
-    _flush(checkpoint.parent)
-    shutil.rmtree(draft.parent)
-
-
-def _step_in_name(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.training_args import OptimizerNames
 
 from alum.core.errors import InputError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.models.model_parts import CHECKPOINTING
 from alum.training.config import AlumConfig
 

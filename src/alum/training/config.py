@@ -10,7 +10,8 @@ from transformers import TrainingArguments
 from alum.attacks.text.base import Resources
 from alum.attacks.text.random_changes import DEFAULT_WORD_SHARE, RandomChanges, check_changes, kinds_named
 from alum.core.errors import InputError, SettingError
-from alum.core.methods import METHODS, Method, method_named
+from alum.core.method_settings import Method
+from alum.core.methods import METHODS, method_named
 from alum.core.schedules.curriculum import Curriculum
 from alum.core.schedules.radius import check_target
 from alum.models.model_parts import parse_layer

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from alum.attacks.text.random_changes import CHANGES, DEFAULT_CHANGES, DEFAULT_WORD_SHARE
-from alum.core.methods import (
-    METHODS,
+from alum.core.method_settings import (
     Ascent,
     CleanSide,
     DropoutMode,
@@ -21,6 +20,7 @@ from alum.core.methods import (
     StepRule,
     TextChoice,
 )
+from alum.core.methods import METHODS
 
 _DEFAULT_METHOD = "alum_one_pass"
 

@@ -21,7 +21,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import has_length
 
 from alum.core.errors import InputError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.objective import AlumResult, alum_loss
 from alum.models.compilation import compile_as_asked, heed_hooks, is_compiled
 from alum.models.hooks.hooked_batch import HookedBatch

@@ -19,7 +19,7 @@ from alum.stages.runs.folder import (
     write_json,
     write_settings,
 )
-from alum.training.checkpoints import write_manifest
+from alum.training.checkpoint_files import write_manifest
 from fresh_processes import fresh_processes
 from tiny_stages import pretrain_config, record
 from tiny_texts import tree

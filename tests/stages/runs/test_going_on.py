@@ -8,7 +8,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from alum.core.errors import InputError
 from alum.stages.finetuning.run import finetune
-from alum.training.checkpoints import write_manifest
+from alum.training.checkpoint_files import write_manifest
 from tiny_stages import finetune_arguments, finetune_config, record, save_untrained
 from tiny_texts import opinions, tree, write_rows
 

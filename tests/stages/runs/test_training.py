@@ -5,8 +5,8 @@ from transformers import TrainerCallback
 
 from alum.core.errors import InputError
 from alum.stages.runs.stopping import Interrupted
-from alum.stages.runs.training import first_and_last_gain, train
-from alum.training.checkpoints import checkpoints_in
+from alum.stages.runs.training import train
+from alum.training.checkpoint_files import checkpoints_in
 from alum.training.trainer import AlumTrainer
 from tiny_models import language_model
 from tiny_runs import masked_sentences
@@ -193,20 +193,3 @@ def test_signals_are_given_back_however_the_run_ends(run, callbacks, error):
 def test_ctrl_c_in_the_last_step_comes_too_late(run):
     cost, _, _ = run("a", At(6, interrupt))
     assert cost.num_steps == 6
-
-
-def test_the_first_and_last_gain_are_those_of_the_logs():
-    logs = [
-        {"step": 1, "loss": 2.0},
-        {"step": 3, "divergence": 8e-10},
-        {"step": 5, "adversarial_gain": 300.0, "divergence": 0.1, "adversarial_strength": 0.75},
-        {"step": 9, "adversarial_gain": float("inf"), "divergence": 0.2},
-        {"step": 9, "train_runtime": 1.0},
-    ]
-    assert first_and_last_gain(logs) == (
-        {"step": 3, "gain": None, "divergence": 8e-10, "strength": None},
-        {"step": 9, "gain": None, "divergence": 0.2, "strength": None},
-    )
-    first, last = first_and_last_gain(logs[:3])
-    assert (first["step"], last) == (3, {"step": 5, "gain": 300.0, "divergence": 0.1, "strength": 0.75})
-    assert first_and_last_gain(logs[:1]) == (None, None)

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from alum.core.errors import InputError
+from alum.core.measures.pass_counts import pass_counts
 from alum.core.methods import method_named
-from alum.core.pass_counts import pass_counts
 from alum.models.model_parts import output_embeddings
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer

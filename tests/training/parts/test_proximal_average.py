@@ -6,7 +6,7 @@ from accelerate.utils import DistributedType
 from torch import nn
 
 from alum.core.errors import InputError
-from alum.training.checkpoints import write_manifest
+from alum.training.checkpoint_files import write_manifest
 from alum.training.combinations import check_combination
 from alum.training.parts.proximal_average import AVERAGED_WEIGHTS
 from alum.training.step import AlumStep

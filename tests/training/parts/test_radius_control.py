@@ -9,7 +9,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from alum.core.errors import InputError
 from alum.core.objective import AlumResult
-from alum.training.checkpoints import write_manifest
+from alum.training.checkpoint_files import write_manifest
 from alum.training.parts.radius_control import RadiusControl
 from alum.training.step import AlumStep
 from alum.training.trainer import AlumTrainer

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from alum.core.diagnostics import Diagnostics
+from alum.core.measures.diagnostics import Diagnostics
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import AlumResult
 from alum.training.records.running_log import PATIENCE, RunningLog

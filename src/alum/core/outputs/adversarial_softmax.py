@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alum.core.batch import LabelOutputs
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.outputs.log_odds import log_odds_against
 from alum.core.outputs.output_gradients import zero_with_gradient
 from alum.core.outputs.rows import some_rows

@@ -1,8 +1,8 @@
 """Distributions that a model's outputs stand for: the label they find most likely, one drawn from them, the loss at it.
 
-Virtual directions ascend the loss at a label of the model's own (`alum.core.methods.Method.ascent`). What counts of it
-is the direction of its gradient within an example, so losses here are scaled by constants that keep it from vanishing
-in fp32 where a model is sure.
+Virtual directions ascend the loss at a label of the model's own (`alum.core.method_settings.Method.ascent`). What
+counts of it is the direction of its gradient within an example, so losses here are scaled by constants that keep it
+from vanishing in fp32 where a model is sure.
 """
 
 from collections.abc import Callable, Sequence

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from alum.core.errors import SettingError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 
 
 @dataclass(frozen=True)

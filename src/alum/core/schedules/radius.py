@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from alum.core.errors import SettingError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 
 _MEMORY_STEPS = 8
 """Steps over which c is averaged; the mean of D, not of its logarithm, then comes to the target."""

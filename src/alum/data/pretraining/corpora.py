@@ -26,7 +26,7 @@ ROWS_AT_A_TIME = 1000
 
 
 DocumentPlace = Sequence[Any]
-"""DocumentPlace in a corpus where reading can begin again, of what JSON has; the beginning is empty."""
+"""Place in a corpus where reading can begin again, of what JSON has; the beginning is empty."""
 
 
 @dataclass(frozen=True)

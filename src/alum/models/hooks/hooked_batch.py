@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from alum.core.batch import LabelOutputs
 from alum.core.divergences import Divergence
 from alum.core.errors import InputError
-from alum.core.methods import DropoutMode
+from alum.core.method_settings import DropoutMode
 from alum.core.outputs.likelihoods import Likelihood
 from alum.core.randomness.random_state import keeping_random_state, random_state, set_random_state
 from alum.core.randomness.row_noise import RowNoise

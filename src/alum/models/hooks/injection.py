@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from alum.core.errors import InputError
-from alum.core.methods import Layers
+from alum.core.method_settings import Layers
 from alum.models.compilation import not_compiled
 from alum.models.hooks.packed_rows import PackedRows
 from alum.models.hooks.places.graph_cut import GraphCut

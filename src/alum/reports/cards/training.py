@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from alum.attacks.text.random_changes import DEFAULT_WORD_SHARE, kinds_named
-from alum.core.methods import Method
-from alum.core.pass_counts import pass_counts
+from alum.core.measures.pass_counts import pass_counts
+from alum.core.method_settings import Method
 from alum.data.visible_text import visible
 from alum.reports.cards.markdown import code, setting_rows, table
 from alum.reports.curves import LOSS_PICTURE

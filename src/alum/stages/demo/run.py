@@ -38,9 +38,8 @@ from alum.stages.pretraining.arguments import PretrainArguments
 from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.run import PretrainResult, pretrain
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import RUN, opened_or_resumed, write_json
+from alum.stages.runs.folder import RESULTS, RUN, opened_or_resumed, write_json
 from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
-from alum.stages.runs.training import RESULTS
 
 PARTS = ("pretrain", "continual", "finetune", "evaluate", "total_seconds", "environment")
 HELD_BACK_PACKAGE = "pandas"  # its text is kept for continual pre-training

@@ -27,7 +27,7 @@ from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Subject
 from alum.stages.held_folder import held
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import opened_or_resumed, write_json
+from alum.stages.runs.folder import RESULTS, opened_or_resumed, write_json
 from alum.stages.runs.given import NOTHING, Given, InMemory, check_no_tokenizer, made, models_in, tables_in
 from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
 
@@ -187,7 +187,7 @@ def _measured(arguments: EvaluateArguments, given: Given) -> EvaluateResult:
             message = f"stopped. What was measured is kept in {folder}: the same command goes on."
             raise Interrupted(message, exit_code_of(stop)) from None
         record = cast(EvaluationRecord, {**results, "elapsed_seconds": _elapsed(folder, start)})
-        write_json(folder / "results.json", record)
+        write_json(folder / RESULTS, record)
         write_evaluation_page(folder / "report.html", record)
         add_evaluation(folder, record)
     return EvaluateResult(record, str(folder), attacked)

@@ -9,7 +9,7 @@ from alum.reports.exports import frame_of
 from alum.reports.numbers import training_rows
 from alum.reports.pages.notebook import inline_table, show
 from alum.reports.tables import show_paragraph
-from alum.stages.runs.training import LoggedGain
+from alum.training.records.logged_gain import LoggedGain
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -41,22 +41,18 @@ from alum.stages.held_folder import held
 from alum.stages.publishing import publish, save_unpushed
 from alum.stages.runs.config import explained_settings
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import check_run_folder, write_json
+from alum.stages.runs.folder import RESULTS, check_run_folder, write_json
 from alum.stages.runs.given import check_no_tokenizer, made
+from alum.stages.runs.going_on import TrainingRun, opened_training
 from alum.stages.runs.stopping import Interrupted
-from alum.stages.runs.training import (
-    TrainingCost,
-    TrainingRun,
-    first_and_last_gain,
-    opened_training,
-    train,
-)
+from alum.stages.runs.training import TrainingCost, train
 from alum.tasks.base import GatheredOutputs
 from alum.tasks.named import task_named
 from alum.tasks.rows import TaskRows
 from alum.training.callbacks import EarlyStopping
 from alum.training.parts.drawn_texts import RowTexts
 from alum.training.records.console import announce
+from alum.training.records.logged_gain import first_and_last_gain
 from alum.training.trainer import AlumTrainer
 
 logger = logging.getLogger(__name__)
@@ -196,7 +192,7 @@ def _trained_and_scored(
     _predict_unlabelled(trainer, data, encoded, run.folder)
     result = _result(trainer, data, metrics, cost, run.folder)
     if trainer.is_world_process_zero():
-        write_json(run.folder / "results.json", asdict(result))
+        write_json(run.folder / RESULTS, asdict(result))
         _write_card(arguments, data, trainer, result, run.folder)
         run.finish()
     publish(trainer, run.folder)

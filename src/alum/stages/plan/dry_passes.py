@@ -29,7 +29,7 @@ from transformers.initialization import no_init_weights
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from alum.core.errors import InputError
-from alum.core.methods import Layers
+from alum.core.method_settings import Layers
 from alum.models.hooks.frozen import frozen
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.predicted_positions import head_sees_only

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from alum.core.methods import Method
-from alum.core.pass_counts import pass_counts
+from alum.core.measures.pass_counts import pass_counts
+from alum.core.method_settings import Method
 from alum.stages.plan.devices import Strategy
 from alum.stages.plan.dry_passes import PassCosts
 

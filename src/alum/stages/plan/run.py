@@ -9,8 +9,9 @@ from tokenizers.models import WordLevel
 from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedTokenizerFast
 
 from alum.core.errors import InputError
-from alum.core.methods import METHODS, Layers, Method
-from alum.core.pass_counts import pass_counts
+from alum.core.measures.pass_counts import pass_counts
+from alum.core.method_settings import Layers, Method
+from alum.core.methods import METHODS
 from alum.models.checkpoint import input_length_tokens
 from alum.models.from_scratch import config_from_scratch, published_vocab_size_of
 from alum.models.loading.block_counts import check_blocks

@@ -15,7 +15,7 @@ from alum.stages.pretraining.config import PretrainConfig
 from alum.stages.pretraining.language_model import LanguageModel
 from alum.stages.runs.stopping import Interrupted
 from alum.training.callbacks import SaveEveryMinutes, StopCleanly
-from alum.training.checkpoints import checkpoints_in, newest_whole_checkpoint
+from alum.training.checkpoint_files import checkpoints_in, newest_whole_checkpoint
 from alum.training.language_modeling import LanguageModelTrainer
 from alum.training.records.console import use_own_console
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alum.data.pretraining.corpora import Corpus, file_corpus
+from alum.data.pretraining.corpora import Corpus
 from alum.data.pretraining.masking import MaskRate, TokenMasks, fixed_masks
 from alum.data.pretraining.packing import Packing, default_cache_dir
 from alum.models.hooks.document_attention import AttentionWithinDocuments
@@ -33,11 +33,6 @@ class HeldOutLosses:
     num_tokens: np.ndarray
     documents: np.ndarray
     digest: str
-
-
-def text_corpus(file: str, arguments: PretrainArguments) -> Corpus:
-    """Makes a corpus of a file, read as the arguments say of files to train on."""
-    return file_corpus(file, arguments.document_unit, arguments.text_column)
 
 
 def held_out_losses(

@@ -40,19 +40,14 @@ from alum.stages.pretraining.texts import VALIDATION, Sequences, Texts, find_tex
 from alum.stages.publishing import publish, save_unpushed
 from alum.stages.runs.config import explained_settings
 from alum.stages.runs.environment import environment
-from alum.stages.runs.folder import check_run_folder, write_json
-from alum.stages.runs.training import (
-    LoggedGain,
-    TrainingCost,
-    TrainingRun,
-    first_and_last_gain,
-    opened_training,
-    train,
-)
+from alum.stages.runs.folder import RESULTS, check_run_folder, write_json
+from alum.stages.runs.going_on import TrainingRun, opened_training
+from alum.stages.runs.training import TrainingCost, train
 from alum.tasks.lookup import KINDS
 from alum.training.before_engine import before_engine
 from alum.training.language_modeling import LanguageModelTrainer, Supervise, stacked
 from alum.training.records.console import announce, use_own_console
+from alum.training.records.logged_gain import LoggedGain, first_and_last_gain
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +135,7 @@ def _pretrained(arguments: PretrainArguments, config: PretrainConfig) -> Pretrai
     folder = opened.folder
     result = _result(run, folder, before, cost)
     if run.trainer.is_world_process_zero():
-        write_json(folder / "results.json", asdict(result))
+        write_json(folder / RESULTS, asdict(result))
         write_loss_curve(folder)
         trained = TrainedBy(asdict(config), run.trainer.method, environment())
         write_pretraining_card(folder, asdict(result), asdict(arguments), trained)

@@ -59,13 +59,13 @@ def find_texts(arguments: PretrainArguments) -> Texts:
         name, config, split = arguments.dataset_name, arguments.dataset_config_name, arguments.dataset_split
         corpora = [hub_corpus(name, config, split, arguments.text_column, arguments.streaming)]
     elif arguments.train_file:
-        corpora = [_file_corpus(file, arguments) for file in arguments.train_file]
+        corpora = [text_corpus(file, arguments) for file in arguments.train_file]
     else:
         raise InputError("no text to train on: give one or more files with --train_file, or --dataset_name.")
     if arguments.train_weights and len(arguments.train_weights) != len(corpora):
         raise InputError(f"{len(arguments.train_weights)} train_weights for {len(corpora)} corpora: give one for each.")
     if arguments.validation_file:
-        return Texts(tuple(corpora), _by_name([_file_corpus(file, arguments) for file in arguments.validation_file]))
+        return Texts(tuple(corpora), _by_name([text_corpus(file, arguments) for file in arguments.validation_file]))
     parts = [held_back(corpus, HELD_BACK_EVERY) if _can_spare_some(corpus) else (corpus, None) for corpus in corpora]
     spared = [part for _, part in parts if part is not None]
     if not spared:
@@ -119,7 +119,8 @@ def _warn_of_unknown_tokens(rows: Dataset, packing: Packing, name: str) -> None:
         )
 
 
-def _file_corpus(file: str, arguments: PretrainArguments) -> Corpus:
+def text_corpus(file: str, arguments: PretrainArguments) -> Corpus:
+    """Makes a corpus of a file, read as the arguments say of files to train on."""
     return file_corpus(file, arguments.document_unit, arguments.text_column)
 
 

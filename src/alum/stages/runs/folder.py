@@ -16,9 +16,10 @@ from alum.data.files import read_json_object
 from alum.data.values import absent_in_json, as_json
 from alum.data.visible_text import print_visible
 from alum.data.writing import explained_if_full, holds_only_drafts, remove_drafts, write_text
+from alum.stages.first_process import is_first_process
 from alum.stages.runs.environment import environment
 from alum.stages.runs.unchanged import check_unchanged, plain, recorded
-from alum.training.checkpoints import (
+from alum.training.checkpoint_files import (
     STATE,
     check_readable,
     checkpoints_in,
@@ -29,8 +30,10 @@ from alum.training.checkpoints import (
 
 logger = logging.getLogger(__name__)
 
-RUN, METRICS = "run.json", "metrics.jsonl"
+RUN, METRICS, RESULTS = "run.json", "metrics.jsonl", "results.json"
 RECORDS = (RUN, METRICS)  # of a run that has just begun
+ALL_RECORDS = (*RECORDS, RESULTS, STATE)
+"""Records of a run, which have places on the machine and settings of the Trainer in them."""
 AUTO = "auto"
 _MAY_CHANGE_IN_EVALUATION = {"overwrite_output_dir", "per_device_eval_batch_size", "num_examples"}
 
@@ -110,7 +113,7 @@ def opened_run_folder(
     try:
         yield opened
     except BaseException:
-        if is_new and _is_first_process() and not has_begun():
+        if is_new and is_first_process() and not has_begun():
             _undo(opened)
         raise
 
@@ -128,7 +131,7 @@ def _undo(opened: OpenedRun) -> None:
 
 def _opened(output_dir: str | None, overwrite: bool, resume_from: str | None, look: Look | None = None) -> OpenedRun:
     opened: list[Any] = [None]
-    if _is_first_process():
+    if is_first_process():
         try:
             opened = [_open(output_dir, overwrite, resume_from, look)]
         except InputError as error:
@@ -200,7 +203,7 @@ def write_json(path: Path, value: Any) -> None:
 
     JSON has neither NaN nor infinities: they become null, and are told.
     """
-    if _is_first_process():
+    if is_first_process():
         written = json.loads(json.dumps(value, default=plain))
         if absent := list(absent_in_json(written)):
             logger.warning("no finite number, and null in %s: %s", path, ", ".join(absent))
@@ -210,10 +213,6 @@ def write_json(path: Path, value: Any) -> None:
 def write_settings(folder: Path, command: str, **settings: Any) -> None:
     """Writes ``run.json``: the command, every setting as resolved, and the versions."""
     write_json(folder / RUN, {"command": command, **recorded(settings), "environment": environment()})
-
-
-def _is_first_process() -> bool:
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def resumes(resume_from: str | None) -> bool:

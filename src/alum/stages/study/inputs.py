@@ -10,8 +10,8 @@ from typing import Any
 from alum.core.errors import InputError
 from alum.data.writing import write_text
 from alum.stages.pretraining.arguments import PretrainArguments
-from alum.stages.pretraining.held_out import text_corpus
-from alum.stages.pretraining.texts import find_texts
+from alum.stages.pretraining.texts import find_texts, text_corpus
+from alum.stages.runs.folder import ALL_RECORDS
 from alum.stages.study.cells.keys import field_names, stage_settings
 from alum.stages.study.kept_rows import digest_of, keep_rows, place_of_rows
 from alum.stages.study.settings import PRETRAIN, Settings, Study, placed, texts_in
@@ -108,8 +108,8 @@ def model_digest(path: str) -> str:
     if not folder.is_dir():
         return f"hub:{path}"
     digest = hashlib.blake2b(digest_size=16)
-    kept = {"run.json", "results.json", "trainer_state.json"}  # records, not the model
-    for file in sorted({file for form in _MODEL_FILES for file in folder.glob(form)} - {folder / n for n in kept}):
+    records = {folder / name for name in ALL_RECORDS}
+    for file in sorted({file for form in _MODEL_FILES for file in folder.glob(form)} - records):
         digest.update(file.name.encode())
         with file.open("rb") as opened:
             while block := opened.read(2**20):

@@ -17,7 +17,7 @@ from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteSpec, load_suite
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.task_data import load_task_data
-from alum.stages.runs.kept import SPLITS, lines_of
+from alum.stages.study.reading.kept import SPLITS, lines_of
 from alum.stages.study.settings import Settings
 from alum.tasks.rows import TaskRows
 

@@ -18,8 +18,7 @@ from alum.reports.study.record import StudyRecord
 from alum.reports.study.terminal import show_study
 from alum.stages.evaluation.plan import plan_of
 from alum.stages.held_folder import held
-from alum.stages.runs.folder import write_json
-from alum.stages.runs.kept import with_files
+from alum.stages.runs.folder import RESULTS, write_json
 from alum.stages.runs.settings import require_one_or_more
 from alum.stages.runs.stopping import Interrupted, exit_code_of, terminated_by_exception
 from alum.stages.study.cells.cell_run import evaluation_of
@@ -30,6 +29,7 @@ from alum.stages.study.inputs import StudyInputs, inputs_of
 from alum.stages.study.merging import joined, same_everywhere
 from alum.stages.study.outcome import outcome_of
 from alum.stages.study.planning import LOSS, StudyPlan, validation_loss
+from alum.stages.study.reading.kept import with_files
 from alum.stages.study.reading.study_file import read_study, study_in, with_seeds
 from alum.stages.study.settings import STANDARD, Study, StudyArguments
 from alum.stages.study.workers import LOGS, work_off
@@ -197,7 +197,7 @@ def _run(study: Study, folder: Path, num_workers: int) -> StudyResult:
 def _summed_up(plan: StudyPlan) -> StudyRecord:
     results = outcome_of(plan)
     folder = plan.ledger.folder
-    write_json(folder / "results.json", results)
+    write_json(folder / RESULTS, results)
     write_study_page(folder / "report.html", results)
     return results
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 from transformers import Trainer
 
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.schedules.curriculum import Curriculum
 from alum.tasks.base import TaskKind
 from alum.training.config import AlumConfig

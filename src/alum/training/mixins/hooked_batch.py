@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from alum.core.errors import InputError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.packed_rows import PackedRows, packed_rows, token_ids_of

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import Trainer
 
 from alum.core.divergences import IGNORED_LABEL
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.models.hooks.predicted_positions import head_sees_only
 from alum.models.inputs import Inputs, has_labels, labels_of_items, num_rows
 from alum.models.model_parts import num_virtual_tokens

@@ -15,7 +15,7 @@ from alum.attacks.text.subwords import Resegmentation
 from alum.attacks.text.token_alignment import first_order_gains, range_tensor
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError
-from alum.core.methods import Space
+from alum.core.method_settings import Space
 from alum.models.hooks.hooked_batch import DrawnPasses
 from alum.models.inputs import LABEL_INPUTS, Inputs
 from alum.models.tokenization import Tokenization

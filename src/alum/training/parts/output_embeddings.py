@@ -3,7 +3,7 @@
 from torch import nn
 
 from alum.core.errors import InputError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.models.hooks.label_outputs import LabelRecording
 from alum.models.inputs import Inputs
 from alum.models.model_parts import output_embeddings

@@ -9,17 +9,18 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from alum.core.errors import InputError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 
 
 class Passes:
     """Modules that the adversarial passes of one step call, in turn: ``wrapper``, or ``model`` inside it.
 
     The pass whose backward pass ends the step goes through the wrapper, which then averages all gradients, and no other
-    pass does after it. Where two graphs are alive that is the clean pass. Where one is, it is the adversarial pass,
-    and the clean pass before it must not average (``no_sync``). Ascent and measurement, whose backward passes reach no
-    weight, go around the wrapper. One that only compiles has nothing to average, and all passes go through it: compiled
-    code draws its dropout masks in its own way.
+    pass does after it. Where two graphs are alive that is the clean pass. Where one is, it is the first one after the
+    clean pass, which must not average (``no_sync``): that over the changed text, where there is one, else the
+    adversarial pass. Ascent and measurement, whose backward passes reach no weight, go around the wrapper. One that
+    only compiles has nothing to average, and all passes go through it: compiled code draws its dropout masks in its own
+    way.
     """
 
     def __init__(self, wrapper: nn.Module, model: nn.Module, method: Method) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from alum.core.errors import InputError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.models.inputs import Inputs
 from alum.models.model_parts import num_virtual_tokens, pretrained_model
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.schedules.averaging import momentum_at
 from alum.models.averaged_weights import AveragedWeights
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from alum.core.errors import InputError
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.models.inputs import Inputs
 
 

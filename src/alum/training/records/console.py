@@ -10,7 +10,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import has_length
 
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.data.visible_text import fitted, terminal_width, visible_line, wrapped
 from alum.models.loading.weights_in_parts import num_parameters
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alum.core.diagnostics import Diagnostics
-from alum.core.methods import Method
+from alum.core.measures.diagnostics import Diagnostics
+from alum.core.method_settings import Method
 from alum.core.objective import AlumResult
 from alum.core.outputs.rounding import ROUNDING_NATS
 

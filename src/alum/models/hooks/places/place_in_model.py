@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from alum.core.errors import InputError
-from alum.core.methods import Layer
+from alum.core.method_settings import Layer
 from alum.models.compilation import not_compiled
 from alum.models.model_parts import block, embeddings_module, word_embeddings
 

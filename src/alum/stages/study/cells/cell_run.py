@@ -16,9 +16,11 @@ from alum.stages.evaluation.measurements import EvaluationRun
 from alum.stages.evaluation.plan import plan_of
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.finetuning.run import finetune
-from alum.stages.pretraining.held_out import HeldOutLosses, held_out_losses, text_corpus
+from alum.stages.pretraining.held_out import HeldOutLosses, held_out_losses
 from alum.stages.pretraining.run import pretrain
+from alum.stages.pretraining.texts import text_corpus
 from alum.stages.runs.environment import environment
+from alum.stages.runs.folder import METRICS
 from alum.stages.study.cells.finetune_cell import FinetuneCell
 from alum.stages.study.cells.ledger import CELL, DIVERGED, Cell, Ledger
 from alum.stages.study.cells.pretrain_cell import PretrainCell
@@ -29,7 +31,6 @@ from alum.training.callbacks import Diverged
 logger = logging.getLogger(__name__)
 
 MEASURED, MODEL = "measured", "model"
-METRICS_LOG = "metrics.jsonl"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 
 
@@ -58,7 +59,7 @@ def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) 
         "settings": dict(cell.settings),
         "seed": cell.seed,
         "model": cell.model,
-        "divergence": mean_divergence(place / METRICS_LOG),
+        "divergence": mean_divergence(place / METRICS),
         "environment": environment(),
         "has_model": keep_model,
     }
@@ -109,7 +110,7 @@ def mean_divergence(log: Path) -> float | None:
 
 def scores_by_step(place: Path, metric: str) -> dict[int, float]:
     """Validation scores of a training in a folder by step, as far as it was measured on the way."""
-    log = place / METRICS_LOG
+    log = place / METRICS
     lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     logs = [found for found in map(json.loads, lines) if found.get(f"eval_{metric}") is not None]
     return {found["step"]: found[f"eval_{metric}"] for found in logs}

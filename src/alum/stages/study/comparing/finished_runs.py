@@ -17,7 +17,7 @@ from alum.reports.study.page import write_study_page
 from alum.reports.study.record import ArmCost, ArmScore, StudyRecord
 from alum.reports.study.words import answers_of
 from alum.stages.held_folder import held
-from alum.stages.runs.folder import check_run_folder, settings_of, write_json
+from alum.stages.runs.folder import RESULTS, check_run_folder, settings_of, write_json
 from alum.stages.study.comparing.arguments import CompareArguments
 from alum.stages.study.comparing.comparisons import (
     STUDY_SCHEMA_VERSION,
@@ -27,7 +27,6 @@ from alum.stages.study.comparing.comparisons import (
     compared_arms,
 )
 
-RESULTS = "results.json"
 _ROBUST = "robust_"
 _LESS_IS_BETTER = ("loss", "mse")  # what is larger is called better here
 

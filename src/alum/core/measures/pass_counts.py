@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from alum.core.batch import Batch
-from alum.core.methods import Method
+from alum.core.method_settings import Method
 from alum.core.perturbation import further_ascent, random_perturbation_like
 from alum.core.randomness.random_state import keeping_random_state
 from alum.core.randomness.row_noise import RowNoise

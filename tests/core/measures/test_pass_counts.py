@@ -5,9 +5,9 @@ import torch
 
 from alum.core.batch import LabelOutputs
 from alum.core.errors import InputError
+from alum.core.measures.pass_counts import pass_counts
 from alum.core.methods import METHODS, method_named
 from alum.core.objective import alum_loss
-from alum.core.pass_counts import pass_counts
 
 
 class CountedBatch:
