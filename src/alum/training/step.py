@@ -151,9 +151,7 @@ class AlumStep:
             dropout=method.dropout,
             at_labels=label_recording(method, model, self.kind, dict(inputs)),
             run_averaged=run_averaged,
-            drawn=None
-            if drawn is None
-            else drawn_passes(drawn, inputs, passes.next, with_loss, word_embeddings(model)),
+            drawn=drawn and drawn_passes(drawn, inputs, passes.next, with_loss, word_embeddings(model)),
         )
         result = alum_loss(
             batch,

@@ -17,10 +17,10 @@ from transformers import PreTrainedModel
 
 from alum.core.errors import InputError
 from alum.models.compilation import not_compiled
+from alum.models.hooks.last_tensor import OfLastTensor
 from alum.models.hooks.packed_rows import PackedRows
 from alum.models.hooks.sequence_attention import CAUSAL, NAME, by_type_of_layer, check_sequence_attention
 from alum.models.inputs import Inputs
-from alum.models.last_tensor import OfLastTensor
 from alum.models.model_parts import base_transformer, num_virtual_tokens, pretrained_model
 
 _OF_TOKENS = ("input_ids", "token_type_ids", "position_ids", "inputs_embeds")

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from alum.core.divergences import IGNORED_LABEL, labelled, symmetric_kl
 from alum.core.outputs.likelihoods import TOKENS
+from alum.models.hooks.last_tensor import OfLastTensor
 from alum.models.inputs import Inputs
-from alum.models.last_tensor import OfLastTensor
 from alum.tasks.base import TaskKind, logits_of
 
 

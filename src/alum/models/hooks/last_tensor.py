@@ -1,4 +1,4 @@
-"""What was made of the last tensor, for the passes of a step, which ask for the same again and again."""
+"""Functions that remember what they made of the last tensor: passes of a step ask for the same again and again."""
 
 import weakref
 from collections.abc import Callable

@@ -4,7 +4,7 @@ import pickle
 
 import torch
 
-from alum.models.last_tensor import OfLastTensor
+from alum.models.hooks.last_tensor import OfLastTensor
 
 
 def counted():
