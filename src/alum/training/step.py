@@ -151,7 +151,9 @@ class AlumStep:
             dropout=method.dropout,
             at_labels=label_recording(method, model, self.kind, dict(inputs)),
             run_averaged=run_averaged,
-            drawn=drawn and drawn_passes(drawn, inputs, passes.next, with_loss, word_embeddings(model)),
+            drawn=None
+            if drawn is None
+            else drawn_passes(drawn, inputs, passes.next, with_loss, word_embeddings(model)),
         )
         result = alum_loss(
             batch,
@@ -161,14 +163,18 @@ class AlumStep:
             num_gain_draws=num_gain_draws,
             num_further_steps=num_further_steps,
         )
-        if result.delta is not None and not self._is_checked:
-            self._is_checked = True
-            if not is_compiled(self.model):  # compiled without gradients, a pass may draw other masks
-                batch.check()
+        self._check_once(batch, result)
         self._control_radius(result)
         self._backward(result.loss)
         self.num_calls += 1
         return result
+
+    def _check_once(self, batch: HookedBatch, result: AlumResult) -> None:
+        """Checks the model at the first batch that is perturbed."""
+        if result.delta is not None and not self._is_checked:
+            self._is_checked = True
+            if not is_compiled(self.model):  # compiled without gradients, a pass may draw other masks
+                batch.check()
 
     def _check_batch(self, inputs: Mapping[str, Any]) -> None:
         """Raises `InputError` for a batch that the method cannot be run on, and where weights have changed unseen."""
