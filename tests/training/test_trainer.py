@@ -77,12 +77,17 @@ def test_language_modelling_without_an_adversary_is_the_trainers(tmp_path, archi
 
 # -- gradient accumulation ---------------------------------------------------------------------------------------------
 
+TWO_STEPS = {"max_steps": 2}  # the second with weights that the first has changed
 FOUR_TIMES_TWO = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
 
 
 def accumulated_and_at_once(tmp_path, model, rows, trainer_class=AlumTrainer, settings=(), **options):
     return [
-        weights(trained(model(), config(tmp_path, **dict(settings), **batches), rows, trainer_class, **options))
+        weights(
+            trained(
+                model(), config(tmp_path, **{**TWO_STEPS, **dict(settings), **batches}), rows, trainer_class, **options
+            )
+        )
         for batches in (FOUR_TIMES_TWO, {})
     ]
 
@@ -186,7 +191,7 @@ def test_accumulating_a_loss_of_ones_own(tmp_path, name):
         settings=settings,
         compute_loss_func=mean_over_the_step,
     )
-    models_own = trained(classifier(dropout=0.0), config(tmp_path, **settings), labelled_sentences())
+    models_own = trained(classifier(dropout=0.0), config(tmp_path, **settings, **TWO_STEPS), labelled_sentences())
     torch.testing.assert_close(large, weights(models_own), **CLOSE)
     torch.testing.assert_close(small, large, **CLOSE)
 

@@ -35,6 +35,7 @@ torch.set_num_threads(1)
 folder, rank, size = Path(sys.argv[1]), int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 shared = {
     "per_device_train_batch_size": 8 // size,
+    "max_steps": 2,
     "ddp_backend": "gloo" if size > 1 else None,
 }
 
@@ -193,7 +194,7 @@ def test_a_term_skipped_in_one_process_neither_hangs_nor_parts_them(folders, nam
     (first, logs), (second, _) = (records(folders[2], f"skipping-{name}", rank) for rank in (0, 1))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
     assert all(weight.isfinite().all() for weight in first.values())
-    assert logs["adversarial_skipped"] == [1, 2, 3, 4]
+    assert logs["adversarial_skipped"] == [1, 2]
 
 
 @pytest.mark.parametrize("space", ["text", "both"])
