@@ -11,6 +11,7 @@ from alum.evaluation.measured_model import ModelSource
 from alum.evaluation.scores.row_records import ROW
 from alum.reports.attacked_text import attack_html, show_attack
 from alum.reports.exports import AttackedTexts, entries_of
+from alum.reports.numbers import counted
 from alum.reports.pages.notebook import show
 from alum.stages.evaluation.arguments import AttackArguments
 from alum.stages.evaluation.attacking.attacker import AskedAttack, Attacker
@@ -150,7 +151,10 @@ def _examples(text: Any, text_pair: Any) -> list[Example]:
     if not texts:
         raise InputError("no text: expected a text, or a list of them, to attack.")
     if others is not None and len(others) != len(texts):
-        raise InputError(f"there are {len(texts)} texts, but {len(others)} of text_pair: expected one for each text.")
+        raise InputError(
+            f"expected a text_pair for each text, but there are {counted(len(texts), 'text')} and {len(others)} of "
+            "text_pair."
+        )
     return [_example(*pair) for pair in zip(texts, others or [None] * len(texts), strict=True)]
 
 
@@ -162,9 +166,10 @@ def _attacked(arguments: AttackArguments, source: ModelSource, examples: Sequenc
     """Attacks texts side by side; raises `InputError`."""
     columns = ("text",) if arguments.text_pair is None else ("text", "text_pair")
     asked = AskedAttack(arguments.attack, arguments.attacked_text, columns, arguments.max_seq_length)
-    for example in examples:
+    for index, example in enumerate(examples):
         if not asked.has_words(example):
-            raise InputError(f"the text has no words: expected letters or digits, which can be changed, not {example}.")
+            which = "the text" if len(examples) == 1 else f"text {index} of {len(examples)}, counted from 0,"
+            raise InputError(f"{which} has no words: expected letters or digits, which can be changed, not {example}.")
     attacker = Attacker.of(asked, arguments, source, examples[0])
     clean = attacker.victim(examples)
     names = attacker.label_names(clean.shape[1])

@@ -1,1 +1,1 @@
-"""What attacks on texts need beside the rows: a model as their victim, words, vectors, encoders, loaded once."""
+"""Resources of attacks on texts, such as words and encoders, and the attack on a classifier, each loaded once."""

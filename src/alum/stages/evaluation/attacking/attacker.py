@@ -1,13 +1,14 @@
 """Attack on a classifier, loaded once with all that the attack needs, for any number of texts."""
 
 import itertools
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from transformers import PretrainedConfig
 
-from alum.attacks.text.base import Resources, TextAttack
+from alum.attacks.text.base import BOUNDED_BY, Resources, TextAttack
 from alum.attacks.text.protocol import AttackResult, Misclassified, Search
 from alum.attacks.text.searches.gradients import Gradients
 from alum.attacks.text.searches.settings import SearchSettings
@@ -17,7 +18,7 @@ from alum.attacks.text.worded import Example, WordedExample
 from alum.core.errors import InputError
 from alum.evaluation.function_on_task import FunctionOnTask, FunctionVictim
 from alum.evaluation.kinds.answer_likelihood import AnswerVictim, EvaluatedAnswers, answered
-from alum.evaluation.kinds.base import TextVictim
+from alum.evaluation.kinds.base import EvaluatedKind, TextVictim
 from alum.evaluation.kinds.lookup import attacked_kind, evaluated_kind
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from alum.evaluation.measured_model import LoadedModel, ModelSource, Reading, loaded
@@ -30,6 +31,9 @@ from alum.stages.word_sources import TEXT_LENGTH_TOKENS
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from alum.tasks.layout import Layout
 from alum.tasks.lookup import SUPERVISED, kind_of_sequence_head
+from alum.tasks.prompts import AskedAnswers
+
+logger = logging.getLogger(__name__)
 
 _BATCH_SIZE = 64
 _AT_ONCE = 64
@@ -82,6 +86,8 @@ class Attacker:
         Raises `InputError` where one of them cannot be loaded, or does not choose one label of several.
         """
         text_attack, answers = text_attack_named(asked.name), arguments.asked_answers
+        if text_attack.may_change_label(arguments.bounds):
+            logger.warning("%s", _not_bounded(text_attack))
         model = _classifier(asked, arguments, source)
         victim = _victim(model)
         if isinstance(model, ModelOnTask):
@@ -148,12 +154,33 @@ def _classifier(
     if answers is not None:
         if isinstance(source, TextFunction):
             raise InputError(f"answers are chosen by a causal language model, but {source.name_or_path} is a function.")
-        evaluated = answered(evaluated, answers, Layout(asked.columns), source.name_or_path)
+        evaluated = _answering(evaluated, answers, asked.columns, source.name_or_path)
     model = loaded(source.name_or_path, source, evaluated)
     if isinstance(model, LoadedModel) and answers is None:
         _check_head(model.model.config, len(model.source.label_names))
     length = evaluated.default_length_tokens or TEXT_LENGTH_TOKENS
-    return model.on_task(evaluated, None, Reading(asked.max_seq_length, length, _BATCH_SIZE))
+    on_task = model.on_task(evaluated, None, Reading(asked.max_seq_length, length, _BATCH_SIZE))
+    if isinstance(on_task, ModelOnTask) and answers is None:
+        on_task.text_model.tokenization.require_room(len(asked.columns))
+    return on_task
+
+
+def _answering(evaluated: EvaluatedKind, answers: AskedAnswers, columns: tuple[str, ...], name: str) -> EvaluatedKind:
+    found = answered(evaluated, answers, Layout(columns), name)
+    missing = [column for column in columns if column not in found.answering.template.columns]
+    if missing:
+        raise InputError(
+            f"the prompt has no {{{missing[0]}}}: expected each text that is given in it, or leave it out."
+        )
+    return found
+
+
+def _not_bounded(attack: TextAttack) -> str:
+    ways = " or ".join(BOUNDED_BY[bound] for bound in sorted(attack.bounded_by or ()))
+    return (
+        f"a reader would often give another label to texts that {attack.name} changes: nothing keeps its words near in "
+        f"meaning. Give {ways}"
+    )
 
 
 def _victim(model: ModelOnTask | FunctionOnTask) -> TextVictim:
