@@ -111,8 +111,8 @@ class RandomChanges:
     """Changes words of an example at random: each with probability ``word_share``, one at least.
 
     ``names`` are keys of `CHANGES`, one of which is drawn for each of the words, and another where that one does not
-    allow it; ``resources`` are what they need. Words of one character, negations and numbers in figures stay,
-    and no negation is put in. Raises `InputError` for unknown names, a share that is out of range, and a missing resource.
+    allow it; ``resources`` are what they need. Words of one character, negations and numbers in figures stay, and no
+    negation is put in. Raises `InputError` for unknown names, a share that is out of range, and a missing resource.
     """
 
     def __init__(self, names: Sequence[str], word_share: float, resources: Resources = NO_RESOURCES) -> None:

@@ -332,7 +332,8 @@ def _no_suite(name: str) -> InputError:
 def _table_of_hub(suite: Suite) -> Table:
     if suite.source.hub_id is None:
         raise InputError(f"{suite.name} cannot be loaded from the hub: {suite.source.note}, {suite.name}=PATH.")
-    return load_split(suite.source, suite.split, f"Give a file with the same columns: {suite.name}=PATH.")
+    advice = f"Give a folder that holds {suite.name} with --data_dir, or, to alum evaluate, {suite.name}=PATH."
+    return load_split(suite.source, suite.split, advice)
 
 
 def part_of(rows: TaskRows, count: int | None, seed: int) -> TaskRows:
