@@ -338,7 +338,9 @@ def _table_of_hub(suite: Suite) -> Table:
 
 def part_of(rows: TaskRows, count: int | None, seed: int) -> TaskRows:
     """Random part of rows in their order, or all of them; with the same seed, a larger part contains a smaller one."""
-    if count is None or count >= len(rows):
-        return rows
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:count]
-    return rows.select(sorted(chosen.tolist()))
+    return rows if count is None or count >= len(rows) else rows.select(drawn_indices(len(rows), count, seed))
+
+
+def drawn_indices(num_rows: int, count: int | None, seed: int) -> list[int]:
+    """Indices of a random part of rows, as `part_of` takes them, in rising order."""
+    return sorted(np.random.default_rng(seed).permutation(num_rows)[:count].tolist())
