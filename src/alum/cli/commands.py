@@ -14,7 +14,7 @@ from alum.cli.names import COMMANDS
 from alum.cli.output import print_json, print_last, require_files, work_shown
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError, unknown_name
-from alum.data.visible_text import fit_logs, print_visible
+from alum.data.visible_text import counted, fit_logs, print_visible
 
 
 def run(command: str, argv: Sequence[str]) -> None:
@@ -215,7 +215,6 @@ def _show_and_keep(command: str, argv: Sequence[str], work: Callable[[Any], Any]
 def _augment(argv: Sequence[str]) -> None:
     arguments, quiet = _parsed("augment", argv)
     _load_libraries(quiet.quiet)
-    from alum.reports.numbers import counted
     from alum.stages.augmentation.run import augment
 
     with work_shown(quiet):

@@ -189,15 +189,6 @@ def _of_further(gain: Mapping[str, Any]) -> str:
     return "" if strength is None else f", strength {100 * strength:.0f} %"
 
 
-def counted(number: int, one: str, several: str | None = None) -> str:
-    """Counts things in words: ``several`` are called as ``one`` with an s, unless they are named.
-
-    >>> counted(1, "row"), counted(1200, "row"), counted(2, "copy", "copies")
-    ('1 row', '1,200 rows', '2 copies')
-    """
-    return f"{number:,} {one if number == 1 else several or one + 's'}"
-
-
 def listed(names: Iterable[str]) -> str:
     """Joins names for a sentence, with commas and a final "and".
 

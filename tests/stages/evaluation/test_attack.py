@@ -107,7 +107,8 @@ def test_the_second_text_of_a_pair_is_attacked_unless_another_is_named(attacked)
 
 def test_limits_hold(attacked):
     few = attacked(max_queries=3).result
-    assert (few.outcome, few.num_queries, few.changes) == ("failed", 3, ())
+    assert (few.outcome, few.num_queries, few.changes, few.ended_by_limit) == ("failed", 3, (), True)
+    assert not attacked().result.ended_by_limit
     one = attacked(max_changed_words=0.01).result
     assert len(one.changes) <= 1
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, overload
 from alum.attacks.text.protocol import AttackResult
 from alum.attacks.text.worded import Example
 from alum.core.errors import InputError, unknown_name
+from alum.data.visible_text import counted
 from alum.evaluation.measured_model import ModelSource
 from alum.evaluation.scores.row_records import ROW
 from alum.reports.attacked_text import attack_html, show_attack
 from alum.reports.exports import AttackedTexts, entries_of
-from alum.reports.numbers import counted
 from alum.reports.pages.notebook import show
 from alum.stages.evaluation.arguments import AttackArguments
 from alum.stages.evaluation.attacking.attacker import AskedAttack, Attacker

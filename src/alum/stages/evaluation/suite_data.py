@@ -62,7 +62,7 @@ class SuiteSpec:
 
     @property
     def suite(self) -> Suite | None:
-        """The suite that it names, in the table of suites or, where the rows are at a path, of tasks; None if none."""
+        """Suite that it names, in the table of suites or, where the rows are at a path, of tasks; None if none."""
         if not self.is_named:
             return None
         return suite_at_a_path(self.name) if self.path else SUITES.get(self.name)

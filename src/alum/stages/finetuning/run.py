@@ -19,6 +19,7 @@ from transformers import (
 
 from alum.core.errors import InputError, unknown_name
 from alum.data.rows_in_memory import content_digest, dataset_of
+from alum.data.visible_text import counted
 from alum.models.checkpoint import Checkpoint
 from alum.models.model_in_memory import ModelInMemory
 from alum.models.model_parts import check_layer
@@ -175,7 +176,7 @@ def _trained_and_scored(
     def encoded(rows: TaskRows) -> Dataset:
         return data.supervision.encode(rows, tokenization)
 
-    announce(config, f"Tokenizing {sum(map(len, data.splits.values())):,} rows")
+    announce(config, f"Tokenizing {counted(sum(map(len, data.splits.values())), 'row')}")
     features = {split: encoded(rows) for split, rows in data.splits.items()}
     set_seed(config.seed)
     model = _model(base, data)

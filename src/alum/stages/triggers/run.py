@@ -13,9 +13,9 @@ from alum.attacks.text.searches.side_by_side import Victim
 from alum.attacks.text.searches.universal_trigger import MAX_ROUNDS, TriggeredRow, TriggerSearch
 from alum.attacks.text.worded import Place
 from alum.core.errors import InputError, unknown_name
-from alum.data.visible_text import print_visible, visible
+from alum.data.visible_text import counted, print_visible, visible
 from alum.evaluation.scores.statistics import mean_interval
-from alum.reports.numbers import counted, percent_text
+from alum.reports.numbers import percent_text
 from alum.stages.classified_rows.loading import load_classified_rows
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.suite_data import drawn_indices
