@@ -43,7 +43,8 @@ class AttendedMixin(TrainerWithAlum):
             why = f"{owner.__name__} has a compute_loss of its own, which does not return that of AlumMixin"
         raise InputError(
             f"adv_method {self.method.name!r} is asked for, but in {counted(num_steps, 'step')} no adversarial loss "
-            f"was trained on: {why}. Return super().compute_loss(...) there, give a loss of your own (with class weights, "
-            "say) as compute_loss_func, or put AlumMixin before a Trainer that has one among the bases. To train "
-            "without an adversary choose adv_method 'standard', or adv_start_fraction for the time until it enters."
+            f"was trained on: {why}. Return super().compute_loss(...) there, give a loss of your own (with class "
+            "weights, say) as compute_loss_func, or put AlumMixin before a Trainer that has one among the bases. To "
+            "train without an adversary choose adv_method 'standard', or adv_start_fraction for the time until it "
+            "enters."
         )
