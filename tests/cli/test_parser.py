@@ -72,6 +72,7 @@ def test_the_place_of_the_config_flag_does_not_matter(parse, tmp_path):
         (None, "--adv_metod=alum", r"unknown flag --adv_metod\. Did you mean --adv_method\?"),
         (None, "--adv_meth alum", r"unknown flag --adv_meth\."),  # no abbreviations
         (None, "--adv_text_changes typing homoglyphs", r"'homoglyphs' is one word too many: .*typing,homoglyphs, and"),
+        (None, "--adv_text_changes typing, homoglyphs", r"'homoglyphs' is one word too many: .*typing,homoglyphs, and"),
         (None, "homoglyphs", r"'homoglyphs' belongs to no flag: expected --FLAG VALUE"),
         ("- one\n- two", "", r"run\.yaml: expected lines of the form 'name: value', not list"),
         ("learning_rate: [", "", r"run\.yaml is not YAML: .*line"),

@@ -6,7 +6,7 @@ from rich.console import Console
 from alum.attacks.text.protocol import AttackResult, Change
 from alum.attacks.text.worded import Place
 from alum.data.visible_text import visible
-from alum.reports.attacked_text import show_attack
+from alum.reports.attacked_text import attack_html, show_attack
 
 GENTLE = Change(Place(0, 1), "gentle", "gentel")
 
@@ -70,7 +70,21 @@ def test_both_texts_of_a_pair_are_shown():
 
 def test_words_that_are_not_read_are_mentioned():
     assert "9,488 words stand beyond the model's length" in shown(result(), num_unread_words=9488)
+    assert "1 word stands beyond the model's length: it never matters." in shown(result(), num_unread_words=1)
     assert "beyond" not in shown(result())
+
+
+def test_a_letter_that_looks_like_another_is_named():
+    changes = (Change(Place(0, 2), "cat", "c\u0430t"),)
+    assert "a gentle [cat → c\u0430t (\u0430 U+0430)]" in shown(result(changes=changes))
+    assert "<ins>c\u0430t (\u0430 U+0430)</ins>" in attack_html(result(changes=changes), "good", ("bad", "good"))
+    assert "U+" not in shown(result(changes=(Change(Place(0, 2), "cat", "cät"),)))
+
+
+def test_an_attack_that_failed_for_want_of_queries_says_so():
+    failed = {"outcome": "failed", "adversarial_outputs": (0.25, 0.75), "changes": ()}
+    assert "No query was left to it (max_queries)." in shown(result(**failed, ended_by_limit=True))
+    assert "max_queries" not in shown(result(**failed))
 
 
 def test_of_many_labels_those_that_matter_are_shown():

@@ -1,4 +1,5 @@
 import dataclasses
+import logging
 import random
 import re
 from collections import Counter
@@ -8,7 +9,7 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForMultipleChoice, AutoModelForTokenClassification, DataCollatorWithPadding
 
-from alum.attacks.text.base import Resources
+from alum.attacks.text.base import NO_RESOURCES, Resources
 from alum.attacks.text.random_changes import CHANGES, RandomChanges
 from alum.attacks.text.worded import WordedText
 from alum.core.divergences import symmetric_kl
@@ -285,12 +286,13 @@ def test_unknown_changes_and_shares_out_of_range_are_refused():
 # -- the Trainer -------------------------------------------------------------------------------------------------------
 
 
-def trainer_of(folder, tokenizer, texts=True, model=None, **settings):
+def trainer_of(folder, tokenizer, texts=True, model=None, resources=NO_RESOURCES, **settings):
     encoded = tokenizer(TEXTS)
     rows = Dataset.from_dict({**encoded, "labels": [0, 1, 0, 1, 0, 1], "sentence": TEXTS})
     row_texts = RowTexts(
         ("sentence",),
         lambda examples: tokenizer([text for (text,) in examples]),
+        resources,
         tokenization=Tokenization(tokenizer, 32),
     )
     return AlumTrainer(
@@ -387,6 +389,24 @@ def test_evaluation_sees_no_texts_and_logs_have_the_text_loss(tmp_path, tokenize
     assert min(losses) > 0
     assert any("adv_epsilon" in logs and "adversarial_gain" in logs for logs in trainer.state.log_history)
     assert "eval_loss" in trainer.evaluate()
+
+
+def test_the_share_of_the_texts_that_were_changed_is_logged_and_most_unchanged_are_told_once(
+    tmp_path, tokenizer, caplog
+):
+    with caplog.at_level(logging.WARNING, logger="alum"):
+        trainer = trainer_of(tmp_path, tokenizer, logging_steps=1)
+        trainer.train()
+        assert not [record for record in caplog.records if "texts that it drew" in record.getMessage()]
+        shares = [logs["changed_text_share"] for logs in trainer.state.log_history if "changed_text_share" in logs]
+        assert shares == [1.0] * 4
+        unknown = Resources(wordnet=lambda word: ())
+        trainer = trainer_of(tmp_path, tokenizer, resources=unknown, adv_text_changes="synonyms", logging_steps=1)
+        trainer.train()
+    shares = [logs["changed_text_share"] for logs in trainer.state.log_history if "changed_text_share" in logs]
+    assert shares == [0.0] * 4
+    (told,) = (record.getMessage() for record in caplog.records if "texts that it drew" in record.getMessage())
+    assert told.startswith("The adversary changed 0.0 % of the texts that it drew")
 
 
 def test_what_is_of_the_perturbation_alone_is_not_logged_in_the_text(tmp_path, tokenizer):

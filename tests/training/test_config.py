@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import pytest
 from transformers import HfArgumentParser, TrainingArguments
@@ -119,6 +120,41 @@ def test_a_setting_that_the_method_ignores_is_refused(settings, why):
     name, value = next(iter(settings.items()))
     with pytest.raises(InputError, match=f"^{name} {value} has no effect with adv_method .*: .*{why}.* Leave it out"):
         config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "helps"),
+    [
+        ({"adv_text_changes": "typing"}, "choose adv_space text"),
+        ({"adv_text_word_share": 0.5, "adv_method": "fgm"}, "choose adv_space text"),
+        ({"adv_text_draws": 2}, "choose adv_space text"),
+        ({"adv_text_choice": "gradient", "adv_space": "text"}, "give adv_text_draws 2 or more"),
+        (
+            {"adv_text_choice": "gradient", "adv_space": "embedding"},
+            "choose adv_space text with adv_text_draws 2 or more",
+        ),
+        ({"adv_epsilon": 0.1, "adv_space": "text"}, "choose adv_space both"),
+        ({"adv_special_tokens": "keep", "adv_space": "text"}, "choose adv_space both"),
+        ({"adv_epsilon": 0.1, "adv_space": "text", "adv_method": "r_drop"}, "choose another method"),
+        ({"adv_text_changes": "typing", "adv_method": "standard"}, "choose another method"),
+        ({"adv_text_changes": "typing", "adv_method": "freelb"}, "choose another method"),
+        ({"adv_dropout": "independent", "adv_space": "text"}, "choose adv_space both"),
+    ],
+)
+def test_what_is_advised_gives_the_setting_an_effect(settings, helps):
+    name, value = next(iter(settings.items()))
+    given = {"adv_method": "alum_one_pass", **settings}
+    with pytest.raises(InputError, match=f"^{name} {value} has no effect .*Leave it out, or {helps}\\.$"):
+        config(**given)
+    if "another" not in helps:
+        (space,) = re.findall(r"adv_space (\w+)", helps) or [given.get("adv_space")]
+        draws = {"adv_text_draws": 2} if "2 or more" in helps else {}
+        config(**{**given, "adv_space": space, **draws})
+
+
+def test_texts_may_be_compared_without_dropout_and_the_masks_of_a_row_of_the_table_are_taken():
+    assert config(adv_method="alum", adv_space="text", adv_dropout="off").method().dropout == "off"
+    assert config(adv_method="r_drop", adv_space="text", adv_dropout="independent").method().space == "text"
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -81,7 +81,9 @@ def two_classes():
     ],
 )
 def test_a_loss_that_leaves_the_adversary_out_is_an_error(tmp_path, trainer, method, owner, settings):
-    message = rf"'{method}' is asked for, but in \d steps no adv.*{owner} has a compute_loss.*compute_loss_func, or put"
+    message = (
+        rf"'{method}' is asked for, but in \d steps? no adv.*{owner} has a compute_loss.*compute_loss_func, or put"
+    )
     with pytest.raises(InputError, match=message):
         trained(two_classes(), config(tmp_path, adv_method=method, **settings), labelled_sentences(), trainer)
 

@@ -14,7 +14,7 @@ from alum.cli.names import COMMANDS
 from alum.cli.output import print_json, print_last, require_files, work_shown
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError, unknown_name
-from alum.data.visible_text import fit_logs, print_visible
+from alum.data.visible_text import counted, fit_logs, print_visible
 
 
 def run(command: str, argv: Sequence[str]) -> None:
@@ -219,14 +219,17 @@ def _augment(argv: Sequence[str]) -> None:
 
     with work_shown(quiet):
         result = augment(arguments)
-        if result.num_unchanged:
-            left_out = "1 copy in which nothing could be changed was left out."
-            if result.num_unchanged > 1:
-                left_out = f"{result.num_unchanged:,} copies in which nothing could be changed were left out."
-            print_visible(left_out)
+        for number, what in (
+            (result.num_unchanged, "in which nothing could be changed"),
+            (result.num_repeated, "like another one of the row"),
+        ):
+            if number:
+                was = "was" if number == 1 else "were"
+                print_visible(f"{counted(number, 'copy', 'copies')} {what} {was} left out.")
+    rows_are = "row is" if result.num_written == 1 else "rows are"
     print_last(
-        f"{result.num_written:,} rows are in {result.output_file}: {result.num_changed:,} changed copies of "
-        f"{result.num_rows:,}."
+        f"{result.num_written:,} {rows_are} in {result.output_file}: "
+        f"{counted(result.num_changed, 'changed copy', 'changed copies')} of {counted(result.num_rows, 'row')}."
     )
 
 

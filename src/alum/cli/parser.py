@@ -99,9 +99,10 @@ class CommandParser(argparse.ArgumentParser):
             return self._unknown(word.split("=")[0], "flag")
         for flag, value, further in zip(argv, argv[1:], argv[2:], strict=False):
             if further == word and flag.startswith("--") and not value.startswith("--"):
+                listed = f"{value.rstrip(',')},{word.strip(',')}"
                 return (
                     f"{word!r} is one word too many: {flag} takes one value, here {value!r}. A list has commas, "
-                    f"{flag} {value},{word}, and a value with spaces quotes, {flag} '{value} {word}'."
+                    f"{flag} {listed}, and a value with spaces quotes, {flag} '{value} {word}'."
                 )
         return f"{word!r} belongs to no flag: expected --FLAG VALUE. See {self.prog} --help."
 

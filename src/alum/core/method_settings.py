@@ -263,6 +263,8 @@ class Method:
             of_delta = ("ascent", "num_steps", "step_size", "step_rule", "norm", "scope", "projection", "epsilon",
                         "epsilon_unit", "init_std", "init_noise", "layer")  # fmt: skip
             idle |= dict.fromkeys(of_delta, "the adversary changes the text, and no embeddings (space 'text')")
+            if self.dropout != "off":
+                idle["dropout"] = "passes over changed texts have masks of their own (space 'text')"
         if self.is_for_language_models:
             unused = ("ascent", "clean_side", "num_steps", "step_size", "step_rule", "norm", "scope", "projection",
                       "init_std", "init_noise", "dropout", "layer", "proximal_momentum")  # fmt: skip

@@ -37,6 +37,15 @@ def visible(text: str) -> str:
     return "".join(_shown(text))
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """Counts things in words: ``several`` are called as ``one`` with an s, unless they are named.
+
+    >>> counted(1, "row"), counted(1200, "row"), counted(2, "copy", "copies")
+    ('1 row', '1,200 rows', '2 copies')
+    """
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
 def visible_line(text: str) -> str:
     r"""Spells out what `visible` does, and line ends and tabs too, so that a text stays within its line.
 

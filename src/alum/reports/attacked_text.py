@@ -9,7 +9,8 @@ from rich.text import Text
 from alum.attacks.text.protocol import AttackResult, Change
 from alum.attacks.text.worded import Place, WordedExample
 from alum.data.visible_console import VisibleConsole
-from alum.data.visible_text import visible
+from alum.data.visible_text import counted, visible
+from alum.reports.lookalikes import lookalikes_named
 from alum.reports.numbers import percent_text
 from alum.reports.tables import show_table
 
@@ -30,7 +31,8 @@ def show_attack(
     console = console or VisibleConsole()
     console.print(Text(_headline(result, label, label_names), style="bold"))
     if num_unread_words:
-        console.print(f"{num_unread_words:,} words stand beyond the model's length: they never matter.")
+        never = "it never matters" if num_unread_words == 1 else "they never matter"
+        console.print(f"{_unread(num_unread_words)} beyond the model's length: {never}.")
     _show_probabilities(result, label_names, console)
     for index, text in enumerate(_marked(result)):
         if len(result.original) > 1:
@@ -43,19 +45,23 @@ def attack_html(result: AttackResult, label: str, label_names: Sequence[str], nu
     """Makes of an attack's outcome what `show_attack` prints, as HTML for a notebook; all text in it is escaped."""
     parts = [Markup("<p><b>{}</b></p>").format(_headline(result, label, label_names))]
     if num_unread_words:
-        parts.append(Markup("<p>{:,} words stand beyond the model’s length.</p>").format(num_unread_words))
+        parts.append(Markup("<p>{} beyond the model’s length.</p>").format(_unread(num_unread_words)))
     cells = [Markup("<tr><th>{}</th><td>{}</td><td>{}</td></tr>").format(*row) for row in _rows(result, label_names)]
     head = Markup("<tr><th>label</th><th>before</th><th>after</th></tr>")
     parts.append(Markup("<table>{}{}</table>").format(head, Markup("").join(cells)))
     changed = Markup("<del>{}</del> → <ins>{}</ins>")
     for pieces in _pieces(result):
         texts = [
-            visible(piece) if isinstance(piece, str) else changed.format(visible(piece.old), visible(piece.new))
+            visible(piece) if isinstance(piece, str) else changed.format(visible(piece.old), _new_word(piece))
             for piece in pieces
         ]
         parts.append(Markup("<p>{}</p>").format(Markup("").join(texts)))
     parts.append(Markup("<p>{}</p>").format(_counts(result)))
     return str(Markup("\n").join(parts))
+
+
+def _unread(num_words: int) -> str:
+    return f"{counted(num_words, 'word')} {'stands' if num_words == 1 else 'stand'}"
 
 
 def _counts(result: AttackResult) -> str:
@@ -69,7 +75,8 @@ def _headline(result: AttackResult, label: str, label_names: Sequence[str]) -> s
         return f"Nothing to attack: the model says {answer}, not {label}, without a change."
     if result.outcome == "succeeded":
         return f"The attack succeeded: the model said {label}, and now says {answer}."
-    return f"The attack failed: the model still says {label}."
+    failed = f"The attack failed: the model still says {label}."
+    return f"{failed} No query was left to it (max_queries)." if result.ended_by_limit else failed
 
 
 def _show_probabilities(result: AttackResult, label_names: Sequence[str], console: Console) -> None:
@@ -108,7 +115,11 @@ def _marked(result: AttackResult) -> list[Text]:
 
 
 def _mark(change: Change) -> Text:
-    return Text.assemble("[", (visible(change.old), "red strike"), " → ", (visible(change.new), "bold green"), "]")
+    return Text.assemble("[", (visible(change.old), "red strike"), " → ", (_new_word(change), "bold green"), "]")
+
+
+def _new_word(change: Change) -> str:
+    return visible(change.new) + lookalikes_named(change.old, change.new)
 
 
 def _top(outputs: Sequence[float]) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alum.data.visible_console import VisibleConsole
+from alum.data.visible_text import counted
 from alum.reports.numbers import gain_rows, value_text
 from alum.reports.tables import show_paragraph, show_table
 
@@ -17,7 +18,8 @@ def show_pretraining(result: Mapping[str, Any]) -> None:
         for metric, value in scores.items()
         if metric != "num_tokens"
     ]
-    title = f"{result['base_model'] or result['architecture']}, {result['method']}, {result['num_steps']} steps"
+    steps = counted(result["num_steps"], "step")
+    title = f"{result['base_model'] or result['architecture']}, {result['method']}, {steps}"
     if result["tokens_per_second"]:
         title += f", {result['tokens_per_second']:,.0f} tokens a second"
     show_table(title, ("text", "metric", "before", "after"), rows, console, num_text_columns=2)

@@ -10,10 +10,10 @@ from typing import Protocol
 import torch
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 
-from alum.attacks.text.base import Resources
+from alum.attacks.text.base import NAMED_BY, Need, Resources
 from alum.attacks.text.candidates.masked_lm import ProposedWords, WordQuestion
 from alum.attacks.text.candidates.wordnet import WordNet
-from alum.attacks.text.random_changes import CHANGES
+from alum.attacks.text.random_changes import CHANGES, check_sources
 from alum.core.errors import InputError
 from alum.data.padding import PaddedTokens
 from alum.models.checkpoint import Checkpoint
@@ -38,22 +38,30 @@ class SourceArguments(Protocol):
     def checkpoint(self, name_or_path: str) -> Checkpoint: ...
 
 
+def check_word_sources(arguments: SourceArguments, changes: Sequence[str]) -> None:
+    """Raises `InputError` for a source that kinds of random changes need and none is named, and the other way round."""
+    check_sources(changes, {need for need, given in _named(arguments).items() if given is not None})
+    needs = {CHANGES[name].need for name in changes}
+    for need, given in _named(arguments).items():
+        if given is not None and need not in needs:
+            (kind,) = (name for name, one in CHANGES.items() if one.need == need)
+            raise InputError(
+                f"{NAMED_BY[need]} {given} has no effect: it is for the changes {kind}, and these are "
+                f"{', '.join(changes)}."
+            )
+
+
+def _named(arguments: SourceArguments) -> dict[Need, str | None]:
+    return {"masked_lm": arguments.masked_lm, "wordnet": arguments.wordnet_dir}
+
+
 def word_sources(arguments: SourceArguments, changes: Sequence[str], texts: Iterable[str]) -> Resources:
     """Loads what kinds of random changes need, and has a masked language model propose words for all the texts.
 
-    Raises `InputError` for a source that cannot be loaded, and for one that is named and not needed; one that is needed
-    and not named is left out, which whoever makes the changes says.
+    Raises `InputError` for a source that cannot be loaded, and as `check_word_sources`.
     """
-    needs = {CHANGES[name].need for name in changes if name in CHANGES}
+    check_word_sources(arguments, changes)
     masked_lm, wordnet_dir = arguments.masked_lm, arguments.wordnet_dir
-    for setting, given, need, kind in (
-        ("masked_lm", masked_lm, "masked_lm", "masked_lm"),
-        ("wordnet_dir", wordnet_dir, "wordnet", "synonyms"),
-    ):
-        if given is not None and need not in needs:
-            raise InputError(
-                f"{setting} {given} has no effect: it is for the changes {kind}, and these are {', '.join(changes)}."
-            )
     return Resources(
         masked_lm=None
         if masked_lm is None

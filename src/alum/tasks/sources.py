@@ -70,13 +70,14 @@ def _glue(name: str, layout: Layout, citation: str, *metrics: str) -> Source:
     )
 
 
-def _adversarial_glue(name: str, layout: Layout) -> Source:
+def _adversarial_glue(name: str, layout: Layout, *metrics: str) -> Source:
     return Source(
         f"adv_{name}",
         "sequence_classification",
         layout,
         "AI-Secure/adv_glue",
         f"adv_{name}",
+        metrics=metrics or ("accuracy",),
         licence="cc-by-sa-4.0",
         citation="Wang et al. 2021, arXiv:2111.02840",
     )
@@ -250,7 +251,7 @@ _ROWS = (
     ),
     Source("cad_nli", "sequence_classification", _PAIR, None, citation=_KAUSHIK, note=_NO_HUB_COUNTERPART),
     _adversarial_glue("sst2", _SST2),
-    _adversarial_glue("qqp", _QQP),
+    _adversarial_glue("qqp", _QQP, "accuracy", "f1"),
     _adversarial_glue("mnli", _PAIR),
     _adversarial_glue("mnli_mismatched", _PAIR),
     _adversarial_glue("qnli", _QNLI),

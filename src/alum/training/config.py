@@ -1,8 +1,8 @@
 """`AlumConfig`: TrainingArguments, the settings of the adversary, all with the prefix ``adv_``, and `padding_free`."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from transformers import TrainingArguments
@@ -159,8 +159,25 @@ class AlumConfig(AdversarySettings, PaddingSettings, TrainingArguments):
             if given[name] not in (None, default):
                 raise InputError(
                     f"adv_{name} {given[name]} has no effect with adv_method {row.name!r}: {reason}. "
-                    "Leave it out, or choose another method."
+                    f"Leave it out, or {_what_helps(method, name)}."
                 )
+
+
+def _what_helps(method: Method, name: str) -> str:
+    """What to choose in words, so that a setting has an effect: where texts are changed, or else another method."""
+    setting = "text_draws" if name in OF_TEXT else "epsilon" if name in OF_PERTURBATION else name
+    ways: dict[str, dict[str, Any]] = {
+        "give adv_text_draws 2 or more": {"text_draws": 2},
+        "choose adv_space text": {"space": "text"},
+        "choose adv_space text with adv_text_draws 2 or more": {"space": "text", "text_draws": 2},
+        "choose adv_space both": {"space": "both"},
+    }
+    for way, changes in ways.items():
+        # A method may not change texts at all.
+        with suppress(SettingError):
+            if setting not in replace(method, **changes).idle_settings():
+                return way
+    return "choose another method"
 
 
 def _other_defaults(first: type, second: type) -> list[str]:

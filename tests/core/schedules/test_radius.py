@@ -75,6 +75,14 @@ def test_targets_that_no_radius_has_are_refused(target, name, why):
         check_target(target, method_named(name))
 
 
+def test_where_only_the_text_is_changed_a_radius_beside_it_is_advised():
+    with pytest.raises(SettingError, match=r"or choose 'both' as the space\.$"):
+        check_target(0.1, method_named("alum", space="text"))
+    check_target(0.1, method_named("alum", space="both"))
+    with pytest.raises(SettingError, match=r"or choose 'noise'\.$"):
+        check_target(0.1, method_named("r_drop", space="text"))
+
+
 @pytest.mark.parametrize("name", ["noise", "alum", "alum_one_pass", "alum_virtual", "r3f"])
 def test_others_are_taken(name):
     check_target(0.1, method_named(name))

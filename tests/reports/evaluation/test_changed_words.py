@@ -18,6 +18,11 @@ def test_changes_stand_where_they_were_made():
     ]
 
 
+def test_a_letter_that_looks_like_another_is_named():
+    (pieces,) = changed_words(["a cat"], [change(1, "cat", "c\u0430t")])
+    assert pieces[-1] == Piece("changed", "cat", "c\u0430t (\u0430 U+0430)")
+
+
 def test_each_text_of_a_pair_has_its_pieces():
     first, second = changed_words(["a cat", "a dog"], [change(1, "dog", "d0g", text=1)])
     assert first == [Piece("same", "a cat")]

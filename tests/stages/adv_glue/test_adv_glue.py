@@ -51,14 +51,16 @@ def words(models):
 def test_each_model_is_measured_on_its_task_and_the_average_is_over_what_is_there(tasks, tmp_path, capsys):
     models, data = tasks
     result = adv_glue(AdvGlueArguments(models=words(models), data_dir=str(data), output_dir=str(tmp_path / "out")))
-    expected = {}
+    expected, f1 = {}, None
     for task, file in (("qqp", "adv_qqp/validation.jsonl"), ("rte", "adv_glue_rte/validation.jsonl")):
         alone = evaluate(
             EvaluateArguments(model_name_or_path=[models[task]], suites=[f"adv_{task}={data / file}"], attacks=["none"])
         )
         expected[task] = alone.score("accuracy")
+        f1 = alone.score("f1") if task == "qqp" else f1
     assert {score.task: score.accuracy for score in result.tasks} == expected
-    assert result.average == pytest.approx(sum(expected.values()) / 2)
+    assert {score.task: score.f1 for score in result.tasks} == {"qqp": f1, "rte": None}
+    assert result.average == pytest.approx(((expected["qqp"] + f1) / 2 + expected["rte"]) / 2)
     assert result.missing == {
         "sst2": "no model", "mnli": "no model", "mnli_mismatched": "no model", "qnli": "no rows"
     }  # fmt: skip
@@ -67,6 +69,19 @@ def test_each_model_is_measured_on_its_task_and_the_average_is_over_what_is_ther
     result.show()
     shown = " ".join(capsys.readouterr().out.split())
     assert "The average is over these tasks alone, and not AdvGLUE's own. Missing: sst2 (no model)" in shown
+
+
+def test_the_average_is_that_of_a_published_row():
+    """DeBERTa (large) in Wang et al. 2021, in percent; QQP has accuracy and F1."""
+    accuracies = {"sst2": 57.89, "mnli": 58.36, "mnli_mismatched": 52.46, "qnli": 57.85, "rte": 78.95}
+    scores = [TaskScore(task, "m", value, value, value, 9) for task, value in accuracies.items()]
+    scores.append(TaskScore("qqp", "m", 60.43, 60.43, 60.43, 9, 47.98, 47.98, 47.98))
+    assert average_of(scores)[0] == pytest.approx(60.86, abs=0.005)
+
+
+def test_the_interval_of_accuracy_with_f1_has_the_mean_of_both_arms():
+    score = TaskScore("qqp", "m", 0.6, 0.5, 0.8, 9, 0.4, 0.1, 0.5)
+    assert average_of([score]) == pytest.approx((0.5, 0.3, 0.65))
 
 
 def test_the_two_of_mnli_count_once_and_arms_add_up_by_their_squares():
@@ -100,6 +115,17 @@ def test_a_model_of_mnli_is_one_of_its_mismatched_rows_too():
 def test_what_names_no_task_is_refused(models, message):
     with pytest.raises(InputError, match=message):
         AdvGlueArguments(models=models)
+
+
+def test_without_the_hub_the_setting_that_it_has_is_named(tasks, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(InputError, match="Give a folder that holds adv_qqp with --data_dir"):
+        adv_glue(AdvGlueArguments(models=[f"qqp={tasks[0]['qqp']}"]))
+
+
+def test_a_folder_that_is_not_there_is_said_to_be_none(tmp_path):
+    with pytest.raises(InputError, match=r"no folder at .*nowhere: name with --data_dir"):
+        adv_glue(AdvGlueArguments(models=["qqp=a"], data_dir=str(tmp_path / "nowhere")))
 
 
 def test_a_folder_without_any_of_the_tasks_is_refused(tmp_path):

@@ -3,17 +3,21 @@ import re
 
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import AutoModelForCausalLM, BertConfig, BertForSequenceClassification
 
+from alum.attacks.text.base import TextAttack
+from alum.attacks.text.candidates.wordnet import WordNet
 from alum.attacks.text.worded import WordedText
 from alum.cli.main import main
 from alum.core.errors import InputError
-from alum.data.pretraining.tokenizer import train_wordpiece
+from alum.data.pretraining.tokenizer import train_byte_level_bpe, train_wordpiece
 from alum.data.table_files import load_table
 from alum.stages.augmentation.arguments import AugmentArguments
 from alum.stages.augmentation.run import augment
+from alum.stages.evaluation.attacking import attack_resources
 from alum.stages.held_folder import held
 from small_wordnet import save_wordnet
+from tiny_models import headed
 from tiny_stages import save_untrained
 from tiny_texts import opinions
 
@@ -53,15 +57,16 @@ def test_copies_say_what_was_changed_and_all_else_stays(rows):
     assert [(row["source_row"], row["changes"]) for row in found[:2]] == [(1, []), (2, [])]
     assert [{name: row[name] for name in ROWS[0]} for row in found[:2]] == ROWS
     copies = found[2:]
-    assert [row["source_row"] for row in copies] == [1] * 20  # nothing in the other may be changed
+    assert {row["source_row"] for row in copies} == {1}  # nothing in the other may be changed
     for row in copies:
         assert [row["text"], row["other"]] == replayed(row, ("text", "other"))
         assert row["changes"]
         assert {name: row[name] for name in ("id", "label", "tags")} == {
             name: ROWS[0][name] for name in ("id", "label", "tags")
         }
-    assert len({row["text"] + row["other"] for row in copies}) > 10
-    assert (result.num_rows, result.num_written, result.num_changed, result.num_unchanged) == (2, 22, 20, 20)
+    assert 10 < len({row["text"] + row["other"] for row in copies}) == len(copies) == result.num_changed
+    assert (result.num_rows, result.num_written, result.num_unchanged) == (2, 2 + len(copies), 20)
+    assert result.num_repeated == 20 - len(copies)
 
 
 def test_copies_that_are_left_out_are_counted_where_they_are_made(rows, capsys):
@@ -70,6 +75,30 @@ def test_copies_that_are_left_out_are_counted_where_they_are_made(rows, capsys):
     assert "3 copies in which nothing could be changed were left out." in capsys.readouterr().out
     assert main(["augment", *given[:3], str(rows.parent / "all.jsonl"), "--text_columns", "other,text"]) == 0
     assert "1 copy in which nothing could be changed was left out." in capsys.readouterr().out
+
+
+def test_copies_that_are_the_same_are_written_once_and_counted(rows, capsys):
+    """One word has one synonym, so that all copies of the row are one."""
+    wordnet = save_wordnet(rows.parent / "dict", noun=["film movie"])
+    given = ["--data_file", str(rows), "--output_file", str(rows.parent / "out.jsonl"), "--text_columns", "text"]
+    given += ["--changes", "synonyms", "--wordnet_dir", str(wordnet), "--keep_original", "false"]
+    assert main(["augment", *given, "--num_copies", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "3 copies in which nothing could be changed were left out." in shown
+    assert "2 copies like another one of the row were left out." in shown
+    assert f"1 row is in {rows.parent / 'out.jsonl'}: 1 changed copy of 2 rows." in shown.replace("\n", " ")
+
+
+def test_nothing_is_written_where_nothing_was_changed_and_no_row_is_kept(rows):
+    with pytest.raises(InputError, match=r"no text of .* could be changed, and with --keep_original false nothing"):
+        augmented(
+            rows,
+            text_columns="other",
+            keep_original=False,
+            changes="synonyms",
+            wordnet_dir=str(save_wordnet(rows.parent / "dict", noun=["film movie"])),
+        )
+    assert not (rows.parent / "out.jsonl").exists()
 
 
 def test_words_are_replaced_by_synonyms_and_by_what_a_model_proposes(rows):
@@ -103,7 +132,9 @@ def test_the_same_seed_makes_the_same_file(rows):
     assert files[0] == files[1] != files[2]
 
 
-def test_an_attack_changes_the_answer_where_it_can(tmp_path):
+@pytest.fixture
+def classifier(tmp_path):
+    """A classifier of half of some texts for either label, by its folder, and its logits of texts."""
     texts = [row["text"] for row in opinions(12)]
     tokenizer = train_wordpiece(texts, 120, 32)
     torch.manual_seed(0)
@@ -119,15 +150,107 @@ def test_an_attack_changes_the_answer_where_it_can(tmp_path):
         model.classifier.bias -= answers(texts).mean(0)
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
+    return str(tmp_path / "model"), answers
+
+
+def rows_of(tmp_path, texts):
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    _, out = augmented(
-        file, text_columns="text", attack="deepwordbug", model_name_or_path=str(tmp_path / "model"), keep_original=False
-    )
-    copies = [json.loads(line) for line in out.read_text().splitlines()]
+    return file
+
+
+def attacked(tmp_path, model, texts, **settings):
+    """Result of `augment` by an attack, and the copies that it wrote."""
+    settings = {"text_columns": "text", "attack": "deepwordbug", "keep_original": False, **settings}
+    result, out = augmented(rows_of(tmp_path, texts), model_name_or_path=str(model), **settings)
+    return result, [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_an_attack_changes_the_answer_where_it_can(tmp_path, classifier):
+    model, answers = classifier
+    texts = [row["text"] for row in opinions(12)]
+    _, copies = attacked(tmp_path, model, texts)
     before = answers([texts[row["source_row"] - 1] for row in copies]).argmax(-1)
     after = answers([row["text"] for row in copies]).argmax(-1)
     assert (before != after).float().mean() > 0.5
+
+
+def test_what_an_attack_needs_is_loaded_once_for_all_rows(tmp_path, classifier, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(attack_resources, "WordNet", lambda folder: loaded.append(folder) or WordNet(folder))
+    wordnet = save_wordnet(tmp_path / "dict", adj=["gentle soft", "gloomy dark"], noun=["cat feline"])
+    texts = [f"the gentle cat sees {number} dogs" for number in range(140)]
+    result, copies = attacked(tmp_path, classifier[0], texts, attack="wordnet", wordnet_dir=str(wordnet))
+    assert len(loaded) == 1
+    assert [row["source_row"] for row in copies] == sorted(row["source_row"] for row in copies)
+    assert (result.num_rows, result.num_changed) == (140, len(copies))
+
+
+def test_copies_by_an_attack_are_drawn_apart_and_the_first_is_that_of_the_seed(tmp_path, classifier):
+    texts = [row["text"] for row in opinions(12)]
+    found = {}
+    for seed, num_copies in ((0, 1), (0, 3), (1, 1)):
+        result, copies = attacked(
+            tmp_path, classifier[0], texts, seed=seed, num_copies=num_copies, overwrite_output_file=True
+        )
+        found[seed, num_copies] = [row["text"] for row in copies]
+        assert len(set(found[seed, num_copies])) == len(copies) == result.num_changed
+        assert result.num_changed + result.num_unchanged + result.num_repeated == 12 * num_copies
+    assert set(found[0, 1]) < set(found[0, 3])
+    assert not set(found[1, 1]) <= set(found[0, 3])
+
+
+def test_rows_without_words_have_no_copy(tmp_path, classifier):
+    texts = ["...", *(row["text"] for row in opinions(4)), " ?! "]
+    result, copies = attacked(tmp_path, classifier[0], texts, num_copies=2)
+    assert {row["source_row"] for row in copies} <= {2, 3, 4, 5}
+    assert copies
+    assert result.num_unchanged >= 4
+    with pytest.raises(InputError, match=r"no text of .* could be changed"):
+        attacked(tmp_path, classifier[0], ["...", "?"], overwrite_output_file=True)
+
+
+def test_the_model_may_be_asked_any_number_of_times_unless_a_limit_is_set(tmp_path, classifier, monkeypatch):
+    seen = []
+    search = TextAttack.search
+    monkeypatch.setattr(
+        TextAttack, "search", lambda self, settings, *rest: seen.append(settings) or search(self, settings, *rest)
+    )
+    attacked(tmp_path, classifier[0], ["the gentle cat sees the lovely dog"])
+    attacked(
+        tmp_path, classifier[0], ["the gentle cat sees the lovely dog"], max_queries=50, overwrite_output_file=True
+    )
+    assert [settings.max_queries for settings in seen] == [None, 50]
+
+
+def test_a_decoder_is_attacked_by_its_answers_to_a_prompt_of_the_columns(tmp_path):
+    texts = [row["text"] for row in opinions(16)]
+    tokenizer = train_byte_level_bpe(texts, 300, 64, "causal_lm")
+    sizes = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "max_position_embeddings": 64}
+    model = headed(AutoModelForCausalLM, "gpt2", **sizes)
+    with torch.no_grad():  # large enough that answers differ
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    model.save_pretrained(tmp_path / "decoder")
+    tokenizer.save_pretrained(tmp_path / "decoder")
+    model.eval()
+
+    def likeliest(text):
+        ids = tokenizer(f"Review: {text} It is", return_tensors="pt")
+        with torch.no_grad():
+            logits = model(**ids).logits[0, -1]
+        first = [tokenizer(f" {answer}")["input_ids"][0] for answer in ("w", "g")]
+        return int(logits[first].argmax())
+
+    settings = {"prompt": "Review: {text} It is", "answers": ["1= w", "0= g"]}
+    _, copies = attacked(tmp_path, tmp_path / "decoder", texts, **settings)
+    turned = [likeliest(texts[row["source_row"] - 1]) != likeliest(row["text"]) for row in copies]
+    assert any(turned)
+    for prompt, said in (("Review:", "none of the columns of text, text"), ("{sentence}", r"has \{sentence\}, but")):
+        with pytest.raises(InputError, match=said):
+            attacked(
+                tmp_path, tmp_path / "decoder", texts, overwrite_output_file=True, **{**settings, "prompt": prompt}
+            )
 
 
 @pytest.mark.parametrize(
@@ -148,6 +271,16 @@ def test_an_attack_changes_the_answer_where_it_can(tmp_path):
         (["--word_share", "1.5"], r"must lie in \(0, 1\], not 1\.5"),
         (["--num_copies", "0"], "num_copies must be 1 or more"),
         (["--attack", "foo"], "unknown attack 'foo': expected one of "),
+        (["--text_columns", "text,text"], "text_columns text,text name text twice"),
+        (
+            ["--attack", "hotflip", "--model_name_or_path", "m", "--num_copies", "2"],
+            "num_copies 2 has no effect on the attack hotflip: it draws nothing .* deepwordbug, textbugger, homoglyphs",
+        ),
+        (
+            ["--attack", "typos", "--model_name_or_path", "m", "--word_vectors", "v"],
+            "word_vectors v has no effect on typos: leave it out",
+        ),
+        (["--attack", "wordnet", "--model_name_or_path", "m"], "the attack wordnet needs .*--wordnet_dir"),
         (["--attack", "deepwordbug"], "attack needs a model to attack"),
         (["--model_name_or_path", "m"], "model_name_or_path is for an attack"),
         (["--attack", "typos", "--model_name_or_path", "m", "--changes", "typing"], "changes is for random changes"),

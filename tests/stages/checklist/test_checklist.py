@@ -10,6 +10,7 @@ from alum.core.errors import InputError
 from alum.evaluation.behaviour.lexicons import NEGATIVE_PHRASES, POSITIVE_PHRASES
 from alum.evaluation.behaviour.outcomes import Failure, LikelyLabel
 from alum.evaluation.behaviour.table import Case
+from alum.stages.checklist import run
 from alum.stages.checklist.arguments import ChecklistArguments
 from alum.stages.checklist.run import _rate_of_several, checklist
 from tiny_texts import opinions, write_rows
@@ -142,10 +143,16 @@ def test_record_page_and_terminal(finetuned, rows, tmp_path, capsys):
     assert "Left out: order, since it is of pairs." in shown
 
 
-def test_the_same_seed_draws_the_same(finetuned, rows, result):
+def test_the_same_seed_draws_the_same_texts_and_another_one_others(finetuned, rows, result, monkeypatch):
     assert run_on(finetuned, rows).tests == result.tests
-    other = run_on(finetuned, rows, seed=1, tests=["typo"])
-    assert other.tests[0].num_texts == next(test for test in result.tests if test.name == "typo").num_texts
+    drawn, asked = [], run._failures
+    monkeypatch.setattr(run, "_failures", lambda *given: drawn.append(given[-1]["typo"]) or asked(*given))
+    for seed in (0, 0, 1):
+        run_on(finetuned, rows, seed=seed, tests=["typo"])
+    assert drawn[0] == drawn[1]
+    pairs = list(zip(drawn[0], drawn[2], strict=True))
+    assert all(one.original == other.original for one, other in pairs)
+    assert sum(one.changed != other.changed for one, other in pairs) > len(pairs) / 2
 
 
 def test_what_is_behind_the_part_that_is_read_is_no_case(finetuned, rows):

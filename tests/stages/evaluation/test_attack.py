@@ -1,4 +1,5 @@
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from alum.attacks.text.base import NAMED_BY
 from alum.attacks.text.table import TEXT_ATTACKS
 from alum.core.errors import InputError
 from alum.stages.evaluation.arguments import AttackArguments
@@ -40,6 +42,12 @@ def given(tmp_path_factory):
     }
 
 
+def of(name, given):
+    """What of it the attack of this name needs, or uses."""
+    settings = {NAMED_BY[need] for need in TEXT_ATTACKS[name].needs | TEXT_ATTACKS[name].uses}
+    return {setting: value for setting, value in given.items() if setting in settings}
+
+
 @pytest.fixture
 def changed_model(finetuned, tmp_path):
     """A copy of the fine-tuned model with other entries in its configuration."""
@@ -70,7 +78,7 @@ def test_the_model_says_what_is_reported(attacked, finetuned, given, name):
     """Of words that it does not know the model makes one of the labels, so one of the two texts can be turned."""
     succeeded = set()
     for label, other, text in (("good", "bad", TEXT), ("bad", "good", "the gloomy cat sees the bitter dog .")):
-        outcome = attacked(text, attack=name, **given)
+        outcome = attacked(text, attack=name, **of(name, given))
         result = outcome.result
         assert (outcome.label, outcome.label_names) == (label, ("bad", "good"))
         assert {change.old for change in result.changes} <= set(text.split()) - {"the", "."}
@@ -99,14 +107,15 @@ def test_the_second_text_of_a_pair_is_attacked_unless_another_is_named(attacked)
 
 def test_limits_hold(attacked):
     few = attacked(max_queries=3).result
-    assert (few.outcome, few.num_queries, few.changes) == ("failed", 3, ())
+    assert (few.outcome, few.num_queries, few.changes, few.ended_by_limit) == ("failed", 3, (), True)
+    assert not attacked().result.ended_by_limit
     one = attacked(max_changed_words=0.01).result
     assert len(one.changes) <= 1
 
 
 def test_a_similarity_bounds_the_changes(attacked, given):
     """Nothing but the text itself is similar to it to the last digit."""
-    settings = {"attack": "wordnet", "label": "good", **given}
+    settings = {"attack": "wordnet", "label": "good", "wordnet_dir": given["wordnet_dir"]}
     free = attacked(**settings).result
     assert free.changes
     encoder = given["masked_lm"]
@@ -139,7 +148,7 @@ def test_words_beyond_the_models_length_are_counted_and_left_alone(attacked):
 )
 def test_long_words_and_texts_are_attacked_at_once(attacked, given, name, long):
     """Of a long word every change is a candidate, and of a long text every word."""
-    outcome = attacked(text=f"the gentle cat sees {long}", label="good", attack=name, **given)
+    outcome = attacked(text=f"the gentle cat sees {long}", label="good", attack=name, **of(name, given))
     assert outcome.result.num_words >= 4
     assert outcome.result.num_queries > 1
 
@@ -160,11 +169,39 @@ def test_long_words_and_texts_are_attacked_at_once(attacked, given, name, long):
         ({"attack": "wordnet", "wordnet_dir": "."}, "not the folder of a WordNet database: it lacks index.noun"),
         ({"label": "god"}, "unknown label 'god': expected one of bad, good. Did you mean 'good'"),
         ({"max_seq_length": 99}, "99 is more than the 16 positions"),
+        ({"max_seq_length": 2}, "max_seq_length 2 leaves no room beside 2 special tokens: expected 3 or more"),
+        ({"max_seq_length": 4, "text_pair": "a dog"}, "leaves no room beside 3 special tokens: expected 5 or more"),
+        ({"wordnet_dir": "/nowhere"}, "wordnet_dir /nowhere has no effect on deepwordbug: leave it out"),
+        ({"attack": "wordnet", "wordnet_dir": "d", "masked_lm": "m"}, "masked_lm m has no effect on wordnet"),
     ],
 )
 def test_input_that_cannot_be_used(attacked, settings, words):
     with pytest.raises(InputError, match=words):
         attacked(**settings)
+
+
+def test_what_an_attack_needs_is_asked_for_before_a_model_is(attacked):
+    with pytest.raises(InputError, match=r"the attack wordnet needs .*--wordnet_dir"):
+        attacked(model_name_or_path="nowhere", attack="wordnet")
+
+
+def test_of_several_texts_the_one_without_words_is_named(finetuned):
+    with pytest.raises(InputError, match=r"text 1 of 3, counted from 0, has no words"):
+        attack(finetuned.output_dir, None, [TEXT, "...", "?"])
+
+
+def test_an_attack_that_may_change_the_label_says_what_would_bound_it(attacked, given, caplog):
+    with caplog.at_level(logging.WARNING, logger="alum"):
+        attacked(attack="hotflip")
+        attacked(attack="masked_lm", **of("masked_lm", given))
+        attacked(attack="hotflip", **of("hotflip", given))
+        attacked()
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "hotflip" in first
+    assert "--word_vectors" in first
+    assert "--similarity_model" not in first
+    assert "masked_lm" in second
+    assert "--similarity_model" in second
 
 
 def test_a_model_without_a_trained_head(attacked, tmp_path):

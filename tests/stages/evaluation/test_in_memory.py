@@ -444,7 +444,7 @@ def test_a_function_without_names_has_numbers_for_labels():
         ({"text": []}, "no text"),
         ({"text": 3}, "text must be a text or a list of texts, not int"),
         ({"text": ["a", 3]}, "text must be a text or a list of texts"),
-        ({"text_pair": ["a", "b"]}, "there are 1 texts, but 2 of text_pair"),
+        ({"text_pair": ["a", "b"]}, "a text_pair for each text, but there are 1 text and 2 of text_pair"),
         ({"text": "..."}, "the text has no words"),
         ({"model": {"a": good_or_not, "b": good_or_not}}, "expected one model to attack, not a, b"),
         ({"atack": "typos"}, "unknown setting 'atack'"),

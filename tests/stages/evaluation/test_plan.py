@@ -136,6 +136,31 @@ def test_attacks_that_nothing_keeps_near_in_meaning_may_change_the_label(rows, s
     assert used["hotflip"]["wordnet_dir"] == "wordnet"
 
 
+@pytest.mark.parametrize("names", [["none", "typing"], ["typing,none"]])
+def test_no_attack_stands_alone(rows, names):
+    with pytest.raises(InputError, match="attacks none stands alone, not with others: leave it out of"):
+        plan(rows, attacks=names)
+    assert plan(rows, attacks=["none", "none"]).attacks == ()
+
+
+@pytest.mark.parametrize(
+    ("attacks", "settings", "said"),
+    [
+        (["typing"], {"masked_lm": "nowhere"}, "masked_lm nowhere has no effect on typing: leave it out"),
+        (["typing", "pgd"], {"similarity_model": "m"}, "similarity_model m has no effect on typing, pgd: leave it out"),
+        (["none"], {"word_vectors": "v"}, "word_vectors v has no effect on an evaluation without attacks"),
+        (["masked_lm"], {"masked_lm": "m", "wordnet_dir": "d"}, "wordnet_dir d has no effect on masked_lm: leave it"),
+    ],
+)
+def test_what_no_attack_needs_or_uses_is_refused(rows, attacks, settings, said):
+    with pytest.raises(InputError, match=said):
+        plan(rows, attacks=attacks, **settings)
+
+
+def test_a_masked_language_model_and_an_encoder_measure_what_any_attack_on_texts_has_changed(rows):
+    assert plan(rows, attacks=["deepwordbug"], masked_lm="m", similarity_model="e").attacks
+
+
 def test_word_vectors_are_asked_for_by_their_flag(rows):
     for attack in ("textfooler", "a2t"):
         with pytest.raises(InputError, match=r"needs vectors of words .* --word_vectors"):

@@ -14,7 +14,7 @@ from alum.core.errors import InputError
 from alum.evaluation.scores.row_records import RowRecords
 from alum.evaluation.validity.kept_meaning import VALIDITY_FIELDS, KeptMeaning
 from alum.stages.evaluation.arguments import EvaluateArguments
-from alum.stages.evaluation.attack_resources import AttackResources
+from alum.stages.evaluation.attacking.attack_resources import AttackResources
 from alum.stages.evaluation.run import GAIN_METHODS, evaluate
 from alum.stages.runs.stopping import Interrupted
 from places import ROOT

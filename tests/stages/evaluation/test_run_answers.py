@@ -159,6 +159,12 @@ def test_a_prompt_of_a_pair(decoder):
     assert outcome.result.perturbed[0] == "one two"
 
 
+def test_a_prompt_without_one_of_the_texts_is_refused(decoder):
+    """It would be filled with the other one."""
+    with pytest.raises(InputError, match=r"the prompt has no \{text\}: expected each text that is given in it"):
+        attack(AttackArguments(str(decoder), "one", text_pair="the dog", prompt="{text_pair} It is", answers=ANSWERS))
+
+
 def test_a_model_in_memory(decoder):
     model, tokenizer = AutoModelForCausalLM.from_pretrained(decoder), AutoTokenizer.from_pretrained(decoder)
     settings = {"label_column": "label", "prompt": PROMPT, "answers": ["good= good", "bad= gold"], "attacks": ["none"]}

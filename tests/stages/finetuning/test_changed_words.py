@@ -107,3 +107,16 @@ def test_sources_of_words_that_are_missing_or_idle_are_named(run, tmp_path, chan
     with pytest.raises(InputError, match=said):
         run(changes, space, **settings)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_settings_alone_tell_is_told_before_rows_are_tokenized(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("alum.stages.finetuning.run.announce", None)  # which says that it begins
+    with pytest.raises(InputError, match="masked_lm need a masked language model"):
+        run("masked_lm")
+    with pytest.raises(InputError, match="wordnet_dir w has no effect"):
+        run("typing", wordnet_dir="w")
+    rows = [{"tokens": ["a", "b"], "tags": ["O", "B-x"]}] * 4
+    for split in ("train", "validation"):
+        write_rows(tmp_path / f"{split}.jsonl", rows)
+    with pytest.raises(InputError, match="adv_space 'text' needs one output for the whole text of a row"):
+        run("typing", kind="token_classification", text_columns="tokens", label_column="tags")

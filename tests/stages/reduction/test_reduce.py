@@ -1,4 +1,5 @@
 import json
+import random
 from statistics import fmean
 
 import pytest
@@ -11,8 +12,14 @@ from tiny_texts import opinions, write_rows
 
 
 def test_answers_stay_and_would_turn_with_a_word_less(finetuned, tmp_path, capsys):
-    """What is said of each text is what the model says when it is asked, and so is that no word more can go."""
-    file = write_rows(tmp_path / "rows.jsonl", opinions(16, seed=3))
+    """What is said of each text is what the model says when it is asked, and so is that no word more can go.
+
+    Among texts of words at random are some whose answer stands on several of them.
+    """
+    rows, rng = opinions(16, seed=3), random.Random(0)
+    words = sorted({word for row in opinions(64) for word in row["text"].split()} - {"."})
+    rows += [{"text": f"{' '.join(rng.choices(words, k=6))} .", "label": "good"} for _ in range(48)]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
     result = reduce_inputs(
         ReduceArguments(
             model_name_or_path=finetuned.output_dir, validation_file=str(file), text_columns="text",
@@ -27,7 +34,9 @@ def test_answers_stay_and_would_turn_with_a_word_less(finetuned, tmp_path, capsy
             probs = model(**tokenizer(text, return_tensors="pt")).logits[0].softmax(-1)
         return model.config.id2label[int(probs.argmax())], float(probs.max())
 
+    assert any(1 < one.num_words_left < one.num_words for one in result.texts)
     for one in result.texts:
+        assert one.reduced == one.reduced.strip()
         assert asked(one.original) == (one.answer, pytest.approx(one.probability_before, abs=1e-5))
         assert asked(one.reduced) == (one.answer, pytest.approx(one.probability_after, abs=1e-5))
         words = one.reduced.split()
@@ -37,11 +46,11 @@ def test_answers_stay_and_would_turn_with_a_word_less(finetuned, tmp_path, capsy
                     assert asked(" ".join(words[:number] + words[number + 1 :]))[0] != one.answer
     assert result.mean_words_left == fmean(one.num_words_left for one in result.texts)
     assert result.mean_words_left < result.mean_words
-    assert json.loads((tmp_path / "out" / "reduction.json").read_text())["num_rows"] == 16
+    assert json.loads((tmp_path / "out" / "reduction.json").read_text())["num_rows"] == 64
     result.show()
     shown = capsys.readouterr()
-    assert f"16 of 16 rows: of {result.mean_words:.1f} words a text {result.mean_words_left:.1f} are left" in shown.out
-    assert "taking words away: 16 rows in" in shown.err
+    assert f"64 of 64 rows: of {result.mean_words:.1f} words a text {result.mean_words_left:.1f} are left" in shown.out
+    assert "taking words away: 64 rows in" in shown.err
 
 
 def reduced_rows(finetuned, tmp_path, texts, **settings):

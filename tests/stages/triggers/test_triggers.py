@@ -53,7 +53,19 @@ def test_the_trigger_does_what_is_said_of_it_when_its_rows_are_evaluated(found, 
     assert json.loads((folder / "out" / "triggers.json").read_text())["trigger"] == result.trigger
     assert re.search(r"^looking for a trigger: \d+ rounds in \d", progress, re.MULTILINE)
     result.show()
-    assert f"Trigger: {result.trigger}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"Trigger: {result.trigger}" in shown
+    assert f"{total} of {len(rows)} rows were right, drawn of {len(rows)} of the label good." in shown
+
+
+def test_rows_are_drawn_of_those_of_the_label(finetuned, tmp_path):
+    rows = opinions(48, seed=2)
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    settings = {"label": "good", "num_words": 1, "max_eval_samples": 12, **COLUMNS}
+    result = triggers(TriggersArguments(model_name_or_path=finetuned.output_dir, validation_file=str(file), **settings))
+    num_of_label = sum(row["label"] == "good" for row in rows)
+    assert (result.num_rows, result.num_rows_available) == (12, num_of_label)
+    assert result.num_search_rows + result.num_held_out_rows <= 12
 
 
 def test_random_words_beside_a_trigger_are_no_negations():

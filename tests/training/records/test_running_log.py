@@ -244,6 +244,23 @@ def test_a_log_that_is_gone_on_with_says_what_the_whole_one_does():
     assert not second.has_gain
 
 
+def test_texts_before_a_checkpoint_count_with_those_after_it(caplog):
+    now = method_named("alum", space="text")
+    first = RunningLog()
+    first.add(result(), now, weight=1.0, step=0)
+    first.count_texts(8, 8)
+    second = in_two_parts(first, RunningLog())
+    second.add(result(), now, weight=1.0, step=1)
+    second.count_texts(8, 2)
+    assert second.flush(2, one_process)["changed_text_share"] == 10 / 16
+    for step in (2, 3):
+        second.add(result(), now, weight=1.0, step=step)
+        second.count_texts(4, 1)
+        second = in_two_parts(second, RunningLog())
+        assert second.flush(step + 1, one_process)["changed_text_share"] == 1 / 4
+    assert caplog.text.count("The adversary changed 25.0 % of the texts") == 1
+
+
 def test_a_log_that_is_gone_on_with_waits_no_longer_to_warn(caplog):
     first = RunningLog()
     for step in range(PATIENCE - 1):

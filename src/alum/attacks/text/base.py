@@ -25,8 +25,23 @@ GIVEN_BY: dict[Need, str] = {
     "parts_of_speech": "the files of the WordNet database: name their folder with --wordnet_dir",
 }
 
+NAMED_BY: dict[Need, str | None] = {
+    "gradients": None,
+    "masked_lm": "masked_lm",
+    "unmasked_lm": "masked_lm",
+    "wordnet": "wordnet_dir",
+    "word_vectors": "word_vectors",
+    "parts_of_speech": "wordnet_dir",
+}
+"""Setting that gives what an attack needs, None for what every victim that it fits has."""
+
 # What keeps other words near in meaning: vectors of words, or a sentence encoder.
 Bound = Literal["word_vectors", "similarity"]
+
+BOUNDED_BY: dict[Bound, str] = {
+    "word_vectors": "vectors of words that are near for synonyms, with --word_vectors",
+    "similarity": "an encoder, with --similarity_model, and no min_similarity below its default",
+}
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,8 @@ class TextAttack:
     bounded_by: frozenset[Bound] | None = None
     """Bounds of which one must be given, or a reader would often give the changed text another label: it puts in words
     that none of its own constraints keeps near in meaning. None of an attack that needs no further bound."""
+    draws: bool = False
+    """Whether its search draws at random, so that another seed may find other changes."""
 
     def may_change_label(self, bounds: Collection[Bound]) -> bool:
         """Whether a reader would often give the changed text another label, with these bounds given."""

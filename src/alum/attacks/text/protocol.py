@@ -88,7 +88,7 @@ class AttackResult:
     ``skipped``: the answer was wrong before; ``failed``: ``perturbed`` has the changes that were made, but its answer
     is right. The outputs are the victim's rows for the original and for the perturbed example. ``num_queries`` counts
     the examples that the search asked about, outputs from a cache included. ``num_words`` are those of the attacked
-    texts, and ``changes`` are in the order of the text.
+    texts, and ``changes`` are in the order of the text. ``ended_by_limit`` says that it failed with no query left.
     """
 
     original: Example
@@ -99,6 +99,7 @@ class AttackResult:
     num_queries: int
     num_words: int
     changes: tuple[Change, ...]
+    ended_by_limit: bool = False
 
 
 @dataclass(frozen=True)

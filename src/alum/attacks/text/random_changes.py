@@ -1,7 +1,7 @@
 """Random changes of texts, by the changes of words that attacks search among: what training draws its texts by."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from alum.attacks.text.base import GIVEN_BY, NO_RESOURCES, Need, Resources
@@ -98,6 +98,14 @@ def check_changes(names: Sequence[str], word_share: float) -> None:
         raise InputError(f"the share of words that are changed must lie in (0, 1], not {word_share}.")
 
 
+def check_sources(names: Sequence[str], given: Collection[str]) -> None:
+    """Raises `InputError` for kinds of changes that need a resource which is not ``given``."""
+    for name in names:
+        need = CHANGES[name].need
+        if need is not None and need not in given:
+            raise InputError(f"the changes {name} need {GIVEN_BY[need]}.")
+
+
 @dataclass(frozen=True)
 class ChangedExample:
     """Example with some words changed: its texts, the changes in their order, and how many words get other tokens."""
@@ -111,7 +119,7 @@ class RandomChanges:
     """Changes words of an example at random: each with probability ``word_share``, one at least.
 
     ``names`` are keys of `CHANGES`, one of which is drawn for each of the words, and another where that one does not
-    allow it; ``resources`` are what they need. Words of one character, negations and numbers stay, and no
+    allow it; ``resources`` are what they need. Words of one character, negations and numbers in figures stay, and no
     negation is put in. Raises `InputError` for unknown names, a share that is out of range, and a missing resource.
     """
 
@@ -119,12 +127,9 @@ class RandomChanges:
         check_changes(names, word_share)
         self.word_share = word_share
         self.names = tuple(names)
-        self._changes: dict[str, WordChange | None] = {}
-        for name in names:
-            kind = CHANGES[name]
-            if kind.need is not None and getattr(resources, kind.need) is None:
-                raise InputError(f"the changes {name} need {GIVEN_BY[kind.need]}.")
-            self._changes[name] = None if kind.made_of is None else kind.made_of(resources)
+        check_sources(names, {name for name, resource in vars(resources).items() if resource is not None})
+        made_of = {name: CHANGES[name].made_of for name in names}
+        self._changes = {name: None if made is None else made(resources) for name, made in made_of.items()}
 
     def __call__(self, example: Example, rng: random.Random) -> Example:
         """Draws a changed example; texts without a word that may be changed stay."""

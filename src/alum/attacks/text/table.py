@@ -62,7 +62,7 @@ def _by_characters(
     def build(settings: SearchSettings, resources: Resources) -> TextSearch:
         return GreedySearch(character_candidates(*changes), ranking, constraints, settings)
 
-    return TextAttack(name, source, differs, build)
+    return TextAttack(name, source, differs, build, draws=True)
 
 
 def _hotflip(settings: SearchSettings, resources: Resources) -> TextSearch:
@@ -114,7 +114,7 @@ def _wordnet(settings: SearchSettings, resources: Resources) -> TextSearch:
 
 def _here(differs: str) -> str:
     """Differences of a row, with the one that all of them have."""
-    return f"{differs}; here negations and numbers are never changed, and none is put in"
+    return f"{differs}; here negations and numbers in figures are never changed, and none is put in"
 
 
 _ROWS = (

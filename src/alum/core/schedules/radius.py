@@ -1,6 +1,6 @@
 """Radius set by the divergence that it is to have: D is of second order in δ, D ≈ c·ε², so that ε = √(target / c)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alum.core.errors import SettingError
 from alum.core.method_settings import Method
@@ -51,8 +51,10 @@ def check_target(target: float, method: Method) -> None:
         )
     if "epsilon" in method.idle_settings():
         reason = method.idle_settings()["epsilon"]
+        has_radius_beside = "epsilon" not in replace(method, space="both").idle_settings()
+        other = "'both' as the space" if method.changes_text and has_radius_beside else "'noise'"
         raise SettingError(
             "target_divergence",
             f"sets the radius, which has no effect with method {method.name!r}: {reason}. Leave it out, or choose "
-            "'noise'.",
+            f"{other}.",
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alum.data.visible_text import counted
 from alum.reports.cards.markdown import code, fenced, public_name, score_name, table, write_card
 from alum.reports.cards.metadata import ScoredRows, hub_id, scored_entries, tags_of
 from alum.reports.cards.training import (
@@ -51,8 +52,8 @@ def write_model_card(
         folder,
         _front(folder, base_model, task, result, trained),
         f"# {code(Path(base).name or base)}, fine-tuned on {code(rows)}",
-        f"Fine-tuned from {code(base)} {trained.credit} on {result['num_train_rows']:,} rows, in "
-        f"{result['num_steps']:,} steps." + (f" Labels, by their numbers from 0: {labels}." if labels else ""),
+        f"Fine-tuned from {code(base)} {trained.credit} on {counted(result['num_train_rows'], 'row')}, in "
+        f"{counted(result['num_steps'], 'step')}." + (f" Labels, by their numbers from 0: {labels}." if labels else ""),
         fenced(task.supervision.usage(quoted(name), task.num_texts)),
         *(["## Validation", table(("metric", "value"), scores)] if scores else []),
         *picture(folder),

@@ -7,6 +7,7 @@ from typing import Literal
 from alum.attacks.text.worded import WordedText
 from alum.data.visible_text import visible
 from alum.reports.evaluation.record import ChangeRecord
+from alum.reports.lookalikes import lookalikes_named
 
 MAX_WORDS = 160
 _CONTEXT_WORDS = 14
@@ -60,7 +61,8 @@ def _pieces(text: WordedText, changes: Mapping[int, ChangeRecord]) -> list[Piece
                 pieces.append(Piece("gap"))
         elif number % 2 and word in changes:
             old, new = (_clipped(changes[word][key], _MAX_WORD_CHARACTERS) for key in ("old", "new"))
-            pieces.append(Piece("changed", old, new))
+            named = lookalikes_named(changes[word]["old"], changes[word]["new"])
+            pieces.append(Piece("changed", old, new + named))
         else:
             same = _clipped(part, _MAX_PART_CHARACTERS)
             before = pieces.pop().old if pieces and pieces[-1].kind == "same" else ""

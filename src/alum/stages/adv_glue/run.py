@@ -22,7 +22,7 @@ _TOGETHER = {"mnli_mismatched": "mnli"}
 
 @dataclass(frozen=True)
 class TaskScore:
-    """Accuracy of a model on a task of AdvGLUE, between the ends of its 95 % interval."""
+    """Accuracy of a model on a task of AdvGLUE, between the ends of its 95 % interval; of QQP also F1."""
 
     task: str
     model: str
@@ -30,13 +30,29 @@ class TaskScore:
     low: float
     high: float
     num_rows: int
+    f1: float | None = None
+    f1_low: float | None = None
+    f1_high: float | None = None
+
+    @property
+    def averaged(self) -> tuple[float, float, float]:
+        """Score that is averaged over tasks, with the ends of its interval: accuracy, or its mean with F1.
+
+        The ends of that mean are the means of the two's, wide enough however the two depend on each other.
+        """
+        found = self.accuracy, self.low, self.high
+        if self.f1 is None or self.f1_low is None or self.f1_high is None:
+            return found
+        value, low, high = (fmean(pair) for pair in zip(found, (self.f1, self.f1_low, self.f1_high), strict=True))
+        return value, low, high
 
 
 @dataclass(frozen=True)
 class AdvGlueResult:
     """Accuracy on each task that was measured, and their average; ``missing`` have no model, or no rows.
 
-    The average is over the tasks that there are, MNLI's two as one; it is AdvGLUE's own only where none is missing.
+    The average is over the tasks that there are, MNLI's two as one, of QQP the mean of accuracy and F1, as that of the
+    published rows is (Wang et al. 2021, arXiv:2111.02840); it is AdvGLUE's own only where none is missing.
     """
 
     tasks: tuple[TaskScore, ...]
@@ -46,14 +62,16 @@ class AdvGlueResult:
     high: float
 
     def show(self) -> None:
-        """Prints the accuracy on each task with its interval, the average, and which tasks it is not over."""
-        rows = [
-            [score.task, visible(score.model), f"{score.num_rows:,}", *_texts(score.accuracy, score.low, score.high)]
-            for score in self.tasks
-        ]
+        """Prints the scores on each task with their intervals, the average, and which tasks it is not over."""
+        rows = []
+        for score in self.tasks:
+            of = [visible(score.model), f"{score.num_rows:,}"]
+            rows.append([score.task, *of, *_texts(score.accuracy, score.low, score.high)])
+            if score.f1 is not None:
+                rows.append([f"{score.task}, F1", *of, *_texts(score.f1, score.f1_low, score.f1_high)])
         rows.append(["average", "", "", *_texts(self.average, self.low, self.high)])
-        heads = ("task", "model", "rows", "accuracy", "95 % interval")
-        show_table("AdvGLUE, development rows", heads, rows, num_text_columns=2)
+        heads = ("task", "model", "rows", "score", "95 % interval")
+        show_table("AdvGLUE, development rows: accuracy, of QQP also F1", heads, rows, num_text_columns=2)
         if self.missing:
             missing = ", ".join(f"{task} ({why})" for task, why in self.missing.items())
             print_visible(f"The average is over these tasks alone, and not AdvGLUE's own. Missing: {missing}.")
@@ -75,6 +93,8 @@ def adv_glue(arguments: AdvGlueArguments) -> AdvGlueResult:
         else:
             suites[task] = path
     if not suites:
+        if not Path(arguments.data_dir or ".").is_dir():
+            raise InputError(f"no folder at {arguments.data_dir}: name with --data_dir the one that holds the rows.")
         raise InputError(
             f"{arguments.data_dir} holds none of {', '.join(f'adv_{task}' for task in models)}: expected a folder or "
             "file of each task's name, or adv_glue_ and the task."
@@ -91,21 +111,21 @@ def adv_glue(arguments: AdvGlueArguments) -> AdvGlueResult:
 
 
 def average_of(scores: Sequence[TaskScore]) -> tuple[float, float, float]:
-    """Mean accuracy over tasks, MNLI's two as one, and the ends of its interval.
+    """Mean over tasks, MNLI's two as one and of QQP that of accuracy and F1, and the ends of its interval.
 
     The arms of the interval of a weighted sum are √Σ (weight · arm)² (Zou and Donner 2008, Statistics in Medicine 27).
     """
     groups: dict[str, list[TaskScore]] = {}
     for score in scores:
         groups.setdefault(_TOGETHER.get(score.task, score.task), []).append(score)
-    mean = fmean(fmean(score.accuracy for score in group) for group in groups.values())
-    weighted = [(score, 1 / (len(groups) * len(group))) for group in groups.values() for score in group]
-    below = math.hypot(*(weight * (score.accuracy - score.low) for score, weight in weighted))
-    above = math.hypot(*(weight * (score.high - score.accuracy) for score, weight in weighted))
+    weighted = [(score.averaged, 1 / (len(groups) * len(group))) for group in groups.values() for score in group]
+    mean = math.fsum(weight * value for (value, _, _), weight in weighted)
+    below = math.hypot(*(weight * (value - low) for (value, low, _), weight in weighted))
+    above = math.hypot(*(weight * (high - value) for (value, _, high), weight in weighted))
     return mean, mean - below, mean + above
 
 
-def _texts(value: float, low: float, high: float) -> tuple[str, str]:
+def _texts(value: float, low: float | None, high: float | None) -> tuple[str, str]:
     return value_text("accuracy", value), interval_text("accuracy", low, high)
 
 
@@ -126,7 +146,9 @@ def _measured(arguments: AdvGlueArguments, task: str, model: str, suite: str) ->
         model_name_or_path=[f"{task}={model}"], suites=[suite], attacks=["none"], output_dir=folder, **shared
     )
     scores = evaluate(settings).results["scores"]
-    found = next(score for score in scores if score["metric"] == "accuracy" and score["group"] is None)
+    whole = {score["metric"]: score for score in scores if score["group"] is None}
+    found = whole["accuracy"]
+    f1 = [whole["f1"][name] for name in ("value", "low", "high")] if "f1" in whole else []
     values = (found["value"], found["low"], found["high"])
     accuracy, low, high = (math.nan if value is None else value for value in values)
-    return TaskScore(task, model, accuracy, low, high, found["num_rows"])
+    return TaskScore(task, model, accuracy, low, high, found["num_rows"], *f1)

@@ -1,12 +1,13 @@
 """Settings of the stage that writes changed copies of a data set."""
 
 import dataclasses
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
 from alum.attacks.text.random_changes import CHANGES, DEFAULT_CHANGES, DEFAULT_WORD_SHARE
-from alum.attacks.text.table import TEXT_ATTACKS
-from alum.core.errors import InputError, unknown_name
+from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
+from alum.core.errors import InputError
 from alum.stages.evaluation.arguments import TextAttackArguments
 from alum.stages.runs.settings import require_one_or_more
 
@@ -52,18 +53,31 @@ class AugmentArguments(TextAttackArguments):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_one_or_more(self, "num_copies", "max_seq_length")
+        if twice := [name for name, number in Counter(self.columns).items() if number > 1]:
+            raise InputError(f"text_columns {self.text_columns} name {twice[0]} twice: expected each column once.")
         if self.attack is None and self.model_name_or_path is not None:
             raise InputError(f"model_name_or_path is for an attack: name one with --attack {next(iter(TEXT_ATTACKS))}.")
         if self.attack is None:
             self._refuse_settings_of_attacks()
             return
-        if self.attack not in TEXT_ATTACKS:
-            raise unknown_name("attack", self.attack, TEXT_ATTACKS)
+        attack = text_attack_named(self.attack)
         if self.model_name_or_path is None:
             raise InputError("attack needs a model to attack: give --model_name_or_path.")
+        self.check_resources([attack])
         for name in ("changes", "word_share"):
             if getattr(self, name) is not None:
                 raise InputError(f"{name} is for random changes, and an attack has its own: leave one of them out.")
+        if self.num_copies > 1 and not attack.draws:
+            drawing = ", ".join(name for name, other in TEXT_ATTACKS.items() if other.draws)
+            raise InputError(
+                f"num_copies {self.num_copies} has no effect on the attack {self.attack}: it draws nothing at random, "
+                f"and its copies of a row would be the same. Leave it out, or choose one that draws: {drawing}."
+            )
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns whose texts are changed."""
+        return [name.strip() for name in self.text_columns.split(",")]
 
     def _refuse_settings_of_attacks(self) -> None:
         for one in dataclasses.fields(self):

@@ -1,13 +1,12 @@
 """Changed copies of the rows of a data set, written with what was changed in them."""
 
+import hashlib
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from transformers import AutoModelForSequenceClassification
+from typing import Any, TypeVar
 
 from alum.attacks.text.protocol import Change
 from alum.attacks.text.random_changes import (
@@ -24,7 +23,7 @@ from alum.data.table_files import load_table
 from alum.reports.exports import entries_of
 from alum.stages.augmentation.arguments import AugmentArguments
 from alum.stages.augmentation.table_writing import check_writable, write_table
-from alum.stages.evaluation.attack import attack
+from alum.stages.evaluation.attacking.attacker import AskedAttack, Attacker
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.held_folder import held
 from alum.stages.word_sources import word_sources
@@ -33,8 +32,8 @@ from alum.tasks.layout import Layout
 
 ROW, CHANGES = "source_row", "changes"
 """Columns that are added: the number of the row that a copy is of, from 1, and what was changed in it."""
-_AT_ONCE = 64
 
+_Done = TypeVar("_Done")
 # A row's texts after the changes, and these.
 Changed = tuple[Example, Sequence[Change]]
 
@@ -53,14 +52,17 @@ class AugmentResult:
     """Changed copies among those written."""
     num_unchanged: int
     """Copies that were left out, since nothing in them could be changed."""
+    num_repeated: int
+    """Copies that were left out, since another one of their row has the same texts."""
 
 
 def augment(arguments: AugmentArguments) -> AugmentResult:
     """Writes copies of rows whose texts are changed, at random or by an attack on a classifier.
 
     All other columns stay as they are. A text in which nothing could be changed, or whose attack failed, is written as
-    the attack left it, and not at all where nothing was changed. Raises `InputError` for rows, settings and files that
-    cannot be used, before anything is changed, and for a file that another process writes to.
+    the attack left it, and not at all where nothing was changed or another copy of the row is the same. Raises
+    `InputError` for rows, settings and files that cannot be used, before anything is changed, where nothing is left to
+    write, and for a file that another process writes to.
     """
     file = Path(arguments.output_file)
     check_writable(file, arguments.overwrite_output_file)
@@ -69,7 +71,7 @@ def augment(arguments: AugmentArguments) -> AugmentResult:
 
 
 def _augmented(arguments: AugmentArguments, file: Path) -> AugmentResult:
-    columns = [name.strip() for name in arguments.text_columns.split(",")]
+    columns = arguments.columns
     table = Table.of(load_table(arguments.data_file), arguments.data_file)
     with flags_named(Layout(text=tuple(columns))):
         table.require(columns)
@@ -78,22 +80,35 @@ def _augmented(arguments: AugmentArguments, file: Path) -> AugmentResult:
     examples = list(zip(*map(table.texts, columns), strict=True))
     changing = _changed_at_random if arguments.attack is None else _attacked
     copies: list[dict[str, Any]] = []
+    num_repeated = 0
     with EvaluationProgress().shown(arguments.attack or "random changes", len(examples)) as advance:
         for number, (row, changed) in enumerate(zip(table.rows, changing(arguments, examples), strict=True), start=1):
+            distinct = {texts: changes for texts, changes in changed if changes}
+            num_repeated += sum(bool(changes) for _, changes in changed) - len(distinct)
             copies += [
                 {**row, **dict(zip(columns, texts, strict=True)), ROW: number, CHANGES: entries_of(changes)}
-                for texts, changes in changed
-                if changes
+                for texts, changes in distinct.items()
             ]
             advance(1)
+    if not copies and not arguments.keep_original:
+        raise InputError(
+            f"no text of {table.where} could be changed, and with --keep_original false nothing else is written: "
+            "choose other changes, or keep the rows."
+        )
     originals = [
         {**row, ROW: number, CHANGES: []}
         for number, row in enumerate(table.rows if arguments.keep_original else (), start=1)
     ]
     check_writable(file, arguments.overwrite_output_file)  # others may have made one in the meantime
     write_table(file, [*originals, *copies])
-    asked = len(table) * arguments.num_copies
-    return AugmentResult(str(file), len(table), len(originals) + len(copies), len(copies), asked - len(copies))
+    return AugmentResult(
+        output_file=str(file),
+        num_rows=len(table),
+        num_written=len(originals) + len(copies),
+        num_changed=len(copies),
+        num_unchanged=len(table) * arguments.num_copies - len(copies) - num_repeated,
+        num_repeated=num_repeated,
+    )
 
 
 def _changed_at_random(arguments: AugmentArguments, examples: Sequence[Example]) -> Iterator[list[Changed]]:
@@ -113,32 +128,41 @@ def _changed_at_random(arguments: AugmentArguments, examples: Sequence[Example])
 
 
 def _attacked(arguments: AugmentArguments, examples: Sequence[Example]) -> Iterator[list[Changed]]:
-    if len(examples[0]) > 2:
-        raise InputError(f"an attack changes one text or a pair, not {len(examples[0])} columns.")
-    settings: dict[str, Any] = {
-        name: getattr(arguments, name)
-        for name in ("attack", "attacked_text", "max_seq_length", "masked_lm", "wordnet_dir", "word_vectors",
-                     "similarity_model", "min_similarity", "max_changed_words")
-    }  # fmt: skip
-    if arguments.max_queries is not None:
-        settings["max_queries"] = arguments.max_queries
-    path = arguments.model_name_or_path
+    columns, name, path = arguments.columns, arguments.attack, arguments.model_name_or_path
+    assert name is not None, "an attack is asked for"
     assert path is not None, "the arguments ask for a model"
-    checkpoint = arguments.checkpoint(path)
-    model = checkpoint.trained_model(AutoModelForSequenceClassification)
-    for start in range(0, len(examples), _AT_ONCE):
-        some = examples[start : start + _AT_ONCE]
-        found: list[list[Changed]] = [[] for _ in some]
-        for copy in range(arguments.num_copies):
-            texts, *pairs = map(list, zip(*some, strict=True))
-            outcomes = attack(
-                model,
-                checkpoint.tokenizer,
-                text=texts,
-                text_pair=pairs[0] if pairs else None,
-                seed=arguments.seed + copy,
-                **settings,
-            )
-            for copies, outcome in zip(found, outcomes, strict=True):
-                copies.append((outcome.result.perturbed, outcome.result.changes))
-        yield from found
+    if len(columns) > 2:
+        raise InputError(f"an attack changes one text or a pair, not {len(columns)} columns.")
+    asked = AskedAttack(name, arguments.attacked_text, tuple(columns), arguments.max_seq_length)
+    worded = [asked.has_words(example) for example in examples]
+    first = next(itertools.compress(examples, worded), None)
+    if first is None:
+        yield from ([] for _ in examples)
+        return
+    attacker = Attacker.of(asked, arguments, arguments.checkpoint(path), first)
+    labelled = attacker.with_own_labels(itertools.compress(examples, worded))
+    results = _in_order(attacker.results(labelled, seeds_of_copies(arguments.seed, arguments.num_copies)))
+    for has_words in worded:
+        copies = next(results) if has_words else []
+        yield [(result.perturbed, result.changes) for result in copies]
+
+
+def _in_order(numbered: Iterable[tuple[int, _Done]]) -> Iterator[_Done]:
+    """Gives what has a number, from 0 on, in the order of the numbers."""
+    waiting: dict[int, _Done] = {}
+    number = 0
+    for found_number, found in numbered:
+        waiting[found_number] = found
+        while number in waiting:
+            yield waiting.pop(number)
+            number += 1
+
+
+def seeds_of_copies(seed: int, num_copies: int) -> list[int]:
+    """Seeds of the copies of a row: ``seed`` for the first one, and for others such as no user can give.
+
+    >>> seeds_of_copies(0, 2)[0], seeds_of_copies(0, 2)[1] >= 2**32
+    (0, True)
+    """
+    digests = (hashlib.blake2b(f"{seed}:{copy}".encode(), digest_size=8).digest() for copy in range(1, num_copies))
+    return [seed, *(2**32 + int.from_bytes(digest, "big") for digest in digests)]

@@ -1,12 +1,13 @@
 """Settings of the stages that measure models: `evaluate` and `attack`."""
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from alum.attacks.text.base import Bound
+from alum.attacks.text.base import NAMED_BY, Bound, Need, TextAttack
 from alum.attacks.text.searches.settings import UNKNOWN_WORD, SearchSettings, Similarity
-from alum.attacks.text.table import TEXT_ATTACKS
+from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError
 from alum.stages.runs.settings import CheckpointArguments, one_for_a_list, require_one_or_more, require_seeds
 from alum.tasks.prompts import AskedAnswers
@@ -48,7 +49,9 @@ class TextAttackArguments(CheckpointArguments):
     )
     max_changed_words: float | None = field(
         default=None,
-        metadata={"help": "Attacks on texts: share of the words changed at most; default: the attack's own."},
+        metadata={
+            "help": "Attacks on texts: share of the words changed at most, one at least; default: the attack's own."
+        },
     )
     max_queries: int | None = field(
         default=None,
@@ -69,6 +72,25 @@ class TextAttackArguments(CheckpointArguments):
             raise InputError("min_similarity needs an encoder to measure it by: name one with --similarity_model.")
         if not -1 <= self.min_similarity <= 1:
             raise InputError(f"min_similarity must lie in [-1, 1], not {self.min_similarity}.")
+
+    def check_resources(
+        self, attacks: Sequence[TextAttack], named: Sequence[str] = (), measured: Collection[str] = ()
+    ) -> None:
+        """Checks that these attacks have what they need, and that all that is given is for one of them.
+
+        All attacks that are asked for are called ``named``, where there are others than on texts; settings that
+        something is ``measured`` by are not idle. An encoder bounds every attack on texts. Raises `InputError`.
+        """
+        given: set[Need] = {need for need, name in NAMED_BY.items() if name is None or getattr(self, name) is not None}
+        for attack in attacks:
+            attack.check_needs(given)
+        has_effect = {NAMED_BY[need] for attack in attacks for need in attack.needs | attack.uses} | set(measured)
+        if attacks:
+            has_effect.add("similarity_model")
+        of = ", ".join(named or [attack.name for attack in attacks]) or "an evaluation without attacks"
+        for name in ("masked_lm", "wordnet_dir", "word_vectors", "similarity_model"):
+            if getattr(self, name) is not None and name not in has_effect:
+                raise InputError(f"{name} {getattr(self, name)} has no effect on {of}: leave it out.")
 
     @property
     def asked_answers(self) -> AskedAnswers | None:
@@ -248,3 +270,4 @@ class AttackArguments(TextAttackArguments):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_one_or_more(self, "max_seq_length")
+        self.check_resources([text_attack_named(self.attack)])

@@ -4,41 +4,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from transformers import PretrainedConfig
-
-from alum.attacks.text.protocol import AttackResult, Misclassified
-from alum.attacks.text.searches.gradients import Gradients
-from alum.attacks.text.searches.side_by_side import run_searches
-from alum.attacks.text.table import text_attack_named
-from alum.attacks.text.worded import Example, WordedExample
+from alum.attacks.text.protocol import AttackResult
+from alum.attacks.text.worded import Example
 from alum.core.errors import InputError, unknown_name
-from alum.evaluation.function_on_task import FunctionOnTask, FunctionVictim
-from alum.evaluation.kinds.answer_likelihood import AnswerVictim, EvaluatedAnswers, answered
-from alum.evaluation.kinds.base import TextVictim
-from alum.evaluation.kinds.lookup import attacked_kind, evaluated_kind
-from alum.evaluation.kinds.sequence_classification import ClassifierVictim
-from alum.evaluation.measured_model import LoadedModel, ModelSource, Reading, loaded
-from alum.evaluation.model_on_task import ModelOnTask
+from alum.data.visible_text import counted
+from alum.evaluation.measured_model import ModelSource
 from alum.evaluation.scores.row_records import ROW
-from alum.models.text_function import TextFunction
-from alum.models.trial import tried
 from alum.reports.attacked_text import attack_html, show_attack
 from alum.reports.exports import AttackedTexts, entries_of
 from alum.reports.pages.notebook import show
 from alum.stages.evaluation.arguments import AttackArguments
-from alum.stages.evaluation.attack_resources import AttackResources
+from alum.stages.evaluation.attacking.attacker import AskedAttack, Attacker
 from alum.stages.runs.given import Given, made, models_in
-from alum.stages.word_sources import TEXT_LENGTH_TOKENS
-from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
-from alum.tasks.layout import Layout
-from alum.tasks.lookup import SUPERVISED, kind_of_sequence_head
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_BATCH_SIZE = 64
 TEXTS = "texts"
-_ATTACKED = {"first": (0,), "last": (-1,), "both": (0, -1)}
 
 
 @dataclass(frozen=True)
@@ -169,7 +151,10 @@ def _examples(text: Any, text_pair: Any) -> list[Example]:
     if not texts:
         raise InputError("no text: expected a text, or a list of them, to attack.")
     if others is not None and len(others) != len(texts):
-        raise InputError(f"there are {len(texts)} texts, but {len(others)} of text_pair: expected one for each text.")
+        raise InputError(
+            f"expected a text_pair for each text, but there are {counted(len(texts), 'text')} and {len(others)} of "
+            "text_pair."
+        )
     return [_example(*pair) for pair in zip(texts, others or [None] * len(texts), strict=True)]
 
 
@@ -179,86 +164,29 @@ def _example(text: str, text_pair: str | None) -> Example:
 
 def _attacked(arguments: AttackArguments, source: ModelSource, examples: Sequence[Example]) -> list[AttackOutcome]:
     """Attacks texts side by side; raises `InputError`."""
-    attacked = _ATTACKED[arguments.attacked_text]
-    for example in examples:
-        if not WordedExample.of(example).places(attacked):
-            raise InputError(f"the text has no words: expected letters or digits, which can be changed, not {example}.")
-    text_attack = text_attack_named(arguments.attack)
-    model = _classifier(arguments, source)
-    victim = _victim(model)
-    if isinstance(model, ModelOnTask):
-        tried(source.name_or_path, lambda: victim(examples[:1]))
-    clean = victim(examples)
-    answers = arguments.asked_answers
-    names = source.label_names if answers is None else tuple(answer.name for answer in answers.answers)
-    names = names or tuple(map(str, range(clean.shape[1])))
+    columns = ("text",) if arguments.text_pair is None else ("text", "text_pair")
+    asked = AskedAttack(arguments.attack, arguments.attacked_text, columns, arguments.max_seq_length)
+    for index, example in enumerate(examples):
+        if not asked.has_words(example):
+            which = "the text" if len(examples) == 1 else f"text {index} of {len(examples)}, counted from 0,"
+            raise InputError(f"{which} has no words: expected letters or digits, which can be changed, not {example}.")
+    attacker = Attacker.of(asked, arguments, source, examples[0])
+    clean = attacker.victim(examples)
+    names = attacker.label_names(clean.shape[1])
     given = None if arguments.label is None else _label_index(arguments.label, names)
     labels = [int(outputs.argmax()) if given is None else given for outputs in clean]
-    resources = AttackResources(arguments, [text_attack])
-    settings = arguments.search_settings(attacked, model.unknown_word, resources.similarity)
-    search = text_attack.search(settings, resources.of_model(lambda: _gradients(model)))
-    read = [victim.characters_read(example) for example in examples]
-    searches = (search(*asked) for asked in zip(examples, map(Misclassified, labels), read, strict=True))
-    results = dict(run_searches(victim, searches))
+    results = dict(attacker.results(zip(examples, labels, strict=True)))
     return [
         AttackOutcome(
-            attack=text_attack.name,
+            attack=attacker.text_attack.name,
             model=source.name_or_path,
             label=names[label],
             label_names=names,
-            num_unread_words=_num_unread(examples[index], attacked, read[index]),
-            result=results[index],
+            num_unread_words=attacker.num_unread_words(examples[index]),
+            result=results[index][0],
         )
         for index, label in enumerate(labels)
     ]
-
-
-def _classifier(arguments: AttackArguments, source: ModelSource) -> ModelOnTask | FunctionOnTask:
-    """Loads what is attacked; raises `InputError` where it does not choose one label of several."""
-    evaluated, answers = evaluated_kind(SUPERVISED[SEQUENCE_CLASSIFICATION.name]), arguments.asked_answers
-    if answers is not None:
-        if isinstance(source, TextFunction):
-            raise InputError(f"answers are chosen by a causal language model, but {source.name_or_path} is a function.")
-        columns = ("text",) if arguments.text_pair is None else ("text", "text_pair")
-        evaluated = answered(evaluated, answers, Layout(columns), source.name_or_path)
-    model = loaded(source.name_or_path, source, evaluated)
-    if isinstance(model, LoadedModel) and answers is None:
-        _check_head(model.model.config, len(model.source.label_names))
-    length = evaluated.default_length_tokens or TEXT_LENGTH_TOKENS
-    return model.on_task(evaluated, None, Reading(arguments.max_seq_length, length, _BATCH_SIZE))
-
-
-def _victim(model: ModelOnTask | FunctionOnTask) -> TextVictim:
-    if isinstance(model, FunctionOnTask):
-        return FunctionVictim(model.function)
-    if isinstance(model.evaluated, EvaluatedAnswers):
-        return AnswerVictim(model.text_model, model.evaluated.answering)
-    return ClassifierVictim(model.text_model)
-
-
-def _check_head(config: PretrainedConfig, num_labels: int) -> None:
-    kind = kind_of_sequence_head(config)
-    supervision = SUPERVISED.get(kind.name)
-    if supervision is None or not evaluated_kind(supervision).chooses_label or num_labels < 2:
-        raise InputError(
-            "expected a model that chooses one of two or more labels, but this one is made for "
-            f"{kind.name.replace('_', ' ')}, with {num_labels} of them."
-        )
-
-
-def _gradients(model: ModelOnTask | FunctionOnTask) -> Gradients:
-    if isinstance(model, ModelOnTask):
-        return attacked_kind(model.evaluated.supervision).gradients(model.text_model)
-    raise InputError(
-        "expected a model, whose gradients this attack follows, but a function from texts to probabilities gives none. "
-        "Choose another attack, or give the model itself."
-    )
-
-
-def _num_unread(example: Example, attacked: Sequence[int], read: Sequence[int]) -> int:
-    worded = WordedExample.of(example)
-    starts = [text.starts() for text in worded.texts]
-    return sum(starts[place.text][place.word] >= read[place.text] for place in worded.places(attacked))
 
 
 def _record(number: int, outcome: AttackOutcome) -> dict[str, Any]:

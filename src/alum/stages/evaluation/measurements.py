@@ -17,7 +17,7 @@ from alum.evaluation.scores.measured_calibration import LOGIT_FIELDS
 from alum.evaluation.scores.row_records import ROW, RowRecords
 from alum.evaluation.scores.summary import Measurement
 from alum.evaluation.validity.kept_meaning import VALIDITY_FIELDS, KeptMeaning
-from alum.stages.evaluation.attack_resources import AttackResources
+from alum.stages.evaluation.attacking.attack_resources import AttackResources
 from alum.stages.evaluation.plan import PGD, TYPING, Plan, PlannedAttack
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Record, Subject

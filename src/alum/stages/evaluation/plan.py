@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alum.attacks.text.base import Need, TextAttack
+from alum.attacks.text.base import NAMED_BY, TextAttack
 from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.kinds.base import AttackedKind
@@ -22,15 +22,6 @@ from alum.stages.runs.given import NOTHING, ROWS, Given
 
 TYPING, PGD = "typing", "pgd"
 NO_ATTACKS = "none"
-# The setting that gives what an attack needs, None for what every victim that it fits has.
-_RESOURCES: dict[Need, str | None] = {
-    "gradients": None,
-    "masked_lm": "masked_lm",
-    "unmasked_lm": "masked_lm",
-    "wordnet": "wordnet_dir",
-    "word_vectors": "word_vectors",
-    "parts_of_speech": "wordnet_dir",
-}
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,11 @@ def plan_of(arguments: EvaluateArguments, given: Given = NOTHING) -> Plan:
     Models and rows that were ``given`` in memory stand in for paths of their names. Raises `InputError` for names,
     files and settings that cannot be used, or not together.
     """
-    attacks = tuple(_attack(name, arguments) for name in _attack_names(arguments))
+    names = _attack_names(arguments)
+    attacks = tuple(_attack(name, arguments) for name in names)
+    text_attacks = [TEXT_ATTACKS[name] for name in names if name in TEXT_ATTACKS]
+    # The two say how well changed words fit, and how similar texts stay, whatever attack has changed them.
+    arguments.check_resources(text_attacks, named=names, measured={"masked_lm"} if text_attacks else ())
     models = _models(arguments.model_name_or_path)
     specs = _suite_specs(arguments, given)
     columns = arguments.group_column, arguments.cluster_column
@@ -177,7 +172,9 @@ def _named_columns(spec: SuiteSpec, specs: Sequence[SuiteSpec], arguments: Evalu
 
 def _attack_names(arguments: EvaluateArguments) -> list[str]:
     names = [name for word in arguments.attacks for name in word.split(",") if name]
-    return [] if names == [NO_ATTACKS] else list(dict.fromkeys(names))
+    if NO_ATTACKS in names and set(names) != {NO_ATTACKS}:
+        raise InputError(f"attacks {NO_ATTACKS} stands alone, not with others: leave it out of {', '.join(names)}.")
+    return [name for name in dict.fromkeys(names) if name != NO_ATTACKS]
 
 
 def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
@@ -208,8 +205,6 @@ def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
     if name not in TEXT_ATTACKS:
         raise unknown_name("attack", name, [TYPING, PGD, *TEXT_ATTACKS, NO_ATTACKS])
     attack = text_attack_named(name)
-    given: set[Need] = {need for need, value in _RESOURCES.items() if value is None or getattr(arguments, value)}
-    attack.check_needs(given)
     settings = {
         "max_changed_words": arguments.max_changed_words,
         "max_queries": arguments.max_queries,
@@ -223,7 +218,7 @@ def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
 
 def _settings_used(attack: TextAttack) -> list[str]:
     """Settings that name what an attack does without but is bounded by where they are given."""
-    return sorted(setting for need in attack.uses if (setting := _RESOURCES[need]) is not None)
+    return sorted(setting for need in attack.uses if (setting := NAMED_BY[need]) is not None)
 
 
 def _check_fit(attack: PlannedAttack, suite: SuiteData) -> None:

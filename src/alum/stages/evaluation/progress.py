@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from alum.data.visible_console import VisibleConsole
+from alum.data.visible_text import counted
 
 
 class EvaluationProgress:
@@ -40,5 +41,5 @@ class EvaluationProgress:
             yield lambda done: progress.advance(task, done)
             num_done = int(progress.tasks[0].completed)
         seconds = time.perf_counter() - start
-        line = Text(f"{title}: {num_done:,} {of} in {seconds:,.1f} s", style="dim")
+        line = Text(f"{title}: {counted(num_done, of.removesuffix('s'))} in {seconds:,.1f} s", style="dim")
         self._console.print(line, soft_wrap=not self._console.is_terminal)

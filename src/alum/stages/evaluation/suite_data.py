@@ -332,12 +332,15 @@ def _no_suite(name: str) -> InputError:
 def _table_of_hub(suite: Suite) -> Table:
     if suite.source.hub_id is None:
         raise InputError(f"{suite.name} cannot be loaded from the hub: {suite.source.note}, {suite.name}=PATH.")
-    return load_split(suite.source, suite.split, f"Give a file with the same columns: {suite.name}=PATH.")
+    advice = f"Give a folder that holds {suite.name} with --data_dir, or, to alum evaluate, {suite.name}=PATH."
+    return load_split(suite.source, suite.split, advice)
 
 
 def part_of(rows: TaskRows, count: int | None, seed: int) -> TaskRows:
     """Random part of rows in their order, or all of them; with the same seed, a larger part contains a smaller one."""
-    if count is None or count >= len(rows):
-        return rows
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:count]
-    return rows.select(sorted(chosen.tolist()))
+    return rows if count is None or count >= len(rows) else rows.select(drawn_indices(len(rows), count, seed))
+
+
+def drawn_indices(num_rows: int, count: int | None, seed: int) -> list[int]:
+    """Indices of a random part of rows, as `part_of` takes them, in rising order."""
+    return sorted(np.random.default_rng(seed).permutation(num_rows)[:count].tolist())

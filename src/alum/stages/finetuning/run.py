@@ -19,6 +19,7 @@ from transformers import (
 
 from alum.core.errors import InputError, unknown_name
 from alum.data.rows_in_memory import content_digest, dataset_of
+from alum.data.visible_text import counted
 from alum.models.checkpoint import Checkpoint
 from alum.models.model_in_memory import ModelInMemory
 from alum.models.model_parts import check_layer
@@ -31,7 +32,7 @@ from alum.reports.cards.training import TrainedBy
 from alum.reports.curves import write_loss_curve
 from alum.stages.finetuning.arguments import FinetuneArguments
 from alum.stages.finetuning.best_checkpoint import check_best_metric, choose_best_by
-from alum.stages.finetuning.changed_texts import kept_texts
+from alum.stages.finetuning.changed_texts import check_rows_are_compared, check_sources_of_words, kept_texts
 from alum.stages.finetuning.config import FinetuneConfig
 from alum.stages.finetuning.own_model import in_labels_of, named_by
 from alum.stages.finetuning.predictions import write_predictions
@@ -171,7 +172,7 @@ def _trained_and_scored(
     def encoded(rows: TaskRows) -> Dataset:
         return data.supervision.encode(rows, tokenization)
 
-    announce(config, f"Tokenizing {sum(map(len, data.splits.values())):,} rows")
+    announce(config, f"Tokenizing {counted(sum(map(len, data.splits.values())), 'row')}")
     features = {split: encoded(rows) for split, rows in data.splits.items()}
     set_seed(config.seed)
     model = _model(base, data)
@@ -241,12 +242,17 @@ def _write_card(
 
 
 def _task_data(arguments: FinetuneArguments, config: FinetuneConfig, splits: Mapping[str, Dataset] | None) -> TaskData:
-    """Loads the task's rows, as many as were asked for, with a test split where it is to be predicted."""
+    """Loads the task's rows, as many as were asked for, with a test split where it is to be predicted.
+
+    Raises `InputError`, before they are encoded, also where texts of theirs cannot be changed.
+    """
+    check_sources_of_words(arguments, config)
     wanted = ("test",) if config.do_predict or arguments.test_file is not None else ()
     needs = ("train", "validation") if splits is None or "validation" in splits else ("train",)
     if "validation" not in needs and config.eval_strategy != "no":
         raise InputError("eval_strategy needs rows to evaluate on: give validation_rows, or leave it out.")
     data = load_task_data(arguments, needs, wanted=wanted, splits=splits)
+    check_rows_are_compared(config, data)
     splits_taken = {**data.splits, "train": _train_rows(data.splits["train"], arguments, config)}
     if "validation" in splits_taken:  # the same rows whatever the seed of a training
         splits_taken["validation"] = splits_taken["validation"].some(arguments.max_eval_samples, seed=0)

@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from alum.data.visible_text import counted
 from alum.stages.runs.config import StageConfig, explained_settings
 from alum.stages.runs.folder import METRICS, RUN, is_newest
 from alum.stages.runs.going_on import is_checkpoint_of
@@ -115,9 +116,8 @@ def _check_finite(trainer: AlumTrainer) -> None:
     """Raises `Diverged` where the trained weights are no numbers: what they answer would be scored as if it were."""
     assert trainer.model is not None, "the Trainer was made with a model"
     if not all(bool(weight.isfinite().all()) for weight in trainer.model.parameters()):
-        raise Diverged(
-            f"after {trainer.state.global_step} steps the weights are no numbers: training has diverged. {BEGIN_AGAIN}"
-        )
+        steps = counted(trainer.state.global_step, "step")
+        raise Diverged(f"after {steps} the weights are no numbers: training has diverged. {BEGIN_AGAIN}")
 
 
 def _save_state(trainer: AlumTrainer) -> None:

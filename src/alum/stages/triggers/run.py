@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from alum.attacks.text.searches.side_by_side import Victim
 from alum.attacks.text.searches.universal_trigger import MAX_ROUNDS, TriggeredRow, TriggerSearch
 from alum.attacks.text.worded import Place
 from alum.core.errors import InputError, unknown_name
-from alum.data.visible_text import print_visible, visible
+from alum.data.visible_text import counted, print_visible, visible
 from alum.evaluation.scores.statistics import mean_interval
 from alum.reports.numbers import percent_text
 from alum.stages.classified_rows.loading import load_classified_rows
 from alum.stages.evaluation.progress import EvaluationProgress
+from alum.stages.evaluation.suite_data import drawn_indices
 from alum.stages.record_folder import opened_for_record
 from alum.stages.runs.folder import write_json
 from alum.stages.triggers.arguments import TriggersArguments
@@ -31,7 +32,8 @@ class TriggersResult:
     """Trigger with its success: the share of held-out rows that were right before and are wrong after it.
 
     ``low`` and ``high`` are the ends of its 95 % interval; ``random_success_rate`` is that of as many random words, the
-    mean of ten draws. The rows of the search and the held-out ones were right before.
+    mean of ten draws. The rows of the search and the held-out ones were right before; of ``num_rows`` it was looked up
+    which are, and these were drawn of the ``num_rows_available`` of the label, or of all.
     """
 
     model: str
@@ -44,16 +46,21 @@ class TriggersResult:
     search_success_rate: float
     num_search_rows: int
     num_held_out_rows: int
+    num_rows: int
+    num_rows_available: int
 
     def show(self) -> None:
         """Prints the trigger and what it does."""
         rates = (self.success_rate, self.low, self.high, self.random_success_rate, self.search_success_rate)
         turned, low, high, by_random, in_search = map(percent_text, rates)
+        of_label = "" if self.label is None else f" of the label {visible(self.label)}"
+        num_right = self.num_search_rows + self.num_held_out_rows
         print_visible(
             f"Trigger: {visible(self.trigger)}\n"
-            f"Put before {self.num_held_out_rows:,} other rows that were right, it turns {turned} ({low} to {high}); "
-            f"as many random words turn {by_random}, and on the {self.num_search_rows:,} rows of the search it turns "
-            f"{in_search}."
+            f"{num_right:,} of {counted(self.num_rows, 'row')} were right, drawn of {self.num_rows_available:,}"
+            f"{of_label}. Put before {self.num_held_out_rows:,} of these, it turns {turned} ({low} to {high}); "
+            f"as many random words turn {by_random}, and on the other {self.num_search_rows:,}, of the search, it "
+            f"turns {in_search}."
         )
 
 
@@ -71,17 +78,17 @@ def triggers(arguments: TriggersArguments) -> TriggersResult:
 
 
 def _found(arguments: TriggersArguments) -> TriggersResult:
-    loaded = load_classified_rows(arguments)
+    loaded = load_classified_rows(replace(arguments, max_eval_samples=None))
     names, victim, gradients = loaded.label_names, loaded.victim, loaded.gradients()
     if arguments.label is not None and arguments.label not in names:
         raise unknown_name("label", arguments.label, names)
-    rows = [
-        TriggeredRow(row.example, Misclassified(row.label), row.text)
-        for row in loaded.rows
-        if arguments.label in (None, names[row.label])
-    ]
-    if not rows:
+    available = [row for row in loaded.rows if arguments.label in (None, names[row.label])]
+    if not available:
         raise InputError(f"no row has the label {arguments.label}.")
+    drawn = drawn_indices(len(available), arguments.max_eval_samples, arguments.seed)
+    rows = [
+        TriggeredRow(row.example, Misclassified(row.label), row.text) for row in (available[index] for index in drawn)
+    ]
     outputs = victim([row.example for row in rows])
     right = [row for row, output in zip(rows, outputs, strict=True) if not row.goal.reached(output[None])[0]]
     random.Random(arguments.seed).shuffle(right)
@@ -103,6 +110,8 @@ def _found(arguments: TriggersArguments) -> TriggersResult:
         search_success_rate=float(np.mean(success_of(words, searched, victim))),
         num_search_rows=len(searched),
         num_held_out_rows=len(others),
+        num_rows=len(rows),
+        num_rows_available=len(available),
     )
 
 

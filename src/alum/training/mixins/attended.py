@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from alum.core.errors import InputError
+from alum.data.visible_text import counted
 from alum.training.mixins.base import TrainerWithAlum
 
 _SAME_SCALE = 1e-2  # relative; losses and the factors on them may be in bf16
@@ -41,8 +42,9 @@ class AttendedMixin(TrainerWithAlum):
         if AttendedMixin not in owner.__bases__:  # which is the mix-in itself
             why = f"{owner.__name__} has a compute_loss of its own, which does not return that of AlumMixin"
         raise InputError(
-            f"adv_method {self.method.name!r} is asked for, but in {num_steps} steps no adversarial loss was trained "
-            f"on: {why}. Return super().compute_loss(...) there, give a loss of your own (with class weights, say) as "
-            "compute_loss_func, or put AlumMixin before a Trainer that has one among the bases. To train without an "
-            "adversary choose adv_method 'standard', or adv_start_fraction for the time until it enters."
+            f"adv_method {self.method.name!r} is asked for, but in {counted(num_steps, 'step')} no adversarial loss "
+            f"was trained on: {why}. Return super().compute_loss(...) there, give a loss of your own (with class "
+            "weights, say) as compute_loss_func, or put AlumMixin before a Trainer that has one among the bases. To "
+            "train without an adversary choose adv_method 'standard', or adv_start_fraction for the time until it "
+            "enters."
         )

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from alum.attacks.text.random_changes import RandomChanges
 from alum.core.errors import InputError
 from alum.training.mixins.base import TrainerWithAlum
-from alum.training.parts.drawn_texts import DRAWN, ROW_TEXTS, KeptTexts, check_compares_rows
+from alum.training.parts.drawn_texts import DRAWN, ROW_TEXTS, CountedDraws, KeptTexts, check_compares_rows
 
 
 class ChangedTextsMixin(TrainerWithAlum):
@@ -39,7 +39,7 @@ class ChangedTextsMixin(TrainerWithAlum):
             raise InputError("adv_fraction must be 1 where texts are changed: choose adv_every_steps to save cost.")
 
     def _draw_texts(self, batches: list[dict[str, Any]]) -> None:
-        """Puts changed texts in the place of the texts in each micro-batch of a step."""
+        """Puts changed texts in the place of the texts in each micro-batch of a step, and counts those changed."""
         step = self.state.global_step
         method = self._method_at(step)
         for batch in batches:
@@ -47,14 +47,16 @@ class ChangedTextsMixin(TrainerWithAlum):
             if texts is None or not method.changes_text:
                 continue
             assert self.texts is not None
+            draws = CountedDraws(self._changes())
             batch[DRAWN] = self.texts.drawn(
                 texts,
-                self._changes(),
+                draws,
                 method.text_draws,
                 self.data_collator,
                 seed=f"{self.args.seed}:{step}",
                 aligned=method.chooses_text_by_gradient,
             )
+            self._running_log.count_texts(draws.num_drawn, draws.num_changed)
 
     def _changes(self) -> RandomChanges:
         assert self.texts is not None

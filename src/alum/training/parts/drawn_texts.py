@@ -4,13 +4,13 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from alum.attacks.text.base import NO_RESOURCES, Resources
-from alum.attacks.text.random_changes import SUBWORDS, RandomChanges
+from alum.attacks.text.random_changes import SUBWORDS, ChangedExample, RandomChanges
 from alum.attacks.text.subwords import Resegmentation
 from alum.attacks.text.token_alignment import first_order_gains, range_tensor
 from alum.attacks.text.worded import Example
@@ -29,6 +29,27 @@ _ALIGNED = "aligned"
 """Entry beside these inputs: which of the drawn tokens stand for each token of a row, ``[rows, draws, 2, ...]``."""
 
 Collator = Callable[[list[dict[str, Any]]], Mapping[str, Any]]
+
+
+class TextDraws(Protocol):
+    """Draws changed examples, as `RandomChanges` do."""
+
+    def drawn(self, example: Example, rng: random.Random, templates: Sequence[str] = ()) -> ChangedExample: ...
+
+
+@dataclass
+class CountedDraws:
+    """Random changes that count the texts that they are asked for, and those in which they find something to change."""
+
+    changes: RandomChanges
+    num_drawn: int = 0
+    num_changed: int = 0
+
+    def drawn(self, example: Example, rng: random.Random, templates: Sequence[str] = ()) -> ChangedExample:
+        found = self.changes.drawn(example, rng, templates)
+        self.num_drawn += 1
+        self.num_changed += bool(found.changes or found.num_resegmented)
+        return found
 
 
 @dataclass(frozen=True)
@@ -55,7 +76,7 @@ class RowTexts:
     def drawn(
         self,
         examples: Sequence[Example],
-        changes: RandomChanges,
+        changes: TextDraws,
         num_draws: int,
         collate: Collator,
         seed: str,

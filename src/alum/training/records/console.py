@@ -11,7 +11,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import has_length
 
 from alum.core.method_settings import Method
-from alum.data.visible_text import fitted, terminal_width, visible_line, wrapped
+from alum.data.visible_text import counted, fitted, terminal_width, visible_line, wrapped
 from alum.models.loading.weights_in_parts import num_parameters
 
 SECONDS_BETWEEN_LINES = 60  # where there are no bars
@@ -131,7 +131,7 @@ class ConsoleProgress(ProgressCallback):
 
 def _opening(args: TrainingArguments, state: TrainerState, model: Any, method: Method | None) -> str:
     num_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-    text = f"{num_parameters(model):,} parameters; {state.max_steps:,} steps of {num_rows} rows"
+    text = f"{num_parameters(model):,} parameters; {counted(state.max_steps, 'step')} of {counted(num_rows, 'row')}"
     if method is not None:
         text += f" by {method.name}{method.place}"
         start_fraction = getattr(args, "adv_start_fraction", None)

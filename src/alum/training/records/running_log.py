@@ -55,6 +55,8 @@ class RunningLog:
         self._proximal_loss: Tensor | None = None
         self._text_loss: Tensor | None = None
         self._attacked: Tensor | None = None
+        self._num_texts = [0.0, 0.0]
+        self._told_of_texts = False
         self._diagnostics: list[Diagnostics] = []
         self._diagnosed_step = -1
         self._now: Method | None = None
@@ -91,10 +93,14 @@ class RunningLog:
                 self._diagnosed_step, self._diagnostics, self._measured_before = step, [], None
             self._diagnostics.append(result.diagnostics)
 
-    def flush(self, step: int, gather: Callable[[Tensor], Tensor], is_last: bool = False) -> dict[str, float]:
-        """Returns means over the steps since the last log and before ``step``; warns once if the adversary is idle.
+    def count_texts(self, num_drawn: int, num_changed: int) -> None:
+        """Counts texts that were drawn for rows, and those of them in which a word was changed."""
+        self._num_texts = [self._num_texts[0] + num_drawn, self._num_texts[1] + num_changed]
 
-        The warning takes some logs, or fewer in a training that ends before there are so many (``is_last``). ``gather``
+    def flush(self, step: int, gather: Callable[[Tensor], Tensor], is_last: bool = False) -> dict[str, float]:
+        """Returns means over the steps since the last log and before ``step``.
+
+        Warns once if the adversary is idle, and once if it leaves most texts as they are. The first warning takes some logs, or fewer in a training that ends before there are so many (``is_last``). ``gather``
         puts the rows ``[1, n]`` of all processes together.
         """
         row = self._row()
@@ -103,8 +109,9 @@ class RunningLog:
         assert self._first_step is not None
         assert self._now is not None
         num_steps = step - self._first_step
+        row = torch.cat((torch.tensor(self._num_texts, dtype=row.dtype, device=row.device), row))
         rows = gather(row.unsqueeze(0)).tolist()
-        task_loss, adversarial_loss, skipped, proximal_loss, text_loss, attacked, *measured = (
+        num_drawn, num_changed, task_loss, adversarial_loss, skipped, proximal_loss, text_loss, attacked, *measured = (
             sum(column) for column in zip(*rows, strict=True)
         )
         task_loss, adversarial_loss = task_loss / num_steps / len(rows), adversarial_loss / num_steps / len(rows)
@@ -120,35 +127,49 @@ class RunningLog:
             logs["proximal_loss"] = proximal_loss / num_steps / len(rows)
         if self._now.changes_text:
             logs["text_loss"] = text_loss / num_steps / len(rows)
-        attacked_share = attacked / num_steps / len(rows)
-        if attacked_share < 1 - _ROUNDING:
+        if (attacked_share := attacked / num_steps / len(rows)) < 1 - _ROUNDING:
             logs["attacked_share"] = attacked_share
+        if num_drawn:
+            logs["changed_text_share"] = num_changed / num_drawn
+            self._watch_texts(num_changed / num_drawn)
         figures = _means(*measured)
         if self._now.alpha > 0:
             self._contributions.append(self._now.alpha * adversarial_loss / max(abs(task_loss), 1e-30))
             if "adversarial_gain" in figures:
                 self._gains.append(figures["adversarial_gain"])
             self._watch(self._now, 2 if is_last else PATIENCE)
+        self._begin_anew()
+        return logs | figures
+
+    def _begin_anew(self) -> None:
         self._task_loss = self._adversarial_loss = self._proximal_loss = self._text_loss = self._attacked = None
         self._first_step = None
+        self._num_texts = [0.0, 0.0]
         self._diagnostics, self._measured_before = [], None
-        return logs | figures
 
     def kept(self, mean_of_processes: Callable[[Tensor], Tensor]) -> dict[str, Any]:
         """Makes values for JSON of what there is since the last log, for a checkpoint."""
-        kept = {"contributions": list(self._contributions), "gains": list(self._gains), "warned": self._warned}
+        kept = {
+            "contributions": list(self._contributions),
+            "gains": list(self._gains),
+            "warned": self._warned,
+            "told_of_texts": self._told_of_texts,
+        }
         row = self._row()
         if row is None:
             return kept if self._skipped is None else {**kept, "skipped": mean_of_processes(self._skipped).item()}
         assert self._now is not None
         now = {"first_step": self._first_step, "alpha": self._now.alpha, "epsilon": self._now.epsilon}
-        return {**kept, **now, "row": mean_of_processes(row).tolist()}
+        num_texts = mean_of_processes(torch.tensor(self._num_texts, device=row.device)).tolist()
+        return {**kept, **now, "row": mean_of_processes(row).tolist(), "num_texts": num_texts}
 
     def take_up(self, kept: dict[str, Any], method: Method, device: torch.device) -> None:
         """Goes on with what `kept` made, in a training by ``method``."""
         self._contributions.extend(kept["contributions"])
         self._gains.extend(kept["gains"])
         self._warned = kept["warned"]
+        self._told_of_texts = kept.get("told_of_texts", False)  # checkpoints of 0.2.0 count no texts
+        self._num_texts = kept.get("num_texts", self._num_texts)
         if "skipped" in kept:
             self._skipped = torch.tensor(kept["skipped"], device=device)
         if len(kept.get("row", ())) != _NUM_SUMS + 1 + len(_FIGURES):  # none, or by another version
@@ -178,6 +199,16 @@ class RunningLog:
         if measured is None:
             measured = _sums(self._diagnostics, losses[0].device)
         return torch.cat((torch.stack(losses), measured))
+
+    def _watch_texts(self, share: float) -> None:
+        if self._told_of_texts or share >= 0.5:
+            return
+        self._told_of_texts = True
+        logger.warning(
+            "The adversary changed %.1f %% of the texts that it drew, and left the others as they are: their words "
+            "allow none of the adv_text_changes. Add another kind, such as typing.",
+            100 * share,
+        )
 
     def _watch(self, now: Method, patience: int) -> None:
         if self._warned or len(self._contributions) < patience:

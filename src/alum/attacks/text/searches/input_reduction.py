@@ -1,7 +1,8 @@
 """Input reduction: words are taken away as long as the answer stays (Feng et al. 2018, arXiv:1804.07781).
 
 What is left often says nothing to a reader, and the model is as sure as before: a diagnostic, and no attack. Differs
-from the paper: the word that matters least is found by taking each away, not by gradients, and the search has no beam.
+from the paper: the word that matters least is found by taking each away, not by gradients, the search has no beam, and
+punctuation, which is no word here, stays.
 """
 
 from collections.abc import Generator, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alum.attacks.text.protocol import Asked, Misclassified, VictimOutputs
-from alum.attacks.text.worded import Example, WordedExample, WordedText
+from alum.attacks.text.worded import Example, Place, WordedExample, WordedText
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ def as_read(example: Example, text: int, characters_read: Sequence[int]) -> Exam
     return (*example[:text], own[: max(read, *ends[-1:], 0)], *example[text + 1 :])
 
 
+def _without(worded: WordedExample, place: Place) -> WordedExample:
+    """Example without a word, and without white space at the ends of its text, which some tokenizers would read."""
+    texts = worded.removed(place).joined()
+    return WordedExample.of((*texts[: place.text], texts[place.text].strip(), *texts[place.text + 1 :]))
+
+
 def reduced(example: Example, label: int, text: int = -1) -> Generator[Asked, Any, Reduction]:
     """Search that takes away, one by one, the word without which the victim is surest of ``label``, its own answer.
 
@@ -49,7 +56,7 @@ def reduced(example: Example, label: int, text: int = -1) -> Generator[Asked, An
     outputs, places = clean, current.places([text])
     num_words = len(places)
     while len(places) > 1:
-        shorter = [current.removed(place) for place in places]
+        shorter = [_without(current, place) for place in places]
         found = yield [one.joined() for one in shorter]
         losses, turned = goal.loss(found), goal.reached(found)
         kept = [number for number in range(len(shorter)) if not turned[number]]

@@ -151,6 +151,7 @@ class SearchState:
             changes=tuple(
                 Change(place, self.original.word(place), word) for place, word in sorted(self.changes.items())
             ),
+            ended_by_limit=outcome == "failed" and self.num_queries_left(1) == 0,
         )
 
 

@@ -1,8 +1,8 @@
 """Universal triggers: words that turn the answer for any text that they are put before (Wallace et al. 2019).
 
-arXiv:1908.07125. Differs from the paper: negations and numbers are no triggers, since they change what a text says; one
-word is exchanged at a time, the best of all places, in the place of a beam over each place in turn; and the search has
-all rows in each round, not a batch.
+arXiv:1908.07125. Differs from the paper: negations and numbers in figures are no triggers, since they change what a
+text says; one word is exchanged at a time, the best of all places, in the place of a beam over each place in turn; and
+the search has all rows in each round, not a batch.
 """
 
 from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from alum.data.pretraining.tokenizer import train_byte_level_bpe
 from alum.evaluation.gradients import ClassifierGradients
 from alum.evaluation.sentence_similarity import SentenceSimilarity
 from alum.stages.evaluation.arguments import TextAttackArguments
-from alum.stages.evaluation.attack_resources import AttackResources
+from alum.stages.evaluation.attacking.attack_resources import AttackResources
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from small_wordnet import save_wordnet
 from text_models import evaluated, text_model
