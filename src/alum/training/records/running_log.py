@@ -100,8 +100,9 @@ class RunningLog:
     def flush(self, step: int, gather: Callable[[Tensor], Tensor], is_last: bool = False) -> dict[str, float]:
         """Returns means over the steps since the last log and before ``step``.
 
-        Warns once if the adversary is idle, and once if it leaves most texts as they are. The first warning takes some logs, or fewer in a training that ends before there are so many (``is_last``). ``gather``
-        puts the rows ``[1, n]`` of all processes together.
+        Warns once if the adversary is idle, which takes some logs, or fewer in a training that ends before there are so
+        many (``is_last``), and once if it leaves most texts as they are. ``gather`` puts the rows ``[1, n]`` of all
+        processes together.
         """
         row = self._row()
         if row is None:
