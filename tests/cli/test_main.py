@@ -14,6 +14,7 @@ from alum.cli.main import main
 from alum.cli.names import COMMANDS
 from alum.core.errors import InputError
 from alum.stages.pretraining import run as pretraining
+from places import ROOT
 from small_files import files_up_to
 from terminal_tables import table_cells
 from tiny_models import language_model
@@ -320,7 +321,9 @@ def test_help_lists_every_command(capsys):
 def test_help_explains_the_exit_codes(capsys):
     main(["--help"])
     codes = capsys.readouterr().out.partition("Exit codes:")[2]
-    assert set(re.findall(r"\b\d+\b", codes)) == {"0", "1", "2", "3", "130", "143"}
+    assert set(re.findall(r"\b\d+\b", codes)) == {"0", "1", "2", "3", "130", "141", "143"}
+    page = (ROOT / "docs/reference/commands/index.md").read_text(encoding="utf-8").partition("| exit code |")[2]
+    assert set(re.findall(r"\b\d+\b", page.partition("\n\n")[0])) == set(re.findall(r"\b\d+\b", codes))
 
 
 def test_help_fits_in_80_columns(capsys):
