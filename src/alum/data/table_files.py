@@ -24,9 +24,10 @@ _ROWS = "rows, one for each example"
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
-# Names of the columns to read, of those that a file has.
 _MAY_BE_HALF = "\\u"
 """What a JSON text has that holds half of a character, which can only be spelled out."""
+
+# Names of the columns to read, of those that a file has.
 _Wanted = Callable[[Sequence[str]], list[str]]
 
 

@@ -49,6 +49,16 @@ def test_tensors_of_inference_are_looked_at_each_time():
     assert len(calls) == 2
 
 
+def test_what_is_made_in_inference_mode_is_no_part_of_a_later_graph():
+    rows = OfLastTensor(torch.nonzero)
+    mask = torch.tensor([True, False])
+    with torch.inference_mode():
+        rows(mask)
+    weights = torch.ones(2, requires_grad=True)
+    weights[rows(mask)].sum().backward()
+    assert weights.grad.tolist() == [1.0, 0.0]
+
+
 def test_a_copy_has_seen_nothing():
     rows = OfLastTensor(torch.nonzero)
     mask = torch.tensor([True, False])

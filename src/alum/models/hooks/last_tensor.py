@@ -13,7 +13,8 @@ Made = TypeVar("Made")
 class OfLastTensor(Generic[Made]):
     """Function of a tensor that remembers what it made of the last one, as long as nothing was written to that.
 
-    Where an answer waits for the device, as the number of True values does, a step then waits once.
+    Where an answer waits for the device, as the number of True values does, a step then waits once. Nothing is
+    remembered in inference mode: what is made there cannot be part of a graph later.
 
     >>> rows = OfLastTensor(lambda mask: mask.nonzero())
     >>> mask = torch.tensor([True, False])
@@ -29,7 +30,7 @@ class OfLastTensor(Generic[Made]):
         return type(self), (self._make,)  # a copy has seen nothing
 
     def __call__(self, tensor: Tensor) -> Made:
-        if torch.compiler.is_compiling() or tensor.is_inference():  # whose version is not counted
+        if torch.compiler.is_compiling() or torch.is_inference_mode_enabled() or tensor.is_inference():
             return self._make(tensor)
         last = self._last
         if last is not None and last[0]() is tensor and last[1] == tensor._version:

@@ -37,8 +37,7 @@ def warm_up_head(
 
     Goes on from the newest whole checkpoint that a warm-up in the run's ``folder`` has left, and ends as if it had
     never been stopped, with the random state that the seed gives. ``max_minutes`` count from ``begin``, a time of
-    `time.monotonic`. Raises `Interrupted` where it is stopped, with a
-    checkpoint written.
+    `time.monotonic`. Raises `Interrupted` where it is stopped, with a checkpoint written.
     """
     steps, model = arguments.head_warmup_steps, language_model.model
     if not language_model.new_weights or not steps:
