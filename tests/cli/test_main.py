@@ -107,7 +107,7 @@ BAD = [
     (f"{PRETRAIN} --adv_method alum_onepass", "unknown method 'alum_onepass'", "Did you mean 'alum_one_pass'?"),
     (f"{PRETRAIN} --architecture bert-tinny", "unknown architecture", "Did you mean 'bert-tiny'?"),
     (f"{FINETUNE} --task sst3", "unknown task 'sst3'", "Did you mean 'sst2'?"),
-    (f"{EVALUATE} --attacks typing pdg", "unknown attack 'pdg'", "typing, pgd, deepwordbug"),
+    (f"{EVALUATE} --attacks typing pdg", "unknown attack 'pdg'", "typing, misspellings, pgd, deepwordbug"),
     (f"{PRETRAIN} --adv_layer middle", "adv_layer", "'word', 'embeddings' or the number of a block", "not 'middle'"),
     (f"{PRETRAIN} --adv_layer 7", "blocks 0 to 1", "no layer 7"),
     (f"{PRETRAIN} --config typo.yaml", "typo.yaml: unknown key adv_epsilonn", "Did you mean adv_epsilon?"),

@@ -92,6 +92,8 @@ def test_its_page_comes_of_a_small_run(tmp_path, monkeypatch, name, tasks):
     monkeypatch.setenv("ALUM_DATA", str(DATA))
     monkeypatch.setenv("MINILM", str(save_tiny(tmp_path / "tiny")))
     monkeypatch.setenv("ALUM_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "misspellings.txt").write_text("the teh\nfilm filme\n")
+    monkeypatch.setenv("MISSPELLINGS", str(tmp_path / "misspellings.txt"))
     file = ROOT / "studies" / f"{name}.yaml"
     study = small(file, tasks)
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(study))

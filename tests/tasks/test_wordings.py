@@ -48,7 +48,7 @@ def test_templates_are_the_questions_that_nobody_writes():
 
 def test_the_name_of_a_question_is_not_mistyped():
     evaluated = evaluated_kind(SUPERVISED["multiple_choice"])
-    assert evaluated.mistyped_columns(SOURCES["copa"].layout) == ("premise",)
+    assert evaluated.noisy_columns(SOURCES["copa"].layout) == ("premise",)
 
 
 @pytest.mark.data

@@ -1,4 +1,4 @@
-"""Sources of the words that texts are changed by: a WordNet database, or a masked language model that is asked once."""
+"""Sources of the words that texts are changed by: WordNet, a list of misspellings, a masked language model."""
 
 import logging
 import time
@@ -12,6 +12,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel
 
 from alum.attacks.text.base import NAMED_BY, Need, Resources
 from alum.attacks.text.candidates.masked_lm import ProposedWords, WordQuestion
+from alum.attacks.text.candidates.misspellings import Misspellings
 from alum.attacks.text.candidates.wordnet import WordNet
 from alum.attacks.text.random_changes import CHANGES, check_sources
 from alum.core.errors import InputError
@@ -34,6 +35,7 @@ class SourceArguments(Protocol):
 
     masked_lm: str | None
     wordnet_dir: str | None
+    misspellings: str | None
 
     def checkpoint(self, name_or_path: str) -> Checkpoint: ...
 
@@ -52,7 +54,11 @@ def check_word_sources(arguments: SourceArguments, changes: Sequence[str]) -> No
 
 
 def _named(arguments: SourceArguments) -> dict[Need, str | None]:
-    return {"masked_lm": arguments.masked_lm, "wordnet": arguments.wordnet_dir}
+    return {
+        "masked_lm": arguments.masked_lm,
+        "wordnet": arguments.wordnet_dir,
+        "misspellings": arguments.misspellings,
+    }
 
 
 def word_sources(arguments: SourceArguments, changes: Sequence[str], texts: Iterable[str]) -> Resources:
@@ -61,12 +67,13 @@ def word_sources(arguments: SourceArguments, changes: Sequence[str], texts: Iter
     Raises `InputError` for a source that cannot be loaded, and as `check_word_sources`.
     """
     check_word_sources(arguments, changes)
-    masked_lm, wordnet_dir = arguments.masked_lm, arguments.wordnet_dir
+    masked_lm, wordnet_dir, misspellings = arguments.masked_lm, arguments.wordnet_dir, arguments.misspellings
     return Resources(
         masked_lm=None
         if masked_lm is None
         else _ProposedOnce(masked_language_model(arguments.checkpoint(masked_lm)), texts),
         wordnet=None if wordnet_dir is None else cache(WordNet(Path(wordnet_dir))),
+        misspellings=None if misspellings is None else Misspellings(Path(misspellings)),
     )
 
 

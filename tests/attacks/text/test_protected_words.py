@@ -28,7 +28,9 @@ NEGATION_OR_NUMBER = re.compile(r"(?i)\b(?:no|not|never|nothing|none|neither|nor
 def test_negations_and_numbers_of_all_rows_stay(file, columns):
     if not DATA.is_dir():
         pytest.skip(f"needs {DATA}: set ALUM_DATA to the folder of the data")
-    any_word = Resources(masked_lm=same_predictions(("other",)), wordnet=lambda word: ("another",))
+    any_word = Resources(
+        masked_lm=same_predictions(("other",)), wordnet=lambda word: ("another",), misspellings=lambda word: ("otehr",)
+    )
     changes, rng, num_seen = RandomChanges(list(CHANGES), 0.5, any_word), random.Random(0), 0
     for line in (DATA / file).read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

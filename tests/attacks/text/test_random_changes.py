@@ -31,6 +31,15 @@ def test_synonyms_are_those_of_wordnet_and_stop_words_stay(tmp_path):
     assert all(abs(count - 75) < 5 * 75**0.5 for count in found.values())
 
 
+def test_misspellings_are_those_of_a_list_of_stop_words_too():
+    listed = {"the": ("teh", "hte"), "film": ("filme",), "not": ("nto",)}
+    resources = Resources(misspellings=lambda word: listed.get(word.casefold(), ()))
+    changes, rng = RandomChanges(["misspellings"], 1.0, resources), random.Random(0)
+    found = Counter(changes(("The film, not a good film",), rng)[0] for _ in range(400))
+    assert set(found) == {"Teh filme, not a good filme", "Hte filme, not a good filme"}
+    assert all(abs(count - 200) < 5 * 100**0.5 for count in found.values())
+
+
 def test_proposals_are_asked_for_of_the_unchanged_text():
     asked = []
 

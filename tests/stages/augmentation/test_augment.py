@@ -69,6 +69,18 @@ def test_copies_say_what_was_changed_and_all_else_stays(rows):
     assert result.num_repeated == 20 - len(copies)
 
 
+def test_misspellings_are_those_of_the_list(rows, tmp_path):
+    wrong = {word.casefold(): f"{word}e".casefold() for row in ROWS for word in WordedText.of(row["text"]).words}
+    (tmp_path / "list.txt").write_text("".join(f"{other}->{word}\n" for word, other in wrong.items()))
+    settings = {"changes": "misspellings", "word_share": 1.0, "text_columns": "text"}
+    result, file = augmented(rows, misspellings=str(tmp_path / "list.txt"), keep_original=False, **settings)
+    found = [json.loads(line) for line in file.read_text().splitlines()]
+    assert result.num_changed == len(found) > 0
+    changes = [change for row in found for change in row["changes"]]
+    assert changes
+    assert all(change["new"].casefold() == wrong[change["old"].casefold()] for change in changes)
+
+
 def test_copies_that_are_left_out_are_counted_where_they_are_made(rows, capsys):
     given = ["--data_file", str(rows), "--output_file", str(rows.parent / "out.jsonl"), "--text_columns", "text"]
     assert main(["augment", *given, "--num_copies", "3"]) == 0
@@ -280,6 +292,11 @@ def test_a_decoder_is_attacked_by_its_answers_to_a_prompt_of_the_columns(tmp_pat
             ["--attack", "typos", "--model_name_or_path", "m", "--word_vectors", "v"],
             "word_vectors v has no effect on typos: leave it out",
         ),
+        (
+            ["--attack", "typos", "--model_name_or_path", "m", "--misspellings", "f"],
+            "misspellings f has no effect on typos: leave it out",
+        ),
+        (["--changes", "misspellings"], "changes misspellings need a list of misspellings: .* --misspellings"),
         (["--attack", "wordnet", "--model_name_or_path", "m"], "the attack wordnet needs .*--wordnet_dir"),
         (["--attack", "deepwordbug"], "attack needs a model to attack"),
         (["--model_name_or_path", "m"], "model_name_or_path is for an attack"),

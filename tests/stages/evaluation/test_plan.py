@@ -148,6 +148,7 @@ def test_no_attack_stands_alone(rows, names):
     [
         (["typing"], {"masked_lm": "nowhere"}, "masked_lm nowhere has no effect on typing: leave it out"),
         (["typing", "pgd"], {"similarity_model": "m"}, "similarity_model m has no effect on typing, pgd: leave it out"),
+        (["typing", "typos"], {"misspellings": "m"}, "misspellings m has no effect on typing, typos: leave it out"),
         (["none"], {"word_vectors": "v"}, "word_vectors v has no effect on an evaluation without attacks"),
         (["masked_lm"], {"masked_lm": "m", "wordnet_dir": "d"}, "wordnet_dir d has no effect on masked_lm: leave it"),
     ],

@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 
 import jsonschema
@@ -9,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 
 from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult, Change
-from alum.attacks.text.worded import Place
+from alum.attacks.text.worded import Place, WordedText, in_case_of
 from alum.core.errors import InputError
 from alum.evaluation.scores.row_records import RowRecords
 from alum.evaluation.validity.kept_meaning import VALIDITY_FIELDS, KeptMeaning
@@ -67,6 +68,22 @@ def test_typing_errors_are_those_of_a_mistyped_file(measure, tmp_path):
     typing = measure(attacks=["typing"], typing_error_rate=0.3, seed=4).score("robust_accuracy", "typing")
     assert typing == measure(file).score("accuracy")
     assert typing < 1
+
+
+def test_misspellings_are_those_of_a_file_in_which_every_listed_word_is_misspelled(measure, tmp_path):
+    rows = opinions(32, seed=1)
+    words = sorted({word for row in rows for word in WordedText.of(row["text"]).words if len(word) > 1})
+    wrong = {word.lower(): word.lower()[::-1] + "q" for word in words}
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"{word} {other}\n" for word, other in wrong.items()))
+    changed = [
+        {**row, "text": re.sub(r"\w\w+", lambda found: in_case_of(found[0], wrong[found[0].lower()]), row["text"])}
+        for row in rows
+    ]
+    settings = {"attacks": ["misspellings"], "misspellings": str(listed)}
+    all_words = measure(misspelled_word_share=1.0, **settings).score("robust_accuracy", "misspellings")
+    assert all_words == measure(write_rows(tmp_path / "misspelled.jsonl", changed)).score("accuracy")
+    assert all_words < measure(misspelled_word_share=0.1, **settings).score("robust_accuracy", "misspellings")
 
 
 def test_a_large_radius_breaks_the_model_and_a_small_one_does_not(measure):
@@ -477,10 +494,11 @@ def test_a_model_without_a_trained_head_is_not_measured(measure, tmp_path):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"attacks": ["noise"]}, "unknown attack 'noise': expected one of typing, pgd, deepwordbug"),
+        ({"attacks": ["noise"]}, "unknown attack 'noise': expected one of typing, misspellings, pgd, deepwordbug"),
         ({"attacks": ["pgd"], "epsilons": [0.0]}, "epsilons must be above 0 and finite, not 0.0"),
         ({"num_steps": 0}, "num_steps must be 1 or more, not 0"),
         ({"typing_error_rate": 1.5}, r"typing_error_rate must lie in \[0, 1\], not 1.5"),
+        ({"misspelled_word_share": 0.0}, r"misspelled_word_share must lie in \(0, 1\], not 0.0"),
         ({"validation_file": None}, "nothing to measure on: give --suites"),
         ({"suites": ["imdb"]}, "'imdb'"),
         ({"attacked_suites": ["other"]}, "unknown attacked suite 'other': expected one of validation"),
@@ -488,6 +506,8 @@ def test_a_model_without_a_trained_head_is_not_measured(measure, tmp_path):
         ({"attacks": ["masked_lm"]}, "the attack masked_lm needs .* --masked_lm"),
         ({"attacks": ["typing", "textfooler"], "word_vectors": "nowhere.txt"}, r"nowhere\.txt"),
         ({"attacks": ["typing", "wordnet"], "wordnet_dir": "nowhere"}, "nowhere"),
+        ({"attacks": ["misspellings"]}, "the attack misspellings needs a list of misspellings: .* --misspellings"),
+        ({"attacks": ["misspellings"], "misspellings": "nowhere.txt"}, r"no file at nowhere\.txt"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_written(measure, bad, message, tmp_path):

@@ -98,7 +98,11 @@ def test_the_question_of_copa_is_not_changed(tmp_path):
     [
         ("synonyms", "text", {}, r"changes synonyms need the files of the WordNet database: .* --wordnet_dir"),
         ("masked_lm", "text", {}, r"changes masked_lm need a masked language model: .* --masked_lm"),
+        ("misspellings", "text", {}, r"changes misspellings need a list of misspellings: .* --misspellings"),
+        ("misspellings", "text", {"misspellings": "nowhere"}, "no file at nowhere: expected a list of misspellings"),
+        ("typing", "text", {"misspellings": "m"}, "misspellings m has no effect: it is for the changes misspellings"),
         ("typing", "text", {"masked_lm": "m"}, r"masked_lm m has no effect: it is for the changes masked_lm"),
+        (None, None, {"misspellings": "m"}, "misspellings is for changes of texts: choose adv_space text or both"),
         (None, None, {"wordnet_dir": "w"}, "wordnet_dir is for changes of texts: choose adv_space text or both"),
         ("synonyms", "both", {"wordnet_dir": "nowhere"}, "nowhere is not the folder of a WordNet database"),
     ],

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from alum.attacks.text.candidates.misspellings import Misspelled
 from alum.attacks.text.candidates.word_vectors import NearWords, PartsOfSpeech
 from alum.attacks.text.candidates.wordnet import Synonyms
 from alum.attacks.text.searches.settings import SearchSettings
@@ -14,7 +15,7 @@ if TYPE_CHECKING:  # with torch, which takes seconds to import: the table of att
     from alum.attacks.text.candidates.masked_lm import WordPredictions
     from alum.attacks.text.searches.gradients import Gradients
 
-Need = Literal["gradients", "masked_lm", "unmasked_lm", "wordnet", "word_vectors", "parts_of_speech"]
+Need = Literal["gradients", "masked_lm", "unmasked_lm", "wordnet", "word_vectors", "parts_of_speech", "misspellings"]
 
 GIVEN_BY: dict[Need, str] = {
     "gradients": "the gradients of the attacked model, which sequence classifiers have",
@@ -23,6 +24,7 @@ GIVEN_BY: dict[Need, str] = {
     "wordnet": "the files of the WordNet database: name their folder with --wordnet_dir",
     "word_vectors": "vectors of words that are near for synonyms, as text: name their file with --word_vectors",
     "parts_of_speech": "the files of the WordNet database: name their folder with --wordnet_dir",
+    "misspellings": "a list of misspellings: name its file with --misspellings",
 }
 
 NAMED_BY: dict[Need, str | None] = {
@@ -32,6 +34,7 @@ NAMED_BY: dict[Need, str | None] = {
     "wordnet": "wordnet_dir",
     "word_vectors": "word_vectors",
     "parts_of_speech": "wordnet_dir",
+    "misspellings": "misspellings",
 }
 """Setting that gives what an attack needs, None for what every victim that it fits has."""
 
@@ -46,7 +49,7 @@ BOUNDED_BY: dict[Bound, str] = {
 
 @dataclass(frozen=True)
 class Resources:
-    """Resources of attacks beside the victim itself: its gradients, predicted words, synonyms, vectors of words.
+    """Resources of attacks beside the victim itself: its gradients, and words from models, files and lists.
 
     A masked language model predicts words for places that are masked (``masked_lm``), and for those that stand as they
     are (``unmasked_lm``).
@@ -58,6 +61,7 @@ class Resources:
     wordnet: Synonyms | None = None
     word_vectors: NearWords | None = None
     parts_of_speech: PartsOfSpeech | None = None
+    misspellings: Misspelled | None = None
 
 
 NO_RESOURCES = Resources()

@@ -12,6 +12,7 @@ from alum.attacks.text.candidates.characters import (
     double,
     swap_adjacent,
 )
+from alum.attacks.text.candidates.misspellings import misspelling_candidates
 from alum.attacks.text.candidates.protected_words import holds_negation, is_protected
 from alum.attacks.text.candidates.stop_words import is_stop_word
 from alum.attacks.text.candidates.wordnet import synonym_candidates
@@ -43,26 +44,32 @@ def _by_characters(*changes: CharacterChange) -> KindOfChange:
     return KindOfChange(lambda resources: changed)
 
 
-def _by_words(candidates: Candidates) -> WordChange:
-    """Draws one of the words that an attack would try; stop words stay, as they do there."""
+def _drawn_of(candidates: Candidates, *, stop_words_stay: bool) -> WordChange:
+    """Draws one of the words that may stand in a place."""
 
     def changed(example: WordedExample, place: Place, rng: random.Random) -> str | None:
-        found = () if is_stop_word(example.word(place)) else words_at_once(candidates(example, place, rng))
+        stays = stop_words_stay and is_stop_word(example.word(place))
+        found = () if stays else words_at_once(candidates(example, place, rng))
         return rng.choice(found) if found else None
 
     return changed
 
 
+def _of_misspellings(resources: Resources) -> WordChange:
+    assert resources.misspellings is not None
+    return _drawn_of(misspelling_candidates(resources.misspellings), stop_words_stay=False)
+
+
 def _of_synonyms(resources: Resources) -> WordChange:
     assert resources.wordnet is not None
-    return _by_words(synonym_candidates(resources.wordnet))
+    return _drawn_of(synonym_candidates(resources.wordnet), stop_words_stay=True)
 
 
 def _of_predictions(resources: Resources) -> WordChange:
     from alum.attacks.text.candidates.masked_lm import predicted_candidates  # imports torch
 
     assert resources.masked_lm is not None
-    return _by_words(predicted_candidates(resources.masked_lm))
+    return _drawn_of(predicted_candidates(resources.masked_lm), stop_words_stay=True)
 
 
 SUBWORDS = "subwords"
@@ -71,12 +78,13 @@ CHANGES: dict[str, KindOfChange] = {
     "deepwordbug": _by_characters(*DEEPWORDBUG_CHANGES),
     "textbugger": _by_characters(*TEXTBUGGER_CHANGES),
     "homoglyphs": _by_characters(*HOMOGLYPHS_CHANGES),
+    "misspellings": KindOfChange(_of_misspellings, need="misspellings"),
     "synonyms": KindOfChange(_of_synonyms, need="wordnet"),
     "masked_lm": KindOfChange(_of_predictions, need="masked_lm"),
     SUBWORDS: KindOfChange(None),
 }
-"""Changes of a word by name: errors of people who type, those of the attacks of these names, other words, and another
-segmentation of the same word."""
+"""Changes of a word by name: errors of people who type, those of the attacks of these names, misspellings from a list,
+other words, and another segmentation of the same word."""
 
 DEFAULT_CHANGES = ("typing", "deepwordbug")
 DEFAULT_WORD_SHARE = 0.2

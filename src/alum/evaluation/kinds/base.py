@@ -94,7 +94,7 @@ class EvaluatedKind:
         rows = rows.with_label_names(names, numbers_are_positions=are_positions)
         return rows, label_mapping(model_names, names, suite)
 
-    def mistyped_columns(self, layout: Layout) -> tuple[str, ...]:
+    def noisy_columns(self, layout: Layout) -> tuple[str, ...]:
         """Text columns that users would type, and so may mistype."""
         return tuple(column for column in layout.text if column not in layout.worded_columns)
 

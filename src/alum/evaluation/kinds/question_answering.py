@@ -114,7 +114,7 @@ class EvaluatedQuestionAnswering(AttackedKind):
 
     needs_all_rows = True  # whether there may be no answer is told from all rows
 
-    def mistyped_columns(self, layout: Layout) -> tuple[str, ...]:
+    def noisy_columns(self, layout: Layout) -> tuple[str, ...]:
         return layout.text[:1]
 
     def victim(self, model: TextModel, rows: TaskRows, mapping: LabelMapping | None = None) -> QuestionVictim:

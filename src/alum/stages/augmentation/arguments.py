@@ -32,6 +32,10 @@ class AugmentArguments(TextAttackArguments):
         default=None,
         metadata={"help": f"Share of a text's words that random changes are made to (default: {DEFAULT_WORD_SHARE})."},
     )
+    misspellings: str | None = field(
+        default=None,
+        metadata={"help": "changes misspellings: file of them, a word and its misspellings a line, or wrong->word."},
+    )
     num_copies: int = field(default=1, metadata={"help": "Changed copies of each row."})
     attack: str | None = field(
         default=None,

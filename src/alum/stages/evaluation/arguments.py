@@ -78,17 +78,19 @@ class TextAttackArguments(CheckpointArguments):
     ) -> None:
         """Checks that these attacks have what they need, and that all that is given is for one of them.
 
-        All attacks that are asked for are called ``named``, where there are others than on texts; settings that
-        something is ``measured`` by are not idle. An encoder bounds every attack on texts. Raises `InputError`.
+        All attacks that are asked for are called ``named``, where there are others than these; settings that
+        something else is ``measured`` by are not idle. An encoder bounds every attack on texts. Raises `InputError`.
         """
-        given: set[Need] = {need for need, name in NAMED_BY.items() if name is None or getattr(self, name) is not None}
+        # Some stages have settings for changes that no attack searches among.
+        named_by = {need: name for need, name in NAMED_BY.items() if name is None or hasattr(self, name)}
+        given: set[Need] = {need for need, name in named_by.items() if name is None or getattr(self, name) is not None}
         for attack in attacks:
             attack.check_needs(given)
         has_effect = {NAMED_BY[need] for attack in attacks for need in attack.needs | attack.uses} | set(measured)
         if attacks:
             has_effect.add("similarity_model")
         of = ", ".join(named or [attack.name for attack in attacks]) or "an evaluation without attacks"
-        for name in ("masked_lm", "wordnet_dir", "word_vectors", "similarity_model"):
+        for name in (*dict.fromkeys(filter(None, named_by.values())), "similarity_model"):
             if getattr(self, name) is not None and name not in has_effect:
                 raise InputError(f"{name} {getattr(self, name)} has no effect on {of}: leave it out.")
 
@@ -144,7 +146,10 @@ class EvaluateArguments(TextAttackArguments):
     )
     attacks: list[str] = field(
         default_factory=lambda: ["typing", "pgd"],
-        metadata={"help": f"none, or some of typing (errors), pgd (on the embeddings), {', '.join(TEXT_ATTACKS)}."},
+        metadata={
+            "help": f"none, or some of typing (errors), misspellings (from a list), pgd (on the embeddings), "
+            f"{', '.join(TEXT_ATTACKS)}."
+        },
     )
     masked_lm: str | None = field(
         default=None,
@@ -206,6 +211,14 @@ class EvaluateArguments(TextAttackArguments):
     )
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows in a batch."})
     typing_error_rate: float = field(default=0.05, metadata={"help": "typing: share of the letters that are mistyped."})
+    misspellings: str | None = field(
+        default=None,
+        metadata={"help": "misspellings: file of them, a word and its misspellings a line, or misspelling->word."},
+    )
+    misspelled_word_share: float = field(
+        default=0.2,
+        metadata={"help": "misspellings: share of the words that are misspelled, one at least, where one is known."},
+    )
     epsilons: list[float] = field(
         default_factory=lambda: [0.01, 0.03, 0.1, 0.3],
         metadata={"help": "pgd: radii, relative to the mean length of a text's embeddings."},
@@ -237,6 +250,8 @@ class EvaluateArguments(TextAttackArguments):
         )
         if not 0 <= self.typing_error_rate <= 1:
             raise InputError(f"typing_error_rate must lie in [0, 1], not {self.typing_error_rate}.")
+        if not 0 < self.misspelled_word_share <= 1:
+            raise InputError(f"misspelled_word_share must lie in (0, 1], not {self.misspelled_word_share}.")
         for epsilon in self.epsilons:
             if not 0 < epsilon < math.inf:
                 raise InputError(f"epsilons must be above 0 and finite, not {epsilon}.")

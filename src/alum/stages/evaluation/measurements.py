@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from alum.attacks.condition import Condition
+from alum.attacks.text.base import Resources
+from alum.attacks.text.candidates.misspellings import Misspellings
 from alum.attacks.text.table import text_attack_named
 from alum.core.errors import InputError
 from alum.data.files import read_json_object
@@ -18,7 +20,7 @@ from alum.evaluation.scores.row_records import ROW, RowRecords
 from alum.evaluation.scores.summary import Measurement
 from alum.evaluation.validity.kept_meaning import VALIDITY_FIELDS, KeptMeaning
 from alum.stages.evaluation.attacking.attack_resources import AttackResources
-from alum.stages.evaluation.plan import PGD, TYPING, Plan, PlannedAttack
+from alum.stages.evaluation.plan import MISSPELLINGS, PGD, TYPING, Plan, PlannedAttack
 from alum.stages.evaluation.progress import EvaluationProgress
 from alum.stages.evaluation.subject import Record, Subject
 from alum.stages.evaluation.suite_data import SuiteData, part_of
@@ -48,6 +50,8 @@ class EvaluationRun:
         attacks = [text_attack_named(attack.name) for attack in plan.attacks if attack.family == "text"]
         self._resources = AttackResources(plan.arguments, attacks)
         self._resources.load()  # what cannot be loaded is told of before anything is measured
+        listed = plan.arguments.misspellings
+        self._misspellings = Resources(misspellings=None if listed is None else Misspellings(Path(listed)))
 
     def subjects(self, name: str) -> tuple[LoadedModel | LoadedFunction, list[Subject]]:
         """Loads a model by its name in the plan, and pairs it with each suite.
@@ -165,6 +169,8 @@ class EvaluationRun:
             return [(None, subject.clean(rows))]
         if attack.name == TYPING:
             return [(None, subject.mistyped(rows))]
+        if attack.name == MISSPELLINGS:
+            return [(None, subject.misspelled(rows, self._misspellings))]
         if attack.name == PGD:
             return subject.under_pgd(rows, attack.settings["epsilons"])
         similarity = self._resources.similarity and self._resources.similarity.without_memory()

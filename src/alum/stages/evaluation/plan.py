@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alum.attacks.text.base import NAMED_BY, TextAttack
+from alum.attacks.text.base import GIVEN_BY, NAMED_BY, TextAttack
 from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.kinds.base import AttackedKind
@@ -20,7 +20,7 @@ from alum.stages.evaluation.arguments import EvaluateArguments
 from alum.stages.evaluation.suite_data import SuiteData, SuiteSpec, load_suite
 from alum.stages.runs.given import NOTHING, ROWS, Given
 
-TYPING, PGD = "typing", "pgd"
+TYPING, MISSPELLINGS, PGD = "typing", "misspellings", "pgd"
 NO_ATTACKS = "none"
 
 
@@ -76,8 +76,10 @@ def plan_of(arguments: EvaluateArguments, given: Given = NOTHING) -> Plan:
     names = _attack_names(arguments)
     attacks = tuple(_attack(name, arguments) for name in names)
     text_attacks = [TEXT_ATTACKS[name] for name in names if name in TEXT_ATTACKS]
-    # The two say how well changed words fit, and how similar texts stay, whatever attack has changed them.
-    arguments.check_resources(text_attacks, named=names, measured={"masked_lm"} if text_attacks else ())
+    effective = {MISSPELLINGS} & set(names)
+    if text_attacks:
+        effective.add("masked_lm")  # it says how well changed words fit, whatever attack has changed them
+    arguments.check_resources(text_attacks, named=names, measured=effective)
     models = _models(arguments.model_name_or_path)
     specs = _suite_specs(arguments, given)
     columns = arguments.group_column, arguments.cluster_column
@@ -186,6 +188,20 @@ def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
             "",
             {"error_rate": arguments.typing_error_rate, "seed": arguments.seed},
         )
+    if name == MISSPELLINGS:
+        if arguments.misspellings is None:
+            raise InputError(f"the attack {name} needs {GIVEN_BY['misspellings']}.")
+        return PlannedAttack(
+            name,
+            "noise",
+            "Belinkov & Bisk 2018, arXiv:1711.02173, natural noise: what people have written, from a list",
+            "the paper misspells every word that its list has; here negations and numbers in figures stay",
+            {
+                "word_share": arguments.misspelled_word_share,
+                "misspellings": arguments.misspellings,
+                "seed": arguments.seed,
+            },
+        )
     if name == PGD:
         settings = {
             "epsilons": sorted(set(arguments.epsilons)),
@@ -203,7 +219,7 @@ def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
             settings,
         )
     if name not in TEXT_ATTACKS:
-        raise unknown_name("attack", name, [TYPING, PGD, *TEXT_ATTACKS, NO_ATTACKS])
+        raise unknown_name("attack", name, [TYPING, MISSPELLINGS, PGD, *TEXT_ATTACKS, NO_ATTACKS])
     attack = text_attack_named(name)
     settings = {
         "max_changed_words": arguments.max_changed_words,
@@ -274,7 +290,7 @@ def _has_losses(suite: SuiteData) -> bool:
 
 
 def _has_typed_texts(suite: SuiteData) -> bool:
-    columns, features = suite.evaluated.mistyped_columns(suite.rows.layout), suite.rows.table.rows.features
+    columns, features = suite.evaluated.noisy_columns(suite.rows.layout), suite.rows.table.rows.features
     types = [getattr(features[column], "dtype", "") for column in columns]
     return bool(types) and all(one in ("string", "large_string") for one in types)
 

@@ -1,6 +1,7 @@
-"""One model on one suite, measured row by row: clean, with typing errors, under PGD, and under attacks on texts."""
+"""One model on one suite, measured row by row: clean, mistyped, misspelled, under PGD, under attacks on texts."""
 
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ from alum.attacks.embedding_pgd import EmbeddingPGD
 from alum.attacks.text.base import Resources
 from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult
+from alum.attacks.text.random_changes import RandomChanges
 from alum.attacks.text.searches.gradients import Gradients
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
@@ -47,11 +49,13 @@ class Subject:
     def mistyped(self, rows: TaskRows) -> list[Record]:
         """Predicts and scores rows with random typing errors in the texts that a user would type."""
         rate, seed = self.arguments.typing_error_rate, self.arguments.seed
-        columns = {
-            name: [with_typing_errors(text, rate, seed) for text in rows.table.texts(name)]
-            for name in self.data.evaluated.mistyped_columns(rows.layout)
-        }
-        return self.clean(rows.with_columns(columns))
+        return self._noisy(rows, lambda text: with_typing_errors(text, rate, seed))
+
+    def misspelled(self, rows: TaskRows, resources: Resources) -> list[Record]:
+        """Predicts and scores rows with misspellings from a list, drawn at random, in the texts of a user."""
+        changes = RandomChanges(["misspellings"], self.arguments.misspelled_word_share, resources)
+        seed = self.arguments.seed
+        return self._noisy(rows, lambda text: changes((text,), random.Random(f"{seed}:{text}"))[0])
 
     def under_pgd(self, rows: TaskRows, epsilons: Sequence[float]) -> list[tuple[float, list[Record]]]:
         """Predicts and scores rows under PGD on their embeddings at each radius; ``epsilons`` must rise."""
@@ -127,6 +131,14 @@ class Subject:
         """PGD at the middle one of the radii that are measured."""
         epsilons = sorted(self.arguments.epsilons)
         return replace(self.pgd, epsilon=epsilons[(len(epsilons) - 1) // 2])
+
+    def _noisy(self, rows: TaskRows, noise: Callable[[str], str]) -> list[Record]:
+        """Predicts and scores rows after noise in the texts that a user would type."""
+        columns = {
+            name: [noise(text) for text in rows.table.texts(name)]
+            for name in self.data.evaluated.noisy_columns(rows.layout)
+        }
+        return self.clean(rows.with_columns(columns))
 
     def _records(self, outputs: GatheredOutputs, features: Dataset, rows: TaskRows) -> list[Record]:
         evaluated = self.data.evaluated

@@ -69,6 +69,13 @@ class FinetuneArguments(CheckpointArguments):
         default=None,
         metadata={"help": "Folder of the WordNet database (index.noun, data.noun, …), for adv_text_changes synonyms."},
     )
+    misspellings: str | None = field(
+        default=None,
+        metadata={
+            "help": "File of misspellings, a word and its misspellings a line, or misspelling->word, for "
+            "adv_text_changes misspellings."
+        },
+    )
     max_seq_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; default: the task's."})
     max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training rows."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many validation rows."})

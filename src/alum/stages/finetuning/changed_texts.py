@@ -18,7 +18,7 @@ def check_sources_of_words(arguments: FinetuneArguments, config: FinetuneConfig)
     if config.method().changes_text:
         check_word_sources(arguments, config.adv_text_change_names)
         return
-    for name in ("masked_lm", "wordnet_dir"):
+    for name in ("masked_lm", "wordnet_dir", "misspellings"):
         if getattr(arguments, name) is not None:
             raise InputError(f"{name} is for changes of texts: choose adv_space text or both, or leave it out.")
 

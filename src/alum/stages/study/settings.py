@@ -22,7 +22,7 @@ PRETRAIN = "pretrain"
 SEARCH_SEEDS = (1000, 1001)
 PLACES = frozenset({
     "data_dir", "train_file", "validation_file", "test_file", "model_name_or_path", "tokenizer_name", "cache_dir",
-    "masked_lm", "similarity_model", "wordnet_dir", "word_vectors", "suites",
+    "masked_lm", "similarity_model", "wordnet_dir", "word_vectors", "misspellings", "suites",
 })  # fmt: skip
 """Settings that name files and folders."""
 

@@ -22,7 +22,7 @@ from alum.stages.study.settings import (
 _OF_STUDY = {"output_dir", "overwrite_output_dir", "resume_from_checkpoint", "seed", "data_seed", "do_predict"}
 _OF_DATA = {"task", "data_dir", "train_file", "validation_file", "test_file", "validation_share"}
 # A study keeps rows by their content, and a cell's key knows no files.
-_OF_FILES = {"train_weights", "masked_lm", "wordnet_dir"}
+_OF_FILES = {"train_weights", "masked_lm", "wordnet_dir", "misspellings"}
 # Of other tokens a loss per token is another thing.
 _OF_TEXT = {"train_file", "validation_file", "test_file", "dataset_name", "dataset_config_name", "dataset_split"}
 _OF_TEXT |= {"document_unit", "text_column", "tokenizer_name", "tokenizer_type", "vocab_size", "max_seq_length"}
