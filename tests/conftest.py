@@ -3,6 +3,7 @@
 import atexit
 import gc
 import os
+import random
 import shutil
 import signal
 import tempfile
@@ -20,6 +21,9 @@ if "ALUM_CACHE" not in os.environ:
 os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="transformers-modules-")  # code of checkpoints is copied there
 atexit.register(shutil.rmtree, os.environ["HF_MODULES_CACHE"], ignore_errors=True)
 
+from collections import defaultdict
+
+import pytest
 import torch
 
 from places import TESTS
@@ -27,9 +31,23 @@ from places import TESTS
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before marks choose among the tests
 def pytest_collection_modifyitems(items):
-    """Whole commands and campaigns come first: they take longest, and the workers share what is quick at the end."""
+    """Whole commands and campaigns come first: they take longest, and the workers share what is quick at the end.
+
+    Of the cases of a test with ``quick_cases(number)`` so many are quick, drawn by its name; the others are slow.
+    """
     items.sort(key=lambda item: item.path.parent != TESTS)  # stable
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("quick_cases"):
+            cases[item.path, item.originalname].append(item)
+    for of_test in cases.values():
+        (number,) = of_test[0].get_closest_marker("quick_cases").args
+        quick = random.Random(of_test[0].originalname).sample(range(len(of_test)), min(number, len(of_test)))
+        for place, item in enumerate(of_test):
+            if place not in quick:
+                item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish():

@@ -133,6 +133,7 @@ def test_each_script_has_rows_to_run_on():
     assert {script.stem for script in SCRIPTS.glob("*.py")} == set(ROWS)
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_script_learns_with_an_adversary(name, tmp_path, monkeypatch, capsys):
     shown = run(SCRIPTS / f"{name}.py", name, tmp_path, monkeypatch, capsys, "--adv_method", "alum_one_pass")
@@ -143,6 +144,7 @@ def test_a_script_learns_with_an_adversary(name, tmp_path, monkeypatch, capsys):
     assert max(gains) > 3
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", ROWS)
 def test_three_lines_less_and_it_is_a_script_of_the_trainer(name, tmp_path, monkeypatch, capsys):
     shown = run(without_alum(SCRIPTS / f"{name}.py", tmp_path), name, tmp_path, monkeypatch, capsys)

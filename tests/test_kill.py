@@ -24,7 +24,7 @@ EVERY = ""
 @pytest.mark.parametrize(
     ("runs", "num_cases", "stages"),
     [
-        (ONE, 6, {"fine-tuning"}),
+        (ONE, 4, {"fine-tuning"}),
         pytest.param(EVERY, 12, ALL_STAGES, marks=pytest.mark.slow),
     ],
 )

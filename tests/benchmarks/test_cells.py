@@ -42,6 +42,7 @@ def is_warned_of(record):
 # -- the steps ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick_cases(40)
 @pytest.mark.parametrize(("method", "kind"), list(itertools.product(ROWS, KINDS)))
 def test_a_step_is_the_one_in_plain_pytorch(method, kind, tmp_path):
     record = measured(Cell("plain", method, kind, "fp32"), str(tmp_path))

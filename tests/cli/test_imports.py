@@ -18,6 +18,7 @@ finally:
 SLOW = {"torch", "transformers", "datasets", "tokenizers", "sklearn", "scipy", "pyarrow"}
 
 
+@pytest.mark.quick_cases(10)
 @pytest.mark.parametrize(
     "words",
     [

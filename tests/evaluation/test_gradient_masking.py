@@ -175,7 +175,8 @@ def test_a_model_of_large_logits_is_flagged_for_what_the_cross_entropy_would_hid
         assert checked(standard) == plain | {"cross_entropy_has_gradients": False}
 
 
-@pytest.mark.parametrize("gradient", ["none", pytest.param("straight through", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("gradient", ["none", "straight through"])
 def test_a_model_of_rounded_embeddings_is_flagged(standard, gradient):
     def rounded(embeddings, step=0.25):
         found = (embeddings / step).round() * step
@@ -188,6 +189,7 @@ def test_a_model_of_rounded_embeddings_is_flagged(standard, gradient):
         assert found["stronger_than_noise"] is False or found["broken_at_large_radius"] is False
 
 
+@pytest.mark.slow
 def test_a_model_of_random_layers_is_flagged(standard):
     with changed(standard.bert.encoder.layer[0], lambda hidden: F.dropout(hidden, 0.2)):
         assert checked(standard)["repeatable"] is False

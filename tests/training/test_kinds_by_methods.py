@@ -79,6 +79,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.quick_cases(24)
 @pytest.mark.parametrize(("name", "method"), PAIRS)
 def test_a_kind_trains_with_a_method(name, method, tmp_path, monkeypatch):
     results = []

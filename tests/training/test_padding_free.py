@@ -117,6 +117,7 @@ def assert_same_step(kind, architecture, method, **settings):
             torch.testing.assert_close(of_free[name] / largest, gradient / largest, **CLOSE)
 
 
+@pytest.mark.quick_cases(20)
 @pytest.mark.parametrize(("kind", "architecture"), CELLS)
 def test_every_kind_and_architecture(kind, architecture):
     assert_same_step(kind, architecture, "alum_one_pass")

@@ -45,6 +45,7 @@ def test_the_model_inside_an_adapter(architecture):
     assert not any(parameter.requires_grad for parameter in word_embeddings(model).parameters())
 
 
+@pytest.mark.quick_cases(14)
 @pytest.mark.parametrize(
     ("name", "architecture"),
     [
@@ -69,6 +70,7 @@ def test_every_method_trains_adapter_and_head_alone(tmp_path, name, architecture
         assert min(logged(trainer, "adversarial_loss")) > 0
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", ADVERSARIES)
 @pytest.mark.parametrize("layer", ["embeddings", "1"])
 def test_other_layers_are_perturbed_too(tmp_path, name, layer):

@@ -45,6 +45,7 @@ def divergence_of_delta(trained, name, dtype):
             return symmetric_kl(model(**batch).logits, clean).mean().item()
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("name", RESOLVED)
 def test_in_bfloat16_they_move_the_model_as_far(trained, name):
     exact, rounded = (divergence_of_delta(trained, name, dtype) for dtype in (None, torch.bfloat16))

@@ -76,6 +76,7 @@ def test_a_step_is_the_objective_written_out(tmp_path, architecture):
     assert_step(trained(model, settings(tmp_path, **ONE_STEP), rows, AlumSeq2SeqTrainer), before, gradients)
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("method", ["alum", "alum_one_pass", "alum_virtual", "pgd", "r_drop"])
 @pytest.mark.parametrize("architecture", ["t5", "bart"])
 def test_four_micro_batches_are_one_batch(tmp_path, architecture, method):

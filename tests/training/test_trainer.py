@@ -92,6 +92,7 @@ def accumulated_and_at_once(tmp_path, model, rows, trainer_class=AlumTrainer, se
     ]
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("name", FOR_ANY_MODEL)
 def test_accumulating_four_small_batches_is_one_large_one(tmp_path, name):
     small, large = accumulated_and_at_once(
@@ -103,6 +104,7 @@ def test_accumulating_four_small_batches_is_one_large_one(tmp_path, name):
 DECODERS = [(name, decoder) for name in ("standard", "alum", "alum_one_pass", "fgm") for decoder in ("gpt2", "llama")]
 
 
+@pytest.mark.quick_cases(8)
 @pytest.mark.parametrize(("name", "architecture"), [(name, "bert") for name in METHODS] + DECODERS)
 def test_accumulating_batches_with_unequal_numbers_of_predicted_tokens(tmp_path, name, architecture):
     rows = masked_sentences(first=0)  # a causal model cannot predict the first token, so that it must not count
@@ -120,6 +122,7 @@ def test_accumulating_regression(tmp_path, name):
     torch.testing.assert_close(small, large, **CLOSE)
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", ["standard", "alum", "alum_one_pass", "fgm"])
 @pytest.mark.parametrize("model", [classifier, language_model])
 def test_accumulating_with_label_smoothing(tmp_path, name, model):
@@ -284,6 +287,7 @@ def test_logs_after_resuming_are_means_over_the_steps_since(tmp_path):
     assert loss == pytest.approx(task + adversarial, rel=1e-5)
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("name", [*TRAINED])
 def test_measuring_changes_nothing(tmp_path, name):
     measured, unmeasured = (
@@ -397,6 +401,7 @@ def test_the_strength_is_logged_at_the_last_attacked_step_though_it_is_not_the_l
     assert [entry["attacked_share"] for entry in logs if entry.get("attacked_share") not in (None, 0)] == []
 
 
+@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize(
     ("name", "batches"),
     [
@@ -443,6 +448,7 @@ def test_the_curriculum_is_logged(tmp_path):
     assert [loss > 0 for loss in logged(trainer, "adversarial_loss")] == [False, False, True, True]
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("name", ["alum", "alum_one_pass", "pgd"])
 @pytest.mark.parametrize("architecture", ["bert", "gpt2", "modernbert"])
 def test_the_adversary_gains_on_noise(tmp_path, name, architecture):
@@ -559,6 +565,7 @@ def steps_of(trainer, name):
     return [entry["step"] for entry in trainer.state.log_history if name in entry]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("settings", "steps"),
     [

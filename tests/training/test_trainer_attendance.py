@@ -110,6 +110,7 @@ def test_every_training_is_looked_at(tmp_path):
         trainer.train()
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("method", ADVERSARIAL)
 def test_the_two_ways_that_the_error_names_train_the_same(tmp_path, method):
     def own_loss(outputs, labels, num_items_in_batch):
@@ -170,6 +171,7 @@ def of_each_method():
                 yield pytest.param(rows(), name, ARRANGEMENTS[arrangement], id=id)
 
 
+@pytest.mark.quick_cases(10)
 @pytest.mark.parametrize(("rows", "name", "arrangement"), of_each_method())
 def test_factors_of_the_trainer_are_right_for_all_parts(tmp_path, name, rows, arrangement):
     model = language_model() if rows[0]["labels"].dim() else classifier()

@@ -63,6 +63,7 @@ def alum(trainer_class):
 OWN = [MeanOfMicroBatch, SumOverStep, Positional]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("batches", [{}, FOUR_TIMES_TWO], ids=["at once", "accumulated"])
 @pytest.mark.parametrize("own", [*OWN, Twice])
 def test_without_an_adversary_it_is_that_trainers_bit_for_bit(tmp_path, own, batches):
@@ -71,6 +72,7 @@ def test_without_an_adversary_it_is_that_trainers_bit_for_bit(tmp_path, own, bat
     torch.testing.assert_close(weights(ours), weights(plain), **(CLOSE if own is SumOverStep else EXACT))
 
 
+@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize("batches", [{}, FOUR_TIMES_TWO], ids=["at once", "accumulated"])
 @pytest.mark.parametrize("method", ["alum", "alum_one_pass", "pgd"])
 @pytest.mark.parametrize("own", OWN)

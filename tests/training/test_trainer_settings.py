@@ -60,6 +60,7 @@ def are_equal(first, second):
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("method", ["alum_one_pass", "alum"])
 @pytest.mark.parametrize(
     ("setting", "one", "other"),

@@ -63,6 +63,7 @@ def test_the_blocks_of_a_real_corpus():
     assert list(file_corpus(path)) == [block.strip() for block in blocks if block.strip()]
 
 
+@pytest.mark.slow
 def test_a_large_file_is_read_in_little_memory(file):
     document = "A line of a document.\nAnd another one.\n\n"
     count = 200_000

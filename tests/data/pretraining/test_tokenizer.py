@@ -208,6 +208,7 @@ def test_a_model_folder_gives_the_tokenizer_back_whatever_the_models_own_class(c
     assert loaded.model_max_length == 64
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("kind", ["wordpiece", "byte_level_bpe"])
 def test_the_same_text_gives_the_same_file_in_every_process(kind, tmp_path):
     # Few words, so that many pairs are equally frequent: left to chance, they become pieces in another order each time.

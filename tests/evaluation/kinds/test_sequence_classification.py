@@ -152,6 +152,7 @@ def test_ten_thousand_words(wordpiece):
 # -- under attack ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("attack", TEXT_ATTACKS)
 def test_how_many_run_side_by_side_changes_nothing(wordpiece, attack):
     tested = undecided(wordpiece, SINGLE, batch_size=8)

@@ -37,6 +37,7 @@ def best_temperature(logits, labels):
     return 1 / found.x
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("attack", [None, "pgd"])
 def test_each_half_has_the_temperature_of_the_other_ones_clean_rows(attack):
     """Rows come in pairs that share something: an even cluster, of which one stands in one half only."""

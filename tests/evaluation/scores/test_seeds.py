@@ -18,6 +18,7 @@ def spread_of(differences):
     return difference_over_seeds(nothing, [mean_metric(row) for row in differences])
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("num_seeds", [2, 3, 5])
 def test_intervals_of_a_difference_cover_the_truth_as_often_as_they_say(num_seeds):
     """300 draws: a coverage of 0.95 is measured within 0.04; what few seeds alone make of it is conservative."""

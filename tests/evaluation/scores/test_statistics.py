@@ -227,6 +227,7 @@ def test_clusters_are_swapped_as_one():
     assert compare(first, second).p_value < 0.01
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("name", ["f1_macro", "matthews_correlation", "pearson", "spearman"])
 def test_sets_are_compared_as_by_drawing_row_by_row(name):
     rng = np.random.default_rng(5)

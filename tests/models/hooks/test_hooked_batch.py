@@ -171,6 +171,7 @@ def test_alum_released_perturbs_what_comes_out_of_the_embeddings_module():
     )
 
 
+@pytest.mark.quick_cases(35)
 @pytest.mark.parametrize("name", ["alum", "alum_one_pass", "alum_virtual"])
 @pytest.mark.parametrize(("architecture", "layer"), PLACES)
 def test_gradients_are_those_of_the_written_out_objective(architecture, layer, name):
@@ -363,6 +364,7 @@ def test_multiple_choice_has_a_row_for_every_choice(inputs):
 # -- what is taken for granted -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick_cases(36)
 @pytest.mark.parametrize("dropout", ["shared", "independent", "off"])
 @pytest.mark.parametrize(("architecture", "layer"), [*PLACES, ("bert", ("word", 1))])
 def test_a_perturbation_of_zero_changes_nothing_and_that_is_seen(architecture, layer, dropout):

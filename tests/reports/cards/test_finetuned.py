@@ -249,6 +249,7 @@ def save_untrained_gpt(folder):
     return folder
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_lines_of_a_trained_models_card_use_it(kind, tmp_path, monkeypatch, capsys):
     rows, (texts, label), printed = KINDS[kind]

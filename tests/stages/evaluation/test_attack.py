@@ -73,6 +73,7 @@ def says(folder, *texts):
     return {model.config.id2label[i]: float(p) for i, p in enumerate(probs)}
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("name", TEXT_ATTACKS)
 def test_the_model_says_what_is_reported(attacked, finetuned, given, name):
     """Of words that it does not know the model makes one of the labels, so one of the two texts can be turned."""
@@ -137,6 +138,7 @@ def test_words_beyond_the_models_length_are_counted_and_left_alone(attacked):
     assert attacked().num_unread_words == 0
 
 
+@pytest.mark.quick_cases(7)
 @pytest.mark.timeout(60)  # an edit distance over the whole of each word takes minutes
 @pytest.mark.parametrize(
     ("name", "long"),

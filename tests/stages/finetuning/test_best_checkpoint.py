@@ -47,6 +47,7 @@ def test_the_best_checkpoint_is_saved_by_the_main_metric(run, tmp_path):
     assert (tmp_path / "run" / f"checkpoint-{best}").is_dir()
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("metric", "expected"), [("mse", False), ("eval_mse", False), ("pearson", True), ("loss", False)]
 )

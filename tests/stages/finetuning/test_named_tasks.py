@@ -109,6 +109,7 @@ def write(folder: Path, **splits) -> str:
     return str(folder)
 
 
+@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize("task", ROWS)
 def test_a_task_runs_on_the_hubs_columns(task, pretrained, tmp_path):
     names = {"mnli": {"validation_matched": ROWS[task], "validation_mismatched": ROWS[task]}}

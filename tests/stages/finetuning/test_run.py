@@ -106,6 +106,7 @@ def test_rows_without_a_label_are_left_out_and_counted(run):
     assert len(predicted(result)) == 4
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("values", "names"),
     [

@@ -55,6 +55,7 @@ def counted(model, method, batch, **settings):
 # -- FLOPs -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick_cases(10)
 @pytest.mark.parametrize("architecture", [name for name in tiny_models.ARCHITECTURES if name not in ("t5", "bart")])
 @pytest.mark.parametrize("method", ["alum", "alum_one_pass"])
 def test_operations_of_architectures_are_those_that_are_counted(architecture, method):
@@ -75,6 +76,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.quick_cases(8)
 @pytest.mark.parametrize(("name", "settings"), SETTINGS)
 def test_operations_of_methods_are_those_that_are_counted(name, settings):
     model, method = tiny_models.classifier("bert"), method_named(name, **settings)
@@ -120,6 +122,7 @@ def measured(model, method, batch):
     return memory.bytes
 
 
+@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize("method", ["standard", "alum_one_pass", "alum_virtual", "alum", "r_drop", "fgm", "freelb"])
 @pytest.mark.parametrize("num_rows", [1, 16])
 def test_memory_of_a_classifier_is_what_is_measured(method, num_rows):
@@ -139,6 +142,7 @@ def costs_of_blocks(num_rows, run_again):
     return pass_costs(BertConfig(vocab_size=2000, **WIDE), dataclasses.replace(shape, checkpointing=run_again))
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("method", "num_rows"),
     [
@@ -221,6 +225,7 @@ def test_hours_are_shared_by_devices_and_by_steps_without_the_adversary():
         assert many.hours == pytest.approx(few.hours / 8)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("architecture", "millions"), [("roberta-base", 125), ("gpt2-base", 124)])
 def test_a_vocabulary_is_the_published_one_by_default(architecture, millions):
     """Weights as Liu et al. 2019 (arXiv:1907.11692) and the GPT-2 repository give them."""

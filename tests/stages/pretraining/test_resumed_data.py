@@ -85,6 +85,7 @@ def weights(result):
     return (Path(result.output_dir) / "model.safetensors").read_bytes()
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("accumulation", [1, 2])
 @pytest.mark.parametrize("step", [4, 8])
 def test_a_resumed_stream_goes_on_with_the_rows_that_come_next(given, tmp_path, seen, step, accumulation):
@@ -154,6 +155,7 @@ def test_a_checkpoint_without_the_position_is_refused(given, tmp_path):
         run(given, tmp_path / "resumed", resume_from_checkpoint=str(checkpoint))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("streaming", [False, True])
 def test_steps_keep_their_rows_where_they_are_spread_otherwise(given, tmp_path, seen, caplog, streaming):
     run(given, tmp_path / "whole", streaming, per_device_train_batch_size=8)

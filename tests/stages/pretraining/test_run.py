@@ -360,6 +360,7 @@ WARM_UP = {"head_warmup_steps": 6}
 AFTER_WARM_UP = {"max_steps": 3, "save_strategy": "steps", "save_steps": 2, "resume_from_checkpoint": "auto"}
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("number", "step"), [(signal.SIGINT, 1), (signal.SIGTERM, 4)])
 def test_a_stopped_warm_up_goes_on_and_ends_the_same(headless, text, tmp_path, at_step, number, step):
     undisturbed = run(text, tmp_path / "undisturbed", headless | WARM_UP, **AFTER_WARM_UP)

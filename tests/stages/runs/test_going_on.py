@@ -113,6 +113,7 @@ def test_a_run_goes_on_to_what_it_was(place):
     assert (place / "run" / ".notes.draft").read_text() == "mine"
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("content", ["{", "[]", "{}", "", None])
 def test_a_damaged_record_is_mended_from_the_checkpoint(place, content):
     forget_the_end(place)

@@ -85,6 +85,7 @@ def test_checkpoints_come_by_the_minute(run, tmp_path):
     assert checkpoints_in(tmp_path / "a")[-1].name == "checkpoint-6"
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("order", ["random", "group_by_length"])
 @pytest.mark.parametrize("step", [3, 5])
 def test_a_resumed_run_is_the_undisturbed_one(run, tmp_path, order, step):
@@ -105,6 +106,7 @@ def logged(folder):
     return [(line["step"], line["loss"], line["adversarial_loss"]) for line in lines if "loss" in line]
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("limit", [1, 2])
 def test_a_run_in_pieces_of_one_step_is_the_undisturbed_one(run, tmp_path, limit):
     """With all that a run may choose a model by: evaluations, the best checkpoint, and the few that are kept."""

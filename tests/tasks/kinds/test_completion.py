@@ -215,6 +215,7 @@ def trained_on_completions(tmp_path, architecture="gpt2", layout=LAYOUT, side="r
 GAINING = ("alum", "alum_one_pass", "fgm", "pgd")
 
 
+@pytest.mark.quick_cases(8)
 @pytest.mark.parametrize(
     ("name", "architecture", "layout"),
     [

@@ -383,6 +383,7 @@ def test_batches_are_padded_at_the_end(side, monkeypatch):
     assert set(SUPERVISION.collator(TOKENIZER)(list(needed))) == {"input_ids", "attention_mask"}
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "bert"])
 def test_every_architecture_trains_and_predicts(tmp_path, architecture):
     features = encoded().remove_columns("token_type_ids")  # GPT-2 would look them up as words

@@ -100,6 +100,7 @@ CASES = {
 WITHOUT = {"standard": {"adv_method": "standard"}, "alpha 0": {"adv_method": "alum", "adv_alpha": 0.0}}
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("case", "method"),
     [*((case, "standard") for case in CASES), ("cosine", "alpha 0"), ("ranking of triplets", "alpha 0")],
@@ -155,6 +156,7 @@ def test_a_step_is_the_objective_written_out(tmp_path, columns):
     assert_step(trainer, before, gradients)
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
     ("case", "method"),
     [
@@ -169,6 +171,7 @@ def test_the_adversary_beats_noise(tmp_path, case, method):
     assert min(logged(trainer, "adversarial_gain")) > (1.2 if method == "alum_virtual" else 2)
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("method", ATTACKING)
 def test_every_method_trains_and_accumulates(tmp_path, method):
     columns, loss = CASES["cosine"]

@@ -101,6 +101,7 @@ def test_a_step_is_the_objective_written_out(tmp_path, architecture):
     assert_step(trainer, before, gradients)
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("method", [name for name in ATTACKING if name != "freelb"])  # which has no clean pass
 def test_the_reference_is_not_perturbed_and_figures_are_of_the_clean_passes(tmp_path, method):
     first = run(settings(tmp_path, adv_method=method, max_steps=1))

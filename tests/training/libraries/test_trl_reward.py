@@ -89,6 +89,7 @@ def test_a_step_is_the_objective_written_out(tmp_path, columns):
     assert_step(trainer, before, gradients)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("method", ["alum_one_pass", "alum_virtual", "fgm", "pgd"])  # those that draw nothing
 def test_four_micro_batches_are_one_batch(tmp_path, method):
     small, large = (

@@ -125,6 +125,7 @@ def test_a_step_on_sequences_in_one_row_is_the_objective_of_padded_ones(tmp_path
     assert_step(trainer, before, gradients)
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
     ("method", "changes"),
     [
@@ -157,6 +158,7 @@ def test_four_micro_batches_are_one_batch(tmp_path, method):
     torch.testing.assert_close(weights(small), weights(large), **CLOSE)
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
     ("form", "method"),
     [
@@ -172,6 +174,7 @@ def test_the_adversary_beats_noise(tmp_path, form, method):
     assert min(logged(trainer, "adversarial_gain")) > 2
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("method", [name for name in ATTACKING if name != "freelb"])  # which has no clean pass
 def test_the_trainers_figures_are_of_the_clean_passes(tmp_path, method):
     first = run(settings(tmp_path, adv_method=method, max_steps=1), COMPLETIONS)

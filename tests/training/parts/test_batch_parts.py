@@ -42,6 +42,7 @@ def test_a_whole_number_of_rows_is_not_rounded(share):
         assert attacked.inputs["scale"] == 2
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("count", "fraction"), [(1, 0.25), (3, 0.25), (3, 0.9), (6, 0.4)])
 def test_the_number_of_rows_and_their_weight_are_right_in_the_mean(count, fraction):
     """Every draw is the next whole number below or above; of 4000, means lie within four standard deviations."""

@@ -97,6 +97,7 @@ WORKING = [
 ]
 
 
+@pytest.mark.quick_cases(10)
 @pytest.mark.parametrize(("model", "rows", "method", "layer"), WORKING)
 def test_an_adversary_is_found_and_one_of_no_radius_changes_nothing(tmp_path, model, rows, method, layer):
     settings = {"adv_method": method, "adv_layer": layer}

@@ -27,6 +27,7 @@ def bert(hidden_size, num_layers):
     return BertForSequenceClassification(BertConfig(vocab_size=VOCAB_SIZE, num_attention_heads=4, **shape))
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("hidden_size", "num_layers", "name"),
     [

@@ -207,6 +207,7 @@ def test_before_the_start_of_the_curriculum_nothing_is_expected(caplog):
     assert warnings_of(caplog, method=method_named("alum", alpha=0.0), adversarial_loss=0.0) == []
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("name", "count"),
     [("alum_paper", 1), ("alum_released", 1), ("alum", 0), ("alum_one_pass", 0), ("noise", 0), ("r3f", 1), ("pgd", 0)],
