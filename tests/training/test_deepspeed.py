@@ -20,6 +20,7 @@ pytest.importorskip("deepspeed")
 JOINT = ["standard", "alum", "alum_virtual", "alum_paper", "noise", "r_drop"]
 ONE_PASS = ["alum_one_pass", "fgm", "pgd", "freelb"]
 CASES = [(method, stage) for stage in (1, 2, 3) for method in JOINT + (ONE_PASS if stage < 3 else [])]
+WITHOUT_PADDING = [case for case in CASES if case[0] in ("alum", "alum_one_pass")]
 
 SCRIPT = """
 import json, os, sys
@@ -36,7 +37,7 @@ from alum.training.trainer import AlumTrainer
 torch.set_num_threads(1)
 folder, engine, rank = Path(sys.argv[1]), json.loads(sys.argv[2]), int(os.environ["RANK"])
 for method in json.loads(sys.argv[3]):
-    for accumulation in (1, 2):
+    for accumulation, padding_free in ((1, False), (2, False), *[(1, True)] * (method in ("alum", "alum_one_pass"))):
         unset_hf_deepspeed_config()  # which has models made in parts, so that a test's own weights are lost
         model = classifier(dropout=0.0)
         settings = {} if method in ("standard", "r_drop") else {"adv_epsilon": 0.3}
@@ -47,6 +48,7 @@ for method in json.loads(sys.argv[3]):
             max_steps=3,
             ddp_backend="gloo",
             adv_method=method,
+            padding_free=padding_free and bool(engine),
             **settings,
             **({"deepspeed": engine} if engine else {}),
         )
@@ -54,7 +56,7 @@ for method in json.loads(sys.argv[3]):
         trainer.train()
         state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if engine else model.state_dict()
         if rank == 0:
-            name = f"{method}-{sys.argv[4]}-{accumulation}"
+            name = f"{method}-{sys.argv[4]}-{'padding_free' if padding_free else accumulation}"
             save_file({key: value.clone().contiguous() for key, value in state.items()}, folder / f"{name}.safetensors")
             logs = [logged(trainer, key) for key in ("task_loss", "adversarial_loss") if method != "standard"]
             (folder / f"{name}.json").write_text(json.dumps(logs))
@@ -88,14 +90,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("accumulation", [1, 2])
-@pytest.mark.parametrize(("method", "stage"), CASES)
-def test_weights_are_those_that_ddp_trains(folder, method, stage, accumulation):
-    ddp, zero = (load_file(folder / f"{method}-{s}-{accumulation}.safetensors") for s in (0, stage))
+@pytest.mark.parametrize(
+    ("method", "stage", "way"),
+    [(*case, way) for way in (1, 2) for case in CASES] + [(*case, "padding_free") for case in WITHOUT_PADDING],
+)
+def test_weights_are_those_that_ddp_trains(folder, method, stage, way):
+    """By one batch and by two, and on the tokens of rows alone, which DDP has padded."""
+    ddp, zero = (load_file(folder / f"{method}-{s}-{way}.safetensors") for s in (0, stage))
     assert ddp.keys() == zero.keys()
     for name, value in ddp.items():
         torch.testing.assert_close(zero[name], value, rtol=1e-4, atol=1e-5)
-    expected, found = (json.loads((folder / f"{method}-{s}-{accumulation}.json").read_text()) for s in (0, stage))
+    expected, found = (json.loads((folder / f"{method}-{s}-{way}.json").read_text()) for s in (0, stage))
     for one, other in zip(expected, found, strict=True):
         assert other == pytest.approx(one, rel=1e-4, abs=1e-7)
 
@@ -121,7 +126,7 @@ def trained(folder, output_dir, command, *words):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [FINETUNE, PRETRAIN], ids=["finetune", "pretrain"])
-@pytest.mark.parametrize(("stage", "method"), [(2, "alum_one_pass"), (3, "alum_virtual")])
+@pytest.mark.parametrize(("stage", "method"), [(1, "alum"), (2, "alum_one_pass"), (3, "alum_virtual")])
 def test_commands_train_and_go_on_from_a_checkpoint(tmp_path, command, stage, method):
     model = BertForMaskedLM.from_pretrained(save_untrained(tmp_path / "whole_model")).bert
     shutil.copytree(tmp_path / "whole_model", tmp_path / "model")

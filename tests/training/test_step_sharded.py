@@ -31,7 +31,11 @@ CASES = {
     "noise": {"epsilon": 0.3},
     "noise, 1": {"layer": 1, "epsilon": 0.3},
     "r3f": {},
+    "standard, without padding": {"padding_free": True},
+    "alum, without padding": {"padding_free": True},
+    "alum_one_pass, 1, without padding": {"layer": 1, "padding_free": True},
 }
+NO_ADVERSARY = ("standard", "standard, without padding", "r_drop", "alum_paper", "r3f")
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
@@ -43,6 +47,7 @@ from torch.distributed.fsdp import fully_shard
 from tiny_models import MASK, VOCAB_SIZE, classifier
 
 from alum.core.errors import InputError
+from alum.models.hooks.padding_free import PaddingFree
 from alum.training.step import AlumStep
 
 torch.set_num_threads(1)
@@ -51,6 +56,9 @@ rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)
 rows = slice(rank * 8 // size, (rank + 1) * 8 // size)
 ids = torch.randint(MASK + 1, VOCAB_SIZE, (8, 9), generator=torch.Generator().manual_seed(1))
 batch = {"input_ids": ids[rows], "labels": (torch.arange(8) % 2)[rows]}
+lengths = torch.tensor([9, 3, 5, 7, 2, 9, 6, 4]).unsqueeze(1)
+mask = (torch.arange(9) < lengths).long()
+padded = {**batch, "input_ids": (ids * mask)[rows], "attention_mask": mask[rows]}
 names = ("replicated", "sharded")[-len(mesh_shape) :]
 mesh = init_device_mesh("cpu", tuple(mesh_shape), mesh_dim_names=names) if size > 1 else None
 
@@ -65,11 +73,13 @@ def model():
 
 
 for case, settings in cases.items():
-    trained = model()
+    trained, padding_free = model(), settings.pop("padding_free", False)
+    if padding_free and mesh is not None:  # one process has the padded rows
+        PaddingFree(trained)
     step = AlumStep(trained, case.split(",")[0], **settings)
     optimizer = torch.optim.SGD(trained.parameters(), lr=0.1)
     for _ in range(3):
-        step(batch)
+        step(padded if padding_free else batch)
         optimizer.step()
         optimizer.zero_grad()
     whole = {name: weight.full_tensor() if mesh is not None else weight for name, weight in trained.named_parameters()}
@@ -123,7 +133,7 @@ def test_two_processes_train_what_one_does(one, two, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [case for case in CASES if case not in ("standard", "r_drop", "alum_paper", "r3f")])
+@pytest.mark.parametrize("case", [case for case in CASES if case not in NO_ADVERSARY])
 def test_an_adversary_can_be_told_from_none(one, case):
     """Without dropout R-Drop's divergence is zero, and the radius of the paper and of R3F is 1e-5."""
     assert furthest(load_file(one / f"{case}-0.safetensors"), load_file(one / "standard-0.safetensors")) > 1e-4

@@ -104,6 +104,9 @@ for space in ("text", "both"):
         loop(f"{space}-{choice}", "alum_one_pass", space=space, text_draws=3, text_choice=choice)
 loop("without-alum_one_pass", "alum_one_pass", alpha=0.0)
 loop("target-alum_one_pass", "alum_one_pass", target_divergence=0.1)
+# One process has the padding.
+run("padding_free", classifier, labelled_sentences(), adv_method="alum", padding_free=size > 1)
+run("padding_free, tokens", language_model, masked_sentences(), adv_method="alum_one_pass", padding_free=size > 1)
 run("accumulated", language_model, masked_sentences(), adv_method="alum_one_pass", adv_gain_draws=2, **halves)
 answered = answered_sentences()
 for row in answered[:5]:  # left out of the loss: processes and micro-batches have unequal numbers of items
@@ -153,7 +156,15 @@ def records(folder, name, rank=0):
 RUNS = [f"{model}-{method}" for model in MODELS for method in METHODS]
 RUNS += [f"{layer}-{method}" for layer in ("embeddings", "1") for method in ("alum", "alum_one_pass")]
 RUNS += [f"{side}-{method}" for side in ("first", "constant") for method in ("alum", "alum_virtual")]
-RUNS += ["accumulated", "evaluated", "language_model-adv_softmax", "spans", "target"]
+RUNS += [
+    "accumulated",
+    "evaluated",
+    "language_model-adv_softmax",
+    "padding_free",
+    "padding_free, tokens",
+    "spans",
+    "target",
+]
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from accelerate.utils import DistributedType
-
 from alum.core.errors import InputError
 from alum.models.hooks.padding_free import PaddingFree, check_padding_free
 from alum.training.mixins.settings import SettingsMixin
@@ -42,7 +40,5 @@ class PaddingFreeMixin(SettingsMixin, TaskLossMixin):
             reason = f"in {type(self).__name__}, which calls the model in a way of its own"
         elif self.args.torch_compile:
             reason = "with torch_compile: batches would differ in their number of tokens at each step"
-        elif self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-            reason = "with FSDP and DeepSpeed, where it was not tried"
         if reason:
             raise InputError(f"padding_free does not work {reason}. Leave it out.")
