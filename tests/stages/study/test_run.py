@@ -19,6 +19,7 @@ from transformers import BertForMaskedLM
 
 from alum.cli.main import main
 from alum.stages.held_folder import held
+from alum.training.trainer import AlumTrainer
 from places import ROOT
 from tiny_stages import log_lines, record, save_untrained
 from tiny_texts import opinions, write_rows
@@ -409,6 +410,32 @@ def test_a_cell_that_was_stopped_goes_on_where_it_was(stopped, undisturbed):
     assert main(["study", file, "--output_dir", str(folder)]) == 0
     assert [path.stat().st_mtime_ns for path in kept] == times
     assert same_as(folder, undisturbed)
+
+
+def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(here, undisturbed, monkeypatch):
+    base = {**yaml.safe_load(EXAMPLE)["base"], "save_minutes": 1e-9}  # at each step
+    file = small(base=base, arms={"r_drop": {}}, seeds=[0], evaluation={"attacks": ["typing"]})
+    steps, step = [], AlumTrainer.training_step
+
+    def step_and_die(self, *args, **kwargs):
+        steps.append(self.state.global_step)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return step(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AlumTrainer, "training_step", step_and_die)
+        assert main(["study", file, "--output_dir", "in_training"]) == 130
+    assert steps == [0, 1, 2]
+    steps.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            AlumTrainer, "training_step", lambda *args: steps.append(args[0].state.global_step) or step(*args)
+        )
+        assert main(["study", file, "--output_dir", "in_training"]) == 0
+    assert steps[0] == 2
+    assert same_as(Path("in_training"), undisturbed)
+    assert not list(Path("in_training").rglob("checkpoint-*"))
 
 
 def test_what_another_version_left_in_a_cell_is_begun_anew(stopped, undisturbed):

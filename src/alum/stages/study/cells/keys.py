@@ -13,6 +13,9 @@ from alum.stages.study.settings import PLACES, Settings
 
 _Made = TypeVar("_Made")
 
+SAVE_MINUTES = 10.0
+"""What a training of a study loses at most when it is killed."""
+
 # Nothing that these change is in a model.
 _WITHOUT_EFFECT = {"report_to", "disable_tqdm", "per_device_eval_batch_size", "dataset_name", "dataset_config_name"}
 _WITHOUT_EFFECT |= {"save_total_limit", "save_minutes", "run_name", "project", "log_level", "validation_share"}
@@ -50,8 +53,9 @@ def training_settings(of: type[_Made], settings: Settings, output_dir: str, seed
     names = field_names(of)
     given = {name: value for name, value in settings.items() if name in names}
     saved = given.get("eval_strategy", "no") if given.get("load_best_model_at_end") else "no"
-    quiet = {"save_strategy": saved, "disable_tqdm": True, "count_flops_every": 10, "resume_from_checkpoint": AUTO}
-    return stage_settings(of, {**quiet, **given, "output_dir": output_dir, "seed": seed}, where)
+    quiet = {"save_strategy": saved, "save_minutes": SAVE_MINUTES, "disable_tqdm": True, "count_flops_every": 10}
+    own = {"output_dir": output_dir, "seed": seed, "resume_from_checkpoint": AUTO}
+    return stage_settings(of, {**quiet, **given, **own}, where)
 
 
 def field_names(dataclass_of_stage: type) -> set[str]:
