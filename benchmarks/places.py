@@ -24,8 +24,8 @@ def minilm() -> str:
 
 
 def misspellings() -> str:
-    """File of the misspellings that Belinkov and Bisk 2018 (arXiv:1711.02173) took from corpora of spelling errors,
-    inside a package that carries it; ends the program with a line on what to do where the package is missing."""
+    """File of English misspellings from the repository of Belinkov and Bisk 2018 (arXiv:1711.02173), inside a package
+    that carries it; ends the program with a line on what to do where the package is missing."""
     folder = _package("the list of misspellings", "nlpaug", "nlpaug")
     return str(folder / "res" / "word" / "spelling" / "spelling_en.txt")
 

@@ -18,6 +18,7 @@ from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassificatio
 
 from alum.attacks.text.base import Resources
 from alum.attacks.text.candidates.masked_lm import ProposedWords
+from alum.attacks.text.candidates.misspellings import Misspellings
 from alum.attacks.text.candidates.wordnet import WordNet
 from alum.attacks.text.random_changes import CHANGES, DEFAULT_CHANGES, DEFAULT_WORD_SHARE, RandomChanges
 from alum.data.table_files import load_table
@@ -111,19 +112,24 @@ def proposals(checkpoint: str, texts: Sequence[str]) -> tuple[float, float, Prop
     return first, max(seconds - first, 0.0), found
 
 
-def measured(checkpoint: str, texts: Sequence[str], wordnet: Path | None) -> dict[str, Any]:
+def measured(checkpoint: str, texts: Sequence[str], wordnet: Path | None, misspellings: Path | None) -> dict[str, Any]:
     progress("words proposed by a masked language model")
     first_seconds, seconds, proposed = proposals(checkpoint, texts)
     torch.manual_seed(0)
     subject = Subject(
         AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=NUM_LABELS).train(),
         Tokenization(Checkpoint(checkpoint).tokenizer, LENGTH_TOKENS),
-        Resources(masked_lm=proposed, wordnet=None if wordnet is None else WordNet(wordnet)),
+        Resources(
+            masked_lm=proposed,
+            wordnet=None if wordnet is None else WordNet(wordnet),
+            misspellings=None if misspellings is None else Misspellings(misspellings),
+        ),
         [texts[start : start + BATCH_SIZE] for start in range(0, len(texts), BATCH_SIZE)],
     )
     rows = []
     for way in WAYS:
-        if "synonyms" not in way.changes or wordnet is not None:
+        needs = {CHANGES[name].need for name in way.changes} - {None}
+        if all(getattr(subject.resources, str(need)) is not None for need in needs):
             progress(f"  {way.name}")
             rows.append({"way": way.name, **subject.measured(way)})
     of_proposals = {"first_proposal_seconds": first_seconds, "proposing_seconds": seconds, "num_texts": len(texts)}
@@ -170,11 +176,12 @@ def main() -> None:
     flags.add_argument("--model", help="folder of a BERT model with its tokenizer (default: MiniLM-L6)")
     flags.add_argument("--data", type=Path, default=DATA, help="folder that holds glue_sst2/train.jsonl")
     flags.add_argument("--wordnet_dir", type=Path, help="folder of a WordNet database")
+    flags.add_argument("--misspellings", type=Path, help="list of misspellings")
     given = flags.parse_args()
     file = needed(given.data / "glue_sst2" / "train.jsonl", "set ALUM_DATA to the folder that holds it, or give --data")
     record, num_batches = Record(), 2 if given.rehearse else 8
     texts = load_table(file, ["sentence"])["sentence"][: num_batches * BATCH_SIZE]
-    found = measured(given.model or minilm(), texts, given.wordnet_dir)
+    found = measured(given.model or minilm(), texts, given.wordnet_dir, given.misspellings)
     print(PAGE.write_with(record.with_results(**found), given.output_dir))
 
 

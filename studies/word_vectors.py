@@ -31,14 +31,14 @@ def words_of(texts: Iterable[str]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", type=Path)
+    file: Path = parser.parse_args().file
     folder = needed(DATA / "corpora")
-    words = words_of(line for name in CORPORA for line in (folder / name).open(encoding="utf-8"))
+    words = words_of((folder / name).read_text(encoding="utf-8") for name in CORPORA)
     encoder = SentenceTransformer(minilm(), device="cpu")
     vectors = encoder.encode(words, batch_size=256, normalize_embeddings=True, show_progress_bar=True)
     lines = (
         f"{word} {' '.join(f'{value:.5f}' for value in vector)}\n" for word, vector in zip(words, vectors, strict=True)
     )
-    file = parser.parse_args().file
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, "".join(lines))
 

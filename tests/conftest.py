@@ -44,10 +44,10 @@ def pytest_collection_modifyitems(items):
             cases[item.path, item.originalname].append(item)
     for of_test in cases.values():
         (number,) = of_test[0].get_closest_marker("quick_cases").args
-        quick = random.Random(of_test[0].originalname).sample(range(len(of_test)), min(number, len(of_test)))
-        for place, item in enumerate(of_test):
-            if place not in quick:
-                item.add_marker(pytest.mark.slow)
+        others = [item for item in of_test if not item.get_closest_marker("slow")]
+        rng = random.Random(of_test[0].originalname)
+        for item in rng.sample(others, max(len(others) - number, 0)):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish():

@@ -15,7 +15,9 @@ def test_the_cost_of_changes_can_be_rehearsed(tmp_path, monkeypatch):
     rows = [{"sentence": " ".join(row["text"].split()[:8]), "label": 0} for row in opinions(64)]
     write_rows(tmp_path / "glue_sst2" / "train.jsonl", rows)
     wordnet = save_wordnet(tmp_path / "dict", noun=["film movie"])
+    (tmp_path / "list.txt").write_text("film filme\ngood goood\nbad badd\n")
     flags = ["--model", model, "--data", tmp_path, "--wordnet_dir", wordnet, "--output_dir", tmp_path / "page"]
+    flags += ["--misspellings", tmp_path / "list.txt"]
     monkeypatch.setattr(sys, "argv", ["", "--rehearse", *map(str, flags)])
     monkeypatch.setattr(text_changes, "LENGTH_TOKENS", 16)
     text_changes.main()

@@ -26,7 +26,11 @@ from tiny_models import classifier, headed, token_batch
 from tiny_runs import config, measuring_config, weights
 from tiny_tokenizers import wordpiece
 
-ANY_WORD = Resources(masked_lm=lambda questions: [("other",)] * len(questions), wordnet=lambda word: ("another",))
+ANY_WORD = Resources(
+    masked_lm=lambda questions: [("other",)] * len(questions),
+    wordnet=lambda word: ("another",),
+    misspellings=lambda word: ("otehr",),
+)
 LABELS = torch.tensor([0, 1])
 TEXTS = [f"{word} films are never {other} in 1999" for word in ("good", "bad", "long") for other in ("dull", "bright")]
 

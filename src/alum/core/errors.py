@@ -24,6 +24,10 @@ class SettingError(InputError):
         self.problem = problem
 
 
+class NotWritten(InputError):
+    """An `InputError` about something that could not be written; what was written before is unharmed."""
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
     """Makes the error for a name that is not among the ``known`` ones; it lists these and suggests the nearest.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 
-from alum.core.errors import InputError
+from alum.core.errors import InputError, NotWritten
 from alum.data.writing import explained_if_full, free_space, megabytes, why_unwritable
 from alum.training.checkpoint_files import (
     DRAFTS,
@@ -93,7 +93,7 @@ class AtomicCheckpoints(_Trainer):
         checkpoint = folder / f"checkpoint-{self.state.global_step}"
         reason = self._write(model, trial, checkpoint)
         if reason is not None:
-            raise InputError(self._unwritten(checkpoint, reason))
+            raise NotWritten(self._unwritten(checkpoint, reason))
         self.accelerator.wait_for_everyone()
         if self.args.push_to_hub:
             super()._push_from_checkpoint(str(checkpoint))

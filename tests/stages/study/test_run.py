@@ -438,6 +438,24 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(here, undis
     assert not list(Path("in_training").rglob("checkpoint-*"))
 
 
+def test_a_checkpoint_that_finds_no_space_costs_none_that_is_there(here, undisturbed, monkeypatch, capsys):
+    base = {**yaml.safe_load(EXAMPLE)["base"], "save_minutes": 1e-9}
+    file = small(base=base, arms={"r_drop": {}}, seeds=[0], evaluation={"attacks": ["typing"]})
+    write = AlumTrainer._write
+
+    def written_but_the_third(self, model, trial, checkpoint):
+        return "no space left" if checkpoint.name == "checkpoint-3" else write(self, model, trial, checkpoint)
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(AlumTrainer, "_write", written_but_the_third)
+            assert main(["study", file, "--output_dir", "no_space"]) == 2
+        assert "checkpoint-2 is unharmed" in capsys.readouterr().err
+        assert {path.name for path in Path("no_space").rglob("checkpoint-*")} == {"checkpoint-1", "checkpoint-2"}
+    assert main(["study", file, "--output_dir", "no_space"]) == 0
+    assert same_as(Path("no_space"), undisturbed)
+
+
 def test_what_another_version_left_in_a_cell_is_begun_anew(stopped, undisturbed):
     file, folder = stopped
     (run,) = folder.glob("cells/[!.]*/run.json")

@@ -49,7 +49,7 @@ class AttackableRow:
 
 @dataclass(frozen=True)
 class EvaluatedKind:
-    """Kind of task in evaluation: measured clean, with typing errors and, where it has losses, under PGD."""
+    """Kind of task in evaluation: measured clean, with noise and, where it has losses, under PGD."""
 
     supervision: Supervision
 

@@ -43,7 +43,7 @@ class MeasuredCompletion(CompletionSupervision):
 
 
 class EvaluatedCompletion(EvaluatedKind):
-    """Completion of prompts in evaluation, clean and with typing errors; completions are no single answers to turn."""
+    """Completion of prompts in evaluation, clean and with noise; completions are no single answers to turn."""
 
     further_metrics: ClassVar[tuple[str, ...]] = ("perplexity",)
 

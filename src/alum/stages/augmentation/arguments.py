@@ -34,7 +34,7 @@ class AugmentArguments(TextAttackArguments):
     )
     misspellings: str | None = field(
         default=None,
-        metadata={"help": "changes misspellings: file of them, a word and its misspellings a line, or wrong->word."},
+        metadata={"help": "changes misspellings: file of them, a word and its ones a line, or misspelling->word."},
     )
     num_copies: int = field(default=1, metadata={"help": "Changed copies of each row."})
     attack: str | None = field(

@@ -217,7 +217,9 @@ class EvaluateArguments(TextAttackArguments):
     )
     misspelled_word_share: float = field(
         default=0.2,
-        metadata={"help": "misspellings: share of the words that are misspelled, one at least, where one is known."},
+        metadata={
+            "help": "misspellings: share of the words that are looked up; more until one of a text is misspelled."
+        },
     )
     epsilons: list[float] = field(
         default_factory=lambda: [0.01, 0.03, 0.1, 0.3],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alum.attacks.text.base import GIVEN_BY, NAMED_BY, TextAttack
+from alum.attacks.text.candidates.misspellings import Misspellings
 from alum.attacks.text.table import TEXT_ATTACKS, text_attack_named
 from alum.core.errors import InputError, unknown_name
 from alum.evaluation.kinds.base import AttackedKind
@@ -191,14 +192,17 @@ def _attack(name: str, arguments: EvaluateArguments) -> PlannedAttack:
     if name == MISSPELLINGS:
         if arguments.misspellings is None:
             raise InputError(f"the attack {name} needs {GIVEN_BY['misspellings']}.")
+        listed = Misspellings(Path(arguments.misspellings))
         return PlannedAttack(
             name,
             "noise",
             "Belinkov & Bisk 2018, arXiv:1711.02173, natural noise: what people have written, from a list",
-            "the paper misspells every word that its list has; here negations and numbers in figures stay",
+            "the paper misspells every word that its list has; here words of one letter, negations and numbers in "
+            "figures stay",
             {
                 "word_share": arguments.misspelled_word_share,
                 "misspellings": arguments.misspellings,
+                "digest": listed.digest,
                 "seed": arguments.seed,
             },
         )

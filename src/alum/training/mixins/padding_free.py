@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from accelerate.utils import DistributedType
+
 from alum.core.errors import InputError
 from alum.models.hooks.padding_free import PaddingFree, check_padding_free
 from alum.training.mixins.settings import SettingsMixin
@@ -40,5 +42,7 @@ class PaddingFreeMixin(SettingsMixin, TaskLossMixin):
             reason = f"in {type(self).__name__}, which calls the model in a way of its own"
         elif self.args.torch_compile:
             reason = "with torch_compile: batches would differ in their number of tokens at each step"
+        elif self.accelerator.distributed_type == DistributedType.FSDP and not self.accelerator.is_fsdp2:
+            reason = "with FSDP1, which has weights in another form: use FSDP2, fsdp_version: 2"
         if reason:
             raise InputError(f"padding_free does not work {reason}. Leave it out.")

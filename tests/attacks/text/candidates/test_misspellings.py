@@ -22,7 +22,7 @@ def listed(tmp_path, text):
         "teh->the\nhte -> the, they,\nalround->all-round\nfilme->film\n",
         "the teh [[thew th3 the hte\nfilm filme\nUnfortunately)] Unfortunatly\nlist\tlsit\nalround->all-round",
     ],
-    ids=["a word and its misspellings", "a misspelling and its word", "both, with what is not of letters"],
+    ids=["a word and its misspellings", "a misspelling and its word", "both, with what is no word"],
 )
 def test_a_list_gives_the_misspellings_of_a_word(tmp_path, text):
     misspelled = listed(tmp_path, text)
@@ -30,6 +30,19 @@ def test_a_list_gives_the_misspellings_of_a_word(tmp_path, text):
     assert misspelled("film") == ("filme",)
     assert misspelled("all-round") == ("alround",)
     assert misspelled("teh") == misspelled("they") == misspelled("") == misspelled("unfortunately") == ()
+
+
+def test_marks_apostrophes_and_the_mark_of_an_encoding_are_no_hindrance(tmp_path):
+    misspelled = listed(tmp_path, "\ufefffilm filme fil_me\nit's its\nहिन्दी हिंदी\n")
+    assert misspelled("It's") == misspelled("it’s") == ("its",)
+    assert misspelled("हिन्दी") == ("हिंदी",)
+    assert misspelled("film") == ("filme",)
+
+
+def test_lists_are_told_apart_by_what_they_say_and_not_by_how(tmp_path):
+    first = listed(tmp_path, "the teh\nfilm filme\n").digest
+    assert listed(tmp_path, "teh->the\nfilme->film\n").digest == first
+    assert listed(tmp_path, "the teh\nfilm flim\n").digest != first
 
 
 def test_candidates_have_the_case_of_the_word_and_are_no_negations(tmp_path):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from alum.core.errors import InputError
+from alum.core.errors import InputError, NotWritten
 from alum.data.values import as_json
 from alum.data.visible_console import VisibleConsole
 from alum.data.writing import write_text
@@ -47,7 +47,9 @@ def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) 
     try:
         record = _run(cell, inputs, ledger, place)
     except InputError as error:
-        if is_new or isinstance(error, Diverged):
+        if isinstance(error, Diverged):
+            _remove_checkpoints(place)
+        if is_new or isinstance(error, Diverged | NotWritten):
             raise
         # What is left there is of another version, or damaged.
         logger.warning("%s is begun anew, since what was left there cannot go on: %s", place, error)
@@ -63,12 +65,17 @@ def run_cell(cell: Cell, inputs: StudyInputs, ledger: Ledger, keep_model: bool) 
         "environment": environment(),
         "has_model": keep_model,
     }
-    for checkpoint in place.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+    _remove_checkpoints(place)
     if not keep_model:
         for weights in (file for form in _WEIGHTS for file in place.glob(form)):
             weights.unlink()
     ledger.add(cell.key, record)
+
+
+def _remove_checkpoints(place: Path) -> None:
+    """Removes the checkpoints of a training that goes on no more, damaged ones too."""
+    for checkpoint in (*place.glob("checkpoint-*"), *place.glob("old-checkpoint-*")):
+        shutil.rmtree(checkpoint)
 
 
 def _run(cell: Cell, inputs: StudyInputs, ledger: Ledger, place: Path) -> dict[str, Any]:
@@ -128,6 +135,7 @@ def _finetuned(cell: FinetuneCell, inputs: StudyInputs, ledger: Ledger, place: P
         if not cell.is_search:
             raise
         return {**facts, DIVERGED: str(error)}
+    _remove_checkpoints(place)
     return {
         **facts,
         "conditions": [] if cell.evaluation is None else _measure(cell, inputs, place),
