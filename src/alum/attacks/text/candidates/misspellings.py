@@ -1,4 +1,4 @@
-"""What people have written in the place of words, from lists of misspellings.
+"""Misspellings that people have made of words, from lists.
 
 Belinkov & Bisk 2018, arXiv:1711.02173, natural noise.
 """

@@ -14,7 +14,7 @@ from alum.stages.study.settings import PLACES, Settings
 _Made = TypeVar("_Made")
 
 SAVE_MINUTES = 10.0
-"""What a training of a study loses at most when it is killed."""
+"""Minutes of a training that a study loses at most when it is killed."""
 
 # Nothing that these change is in a model.
 _WITHOUT_EFFECT = {"report_to", "disable_tqdm", "per_device_eval_batch_size", "dataset_name", "dataset_config_name"}
