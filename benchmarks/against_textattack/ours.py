@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult, Misclassified
 from alum.attacks.text.searches.settings import SearchSettings
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
+from alum.attacks.text.typing_noise import with_typing_errors
 from alum.evaluation.kinds.sequence_classification import ClassifierVictim
 from alum.models.text_model import TextModel
 from alum.models.tokenization import Tokenization

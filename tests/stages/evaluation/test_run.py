@@ -8,8 +8,8 @@ import torch
 from sklearn.metrics import log_loss
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
 
-from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult, Change
+from alum.attacks.text.typing_noise import with_typing_errors
 from alum.attacks.text.worded import Place, WordedText, in_case_of
 from alum.core.errors import InputError
 from alum.evaluation.scores.row_records import RowRecords

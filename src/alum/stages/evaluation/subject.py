@@ -10,12 +10,12 @@ from datasets import Dataset
 
 from alum.attacks.embedding_pgd import EmbeddingPGD
 from alum.attacks.text.base import Resources
-from alum.attacks.text.candidates.typing_noise import with_typing_errors
 from alum.attacks.text.protocol import AttackResult
 from alum.attacks.text.random_changes import RandomChanges
 from alum.attacks.text.searches.gradients import Gradients
 from alum.attacks.text.searches.side_by_side import run_searches
 from alum.attacks.text.table import text_attack_named
+from alum.attacks.text.typing_noise import with_typing_errors
 from alum.evaluation.function_on_task import FunctionOnTask
 from alum.evaluation.kinds.base import AttackableRow, AttackedKind, TextVictim
 from alum.evaluation.kinds.lookup import attacked_kind

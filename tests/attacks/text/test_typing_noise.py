@@ -4,7 +4,7 @@ import string
 
 import pytest
 
-from alum.attacks.text.candidates.typing_noise import with_typing_errors
+from alum.attacks.text.typing_noise import with_typing_errors
 
 WORDS = " ".join("".join(random.Random(i).choices(string.ascii_lowercase, k=7)) for i in range(3000))
 
