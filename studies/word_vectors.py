@@ -1,10 +1,10 @@
-"""Vectors of words for attacks that put in near ones, by an encoder that was trained to tell meanings apart.
+"""Vectors of words for attacks that put in near ones, by an encoder of sentences.
 
     python -m studies.word_vectors runs/word-vectors.txt
 
 MiniLM-L6 reads each word by itself. The words are those of Brown and of the movie reviews that occur five times or
 more. They are not the counter-fitted vectors of the papers (Mrkšić et al. 2016, arXiv:1603.00892), which have to be
-downloaded; antonyms are further apart here than in vectors of words by their neighbours, but not by construction.
+downloaded: nothing keeps antonyms apart here, and some are near.
 """
 
 import argparse
