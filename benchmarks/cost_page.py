@@ -145,7 +145,8 @@ def draw(record: Mapping[str, Any], folder: Path) -> None:
 
 def draw_growth(record: Mapping[str, Any], file: Path) -> None:
     sizes = list(dict.fromkeys(row["size"] for row in record["rows"]))
-    figure, axes = plt.subplots(2, len(sizes) + 1, figsize=(3.2 * (len(sizes) + 1), 6), layout="constrained")
+    figure, grid = plt.subplots(len(sizes) + 1, 2, figsize=(6.8, 2.7 * (len(sizes) + 1)), layout="constrained")
+    axes = grid.T
     for column, size in enumerate(sizes):
         for color, method in enumerate(GROWING):
             rows = [row for row in record["rows"] if row["size"] == size and row["method"] == method]
@@ -156,7 +157,7 @@ def draw_growth(record: Mapping[str, Any], file: Path) -> None:
                     values, [row["seconds"] for row in rows], marker="o", color=f"C{color}", label=method
                 )
                 axes[1, column].plot(values, memory, marker="o", color=f"C{color}", label=method)
-        for row, label in enumerate(("seconds a step", "peak memory above weights, MB")):
+        for row, label in enumerate(("seconds a step", "memory above weights, MB")):
             ticks = sorted({cell[size] for cell in record["rows"] if cell["size"] == size})
             highest = max(float(max(line.get_ydata())) for line in axes[row, column].lines)
             axes[row, column].set(xlabel=SIZES[size], ylabel=label, ylim=(0, 1.1 * highest), xticks=ticks)
@@ -166,7 +167,7 @@ def draw_growth(record: Mapping[str, Any], file: Path) -> None:
     _draw_fit(axes[0, -1], [row["flops_by_count"] / 1e9 for row in rows], seconds, fitted["seconds"], 1e9, 1.0)
     _draw_fit(axes[1, -1], [row["live_activations"] / 1e6 for row in rows], memory, fitted["bytes"], 1e6, 1e-6)
     axes[0, -1].set(xlabel="GFLOPs, counted by passes", ylabel="seconds a step")
-    axes[1, -1].set(xlabel="live activations, millions", ylabel="peak memory above weights, MB")
+    axes[1, -1].set(xlabel="live activations, millions", ylabel="memory above weights, MB")
     figure.savefig(file, dpi=100)
     plt.close(figure)
 

@@ -1,6 +1,6 @@
-"""Table of the adversary's settings in the page on methods, made from the class that reads them.
+"""Tables in the page on methods, made from the code: what each differs in from its source, and every setting.
 
-`python tools/adversary_settings.py` from the root of the project writes it, where the settings have changed.
+`python tools/adversary_settings.py` from the root of the project writes them, where methods or settings have changed.
 """
 
 import dataclasses
@@ -12,7 +12,6 @@ from alum.core.methods import METHODS
 from alum.training.settings import AdversarySettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "concepts" / "methods.md"
-START, END = "<!-- generated: settings -->", "<!-- end: settings -->"
 
 _WORDS = {float: "number", int: "whole number", str: "text", bool: "`true`, `false`"}
 
@@ -28,11 +27,21 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
+def differences_table() -> str:
+    """Markdown table with a row for each method that differs from its source: where it is from, and in what."""
+    rows = ["| `adv_method` | source | differs here |", "|---|---|---|"]
+    rows += [f"| `{row.name}` | {row.source} | {row.differences} |" for row in METHODS.values() if row.differences]
+    return "\n".join(rows)
+
+
 def written(page: str) -> str:
-    """Page with the table as the code has it now."""
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n\n{settings_table()}\n\n{END}{after}"
+    """Page with the tables as the code has them now."""
+    for name, table in (("differences", differences_table()), ("settings", settings_table())):
+        start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+        before, _, rest = page.partition(start)
+        _, _, after = rest.partition(end)
+        page = f"{before}{start}\n\n{table}\n\n{end}{after}"
+    return page
 
 
 def _split(text: str) -> tuple[str, str | None]:

@@ -5,6 +5,7 @@
 - A name in single backticks in a docstring is a link where the name is public, and has to exist anyway.
 - Every public name of `alum` has to be documented on some page.
 - A number and the % or ε behind which it stands are not parted at the end of a line.
+- Code in a line that has a word longer than a phone's line is marked, so that it is broken there.
 """
 
 import importlib
@@ -82,6 +83,15 @@ def keep_numbers_together(app: Sphinx, doctree: nodes.document) -> None:
             text.parent.replace(text, nodes.Text(PARTED.sub("\N{NO-BREAK SPACE}", text)))
 
 
+LONGEST_WORD = 36
+
+
+def mark_long_code(app: Sphinx, doctree: nodes.document) -> None:
+    for code in doctree.findall(nodes.literal):
+        if max(map(len, code.astext().split()), default=0) > LONGEST_WORD:
+            code["classes"].append("long")
+
+
 def check_that_all_is_documented(app: Sphinx, env: BuildEnvironment) -> None:
     """Warns of public names and commands without a page."""
     documented = env.get_domain("py").objects
@@ -98,6 +108,7 @@ def check_that_all_is_documented(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", fill_in_commands)
     app.connect("doctree-read", keep_numbers_together)
+    app.connect("doctree-read", mark_long_code)
     app.connect("missing-reference", find_public_name)
     app.connect("env-check-consistency", check_that_all_is_documented)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

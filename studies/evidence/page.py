@@ -24,7 +24,12 @@ def parts(studies: Sequence[Findings]) -> dict[str, str]:
 
 
 def _section(study: Findings) -> str:
-    return "\n\n".join((f"### {study.study}", study.conditions(), study.table(), answers_table(study)))
+    picture = f"![Difference of each arm from “{study.baseline}”]({_picture(study)})"
+    return "\n\n".join((f"### {study.study}", study.conditions(), picture, study.table(), answers_table(study)))
+
+
+def _picture(study: Findings) -> str:
+    return f"evidence-{study.study.replace(':', '-')}.png"
 
 
 def main() -> None:
@@ -34,8 +39,8 @@ def main() -> None:
     studies = findings_of(folder / "evidence.jsonl")
     text = filled((RESULTS / "evidence.md").read_text(encoding="utf-8"), parts(studies))
     (folder / "evidence.md").write_text(text, encoding="utf-8")
-    draw(studies, folder / "evidence.png")
     for each in studies:
+        draw(each, folder / _picture(each))
         if each.study == STUDY and set(ARMS) <= set(each.arms):
             draw_headline(each, folder)
     print(text)

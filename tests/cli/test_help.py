@@ -103,6 +103,7 @@ def test_who_asks_for_help_gets_it_whatever_else_is_said(capsys, words):
 def test_help_fits_in_80_columns(capsys, command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert max(map(len, shown(capsys, command, "--help").splitlines())) <= 80
+    assert max(map(len, shown(capsys, command, "--help_all").splitlines())) <= 80
 
 
 def test_help_all_has_every_setting_and_help_is_much_shorter(capsys):

@@ -120,7 +120,10 @@ def test_a_radius_is_a_document_and_each_field_is_documented(capsys, here):
         "--label_column label --max_steps 1 --save_strategy no --use_cpu --output_dir tuned --quiet"
     )
     assert main(train.split()) == 0
-    assert capsys.readouterr() == ("Model, tokenizer and records are in tuned.\n", "")
+    assert capsys.readouterr() == (
+        "Open tuned/README.md to read about the model; it, tokenizer and records are beside it.\n",
+        "",
+    )
     line = "radius --model_name_or_path tuned --train_file rows.jsonl --text_columns text --label_column label"
     found = document(capsys, f"{line} --epsilons 0.1 0.3 --json")
     assert [one["epsilon"] for one in found["effects"]["alum"]] == [0.1, 0.3]

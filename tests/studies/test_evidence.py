@@ -164,7 +164,7 @@ def test_answers_are_paired_and_corrected_for_their_number() -> None:
     assert first.is_better
     assert not second.is_told_from_chance
     assert first.difference.mean == pytest.approx(-0.2)
-    assert "masks that differ, alone: test better by 0.200;" in told_apart(found)
+    assert "masks that differ, alone: test **better** by 0.200;" in told_apart(found)
     assert "not told from chance: noise of the adversary's divergence, alone." in told_apart(found)
 
 

@@ -58,7 +58,7 @@ def _pretrain(argv: Sequence[str]) -> None:
     with work_shown(quiet):
         result = pretrain(arguments, config)
         show_pretraining(vars(result))
-    print_last(f"Model, tokenizer and records are in {result.output_dir}.")
+    print_last(_where_the_model_is(result.output_dir))
 
 
 def _finetune(argv: Sequence[str]) -> None:
@@ -70,7 +70,7 @@ def _finetune(argv: Sequence[str]) -> None:
     with work_shown(quiet):
         result = finetune(arguments, config)
         result.show()
-    print_last(f"Model, tokenizer and records are in {result.output_dir}.")
+    print_last(_where_the_model_is(result.output_dir))
 
 
 def _with_help(command: str, argv: Sequence[str]) -> tuple[type, ...]:
@@ -157,6 +157,10 @@ def _compare(argv: Sequence[str]) -> None:
     show_study(compare_runs(arguments))
     if arguments.output_dir is not None:
         print_last(_where_its_page_is(arguments.output_dir))
+
+
+def _where_the_model_is(folder: object) -> str:
+    return f"Open {folder}/README.md to read about the model; it, tokenizer and records are beside it."
 
 
 def _where_its_page_is(folder: object) -> str:

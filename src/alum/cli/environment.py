@@ -3,6 +3,8 @@
 import importlib.metadata
 import os
 import platform
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from alum.version import __version__
@@ -11,7 +13,17 @@ _NEEDED = (
     "torch", "transformers", "accelerate", "datasets", "tokenizers", "huggingface-hub", "safetensors", "numpy", "scipy",
     "scikit-learn", "pyarrow", "rich", "matplotlib",
 )  # fmt: skip
-_OPTIONAL = ("peft", "trl", "sentence-transformers", "deepspeed", "liger-kernel", "wandb", "tensorboard")
+_OPTIONAL = (
+    "peft",
+    "trl",
+    "sentence-transformers",
+    "deepspeed",
+    "liger-kernel",
+    "wandb",
+    "trackio",
+    "mlflow",
+    "tensorboard",
+)
 _SETTINGS = (
     "HF_HUB_OFFLINE",
     "TRANSFORMERS_OFFLINE",
@@ -27,6 +39,7 @@ def installed() -> dict[str, Any]:
     """Versions of alum, Python, and the packages that matter; None for those that are not there."""
     return {
         "alum": __version__,
+        "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{name: _version(name) for name in (*_NEEDED, *_OPTIONAL)},
@@ -41,6 +54,7 @@ def surroundings() -> dict[str, Any]:
     found = {
         "processors": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
+        "memory_gb": _memory_gb(),
         "cuda": torch.version.cuda,
         "gpu": torch.cuda.get_device_name() if has_gpu else None,
         "num_gpus": torch.cuda.device_count(),
@@ -50,6 +64,26 @@ def surroundings() -> dict[str, Any]:
     }
     found |= {name: os.environ.get(name) for name in _SETTINGS}
     return found | {name: "set" if os.environ.get(name) else None for name in _PLACES}
+
+
+def _commit() -> str | None:
+    """Commit of the checkout that alum runs from, with ``-dirty`` where files differ from it; None if there is none."""
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists():
+        return None
+    try:
+        said = subprocess.run(
+            ["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=10"], capture_output=True, text=True
+        )
+    except OSError:  # no git
+        return None
+    return said.stdout.strip() or None
+
+
+def _memory_gb() -> float | None:
+    if not hasattr(os, "sysconf"):  # Windows
+        return None
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
 
 
 def _version(name: str) -> str | None:

@@ -31,6 +31,12 @@ _MENDED = {
     "do_eval": "Has no effect: rows to validate on are evaluated wherever there are some.",
     "do_predict": "Has no effect: rows of a test_file are predicted wherever there is one.",
     "do_train": "Has no effect: the command always trains.",
+    "lr_scheduler_type": "Schedule of the learning rate.",
+    "optim": "Optimizer.",
+    "hub_always_push": "Has no effect: a model is pushed once, at the end.",
+    "hub_model_id": "Repository to push to; default: the name of output_dir.",
+    "hub_strategy": "When to push: end is the only one, since checkpoints are for going on.",
+    "push_to_hub": "Push the model to the hub at the end.",
     "metric_for_best_model": "Metric that the best checkpoint is the best by; default: the task's main one, in "
     "pre-training the loss.",
     "train_sampling_strategy": "Order of training rows: random, sequential, group_by_length or batch_rebalance.",
@@ -38,23 +44,30 @@ _MENDED = {
 """Texts in the place of those of `transformers.TrainingArguments` that are not true of alum."""
 
 
+LONGEST_CHOICES = 60
+
+
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Help formatter that adds each setting's default, unless there is none or the setting's own text names it."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         text = action.help or ""
+        if _is_long(action):
+            text = f"{text} One of {', '.join(map(str, action.choices or ()))}."
         if action.default is None or action.default in ([], "") or "default" in text.lower():
             return text
         if isinstance(action.default, list | bool):
             shown = [str(one).lower() if isinstance(one, bool) else str(one) for one in _as_list(action.default)]
             return f"{text} (default: {' '.join(shown)})"
-        return super()._get_help_string(action)
+        return f"{text} (default: {getattr(action.default, 'value', action.default)})"
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         """Shows the first spelling of a flag only; each can be written with hyphens too."""
         name = action.option_strings[0]
         if action.nargs == "?" and action.const is True:
             return f"{name} [true|false]"
+        if _is_long(action):
+            return f"{name} {action.dest.upper()}"
         return name if action.nargs == 0 else f"{name} {self._format_args(action, action.dest.upper())}"
 
 
@@ -118,6 +131,11 @@ def _title(action: argparse.Action, title_by_setting: Mapping[str, str], rare: C
     if title := title_by_setting.get(action.dest):
         return title
     return RARE if action.dest in rare else "Settings"
+
+
+def _is_long(action: argparse.Action) -> bool:
+    """Whether a flag has more choices than fit on a line behind it."""
+    return len(",".join(map(str, action.choices or ()))) > LONGEST_CHOICES
 
 
 def _as_list(value: object) -> list[object]:

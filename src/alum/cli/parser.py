@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -15,6 +16,9 @@ from alum.core.errors import InputError
 from alum.data.yaml_files import read_yaml
 from alum.stages.runs.settings import StageSettings
 from alum.training.settings import PaddingSettings
+
+SPELT_WITH_HYPHENS = re.compile(r"(?<=\w)/--[\w-]+")
+"""Second spelling of a flag, as argparse names both."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -82,7 +86,7 @@ class CommandParser(argparse.ArgumentParser):
         print(self.format_help(), end="", file=file)
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}. See {self.prog} --help.")
+        raise InputError(f"{SPELT_WITH_HYPHENS.sub('', message)}. See {self.prog} --help.")
 
     def _refuse_unknown(self, argv: Sequence[str]) -> None:
         """Raises `InputError` for the first unknown flag: argparse alone would first name a missing one."""

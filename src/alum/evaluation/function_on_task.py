@@ -86,7 +86,7 @@ class FunctionOnTask:
 
 
 def _log_probs(probabilities: NDArray[np.float64], mapping: LabelMapping | None) -> NDArray[np.float64]:
-    logs = np.log(np.maximum(probabilities, _LEAST_PROBABILITY))
+    logs: NDArray[np.float64] = np.log(np.maximum(probabilities, _LEAST_PROBABILITY))
     if mapping is None:
         return logs
     if len(mapping.labels) != logs.shape[1]:

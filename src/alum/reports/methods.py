@@ -19,7 +19,10 @@ def show_methods(console: Console | None = None) -> None:
     title = f"Settings of methods; {MISSING}: without effect there"
     header = ("setting", *(method.name for method in methods))
     show_in_parts((title, "The same of further methods"), header, rows, console, 1, num_text_columns=len(header))
-    sources = [[method.name, f"{method.source}. {method.differences}".rstrip(". ") + "."] for method in methods]
+    sources = [
+        [method.name, f"{method.source}." + (f" Differs: {method.differences}." if method.differences else "")]
+        for method in methods
+    ]
     show_table("Sources, and what differs from them", ("method", "source"), sources, console, num_text_columns=2)
 
 

@@ -122,7 +122,7 @@ def told_apart(findings: Findings) -> str:
     lines = []
     for question in dict.fromkeys(answer.question for answer in found):
         effects = [
-            f"{answer.figure.name} {'better' if answer.is_better else 'worse'} by {abs(answer.difference.mean):.3f}"
+            f"{answer.figure.name} **{'better' if answer.is_better else 'worse'}** by {abs(answer.difference.mean):.3f}"
             for answer in found
             if answer.question == question and answer.is_told_from_chance
         ]

@@ -16,6 +16,7 @@ from alum.models.hooks.hooked_batch import HookedBatch
 from alum.models.hooks.injection import Injection
 from alum.models.hooks.padding_free import PaddingFree, rows_without_padding
 from alum.models.hooks.sequence_attention import CAUSAL, SUPPORTED
+from alum.models.model_parts import CHECKPOINTING
 from alum.tasks.kinds.sequence_classification import SEQUENCE_CLASSIFICATION
 from tiny_models import ARCHITECTURES, VOCAB_SIZE, classifier, headed, language_model, token_batch
 
@@ -117,7 +118,7 @@ def test_arguments_without_names():
 @pytest.mark.parametrize("architecture", ["bert", "modernbert", "gpt2"])
 def test_gradient_checkpointing(architecture):
     model = classifier(architecture, dropout=0.0, **settings_of(architecture)).train()
-    model.activation_checkpointing_enable()
+    getattr(model, f"{CHECKPOINTING}_enable")()
     assert_same(model, token_batch(LENGTHS))
 
 

@@ -97,7 +97,7 @@ def test_the_records_say_what_was_done(pretrained):
     assert settings["command"] == "pretrain"
     assert settings["arguments"]["vocab_size"] == 200
     assert settings["config"]["adv_method"] == "alum_one_pass"
-    assert settings["environment"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(settings["environment"]["torch"])  # some wheels tell their CUDA only here
     assert not [name for name in settings["config"] if name.endswith("token")]  # no secrets
 
 

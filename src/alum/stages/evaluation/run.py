@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -152,7 +152,7 @@ def _measured(arguments: EvaluateArguments, given: Given) -> EvaluateResult:
     plan = plan_of(arguments, given)
     results: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "elapsed_seconds": 0.0,
         "settings": vars(arguments),
         "environment": environment(),

@@ -47,7 +47,8 @@ def check_best_metric(
     measured = ModelOnTask(TextModel(model, tokenization), EvaluatedKind(data.supervision))
     features = measured.features(rows)
     predictions = data.supervision.predict(measured.outputs(features), features, rows)
-    with warnings.catch_warnings(action="ignore"):  # that scores of one row say little
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that scores of one row say little
         scores = data.supervision.score(predictions, rows)
     known = ["loss", *(data.metrics or scores)]
     if asked not in known:

@@ -70,11 +70,13 @@ def _through_rounds(values: NDArray[np.uint64], half: np.uint64, keys: NDArray[n
     left, right = values >> half, values & mask
     for key in keys:
         left, right = right, left ^ (_mixed(right ^ key) & mask)
-    return (left << half) | right
+    together: NDArray[np.uint64] = (left << half) | right
+    return together
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Hash of 64 bits, the finalizer of SplitMix64 (Steele et al. 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed: NDArray[np.uint64] = values ^ (values >> np.uint64(31))
+    return mixed
