@@ -11,7 +11,7 @@ from typing import Any
 
 from alum.cli.command_settings import command_settings
 from alum.cli.names import COMMANDS
-from alum.cli.output import print_json, print_last, require_files, work_shown
+from alum.cli.output import is_first_process, print_json, print_last, require_files, work_shown
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError, unknown_name
 from alum.data.visible_text import counted, fit_logs, print_visible
@@ -57,7 +57,8 @@ def _pretrain(argv: Sequence[str]) -> None:
     arguments, quiet, config = CommandParser("pretrain", settings, PretrainConfig).parse(argv)
     with work_shown(quiet):
         result = pretrain(arguments, config)
-        show_pretraining(vars(result))
+        if is_first_process():
+            show_pretraining(vars(result))
     print_last(_where_the_model_is(result.output_dir))
 
 
@@ -69,7 +70,8 @@ def _finetune(argv: Sequence[str]) -> None:
     arguments, quiet, config = CommandParser("finetune", settings, FinetuneConfig).parse(argv)
     with work_shown(quiet):
         result = finetune(arguments, config)
-        result.show()
+        if is_first_process():
+            result.show()
     print_last(_where_the_model_is(result.output_dir))
 
 

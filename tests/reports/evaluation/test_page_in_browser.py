@@ -238,7 +238,7 @@ def test_examples_are_chosen_by_several_things_at_once(browser, report):
         assert page.locator(".count").inner_text() == f"Showing 12 of {len(entries)} examples."
 
 
-@pytest.mark.parametrize("has_policy", [True, False])
+@pytest.mark.parametrize("has_policy", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_hostile_texts_are_shown_and_never_run(browser, hostile, has_policy):
     """Also where nothing but the escaping stands against them."""
     with Visit(browser, hostile, "phone", bypass_csp=not has_policy) as visit:

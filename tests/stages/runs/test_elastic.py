@@ -95,6 +95,7 @@ def run(folder, name, output, **environment):
         timeout=500,
     )
     assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.count(f"Open {output}/README.md") == 1  # by one of the two
     return done.stderr
 
 
