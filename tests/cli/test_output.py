@@ -114,14 +114,6 @@ def test_a_plan_is_a_document_and_each_field_is_documented(capsys, here):
     assert {**kept, "settings": None} == {**found, "settings": None}
 
 
-@pytest.mark.parametrize(("rank", "lines"), [(None, 1), ("0", 1), ("1", 0)])
-def test_one_process_of_several_names_the_files(capsys, monkeypatch, rank, lines):
-    if rank is not None:
-        monkeypatch.setenv("RANK", rank)
-    print_last("files are in out")
-    assert capsys.readouterr().out == "files are in out\n" * lines
-
-
 def test_a_radius_is_a_document_and_each_field_is_documented(capsys, here):
     train = (
         "finetune --model_name_or_path model --train_file rows.jsonl --validation_file rows.jsonl --text_columns text "

@@ -11,7 +11,7 @@ from typing import Any
 
 from alum.cli.command_settings import command_settings
 from alum.cli.names import COMMANDS
-from alum.cli.output import is_first_process, print_json, print_last, require_files, work_shown
+from alum.cli.output import print_json, print_last, require_files, work_shown
 from alum.cli.parser import CommandParser
 from alum.core.errors import InputError, unknown_name
 from alum.data.visible_text import counted, fit_logs, print_visible
@@ -51,6 +51,7 @@ def run(command: str, argv: Sequence[str]) -> None:
 def _pretrain(argv: Sequence[str]) -> None:
     settings = _with_help("pretrain", argv)
     from alum.reports.pretraining import show_pretraining
+    from alum.stages.first_process import is_first_process
     from alum.stages.pretraining.config import PretrainConfig
     from alum.stages.pretraining.run import pretrain
 
@@ -59,20 +60,23 @@ def _pretrain(argv: Sequence[str]) -> None:
         result = pretrain(arguments, config)
         if is_first_process():
             show_pretraining(vars(result))
-    print_last(_where_the_model_is(result.output_dir))
+    if is_first_process():
+        print_last(_where_the_model_is(result.output_dir))
 
 
 def _finetune(argv: Sequence[str]) -> None:
     settings = _with_help("finetune", argv)
     from alum.stages.finetuning.config import FinetuneConfig
     from alum.stages.finetuning.run import finetune
+    from alum.stages.first_process import is_first_process
 
     arguments, quiet, config = CommandParser("finetune", settings, FinetuneConfig).parse(argv)
     with work_shown(quiet):
         result = finetune(arguments, config)
         if is_first_process():
             result.show()
-    print_last(_where_the_model_is(result.output_dir))
+    if is_first_process():
+        print_last(_where_the_model_is(result.output_dir))
 
 
 def _with_help(command: str, argv: Sequence[str]) -> tuple[type, ...]:

@@ -52,11 +52,6 @@ def work_shown(*settings: JsonSettings | QuietSettings) -> Iterator[None]:
         yield
 
 
-def is_first_process() -> bool:
-    """Whether this is a command's only process, or the first of those that torchrun or accelerate started for it."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def require_files(quiet: QuietSettings, output_dir: str | None) -> None:
     """Raises `InputError` where numbers would be neither printed nor kept."""
     if quiet.quiet and output_dir is None:
@@ -67,8 +62,7 @@ def require_files(quiet: QuietSettings, output_dir: str | None) -> None:
 
 def print_last(line: str, as_json: JsonSettings | None = None) -> None:
     """Prints a command's last line, which names its files; on standard error where standard output has a document."""
-    if is_first_process():
-        print_visible(line, sys.stderr if as_json is not None and as_json.json else sys.stdout)
+    print_visible(line, sys.stderr if as_json is not None and as_json.json else sys.stdout)
 
 
 def print_json(document: Any) -> None:
