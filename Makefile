@@ -39,7 +39,7 @@ export ALUM_DATA=$${ALUM_DATA:-../shared/data} && \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-fast study-tasks study-robustness study-text study-pretraining study-continual study-cost evidence attacked-texts bench bench-pretrain bench-textattack bench-gpu bench-data architectures cells engines fuzz kill safety docs test test-slow test-deepspeed test-lowest test-newest check static dist house format clean
+.PHONY: help install demo demo-fast study-tasks study-robustness study-text study-pretraining study-continual study-cost evidence attacked-texts bench bench-pretrain bench-textattack bench-gpu bench-data architectures cells engines fuzz kill safety docs test test-slow test-deepspeed test-lowest test-newest check static lint types dist house format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -176,12 +176,16 @@ test-newest: ## tests with the newest versions that there are (NEWEST_TORCH=torc
 
 check: static test ## what must pass: static and test
 
-static: $(INSTALLED) ## what must pass before a test is run: format, lint, strict types, import contract, limits of the source
+static: lint types ## what must pass before a test is run
+
+lint: $(INSTALLED) ## format, lint, import contract, limits of the source
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python tools/house.py
+
+types: $(INSTALLED) ## strict types
+	$(BIN)/mypy
 
 dist: $(INSTALLED) ## wheel and sdist into dist/, compared with the checkout, and the wheel used in a clean environment
 	$(BIN)/python tools/distributions.py $(if $(TORCH_INDEX),--torch_index $(TORCH_INDEX))
