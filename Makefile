@@ -47,7 +47,7 @@ help: ## list the targets
 install: $(INSTALLED) ## make .venv with alum (editable), its extras and the tools
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@echo "0.5 GB of packages into .venv; two minutes beside the downloads."
+	@echo "Packages into .venv: two minutes and 0.5 GB of downloads, or several GB where torch brings CUDA (TORCH_INDEX)."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP) --constraint constraints.txt $(FROM_TORCH_INDEX) torch
 	$(BIN)/python $(PIP) --constraint constraints.txt --editable '.[$(EXTRAS)]'
